@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench format
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/installed ## make the virtual environment .venv (the other targets do it by themselves)
+
+.venv/installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable . --group dev
+	@touch $@
+
+demo: .venv/installed ## prepare `synthetic`, train 3 losses x 2 backbones, evaluate, print the leaderboard
+	$(BIN)/recbench prepare synthetic
+	@for backbone in twintower mf; do for loss in bce gnolr bpr; do \
+		$(BIN)/recbench train --dataset synthetic --loss $$loss --backbone $$backbone && \
+		$(BIN)/recbench eval --metric auc --metric gauc --metric recall@50 || exit 1; \
+	done; done
+	$(BIN)/recbench leaderboard --dataset synthetic
+
+test: .venv/installed ## ruff, mypy --strict, pytest
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy --strict recbench
+	$(BIN)/pytest -q
+
+bench: .venv/installed ## the benchmarks of speed and accuracy
+	$(BIN)/python -m benchmarks
+
+format: .venv/installed ## format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format

@@ -1,0 +1,55 @@
+"""What a backbone is: K vectors of dimension D for every user and every item."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbench.batch import Towers
+from recbench.data.dataset import Dataset
+from recbench.registry import Registry
+
+
+class Backbone(nn.Module, ABC):
+    """Maps rows of the user and item tables to vectors. Subclasses implement `embed`.
+
+    Keyword-only constructor arguments are its settings. With `cosine`, all vectors are scaled to unit length.
+    """
+
+    name: ClassVar[str]
+    decomposable: ClassVar[bool] = True  # scores are inner products of user and item vectors
+    offers: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what a loss may ask for in `needs`
+
+    def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
+        super().__init__()
+        self.users = len(data.users)
+        self.items = len(data.items)
+        self.towers = towers
+        self.cosine = cosine
+
+    @abstractmethod
+    def embed(self, user: Tensor, item: Tensor) -> Towers:
+        """Return the towers of user [B] and item [B, N] (or a shared [1, N]), not normalised."""
+
+    def forward(self, user: Tensor, item: Tensor) -> Towers:
+        """Return the towers, of unit length with `cosine`."""
+        towers = self.embed(user, item)
+        if not self.cosine:
+            return towers
+        return Towers(F.normalize(towers.user, dim=-1), F.normalize(towers.item, dim=-1), towers.penalty)
+
+    @torch.no_grad()
+    def tables(self, block: int = 65536) -> tuple[Tensor, Tensor]:
+        """Return the vectors of all users [users, K, D] and all items [items, K, D], each computed once."""
+        device = next(self.parameters()).device
+        one = torch.zeros(1, dtype=torch.long, device=device)
+        user = [self(rows, one[None]).user for rows in torch.arange(self.users, device=device).split(block)]
+        item = [self(one, rows[None]).item[0] for rows in torch.arange(self.items, device=device).split(block)]
+        return torch.cat(user), torch.cat(item)
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone", "recbench.backbones")

@@ -1,0 +1,112 @@
+"""LightGCN: free vectors smoothed over the graph of training positives."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.mf import free_vectors, ridge
+from recbench.batch import Towers
+from recbench.data.dataset import Dataset
+
+
+@BACKBONES.add("lightgcn")
+class LightGCN(Backbone):
+    """Mean of the free vectors and their propagations over the normalised user-item graph.
+
+    He et al., SIGIR 2020, equations 3-8, https://arxiv.org/abs/2002.02126. The regulariser `l2` is on the free
+    vectors (layer 0). With several towers, all propagate over the same graph of pairs with any feedback.
+    """
+
+    starts: Tensor
+    neighbours: Tensor
+    weights: Tensor
+
+    def __init__(
+        self,
+        data: Dataset,
+        towers: int,
+        cosine: bool,
+        *,
+        dim: int = 64,
+        layers: int = 3,
+        l2: float = 1e-4,
+        std: float = 0.1,
+    ) -> None:
+        super().__init__(data, towers, cosine)
+        self.layers = layers
+        self.l2 = l2
+        self.user_table = free_vectors(data.users, towers * dim, std)
+        self.item_table = free_vectors(data.items, towers * dim, std)
+        graph = normalised_graph(data)
+        # Kept in parts because a sparse tensor cannot be deep-copied, which BUIR's slow copy needs.
+        self.register_buffer("starts", graph.crow_indices(), persistent=False)
+        self.register_buffer("neighbours", graph.col_indices(), persistent=False)
+        self.register_buffer("weights", graph.values(), persistent=False)
+
+    def propagate(self) -> Tensor:
+        """Return the vectors of all users, then all items, [users + items, K * D]."""
+        layer = torch.cat([self.user_table, self.item_table])
+        graph = torch.sparse_csr_tensor(
+            self.starts, self.neighbours, self.weights, (self.users + self.items,) * 2, check_invariants=False
+        )
+        total = layer
+        for _ in range(self.layers):
+            layer = propagation(graph, layer)
+            total = total + layer
+        return total / (self.layers + 1)
+
+    def embed(self, user: Tensor, item: Tensor) -> Towers:
+        """Return the towers of user [B] and item [B, N] after one propagation."""
+        smooth = self.propagate()
+        penalty = ridge(self.l2, self.user_table[user], self.item_table[item]) if self.l2 else 0.0
+        shape = (self.towers, -1)
+        return Towers(
+            F.embedding(user, smooth).unflatten(-1, shape),
+            F.embedding(item + self.users, smooth).unflatten(-1, shape),
+            penalty,
+        )
+
+    @torch.no_grad()
+    def tables(self, block: int = 65536) -> tuple[Tensor, Tensor]:
+        """Return the vectors of all users and all items from a single propagation."""
+        smooth = self.propagate().unflatten(-1, (self.towers, -1))
+        if self.cosine:
+            smooth = F.normalize(smooth, dim=-1)
+        return smooth[: self.users], smooth[self.users :]
+
+
+def normalised_graph(data: Dataset) -> Tensor:
+    """Return D^-1/2 A D^-1/2 of the bipartite graph of training positives, sparse CSR [users + items] squared."""
+    positives = data.positives
+    user, item = positives.user, positives.item + len(data.users)
+    count = len(data.users) + len(data.items)
+    source, target = torch.cat([user, item]), torch.cat([item, user])
+    degree = torch.bincount(source, minlength=count).clamp(min=1).float()
+    weight = (degree[source] * degree[target]).rsqrt()
+    edges = torch.sparse_coo_tensor(torch.stack([source, target]), weight, (count, count), check_invariants=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return edges.coalesce().to_sparse_csr()
+
+
+class _Propagation(torch.autograd.Function):
+    """Sparse product with a symmetric matrix, whose backward is the same product."""
+
+    @staticmethod
+    def forward(ctx: Any, graph: Tensor, vectors: Tensor) -> Tensor:  # noqa: D102
+        ctx.graph = graph
+        return graph @ vectors
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[None, Tensor]:  # noqa: D102
+        return None, ctx.graph @ gradient[0]
+
+
+propagation: Callable[[Tensor, Tensor], Tensor] = _Propagation.apply

@@ -1,0 +1,78 @@
+"""The two shapes that samplers, backbones and losses agree on.
+
+Shape letters, used in every docstring: B users in the batch, N items on each slate, K towers per entity,
+D dimension, T feedback types ordered from dense to sparse, R logged rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B users, each with a slate of N candidate items.
+
+    Pointwise rows are slates of one, triplets slates of two or more, user lists padded slates; a slate shared by
+    all users has one row of items.
+    """
+
+    user: Tensor  # [B] row of the user table
+    item: Tensor  # [B, N] row of the item table, or [1, N] when all users share the slate
+    label: Tensor  # [B, N, T] raw feedback, 0.0 or 1.0
+    mask: Tensor | None = None  # [B, N] False on padding and on candidates that must not count; None: all count
+    log_q: Tensor | None = None  # [B, N] log proposal probability of a sampled candidate, 0 for a logged one
+    rows: int = 0  # logged rows that the batch stands for
+
+    @cached_property
+    def level(self) -> Tensor:
+        """Ordinal label [B, N], 0..T: the highest feedback reached, whether or not the lower ones were."""
+        rank = torch.arange(1, self.label.shape[-1] + 1, device=self.label.device)
+        return (self.label * rank).amax(-1).long()
+
+    @property
+    def slots(self) -> int:
+        """Number of (user, item) slots on the slates, padding included."""
+        return self.label.shape[0] * self.label.shape[1]
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Mean of `value` [B, N] over the slots that count; 0 if none does."""
+        if self.mask is None:
+            return value.mean()
+        return value.masked_fill(~self.mask, 0).sum() / self.mask.sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Towers:
+    """What a backbone makes of a batch: K vectors of dimension D for each user and each item."""
+
+    user: Tensor  # [B, K, D]
+    item: Tensor  # [B, N, K, D], or [1, N, K, D] for a shared slate
+    penalty: Tensor | float = 0.0  # the backbone's own regulariser, already weighted
+    pair: Tensor | None = None  # [B, N, K] scores of a backbone that is not an inner product
+    scale: Tensor | float = 1.0  # [K] or a number, applied to the inner products
+    bias: Tensor | float = 0.0  # [K] or a number, added after the scale
+
+    @cached_property
+    def inner(self) -> Tensor:
+        """Inner products [B, N, K] of user and item vectors (cosines where the vectors are unit)."""
+        if self.pair is not None:
+            return self.pair
+        if self.item.shape[1] == 1 and self.item.shape[0] == self.user.shape[0]:
+            return (self.user.unsqueeze(1) * self.item).sum(-1)
+        if self.item.shape[0] == 1:
+            return torch.einsum("bkd,nkd->bnk", self.user, self.item[0])
+        return torch.einsum("bkd,bnkd->bnk", self.user, self.item)
+
+    @cached_property
+    def logit(self) -> Tensor:
+        """Logits [B, N, K]: `scale * inner + bias`."""
+        return self.inner * self.scale + self.bias
+
+    def affine(self, scale: Tensor | float, bias: Tensor | float) -> Towers:
+        """Return the same towers with another scale and bias of the logits."""
+        return replace(self, scale=scale, bias=bias)

@@ -1,0 +1,77 @@
+"""What `train` shows while it works: a live line on a terminal, plain lines elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the learning curve."""
+
+    epoch: int
+    loss: float
+    valid: float
+    seconds: float
+
+
+class Display:
+    """Shows one run. Use as a context manager."""
+
+    def __init__(self, console: Console, title: str, metric: str, epochs: int, rows: int) -> None:
+        self.console = console
+        self.title = title
+        self.metric = metric
+        self.epochs = epochs
+        self.rows = rows
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(escape(self.title), total=self.rows * self.epochs, state="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def advance(self, epoch: int, rows: int, loss: float, rate: float) -> None:
+        """Show that `rows` rows of this epoch are done, at `rate` rows per second."""
+        if self._progress is not None and self._task is not None:
+            done = (epoch - 1) * self.rows + min(rows, self.rows)
+            state = f"epoch {epoch}/{self.epochs}  loss {loss:.4f}  {rate / 1000:,.0f}k rows/s"
+            self._progress.update(self._task, completed=done, state=state)
+
+    def epoch(self, line: Line, best: bool) -> None:
+        """Print the line of a finished epoch."""
+        rate = self.rows / max(line.seconds, 1e-9)
+        left = (self.epochs - line.epoch) * line.seconds
+        self.console.print(
+            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}  valid {self.metric} {line.valid:.4f}"
+            f"{' *' if best else '  '}  {rate / 1000:,.0f}k rows/s  at most {_clock(left)} left",
+            highlight=False,
+            markup=False,
+        )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,25 @@
+"""The settings of training itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recbench.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long, how fast and towards what a model is trained; the same for every loss and backbone."""
+
+    epochs: int = 20
+    batch_size: int = 1024  # logged rows in a batch
+    lr: float = 0.01
+    patience: int = 3  # epochs without improvement on validation before stopping
+    select: str = "auto"  # validation metric that chooses the epoch; its mean over feedback types counts
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"train.{name}={getattr(self, name)}: expected a whole number of at least 1")
+        if self.lr <= 0:
+            raise UsageError(f"train.lr={self.lr}: expected a number above 0")

@@ -1,0 +1,125 @@
+"""What the commands `train` and `eval` do: which data, which runs, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from recbench import settings
+from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run, load_dataset
+from recbench.benchmark.model import pick_device
+from recbench.benchmark.plan import make_keys
+from recbench.benchmark.train import train
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.errors import DataError, UsageError
+from recbench.evaluation.metric import parse
+from recbench.evaluation.retrieval import IndexKind
+from recbench.registry import import_file
+from recbench.results import leaderboard
+from recbench.results.record import RunKey, RunRecord
+from recbench.results.store import Store
+
+DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
+
+
+@dataclass(frozen=True)
+class Order:
+    """The words of a `train` command."""
+
+    loss: str
+    backbone: str
+    dataset: str | None  # None: the most recently prepared
+    feedback: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: tuple[str, ...]  # "loss.scale=2.57"
+    imports: tuple[Path, ...]
+
+
+def train_all(order: Order, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
+    """Train one run per seed; runs that have a record are not trained again."""
+    sources = {path.name: import_file(path) for path in order.imports}
+    words = settings.split_words(list(order.settings), ("loss", "backbone", "train"))
+    target = pick_device(device)
+    data = Dataset.load(find_prepared(order.dataset), target)
+    chosen = "" if order.dataset else " (the most recently prepared)"
+    _say(console, f"dataset {data.name}/{data.split}{chosen}")
+    keys = make_keys(data, order.loss, order.backbone, words, order.feedback, order.seeds, target.type, sources)
+    imports = [str(path) for path in order.imports]
+    store.write_plan(keys, imports, command)
+    return _train_keys(keys, data, store, console, command, imports)
+
+
+def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
+    """Finish the runs of the last `train`, each from its last finished epoch."""
+    plan = store.read_plan()
+    left = [key for key in plan.keys if key not in store]
+    if not left:
+        raise UsageError("nothing to resume: every run of the last `train` is finished")
+    for path in plan.imports:
+        import_file(Path(path))
+    for name, digest in left[0].sources.items():
+        found = {Path(path).name: import_file(Path(path)) for path in plan.imports}.get(name)
+        if found != digest:
+            raise DataError(f"{name} has changed since the run began; restore it, or start a new run")
+    word = device if device != "auto" else left[0].device
+    data = load_dataset(left[0], pick_device(word))
+    _say(console, f"dataset {data.name}/{data.split}, {len(left)} of {len(plan.keys)} runs to finish")
+    return _train_keys(left, data, store, console, plan.command, plan.imports)
+
+
+def evaluate_all(
+    runs: Sequence[str],
+    metrics: Sequence[str],
+    store: Store,
+    console: Console,
+    candidates: Candidates,
+    index: IndexKind,
+    device: str,
+) -> list[Outcome]:
+    """Evaluate the runs named by the first digits of their digests, or those of the last `train`."""
+    requests = [parse(word) for word in metrics or DEFAULT_METRICS]
+    target = pick_device(device)
+    records = [store.find(prefix) for prefix in runs] if runs else _last_records(store)
+    if not runs:
+        names = ", ".join(record.key.digest for record in records)
+        _say(console, f"run {names} (the most recent)")
+    outcomes = []
+    for record in records:
+        with console.status(f"evaluating {record.key.digest}"):
+            outcomes.append(evaluate_run(record, store, requests, candidates=candidates, index=index, device=target))
+    leaderboard.write_markdown(store)
+    return outcomes
+
+
+def _train_keys(
+    keys: Iterable[RunKey],
+    data: Dataset,
+    store: Store,
+    console: Console,
+    command: str,
+    imports: list[str],
+) -> list[RunRecord]:
+    records = []
+    for key in keys:
+        if key in store:
+            _say(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
+        else:
+            _say(console, f"run {key.digest}: {key.loss} × {key.backbone}, seed {key.seed}, on {key.device}")
+        records.append(train(key, data.narrow(key.feedback), store, console, imports=imports, command=command))
+    return records
+
+
+def _last_records(store: Store) -> list[RunRecord]:
+    """Return the finished runs of the last `train`, or the run that finished last where there is no such plan."""
+    try:
+        finished = [store.record(key) for key in store.read_plan().keys if key in store]
+    except (UsageError, DataError):
+        finished = []
+    return finished or [store.latest()]
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

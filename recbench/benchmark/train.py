@@ -1,0 +1,211 @@
+"""The one training loop: epochs, validation, early stopping, checkpoints, a record."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from rich.console import Console
+
+from recbench.benchmark import checkpoint
+from recbench.benchmark.display import Display, Line
+from recbench.benchmark.model import Model, build, check_finite, owned
+from recbench.benchmark.plan import non_default
+from recbench.benchmark.schedule import Schedule
+from recbench.benchmark.validate import Validation
+from recbench.data.dataset import Dataset
+from recbench.errors import DataError
+from recbench.results.provenance import checkout, versions
+from recbench.results.record import Epoch, RunKey, RunRecord, now
+from recbench.results.store import Store
+
+PROGRESS = "progress.safetensors"
+WEIGHTS = "weights.safetensors"
+CHECK_EVERY = 100  # steps between looks at the loss, each of which waits for the device
+
+
+@dataclass
+class State:
+    """What a run has reached."""
+
+    curve: list[Epoch] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)  # weights of the best epoch
+    best_epoch: int = 0
+
+    @property
+    def valid(self) -> float:
+        """Validation metric of the best epoch."""
+        return self.curve[self.best_epoch - 1]["metric"]
+
+
+def train(
+    key: RunKey,
+    data: Dataset,
+    store: Store,
+    console: Console,
+    *,
+    imports: list[str],
+    command: str,
+) -> RunRecord:
+    """Train one run to its record, going on from its last finished epoch if it was interrupted.
+
+    `data` has the key's feedback only. Weights and record appear by rename; a run that has a record is returned
+    as it is.
+    """
+    if key in store:
+        return store.record(key)
+    folder = store.folder(key)
+    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
+    model = build(data, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
+    validation = Validation(data, schedule.select)
+    state = _resume(folder / PROGRESS, model, console)
+    rows = model.loss.sampler.rows(data)
+    title = f"{key.loss} × {key.backbone}, seed {key.seed}"
+    for note in model.loss.notes:
+        console.print(f"  note: {note}", highlight=False, markup=False)
+    with Display(console, title, str(validation.request), schedule.epochs, rows) as display:
+        while len(state.curve) < schedule.epochs:
+            if len(state.curve) - state.best_epoch >= schedule.patience:
+                break
+            _epoch(model, data, schedule, key.seed, state, validation, display)
+            checkpoint.save(folder / PROGRESS, _snapshot(model, state))
+    checkpoint.save(folder / WEIGHTS, state.best)
+    record = _record(key, model, state, rows, validation, imports, command)
+    store.write_record(record)
+    (folder / PROGRESS).unlink(missing_ok=True)
+    return record
+
+
+def load_weights(model: Model, folder: Path) -> None:
+    """Take over the best weights of a finished run; raises DataError if they are missing or do not fit."""
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
+    try:
+        model.load(checkpoint.load(path))
+    except (RuntimeError, KeyError) as error:
+        raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
+
+
+def _epoch(
+    model: Model,
+    data: Dataset,
+    schedule: Schedule,
+    seed: int,
+    state: State,
+    validation: Validation,
+    display: Display,
+) -> None:
+    number = len(state.curve) + 1
+    generator = _generator(seed, number, data.train.user.device)
+    model.backbone.train()
+    model.loss.train()
+    model.loss.start_epoch(model.backbone, number)
+    started = time.perf_counter()
+    pending: list[torch.Tensor] = []
+    total, steps, slots, rows = 0.0, 0, 0, 0
+    for batch in model.loss.sampler.batches(data, schedule.batch_size, generator):
+        pending.append(model.loss.step(model.backbone, batch, model.optimizer))
+        slots += batch.slots
+        rows += batch.rows
+        if len(pending) == CHECK_EVERY:
+            total += check_finite(pending, steps + 1)
+            steps += len(pending)
+            pending.clear()
+            display.advance(number, rows, total / steps, rows / (time.perf_counter() - started))
+    if pending:
+        total += check_finite(pending, steps + 1)
+        steps += len(pending)
+    seconds = time.perf_counter() - started
+    metric = validation(model)
+    before = state.curve[-1] if state.curve else None
+    state.curve.append(
+        Epoch(
+            epoch=number,
+            loss=total / steps,
+            metric=metric,
+            seconds=seconds + (before["seconds"] if before else 0.0),
+            slots=slots + (before["slots"] if before else 0),
+        )
+    )
+    best = state.best_epoch == 0 or metric > state.valid
+    if best:
+        state.best_epoch = number
+        state.best = {name: checkpoint.copy_of(part) for name, part in model.state().items()}
+    display.epoch(Line(number, total / steps, metric, seconds), best)
+
+
+def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
+    """Return the generator of one epoch's batches, a function of (seed, epoch) alone."""
+    digest = sha256(f"{seed}/{epoch}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _snapshot(model: Model, state: State) -> dict[str, object]:
+    cuda = torch.cuda.is_initialized()
+    return {
+        "model": model.state(),
+        "optimizer": model.optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state() if cuda else None,
+        "curve": [dict(line) for line in state.curve],
+        "best": state.best,
+        "best_epoch": state.best_epoch,
+    }
+
+
+def _resume(path: Path, model: Model, console: Console) -> State:
+    """Return the state of an interrupted run, its weights and random state taken over; a new one if there is none."""
+    if not path.exists():
+        return State()
+    saved = checkpoint.load(path)
+    model.load(saved["model"])
+    model.optimizer.load_state_dict(saved["optimizer"])
+    torch.set_rng_state(saved["random"])
+    if saved["random_cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved["random_cuda"])
+    curve = [cast(Epoch, line) for line in saved["curve"]]
+    console.print(f"  going on after epoch {len(curve)}", highlight=False)
+    return State(curve, saved["best"], saved["best_epoch"])
+
+
+def _record(
+    key: RunKey,
+    model: Model,
+    state: State,
+    rows: int,
+    validation: Validation,
+    imports: list[str],
+    command: str,
+) -> RunRecord:
+    commit, dirty = checkout()
+    last = state.curve[-1]
+    device = next(model.backbone.parameters()).device
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+    return RunRecord(
+        key=key,
+        curve=state.curve,
+        select=str(validation.request),
+        best_epoch=state.best_epoch,
+        valid=state.valid,
+        seconds=last["seconds"],
+        slots=last["slots"],
+        rows_per_second=rows * len(state.curve) / last["seconds"],
+        peak_memory_mib=peak,
+        parameters=model.parameters,
+        device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        command=command,
+        non_default=non_default(key),
+        finished=now(),
+        versions=versions(),
+        commit=commit,
+        dirty=dirty,
+        imports=imports,
+        notes=model.loss.notes,
+    )

@@ -1,0 +1,52 @@
+"""The number that chooses the epoch, from the validation rows alone."""
+
+from __future__ import annotations
+
+import math
+
+from recbench.benchmark.model import Model
+from recbench.benchmark.scorer import Scorer
+from recbench.data.dataset import Dataset
+from recbench.errors import TrainingError, UsageError
+from recbench.evaluation.evaluate import evaluate
+from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.signature import Protocol
+
+
+class Validation:
+    """One metric on the validation rows, as a mean over the feedback types for which it is defined.
+
+    `auto` is `auc`, or `recall@20` where the validation rows of every feedback are all alike.
+    """
+
+    def __init__(self, data: Dataset, select: str) -> None:
+        self.data = data
+        self.request = self._auto() if select == "auto" else parse(select)
+        if self.request.definition.lower_is_better:
+            raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
+        self.seen = data.positives
+        self.protocol = Protocol(f"{data.name}/{data.split}@{data.fingerprint[:12]}", "valid")
+
+    def _auto(self) -> Request:
+        rates = self.data.valid.label.double().mean(0)
+        return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")
+
+    def __call__(self, model: Model) -> float:
+        """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
+        scorer = Scorer(model.backbone, model.loss)
+        values = evaluate(
+            [self.request],
+            self.data.valid,
+            self.data.feedback,
+            scorer.predictions(self.data.valid),
+            self.seen,
+            len(self.data.items),
+            self.protocol,
+        )
+        defined = [value.value for value in values if not math.isnan(value.value)]
+        if not defined:
+            raise TrainingError(
+                f"validation {self.request} is undefined: the validation rows hold no such positives; "
+                f"choose another metric with --select"
+            )
+        return sum(defined) / len(defined)

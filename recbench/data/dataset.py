@@ -1,0 +1,248 @@
+"""A prepared dataset as tensors: entity tables and logs of (user, item, feedback) rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from recbench.errors import DataError, UsageError, unknown
+from recbench.home import prepared_home
+
+Part = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature of an entity table. Id 0 means unknown, or padding in a bag."""
+
+    name: str
+    kind: Literal["categorical", "numeric", "bag"]
+    size: int  # number of ids, 0 included
+    width: int  # 1, or the longest bag
+
+
+@dataclass(frozen=True)
+class Table:
+    """All users or all items: row number = entity; those that occur in train come first."""
+
+    columns: tuple[Column, ...]
+    value: Tensor  # [entities, sum of widths] int32, ids within each column's own vocabulary
+    seen: int  # the first `seen` rows occur in train
+
+    def __len__(self) -> int:
+        return self.value.shape[0]
+
+
+@dataclass(frozen=True)
+class Log:
+    """R logged rows in time order."""
+
+    user: Tensor  # [R] int32 row of the user table
+    item: Tensor  # [R] int32 row of the item table
+    label: Tensor  # [R, T] uint8, 0 or 1
+    truth: Tensor | None = None  # [R, T] float32, true probability of each feedback (synthetic data only)
+
+    def __len__(self) -> int:
+        return self.user.shape[0]
+
+
+@dataclass(frozen=True)
+class Info:
+    """All that a loss may know of the data; small enough to make by hand in a test."""
+
+    users: int
+    items: int
+    rates: tuple[float, ...]  # share of train rows whose level is at least c, for c = 1..T
+    feedback: tuple[str, ...] = ("click",)
+
+    @property
+    def tasks(self) -> int:
+        """Number of feedback types T."""
+        return len(self.rates)
+
+
+@dataclass(frozen=True)
+class Positives:
+    """The distinct (user, item) pairs of a log that have some feedback, by user: a compressed sparse row matrix."""
+
+    start: Tensor  # [users + 1] int64: user u's items are item[start[u]:start[u + 1]]
+    item: Tensor  # [P] int64, sorted within each user
+
+    @cached_property
+    def user(self) -> Tensor:
+        """User of each pair, [P]."""
+        count = self.start.diff()
+        return torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+
+    @staticmethod
+    def of(user: Tensor, item: Tensor, users: int, items: int) -> Positives:
+        """Collect the distinct pairs of user [P] and item [P]."""
+        key = torch.unique(user.long() * items + item.long())
+        count = torch.bincount(torch.div(key, items, rounding_mode="floor"), minlength=users)
+        start = torch.zeros(users + 1, dtype=torch.long, device=key.device)
+        torch.cumsum(count, 0, out=start[1:])
+        return Positives(start, key % items)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset. The test rows stay on disk until `read("test")`, which only `eval` calls."""
+
+    name: str
+    split: str
+    fingerprint: str
+    folder: Path
+    feedback: tuple[str, ...]  # T names, from dense to sparse on train
+    users: Table
+    items: Table
+    train: Log
+    valid: Log
+
+    @staticmethod
+    def load(folder: Path, device: torch.device | str = "cpu") -> Dataset:
+        """Read a prepared folder; raises DataError if a file is missing or damaged."""
+        manifest = read_manifest(folder)
+        feedback = tuple(manifest["feedback"])
+        return Dataset(
+            name=manifest["dataset"],
+            split=manifest["split"],
+            fingerprint=manifest["fingerprint"],
+            folder=folder,
+            feedback=feedback,
+            users=_read_table(folder, "users", manifest, device),
+            items=_read_table(folder, "items", manifest, device),
+            train=_read_log(folder, "train", feedback, device),
+            valid=_read_log(folder, "valid", feedback, device),
+        )
+
+    def read(self, part: Part) -> Log:
+        """Read one part of the log from disk, with this dataset's feedback."""
+        return _read_log(self.folder, part, self.feedback, self.train.user.device)
+
+    def narrow(self, feedback: Sequence[str]) -> Dataset:
+        """Return the dataset with only these feedback types, still ordered from dense to sparse."""
+        for name in feedback:
+            if name not in self.feedback:
+                raise unknown(f"feedback of {self.name}", name, self.feedback)
+        kept = [t for t, name in enumerate(self.feedback) if name in feedback]
+        return replace(
+            self,
+            feedback=tuple(self.feedback[t] for t in kept),
+            train=_keep(self.train, kept),
+            valid=_keep(self.valid, kept),
+        )
+
+    @property
+    def info(self) -> Info:
+        """Counts and rates for the loss."""
+        return Info(len(self.users), len(self.items), self.rates, self.feedback)
+
+    @cached_property
+    def rates(self) -> tuple[float, ...]:
+        """Share of train rows that reach level c or higher, c = 1..T (GNOLR, section 3.1)."""
+        above = self.train.label.flip(-1).cummax(-1).values.flip(-1)
+        return tuple(float(rate) for rate in above.double().mean(0))
+
+    @cached_property
+    def positives(self) -> Positives:
+        """Distinct training pairs with any of the feedback types."""
+        return self.positives_of(self.train, slice(None))
+
+    def positives_of(self, log: Log, feedback: int | slice) -> Positives:
+        """Distinct pairs of a log with the given feedback column(s)."""
+        label = log.label[:, feedback]
+        row = (label if label.ndim == 1 else label.amax(-1)).nonzero()[:, 0]
+        return Positives.of(log.user[row], log.item[row], len(self.users), len(self.items))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a prepared folder; raises DataError if it is missing or damaged."""
+    path = folder / "manifest.json"
+    try:
+        return cast(dict[str, Any], json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise DataError(f"{folder}: not a prepared dataset; run `recbench prepare`") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: unreadable manifest ({error}); run `recbench prepare … --force`") from None
+
+
+def prepared_folders() -> list[Path]:
+    """Return the folders of all prepared datasets, the most recently prepared first."""
+    manifests = prepared_home().glob("*/*/manifest.json")
+    newest_first = sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [path.parent for path in newest_first]
+
+
+def find_prepared(name: str | None) -> Path:
+    """Return the folder of `<dataset>` or `<dataset>/<split>`, or of the most recently prepared one.
+
+    Raises UsageError if there is none.
+    """
+    folders = prepared_folders()
+    if name is None:
+        if not folders:
+            raise UsageError("no dataset is prepared; run `recbench prepare synthetic` first")
+        return folders[0]
+    dataset, _, split = name.partition("/")
+    for folder in folders:
+        if folder.parent.name == dataset and split in ("", folder.name):
+            return folder
+    splits = [folder.name for folder in folders if folder.parent.name == dataset]
+    if splits:
+        raise UsageError(
+            f"{dataset} is prepared with split {', '.join(splits)} only; "
+            f"run `recbench prepare {dataset} --split {split}` first"
+        )
+    raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
+
+
+def _keep(log: Log, columns: list[int]) -> Log:
+    truth = None if log.truth is None else log.truth[:, columns].contiguous()
+    return replace(log, label=log.label[:, columns].contiguous(), truth=truth)
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; run `recbench prepare … --force`") from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: damaged ({reason}); run `recbench prepare … --force`") from None
+
+
+def _read_table(folder: Path, side: str, manifest: dict[str, Any], device: torch.device | str) -> Table:
+    frame = _read_parquet(folder / f"{side}.parquet")
+    columns = tuple(Column(**column) for column in manifest[side]["columns"])
+    blocks = []
+    for column in columns:
+        ids = frame.get_column(column.name)
+        if column.kind == "bag":
+            ids = ids.list.eval(pl.element().cast(pl.Int32)).list.to_array(column.width)
+        blocks.append(ids.to_numpy().reshape(len(frame), column.width).astype(np.int32, copy=False))
+    value = np.concatenate(blocks, axis=1) if blocks else np.zeros((len(frame), 0), np.int32)
+    return Table(columns, torch.from_numpy(value).to(device), manifest[side]["seen"])
+
+
+def _read_log(folder: Path, part: Part, feedback: Sequence[str], device: torch.device | str) -> Log:
+    frame = _read_parquet(folder / f"{part}.parquet")
+
+    def tensor(names: list[str], kind: type) -> Tensor:
+        return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)
+
+    truth = [f"truth_{name}" for name in feedback]
+    return Log(
+        user=tensor(["user"], np.int32)[:, 0].contiguous(),
+        item=tensor(["item"], np.int32)[:, 0].contiguous(),
+        label=tensor(list(feedback), np.uint8),
+        truth=tensor(truth, np.float32) if set(truth) <= set(frame.columns) else None,
+    )

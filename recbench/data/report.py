@@ -1,0 +1,98 @@
+"""The short report that `recbench prepare` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from recbench.data.prepare import Prepared
+from recbench.data.split import PARTS
+
+
+def report(prepared: Prepared) -> RenderableType:
+    """Return the report of a prepared dataset for a rich console: parts, features, warnings, where it lies."""
+    told = prepared.manifest
+    lines = [Text(line) for line in facts(prepared)]
+    return Group(_parts(told), *lines, *(Text(f"warning: {line}", "yellow") for line in warnings(told)))
+
+
+def facts(prepared: Prepared) -> list[str]:
+    """Return the lines below the table of parts."""
+    told = prepared.manifest
+    lines = [
+        f"{side} {told[side]['count']:,}, {told[side]['seen']:,} of them in train: "
+        + ", ".join(_feature(column) for column in told[side]["columns"])
+        for side in ("users", "items")
+    ]
+    lines += [
+        "share of train rows that reach each level: " + ", ".join(_levels(told)),
+        f"rows with a feedback but not a denser one: {told['unnested']:.2%}",
+    ]
+    if told["counts"]["matches"]:
+        lines.append("counts: as in the catalogue")
+    lines += [f"{key}: {told[key]}" for key in ("note", "licence") if told[key]]
+    state = "written to" if prepared.fresh else "already prepared, nothing to do:"
+    return [*lines, f"fingerprint {told['fingerprint'][:12]}, {state} {prepared.folder}"]
+
+
+def warnings(told: dict[str, Any]) -> list[str]:
+    """Return what a reader of results must know: counts unlike the catalogue's, files that were absent."""
+    found, expected = told["counts"]["found"], told["counts"]["expected"]
+    wrong = [
+        f"{name} {found.get(name, 0):,} instead of {count:,}"
+        for name, count in expected.items()
+        if found.get(name) != count
+    ]
+    lines = [f"not the complete dataset: {', '.join(wrong)}; published numbers do not apply"] if wrong else []
+    return lines + [f"{file} was not found; prepared without it" for file in told["absent"]]
+
+
+def _parts(told: dict[str, Any]) -> Table:
+    table = Table(title=f"{told['title']}, split {told['split']}", title_justify="left")
+    table.add_column("part")
+    for heading in ("rows", *told["feedback"], "new users", "new items"):
+        table.add_column(heading, justify="right")
+    if told["time"]:
+        table.add_column("time (UTC)")
+    for part in PARTS:
+        cells = [part, f"{told['rows'][part]:,}"]
+        cells += [f"{told['rates'][part][name]:.4f}" for name in told["feedback"]]
+        cells += [_new(told, part, side) for side in ("users", "items")]
+        if told["time"]:
+            cells.append(" to ".join(date(moment, told["options"]["time_unit"]) for moment in told["time"][part]))
+        table.add_row(*cells)
+    return table
+
+
+def date(moment: int, unit: str) -> str:
+    """Return a moment in s or ms since 1970 as a UTC date and minute, or as a number where that is no date."""
+    seconds = moment // 1000 if unit == "ms" else moment
+    if not -62_135_596_800 <= seconds < 253_402_300_800:  # the years 1 to 9999
+        return str(moment)
+    return str(np.datetime64(seconds, "s").astype("datetime64[m]")).replace("T", " ")
+
+
+def _new(told: dict[str, Any], part: str, side: str) -> str:
+    if part == "train":
+        return ""
+    new = told["new"][part][side]
+    return f"{new['distinct']:,} ({new['rows'] / told['rows'][part]:.1%} of rows)"
+
+
+def _levels(told: dict[str, Any]) -> list[str]:
+    return [
+        f"{name} {rate:.4f} (threshold {'none' if threshold is None else f'{threshold:.3f}'})"
+        for name, rate, threshold in zip(told["feedback"], told["level_rates"], told["thresholds"], strict=True)
+    ]
+
+
+def _feature(column: dict[str, Any]) -> str:
+    kind, size = column["kind"], column["size"]
+    if kind == "numeric":
+        return f"{column['name']} ({size - 2:,} buckets)"
+    bag = f", up to {column['width']} each" if kind == "bag" else ""
+    return f"{column['name']} ({size - 1:,}{bag})"

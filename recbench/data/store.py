@@ -1,0 +1,135 @@
+"""Prepared folders on disk: written beside, then renamed, so that they appear complete or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recbench.errors import DataError
+
+
+def fingerprint(schema: object, tables: Mapping[str, pl.DataFrame]) -> str:
+    """Return the SHA-256 of a JSON-like schema and of names, types and values of all columns.
+
+    It depends on the content alone, not on the file format or who writes it.
+    """
+    digest = sha256(json.dumps(schema, sort_keys=True).encode())
+    for table, frame in tables.items():
+        for column in frame:
+            flat = column.explode() if column.dtype == pl.List else column
+            values = np.ascontiguousarray(flat.to_numpy())
+            digest.update(f"{table}.{column.name} {len(column)} {values.dtype.str}\n".encode())
+            digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def write(folder: Path, tables: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> None:
+    """Write `<name>.parquet` of every table and the manifest, in place of what the folder held before.
+
+    A failure leaves that as it was. Raises DataError if the disk is full or not writable.
+    """
+    temporary = _beside(folder, "tmp", os.getpid())
+    try:
+        _clean(folder)
+        temporary.mkdir(parents=True)
+        for name, frame in tables.items():
+            _write_parquet(temporary / f"{name}.parquet", frame)
+        _write_text(temporary / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        _sync_folder(temporary)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _publish(temporary, folder)
+        _sync_folder(folder.parent)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise DataError(
+            f"{folder}: cannot be written ({reason}); free some space, or set RECBENCH_HOME to another folder"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def touch(folder: Path) -> None:
+    """Make the folder the most recently prepared one, where it may be written."""
+    with suppress(OSError):
+        os.utime(folder / "manifest.json")
+
+
+def _beside(folder: Path, kind: str, process: int | str) -> Path:
+    # One level up, where no dataset folder is looked for: a complete but unpublished one is never found.
+    return folder.parent.parent / f".{kind}+{folder.parent.name}+{folder.name}+{process}"
+
+
+def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        frame.write_parquet(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_text(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    aside = _beside(folder, "old", os.getpid())
+    try:
+        while True:  # another process may publish between the two renames: the last one wins
+            try:
+                temporary.rename(folder)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            shutil.rmtree(aside, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                folder.rename(aside)
+    finally:
+        if aside.exists() and not folder.exists():
+            aside.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _clean(folder: Path) -> None:
+    """Remove what killed processes left, and put back a folder that one of them had set aside."""
+    for kind in ("old", "tmp"):
+        for path in folder.parent.parent.glob(_beside(folder, kind, "*").name):
+            process = path.name.rpartition("+")[2]
+            if not process.isdigit() or _alive(int(process)):
+                continue
+            if kind == "old" and not folder.exists():
+                path.rename(folder)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

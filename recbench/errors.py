@@ -1,0 +1,34 @@
+"""What a user can get wrong, told in one line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RecbenchError(Exception):
+    """A failure that is not a bug; shown as `error: …` without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(RecbenchError):
+    """A command, name or setting that cannot be what the user meant."""
+
+    exit_code = 2
+
+
+class DataError(RecbenchError):
+    """A raw file, prepared folder or record that is missing or damaged."""
+
+
+class TrainingError(RecbenchError):
+    """Training that cannot start or go on."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that nobody registered, with the nearest ones that exist."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    guess = f"did you mean `{near[0]}`? " if near else ""
+    return UsageError(f"unknown {kind} `{name}`; {guess}known: {', '.join(known) or 'none'}")

@@ -1,0 +1,1 @@
+"""Metrics as pure functions of tensors, and the search for each user's best items."""

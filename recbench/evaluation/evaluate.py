@@ -1,0 +1,179 @@
+"""All the metrics of one log for one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from recbench.data.dataset import Log, Positives
+from recbench.errors import UsageError, unknown
+from recbench.evaluation.candidates import Hits, exhaustive, within
+from recbench.evaluation.metric import Counted, Request, RowMetric, TopKMetric
+from recbench.evaluation.pairs import contains, restrict, without
+from recbench.evaluation.retrieval import SearchCost, compare, search
+from recbench.evaluation.signature import Protocol, signature
+
+_USERS = 4096  # in a block of top-k metrics
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Scores that are the inner product of a user and an item vector."""
+
+    user: Tensor  # [users, D], all users of the dataset
+    item: Tensor  # [items, D]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Scores that are not an inner product."""
+
+    score: Callable[[Tensor], Tensor]  # users [u] int64 on the CPU -> scores [u, items] on any device
+    items: int
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of the rows of a log and of the catalogue; higher = better."""
+
+    score: Tensor  # [R, T]
+    catalogue: Callable[[int], Vectors | Blocks]  # feedback type 0..T-1 -> scores of all users and items
+    log_probability: Tensor | None = None  # [R, T], where the objective is probabilistic
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number with its definition."""
+
+    metric: str  # without the feedback: recall@50
+    feedback: str
+    value: float  # NaN where undefined: no row or no user counts
+    count: int
+    unit: str  # what `count` counts: rows or users
+    signature: str
+    cost: SearchCost | None = None  # of an approximate search
+
+
+@dataclass(frozen=True)
+class _Top:
+    """The hits of one feedback at the largest k."""
+
+    hits: Hits
+    search: str = "exact"
+    cost: SearchCost | None = None
+
+
+def evaluate(
+    requests: Sequence[Request],
+    log: Log,
+    feedback: Sequence[str],
+    predictions: Predictions,
+    seen: Positives | Callable[[int], Positives],
+    items: int,
+    protocol: Protocol,
+) -> list[Value]:
+    """Compute each metric for each of its feedback types, in the order of the requests; repeated ones once.
+
+    `feedback` names the T columns of `log.label`; `seen` holds the pairs of all users that the catalogue
+    search leaves out, for every feedback or as a function of its column. One search per feedback serves all
+    cut-offs. Raises UsageError as `expand` does, before any work.
+    """
+    wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
+    largest: dict[int, int] = {}
+    for request, column in wanted:
+        if request.k is not None:
+            largest[column] = max(largest.get(column, 0), request.k)
+    tops = {
+        column: _top(column, k, log, predictions, seen(column) if callable(seen) else seen, items, protocol)
+        for column, k in largest.items()
+    }
+
+    values = []
+    for request, column in wanted:
+        metric = request.definition
+        if isinstance(metric, RowMetric):
+            top, number = None, _of_rows(metric, column, log, predictions)
+        else:
+            top = tops[column]
+            number = _of_users(metric, request.k, top.hits)
+        values.append(
+            Value(
+                metric=str(request),
+                feedback=feedback[column],
+                value=number.value,
+                count=number.count,
+                unit=metric.unit,
+                signature=signature(request, protocol, items, top.search if top else "exact"),
+                cost=top.cost if top else None,
+            )
+        )
+    return values
+
+
+def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[tuple[Request, int]]:
+    """Return each request with the column of each of its feedback types, without repetitions.
+
+    Raises UsageError for a feedback that is not among `feedback`, and for a metric of probabilities where the
+    model gives none.
+    """
+    wanted: dict[tuple[Request, int], None] = {}
+    for request in requests:
+        metric = request.definition
+        if isinstance(metric, RowMetric) and metric.needs_probability and not probability:
+            raise UsageError(
+                f"metric `{request}` needs probabilities, which this loss does not give; choose auc instead"
+            )
+        if request.feedback is not None and request.feedback not in feedback:
+            raise unknown("feedback", request.feedback, feedback)
+        names = feedback if request.feedback is None else [request.feedback]
+        for name in names:
+            wanted[replace(request, feedback=None), list(feedback).index(name)] = None
+    return list(wanted)
+
+
+def _of_rows(metric: RowMetric, column: int, log: Log, predictions: Predictions) -> Counted:
+    score = predictions.score
+    if metric.needs_probability and predictions.log_probability is not None:
+        score = predictions.log_probability
+    return metric.value(score[:, column], log.label[:, column], log.user)
+
+
+def _of_users(metric: TopKMetric, k: int | None, hits: Hits) -> Counted:
+    blocks = zip(torch.split(hits.hit[:, :k], _USERS), torch.split(hits.relevant, _USERS), strict=True)
+    values = torch.cat([metric.values(hit, relevant) for hit, relevant in blocks])
+    return Counted(float(values.mean()), len(values))
+
+
+def _top(
+    column: int,
+    k: int,
+    log: Log,
+    predictions: Predictions,
+    seen: Positives,
+    items: int,
+    protocol: Protocol,
+) -> _Top:
+    if protocol.candidates == "rows":
+        return _Top(within(predictions.score[:, column], log.label[:, column], log.user, log.item, k))
+    seen = Positives(seen.start.cpu(), seen.item.cpu())
+    row = log.label[:, column].nonzero()[:, 0]
+    positives = Positives.of(log.user[row].cpu(), log.item[row].cpu(), len(seen.start) - 1, items)
+    relevant = without(positives, seen, items)
+    user = relevant.start.diff().nonzero()[:, 0]
+    relevant, mine = restrict(relevant, user), restrict(seen, user)
+
+    scores = predictions.catalogue(column)
+    searched, cost = "exact", None
+    if isinstance(scores, Blocks):
+        ranking = exhaustive(scores.score, user, scores.items, k, mine)
+    elif protocol.index == "flat":
+        ranking = search(scores.user[user.to(scores.user.device)], scores.item, k, mine)
+    else:
+        query = scores.user[user.to(scores.user.device)]
+        ranking, cost = compare(query, scores.item, k, mine, protocol.index)
+        searched = protocol.index
+    hit = contains(relevant, torch.arange(len(user)).unsqueeze(1), ranking.item, items)
+    return _Top(Hits(hit, relevant.start.diff()), searched, cost)

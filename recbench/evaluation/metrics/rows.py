@@ -1,0 +1,67 @@
+"""Metrics of scored rows."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from recbench.evaluation.metric import METRICS, Counted, RowMetric
+from recbench.evaluation.ranking import auc, auc_by_user, log_loss
+
+
+@METRICS.add("auc")
+class AUC(RowMetric):
+    """Share of (positive, negative) pairs of rows in the right order, over all users together."""
+
+    words = "ties=half; one-class=undefined"
+
+    def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
+        """Compute the AUC of all rows; NaN if all labels are equal."""
+        return Counted(auc(score, label), len(score))
+
+
+@METRICS.add("gauc")
+class GAUC(RowMetric):
+    """Mean over users of the AUC of each user's rows.
+
+    Zhou et al., KDD 2018 (DIN), section 4.2.1, https://arxiv.org/abs/1706.06978; the variant `gnolr` is the
+    mean that the code of GNOLR (KDD 2025) computes, which draws towards 0.5 where most users have one class.
+    """
+
+    words = "ties=half"
+    variants = MappingProxyType(
+        {
+            "impressions": "weight=rows of the user; one-class=skipped",
+            "mean": "weight=1; one-class=skipped",
+            "gnolr": "weight=1; one-class=0.5",
+        }
+    )
+    unit: ClassVar[Literal["rows", "users"]] = "users"
+
+    def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
+        """Compute the mean and the number of users in it; NaN if no user has both classes."""
+        area, rows = auc_by_user(score, label, user)
+        if score.isnan().any():
+            return Counted(float("nan"), 0)
+        both = ~area.isnan()
+        if not both.any():
+            return Counted(float("nan"), 0)
+        if self.variant == "gnolr":
+            return Counted(float(area.nan_to_num(0.5).mean()), len(area))
+        weight = rows[both].double() if self.variant == "impressions" else both[both].double()
+        return Counted(float((area[both] * weight).sum() / weight.sum()), int(both.sum()))
+
+
+@METRICS.add("logloss")
+class LogLoss(RowMetric):
+    """Mean negative log-likelihood of the labels, in nats."""
+
+    words = "unit=nats; mean=rows"
+    needs_probability = True
+    lower_is_better = True
+
+    def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
+        """Compute the log loss of log-probabilities."""
+        return Counted(log_loss(score, label), len(score))

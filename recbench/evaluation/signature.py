@@ -1,0 +1,38 @@
+"""One line that pins the definition of a number: equal definitions give equal lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from recbench.evaluation.metric import Request, TopKMetric
+from recbench.evaluation.retrieval import IndexKind
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all metrics of one evaluation share."""
+
+    data: str  # dataset, split and fingerprint: ml-1m/user@1a2b3c4d5e6f
+    part: Literal["valid", "test"]  # whose rows are scored and hold the relevant items
+    seen: str = "train"  # whose pairs are left out of the catalogue: train, or train+valid
+    candidates: Literal["catalogue", "rows"] = "catalogue"  # all items, or each user's own rows of `part`
+    index: IndexKind = "flat"
+
+
+def signature(request: Request, protocol: Protocol, items: int, search: str = "exact") -> str:
+    """Return the words of the metric and of the protocol.
+
+    `items` is the size of the catalogue, `search` how it was searched: `exact`, with or without an index, or
+    the kind of approximate index. The feedback is not part of the definition.
+    """
+    metric = request.definition
+    words = [str(replace(request, feedback=None)), f"rows={protocol.part}"]
+    if isinstance(metric, TopKMetric):
+        if protocol.candidates == "rows":
+            words += ["candidates=rows of the user", "repeated rows=best", "seen=kept"]
+        else:
+            words += [f"candidates=catalogue({items})", f"seen={protocol.seen} positives removed"]
+            words += [f"search={search}"]
+        words += ["users=with relevant", "ties=item order"]
+    return "; ".join([*words, metric.definition, f"data={protocol.data}"])

@@ -1,0 +1,36 @@
+"""Bayesian personalised ranking."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES, Loss
+from recbench.samplers import Sampler, Triplets
+
+
+@LOSSES.add("bpr")
+class BPR(Loss):
+    """Bayesian personalised ranking: -log sigmoid(s_ui - s_uj) over a positive and uniform non-positives.
+
+    Rendle et al., UAI 2009, section 4.1, https://arxiv.org/abs/1205.2618.
+    """
+
+    cosine: ClassVar[bool] = False
+
+    def __init__(self, info: Info, *, negatives: int = 1) -> None:
+        super().__init__(info)
+        self.sampler: Sampler = Triplets(negatives)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over (positive, negative) pairs; slot 0 of each slate is the positive."""
+        logit = towers.logit[..., 0]
+        loss = softplus(logit[:, 1:] - logit[:, :1])
+        if batch.mask is None:
+            return loss.mean()
+        mask = batch.mask[:, 1:]
+        return loss.masked_fill(~mask, 0).sum() / mask.sum().clamp(min=1)

@@ -1,0 +1,89 @@
+"""Names to classes: a new method is one new file with a decorator."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from recbench.errors import UsageError, unknown
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """The classes known under one kind of name (losses, backbones, metrics).
+
+    Modules of `package` and entry points of `group` (by default of the same name) are imported at the first
+    look-up.
+    """
+
+    def __init__(self, kind: str, package: str, group: str | None = None) -> None:
+        self.kind = kind
+        self.package = package
+        self.group = group or package
+        self._classes: dict[str, type[T]] = {}
+        self._loaded = False
+
+    def add(self, name: str) -> Callable[[type[T]], type[T]]:
+        """Register a class under `name`; raises UsageError if the name is taken by another class."""
+
+        def register(cls: type[T]) -> type[T]:
+            taken = self._classes.get(name)
+            if taken is not None and taken.__module__ != cls.__module__:
+                raise UsageError(f"{self.kind} `{name}` is already defined in {taken.__module__}; choose another name")
+            cls.name = name  # type: ignore[attr-defined]
+            self._classes[name] = cls
+            return cls
+
+        return register
+
+    def names(self) -> list[str]:
+        """Return all registered names, sorted."""
+        self._load()
+        return sorted(self._classes)
+
+    def get(self, name: str) -> type[T]:
+        """Return the class of that name; raises UsageError with the nearest name if there is none."""
+        self._load()
+        if name not in self._classes:
+            raise unknown(self.kind, name, self._classes)
+        return self._classes[name]
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+            importlib.import_module(f"{self.package}.{module.name}")
+        for point in entry_points(group=self.group):
+            point.load()
+
+
+def import_file(path: Path) -> str:
+    """Import a user's own file, so that its decorators register; return the first 12 hex digits of its SHA-256."""
+    path = path.resolve()
+    if not path.is_file():
+        raise UsageError(f"--import {path}: no such file")
+    digest = sha256(path.read_bytes()).hexdigest()[:12]
+    name = f"recbench_import_{path.stem}_{digest}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UsageError(f"--import {path}: not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"--import {path}: {type(error).__name__}: {error}") from error
+    return digest

@@ -1,0 +1,219 @@
+"""The leaderboard as a terminal table, Markdown, CSV and JSON; every number goes with its signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from csv import DictWriter
+from dataclasses import dataclass, field
+from io import StringIO
+from string import ascii_lowercase
+from typing import Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from recbench.results.board import LOWER_IS_BETTER, Row, board
+from recbench.results.files import write_atomically
+from recbench.results.store import Store
+
+__all__ = ["LOWER_IS_BETTER", "Row", "board", "csv", "json", "markdown", "table", "write_markdown"]
+
+Column = tuple[str, str]  # metric, signature
+Method = tuple[str, str, str]  # loss, backbone, settings
+
+BOUND = "true probability (upper bound)"
+NARROWEST = 16  # cells that the column of methods may be squeezed to
+
+
+@dataclass
+class _Section:
+    """One table: all methods on one feedback of one dataset."""
+
+    title: str
+    columns: dict[Column, str] = field(default_factory=dict)  # → heading
+    notes: dict[str, str] = field(default_factory=dict)  # signature → letter
+    lines: dict[Method, dict[Column, Row]] = field(default_factory=dict)
+    bounds: dict[Column, float] = field(default_factory=dict)
+
+
+def table(rows: Sequence[Row]) -> RenderableType:
+    """Return the rows of `board` for a rich console, in tables no wider than it."""
+    return _Tables(_sections(rows))
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the rows of `board` as Markdown, one table per dataset, split and feedback."""
+    return "\n".join(line for section in _sections(rows) for line in _markdown_section(section))
+
+
+def csv(rows: Sequence[Row]) -> str:
+    """Return the rows of `board` as CSV; text that a spreadsheet would take for a formula gets a '."""
+    text = StringIO()
+    writer = DictWriter(text, list(Row.__annotations__), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _csv_cell(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the rows of `board` as JSON objects."""
+    return [dict(row) for row in rows]
+
+
+def write_markdown(store: Store) -> None:
+    """Write the whole board to `leaderboard.md`, atomically.
+
+    Each writer looks again after writing and repeats if more came, so the last one has seen everything.
+    Raises UsageError if nothing was evaluated.
+    """
+    head = "# Leaderboard\n\nMade from `runs/` by recbench; do not edit.\n\n"
+    seen, there = None, store.listing()
+    while seen != there:
+        seen = there
+        write_atomically(store.root / "leaderboard.md", head + markdown(board(store)))
+        there = store.listing()
+
+
+def _sections(rows: Sequence[Row]) -> list[_Section]:
+    versions: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        versions.setdefault((row["dataset"], row["split"]), set()).add(row["fingerprint"])
+    sections: dict[tuple[str, ...], _Section] = {}
+    for row in rows:
+        data = f" (data {row['fingerprint'][:12]})" if len(versions[row["dataset"], row["split"]]) > 1 else ""
+        place = (row["dataset"], row["split"], row["fingerprint"], row["feedback"])
+        title = _plain(f"{row['dataset']}/{row['split']}{data}: {row['feedback']}")
+        section = sections.setdefault(place, _Section(title))
+        column = row["metric"], row["signature"]
+        letter = section.notes.setdefault(row["signature"], _letter(len(section.notes)))
+        section.columns.setdefault(column, f"{_plain(row['metric'])} ({letter})")
+        method = row["loss"], row["backbone"], row["settings"]
+        section.lines.setdefault(method, {})[column] = row
+        if row["bound"] is not None:
+            section.bounds[column] = row["bound"]
+    return list(sections.values())
+
+
+def _letter(place: int) -> str:
+    return ascii_lowercase[place % 26] * (place // 26 + 1)
+
+
+def _plain(text: str) -> str:
+    """Return the text without characters that break lines or steer a terminal."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _number(row: Row | None) -> str:
+    if row is None or row["mean"] is None:
+        return "-"
+    return f"{row['mean']:.4f}" if row["sd"] is None else f"{row['mean']:.4f} ± {row['sd']:.4f}"
+
+
+def _seeds(row: dict[Column, Row]) -> str:
+    counts = sorted(cell["seeds"] for cell in row.values())
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]}-{counts[-1]}"
+
+
+def _markdown_section(section: _Section) -> Iterator[str]:
+    headings = ["loss", "backbone", "settings", *section.columns.values(), "seeds"]
+    yield f"## {_escape(section.title)}\n"
+    yield _markdown_line([_escape(heading) for heading in headings])
+    yield _markdown_line(["---"] * 3 + ["---:"] * (len(headings) - 3))
+    for method, cells in section.lines.items():
+        numbers = []
+        for column in section.columns:
+            row = cells.get(column)
+            number = _number(row)
+            numbers.append(f"**{number}**" if row and row["best"] else number)
+        yield _markdown_line([*(_escape(_plain(name)) for name in method), *numbers, _seeds(cells)])
+    if section.bounds:
+        limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in section.columns]
+        yield _markdown_line([BOUND, "", "", *limits, ""])
+    yield ""
+    for signature, letter in section.notes.items():
+        yield f"({letter}) {_escape(_plain(signature))}\n"
+
+
+def _markdown_line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{character}" if character in r"\|*_`[]" else character for character in text)
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, list):
+        value = " ".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
+
+
+class _Tables:
+    """Sections that break into several tables where the console is too narrow for all metrics."""
+
+    def __init__(self, sections: list[_Section]) -> None:
+        self.sections = sections
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for place, section in enumerate(self.sections):
+            yield Text("\n" * (place > 0) + section.title, style="bold")
+            spread = "+/-" if options.ascii_only else "±"
+            for columns in _fit(section, options.max_width, spread):
+                yield _grid(section, columns, spread)
+                yield Text()
+            for signature, letter in section.notes.items():
+                yield Text(f"({letter}) {_plain(signature)}", style="dim")
+
+
+def _fit(section: _Section, width: int, spread: str) -> Iterator[list[Column]]:
+    """Split the columns so that each table fits the width, names of methods folded if need be."""
+    names = max(cell_len(f"{loss} × {backbone}") for loss, backbone, _ in section.lines)
+    free = width - min(names, NARROWEST) - len("  seeds")
+    taken: list[Column] = []
+    room = free
+    for column, heading in section.columns.items():
+        numbers = (_cell(cells.get(column), spread).cell_len for cells in section.lines.values())
+        needed = 2 + max(cell_len(heading), *numbers)
+        if taken and needed > room:
+            yield taken
+            taken, room = [], free
+        taken.append(column)
+        room -= needed
+    yield taken
+
+
+def _grid(section: _Section, columns: list[Column], spread: str) -> Table:
+    times = "×" if spread == "±" else "x"
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    grid.add_column(Text(f"loss {times} backbone"), overflow="fold")
+    for column in columns:
+        grid.add_column(Text(section.columns[column]), justify="right", no_wrap=True, overflow="fold")
+    grid.add_column("seeds", justify="right", no_wrap=True)
+    for method, cells in section.lines.items():
+        numbers = [_cell(cells.get(column), spread) for column in columns]
+        shown = {column: cells[column] for column in columns if column in cells}
+        grid.add_row(_method(method, times), *numbers, _seeds(shown) if shown else "-")
+    if section.bounds.keys() & set(columns):
+        limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in columns]
+        grid.add_row(BOUND, *limits, "", style="dim")
+    return grid
+
+
+def _method(method: Method, times: str) -> RenderableType:
+    loss, backbone, settings = map(_plain, method)
+    name = Text(f"{loss} {times} {backbone}")
+    return Group(name, Padding(Text(settings, style="dim"), (0, 0, 0, 2))) if settings else name
+
+
+def _cell(row: Row | None, spread: str) -> Text:
+    return Text(_number(row).replace("±", spread), style="bold" if row and row["best"] else "")

@@ -1,0 +1,46 @@
+"""Which code made a number: versions of the packages and the commit of the checkout."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import recbench
+
+PACKAGES = ("recbench", "torch", "numpy", "polars", "pyarrow", "faiss-cpu", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers depend on, without importing them."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def checkout(root: Path | None = None) -> tuple[str | None, bool | None]:
+    """Return the commit of the git checkout that recbench runs from, and whether its code was changed since.
+
+    Returns (None, None) if `root`, by default the one that holds the package, is not the top of a checkout.
+    """
+    root = (root or Path(recbench.__file__).parents[1]).resolve()
+    top = _git(root, "rev-parse", "--show-toplevel")
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    if top is None or commit is None or Path(top).resolve() != root:
+        return None, None
+    return commit, bool(_git(root, "status", "--porcelain", "--", "recbench", "datasets.toml"))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

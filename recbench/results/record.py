@@ -1,0 +1,168 @@
+"""What is kept of a run: its key, its record and its evaluations."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, TypedDict
+
+from recbench.errors import UsageError
+from recbench.results.strict import decode, encode
+from recbench.settings import Value
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Everything that decides the numbers of a run: equal keys, equal numbers.
+
+    Raises UsageError for a name that cannot be a folder name and for a setting that is not finite.
+    """
+
+    dataset: str
+    split: str
+    fingerprint: str  # of the prepared data
+    feedback: tuple[str, ...]  # types trained on, from dense to sparse
+    loss: str
+    backbone: str
+    seed: int
+    device: str  # "cpu" or "cuda"
+    settings: Mapping[str, Value]  # all of them, defaults included: {"loss.scale": 2.0, "train.lr": 0.01}
+    sources: Mapping[str, str] = field(default_factory=dict)  # file of --import → hex digits of its SHA-256
+
+    def __post_init__(self) -> None:
+        for kind in ("dataset", "split", "loss", "backbone"):
+            _check_name(kind, getattr(self, kind))
+        for name, value in self.settings.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{name}={value}: expected a finite number")
+
+    @cached_property
+    def digest(self) -> str:
+        """The run's name: 12 hex digits."""
+        return _digest(self.to_json())
+
+    @cached_property
+    def group(self) -> str:
+        """12 hex digits that runs differing only in their seed have in common."""
+        fields = self.to_json()
+        del fields["seed"]
+        return _digest(fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the key as a JSON object."""
+        return dict(encode(self))
+
+    @staticmethod
+    def from_json(data: object, where: str) -> RunKey:
+        """Read what `to_json` made; raises DataError naming `where` for a field that does not fit."""
+        return decode(RunKey, data, where)
+
+
+class Epoch(TypedDict):
+    """One row of a training curve."""
+
+    epoch: int  # from 1
+    loss: float  # mean training loss
+    metric: float  # the selection metric on the validation rows
+    seconds: float  # since training began
+    slots: int  # item slots seen since training began
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What training one key gave, and with what it was done."""
+
+    key: RunKey
+    curve: list[Epoch]
+    select: str  # name of the metric that chose the epoch
+    best_epoch: int
+    valid: float  # that metric on the validation rows, at the best epoch
+    seconds: float
+    slots: int  # item slots seen
+    rows_per_second: float
+    peak_memory_mib: float
+    parameters: int
+    device_name: str
+    command: str
+    non_default: Mapping[str, Value]  # the settings that differ from their defaults
+    finished: str  # ISO 8601, UTC
+    versions: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None  # of the recbench checkout, None if installed from a package
+    dirty: bool | None = None  # whether that checkout had uncommitted changes
+    imports: list[str] = field(default_factory=list)  # files of --import, as typed
+    notes: list[str] = field(default_factory=list)
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """One number on the test rows. NaN where the metric is undefined, as an AUC of one class."""
+
+    metric: str  # "recall@50"
+    feedback: str
+    value: float
+    signature: str  # pins the metric's definition; numbers of different signatures do not compare
+    counted: int  # users or rows that the value is the mean of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one `eval` of one run gave."""
+
+    run: str  # digest of the run's key
+    values: list[MetricValue]
+    when: str  # ISO 8601, UTC
+    seconds: float
+    options: Mapping[str, Value] = field(default_factory=dict)  # candidates, index
+    bound: list[MetricValue] = field(default_factory=list)  # of the true probabilities (synthetic data only)
+    schema: int = SCHEMA
+
+    @cached_property
+    def digest(self) -> str:
+        """12 hex digits of everything but the time it was made at and took."""
+        content = encode(self)
+        del content["when"], content["seconds"]
+        return _digest(content)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one `train` command set out to do."""
+
+    keys: list[RunKey]
+    imports: list[str]  # files of --import, as typed
+    command: str
+    schema: int = SCHEMA
+
+
+def now() -> str:
+    """Return the time in the one format of records: ISO 8601, UTC, microseconds; later sorts higher."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
+        raise UsageError(f"{kind} {name!r}: not a folder name; use printable characters, no / or \\, no dot in front")
+
+
+def _digest(content: object) -> str:
+    text = json.dumps(_canonical(content), sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def _canonical(content: Any) -> Any:
+    """Return JSON content with whole floats as integers, so that 2 and 2.0 are the same setting."""
+    if isinstance(content, dict):
+        return {name: _canonical(member) for name, member in content.items()}
+    if isinstance(content, list):
+        return [_canonical(member) for member in content]
+    if isinstance(content, float) and content.is_integer() and abs(content) < 2**53:
+        return int(content)
+    return content

@@ -1,0 +1,185 @@
+"""The folder of results: one record per run and one file per evaluation, written once and never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from recbench.errors import DataError, UsageError
+from recbench.results.files import load, write_atomically
+from recbench.results.record import Epoch, Evaluation, MetricValue, Plan, RunKey, RunRecord, now
+from recbench.results.strict import encode
+
+__all__ = ["Epoch", "Evaluation", "MetricValue", "Plan", "RunKey", "RunRecord", "Store", "now"]
+
+RUN_FOLDER = re.compile(r"s-?\d+-([0-9a-f]{12})")
+EVALUATION_FILE = re.compile(r"([0-9a-f]{12})\.json")
+
+
+class Store:
+    """The runs under `root`: `runs/<dataset>-<split>/<loss>-<backbone>/s<seed>-<digest>/record.json`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.warnings: list[str] = []  # one line per file that the last reading of all runs skipped
+
+    def folder(self, key: RunKey) -> Path:
+        """Return the folder of a run, where its weights and progress go as well; it need not exist."""
+        place = self.root / "runs" / f"{key.dataset}-{key.split}" / f"{key.loss}-{key.backbone}"
+        return place / f"s{key.seed}-{key.digest}"
+
+    def __contains__(self, key: RunKey) -> bool:
+        return (self.folder(key) / "record.json").exists()
+
+    def write_record(self, record: RunRecord) -> Path:
+        """Write the record of a finished run; raises DataError if there is one or it cannot be written."""
+        path = self.folder(record.key) / "record.json"
+        if not write_atomically(path, _text(record), once=True):
+            raise DataError(f"{path}: exists, and records never change; use another seed, or delete its folder")
+        return path
+
+    def add_evaluation(self, key: RunKey, evaluation: Evaluation) -> Path:
+        """Write an evaluation of a recorded run; one that is there already with the same content stays.
+
+        Raises DataError if the run has no record, or if the file cannot be written.
+        """
+        if evaluation.run != key.digest:
+            raise ValueError(f"evaluation of run {evaluation.run} added to run {key.digest}")
+        if key not in self:
+            raise DataError(f"{self.folder(key)}: no record.json; run `recbench train --resume` to finish the run")
+        path = self.folder(key) / "evaluations" / f"{evaluation.digest}.json"
+        if not write_atomically(path, _text(evaluation), once=True):
+            try:
+                _read_evaluation(path, key)
+            except DataError:
+                write_atomically(path, _text(evaluation))
+        return path
+
+    def record(self, key: RunKey) -> RunRecord:
+        """Read the record of a run; raises DataError if it is missing, damaged or of a newer recbench."""
+        return self._read(self.folder(key))
+
+    def evaluations(self, key: RunKey) -> list[Evaluation]:
+        """Read the evaluations of a run, oldest first; damaged ones are skipped and added to `warnings`."""
+        return self._read_evaluations(self.folder(key), key)
+
+    def find(self, prefix: str) -> RunRecord:
+        """Read the record whose digest starts with `prefix`; raises UsageError unless one does."""
+        folders = {folder.name.split("-")[-1]: folder for folder in self._folders() if _finished(folder)}
+        matches = [digest for digest in folders if prefix and digest.startswith(prefix.lower())]
+        if len(matches) == 1:
+            return self._read(folders[matches[0]])
+        if not folders:
+            raise self._empty()
+        listed = ", ".join(_describe(folders[digest]) for digest in (matches or list(folders))[:8])
+        if matches:
+            raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
+        raise UsageError(f"no run starts with `{prefix}`; there are {len(folders)}, such as {listed}")
+
+    def latest(self) -> RunRecord:
+        """Return the record that finished last; raises UsageError if there is none."""
+        records = (record for record, _ in self.runs())
+        latest = max(records, key=lambda record: (record.finished, record.key.digest), default=None)
+        if latest is None:
+            raise self._empty()
+        return latest
+
+    def runs(self) -> Iterator[tuple[RunRecord, list[Evaluation]]]:
+        """Read all runs by folder name, their evaluations oldest first; `warnings` lists what was skipped."""
+        self.warnings.clear()
+        for folder in self._folders():
+            if not _finished(folder):
+                continue
+            try:
+                record = self._read(folder)
+            except DataError as error:
+                self.warnings.append(f"{error}; skipped")
+            else:
+                yield record, self._read_evaluations(folder, record.key)
+
+    def listing(self) -> frozenset[str]:
+        """Return the paths of all records and evaluations there are now."""
+        folders = [folder for folder in self._folders() if _finished(folder)]
+        return frozenset(str(folder) for folder in folders).union(
+            str(path) for folder in folders for path in _evaluation_files(folder)
+        )
+
+    def write_plan(self, keys: Iterable[RunKey], imports: Iterable[str], command: str) -> Path:
+        """Keep what a `train` command set out to do in `last-train.json`, for `train --resume` and `eval`."""
+        path = self.root / "last-train.json"
+        write_atomically(path, _text(Plan(list(keys), list(imports), command)))
+        return path
+
+    def read_plan(self) -> Plan:
+        """Return the plan of the last `train`; raises UsageError if there was none, DataError if damaged."""
+        path = self.root / "last-train.json"
+        if not path.exists():
+            raise UsageError(f"{path}: nothing trained yet; run `recbench train`")
+        try:
+            return load(path, Plan)
+        except DataError as error:
+            raise DataError(f"{error}; run `recbench train` again") from None
+
+    def _folders(self) -> list[Path]:
+        level = [str(self.root / "runs")]
+        for _ in range(3):
+            level = [path for folder in level for path in _subfolders(folder)]
+        return [Path(path) for path in level if RUN_FOLDER.fullmatch(os.path.basename(path))]  # noqa: PTH119
+
+    def _read(self, folder: Path) -> RunRecord:
+        path = folder / "record.json"
+        record = load(path, RunRecord)
+        if self.folder(record.key) != folder:
+            raise DataError(f"{path}: damaged (its key belongs in {self.folder(record.key)})")
+        return record
+
+    def _read_evaluations(self, folder: Path, key: RunKey) -> list[Evaluation]:
+        evaluations = []
+        for path in _evaluation_files(folder):
+            try:
+                evaluations.append(_read_evaluation(path, key))
+            except DataError as error:
+                self.warnings.append(f"{error}; skipped")
+        return sorted(evaluations, key=lambda evaluation: (evaluation.when, evaluation.digest))
+
+    def _empty(self) -> UsageError:
+        return UsageError(f"{self.root}: no finished runs; run `recbench train`")
+
+
+def _text(content: RunRecord | Evaluation | Plan) -> str:
+    return json.dumps(encode(content), indent=1) + "\n"
+
+
+def _read_evaluation(path: Path, key: RunKey) -> Evaluation:
+    evaluation = load(path, Evaluation)
+    if evaluation.run != key.digest or evaluation.digest != path.stem:
+        raise DataError(f"{path}: damaged (content and name do not agree)")
+    return evaluation
+
+
+def _evaluation_files(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder / "evaluations"))  # noqa: PTH208 (three times faster over many runs)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / "evaluations" / name for name in names if EVALUATION_FILE.fullmatch(name)]
+
+
+def _subfolders(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "record.json").exists()
+
+
+def _describe(folder: Path) -> str:
+    seed, _, digest = folder.name.rpartition("-")
+    return f"{digest} ({folder.parent.name} on {folder.parent.parent.name}, seed {seed[1:]})"

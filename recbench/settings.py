@@ -1,0 +1,70 @@
+"""`key=value` words checked against the keyword-only arguments of a class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from types import NoneType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
+
+from recbench.errors import UsageError, unknown
+
+Value = bool | int | float | str
+
+
+def defaults(cls: type) -> dict[str, Value]:
+    """Return the settings of a class with their defaults: the keyword-only arguments of its constructor."""
+    parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]:
+    """Return every setting of `cls`, defaults overridden by the words given.
+
+    Raises UsageError for an unknown key (naming the nearest) or a word that is not of the annotated type.
+    """
+    settings = defaults(cls)
+    hints = get_type_hints(cls.__init__)  # type: ignore[misc]
+    for key, word in words.items():
+        if key not in settings:
+            raise unknown(f"setting of {owner}", key, settings)
+        settings[key] = _parse(f"{owner}.{key}", hints[key], word)
+    return settings
+
+
+def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Sort `loss.scale=2`-like words by owner: {"loss": {"scale": "2"}, …}."""
+    sorted_words: dict[str, dict[str, str]] = {owner: {} for owner in owners}
+    for word in words:
+        name, equals, value = word.partition("=")
+        owner, dot, key = name.partition(".")
+        if not (equals and dot and key):
+            raise UsageError(f"--set {word}: expected OWNER.KEY=VALUE, as in loss.scale=2.57")
+        if owner not in sorted_words:
+            raise unknown("owner of a setting", owner, owners)
+        sorted_words[owner][key] = value
+    return sorted_words
+
+
+def _parse(name: str, kind: object, word: str) -> Value:
+    origin = get_origin(kind)
+    if origin is Literal:
+        choices = [str(choice) for choice in get_args(kind)]
+        if word not in choices:
+            raise UsageError(f"{name}={word}: expected one of {', '.join(choices)}")
+        return word
+    if origin is Union or type(kind).__name__ == "UnionType":
+        for member in get_args(kind):
+            if member is not NoneType:
+                return _parse(name, member, word)
+    if kind is bool:
+        if word.lower() not in ("true", "false"):
+            raise UsageError(f"{name}={word}: expected true or false")
+        return word.lower() == "true"
+    if kind is int or kind is float:
+        try:
+            return int(word) if kind is int else float(word)
+        except ValueError:
+            expected = "a whole number" if kind is int else "a number"
+            raise UsageError(f"{name}={word}: expected {expected}") from None
+    return word

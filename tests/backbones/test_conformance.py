@@ -1,0 +1,64 @@
+"""What every registered backbone must hold to, a new one included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.data.dataset import Dataset
+
+NAMES = BACKBONES.names()
+
+
+def made(name: str, data: Dataset, towers: int = 2, cosine: bool = False) -> Backbone:
+    torch.manual_seed(0)
+    return BACKBONES.get(name)(data, towers, cosine, dim=8)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("towers", [1, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes(name: str, towers: int, toy: Dataset) -> None:
+    out = made(name, toy, towers)(torch.tensor([1, 2]), torch.tensor([[3, 4, 5], [6, 7, 8]]))
+    assert out.user.shape == (2, towers, 8)
+    assert out.item.shape == (2, 3, towers, 8)
+    assert out.logit.shape == (2, 3, towers)
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_slate_equals_rows_of_the_tables(name: str, cosine: bool, toy: Dataset) -> None:
+    backbone = made(name, toy, cosine=cosine)
+    users, items = backbone.tables(block=7)
+    assert users.shape == (len(toy.users), 2, 8)
+    assert items.shape == (len(toy.items), 2, 8)
+    user, item = torch.tensor([0, 29]), torch.tensor([[39, 1], [5, 0]])
+    out = backbone(user, item)
+    torch.testing.assert_close(out.user, users[user])
+    torch.testing.assert_close(out.item, items[item])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shared_slate_equals_the_same_slate_repeated(name: str, toy: Dataset) -> None:
+    backbone = made(name, toy)
+    user, item = torch.tensor([4, 5, 6]), torch.tensor([[7, 8]])
+    torch.testing.assert_close(backbone(user, item).logit, backbone(user, item.expand(3, 2)).logit)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cosine_gives_unit_vectors(name: str, toy: Dataset) -> None:
+    users, items = made(name, toy, cosine=True).tables()
+    torch.testing.assert_close(users.norm(dim=-1), torch.ones(users.shape[:2]))
+    torch.testing.assert_close(items.norm(dim=-1), torch.ones(items.shape[:2]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_equal_seeds_give_equal_weights(name: str, toy: Dataset) -> None:
+    first, second = made(name, toy).state_dict(), made(name, toy).state_dict()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cites_its_source(name: str) -> None:
+    assert "20" in (BACKBONES.get(name).__doc__ or "")

@@ -1,0 +1,206 @@
+"""Values of the losses worked out independently, in closed form or by other code."""
+
+from __future__ import annotations
+
+from math import exp, log, log1p
+
+import pytest
+import torch
+from torch import Tensor
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES, Loss
+
+
+def towers(logit: list[list[list[float]]]) -> Towers:
+    """Towers with given inner products [B][N][K]."""
+    nothing = torch.empty(0)
+    return Towers(nothing, nothing, pair=torch.tensor(logit, dtype=torch.float64))
+
+
+def batch(label: list[list[list[float]]], mask: list[list[bool]] | None = None) -> Batch:
+    nothing = torch.empty(0, dtype=torch.long)
+    real = None if mask is None else torch.tensor(mask)
+    return Batch(nothing, nothing, torch.tensor(label, dtype=torch.float64), real)
+
+
+def loss(name: str, info: Info, **settings: object) -> Loss:
+    return LOSSES.get(name)(info, **settings).double()  # type: ignore[arg-type]
+
+
+def rows(values: list[float]) -> list[list[list[float]]]:
+    return [[[value]] for value in values]
+
+
+def one_list(values: list[float]) -> list[list[list[float]]]:
+    return [[[value] for value in values]]
+
+
+SINGLE = Info(users=10, items=10, rates=(0.25,))
+
+
+def softplus(x: float) -> float:
+    return log1p(exp(x))
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(1.0, 0.6352986734460687), (2.0, 0.9953460980863676)])
+def test_bce(weight: float, expected: float) -> None:
+    value = loss("bce", SINGLE, pos_weight=weight)(towers(rows([2, -1, 0.5, -2])), batch(rows([1, 1, 0, 0])))
+    assert float(value) == pytest.approx(expected, abs=1e-12)
+
+
+def test_bpr() -> None:
+    value = loss("bpr", SINGLE)(towers([[[2], [1]], [[0.5], [1.5]]]), batch([[[1], [0]], [[1], [0]]]))
+    assert float(value) == pytest.approx(0.8132616875182228, abs=1e-12)
+
+
+def test_bpr_leaves_out_masked_negatives() -> None:
+    value = loss("bpr", SINGLE)(
+        towers([[[2], [1], [50]], [[0.5], [1.5], [7]]]),
+        batch([[[1], [0], [0]]] * 2, [[True, True, False], [True, True, False]]),
+    )
+    assert float(value) == pytest.approx(0.8132616875182228, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 1.7091311199311905),
+        ({"target": "share"}, 1.4401896985611953),
+        ({"squash": True}, 1.3686725339977244),
+    ],
+)
+def test_listnet(settings: dict[str, object], expected: float) -> None:
+    of_list, labels = one_list([2, 1, 0, -1]), one_list([1, 0, 1, 0])
+    value = loss("listnet", SINGLE, **settings)(towers(of_list), batch(labels))
+    assert float(value) == pytest.approx(expected, abs=1e-9)
+
+
+MULTITASK = [[[1.0, 0.5]], [[0.2, -0.3]], [[-0.8, 0.4]], [[-1.2, -1.0]]]
+CLICK_PAY = [[[1.0, 1.0]], [[1.0, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]]]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("nsb", 0.9501232146881082), ("esmm", 0.7173166377889417)])
+def test_multitask(name: str, expected: float) -> None:
+    info = Info(10, 10, rates=(0.5, 0.25), feedback=("click", "pay"))
+    assert float(loss(name, info)(towers(MULTITASK), batch(CLICK_PAY))) == pytest.approx(expected, abs=1e-12)
+
+
+def test_esmm_weights_positives_per_feedback() -> None:
+    info = Info(10, 10, rates=(0.5, 0.25), feedback=("click", "pay"))
+    plain = loss("esmm", info)(towers(MULTITASK), batch(CLICK_PAY))
+    weighted = loss("esmm", info, pos_weight="1,3")(towers(MULTITASK), batch(CLICK_PAY))
+    paid = softplus(-1.0) + softplus(-0.5)  # -log(p1 p2) of the only row with pay
+    assert float(weighted - plain) == pytest.approx(2 * paid / 4, abs=1e-12)
+
+
+def test_gnolr_with_one_feedback() -> None:
+    info = Info(10, 10, rates=(0.29242834 / 1.29242834,))
+    value = loss("gnolr", info)(towers(rows([0.8, 0.3, -0.2, -0.6])).affine(2.57, 0.0), batch(rows([1, 1, 0, 0])))
+    assert float(value) == pytest.approx(0.3833277266415622, abs=1e-8)
+
+
+def test_gnolr_with_one_feedback_is_bce_on_shifted_logits() -> None:
+    cosine = torch.linspace(-1, 1, 9, dtype=torch.float64).tolist()
+    labels = batch(rows([float(i % 3 == 0) for i in range(9)]))
+    gnolr = loss("gnolr", SINGLE)
+    value = gnolr(towers(rows(cosine)).affine(2.57, 0.0), labels)
+    bce = loss("bce", SINGLE)(towers(rows(cosine)).affine(2.57, -float(gnolr.threshold[0])), labels)
+    assert float(value) == pytest.approx(float(bce), abs=1e-12)
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + exp(-x))
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_gnolr_is_the_sum_of_its_subtasks(level: int) -> None:
+    """Subtask t is ordinal regression on min(level, t), its top class being `at least t`."""
+    info = Info(10, 10, rates=(0.3, 0.05, 0.01), feedback=("view", "cart", "buy"))
+    gnolr = loss("gnolr", info)
+    logit, a = [0.7, -0.4, 0.3], gnolr.threshold.tolist()
+    p = [1.0] + [sigmoid(sum(logit[: c + 1]) - a[c]) for c in range(3)]
+    expected = 0.0
+    for t in (1, 2, 3):
+        reached = min(level, t)
+        expected -= log(p[reached] if reached == t else p[reached] - p[reached + 1])
+    labels = [1.0 if c < level else 0.0 for c in range(3)]
+    assert float(gnolr(towers([[logit]]), batch([[labels]]))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_gnolr_takes_the_highest_feedback_of_a_row_that_is_not_nested() -> None:
+    info = Info(10, 10, rates=(0.3, 0.05), feedback=("like", "follow"))
+    gnolr, logit = loss("gnolr", info), towers([[[0.2, 0.1]]])
+    assert float(gnolr(logit, batch([[[0.0, 1.0]]]))) == float(gnolr(logit, batch([[[1.0, 1.0]]])))
+
+
+def test_gnolr_stays_finite_and_points_the_right_way_above_the_gap() -> None:
+    """The released code gives NaN, and gradients that push the second cosine further up."""
+    info = Info(10, 10, rates=(0.0333, 0.00815), feedback=("cart", "buy"))
+    inner = torch.tensor([[[0.2, 0.75]]], dtype=torch.float64, requires_grad=True)
+    value = loss("gnolr", info)(Towers(torch.empty(0), torch.empty(0), pair=inner).affine(2.0, 0.0), batch([[[1, 0]]]))
+    value.backward()
+    assert value.isfinite()
+    assert inner.grad is not None
+    assert float(inner.grad[0, 0, 1]) > 0
+
+
+CROLOSS = {
+    ("hinge", 0.0): 2.999,
+    ("hinge", 0.8): 1.3278068396843539,
+    ("hinge", 1.0): 1.1588727380542254,
+    ("sigmoid", 0.0): 0.5926523583214021,
+    ("sigmoid", 1.2): 0.9630611669483261,
+    ("exp", 1.0): 1.0329449335179668,
+    ("exp", 1.4): 1.0058579819474154,
+    ("softplus", 0.0): 0.7871082414098983,
+    ("softplus", 0.8): 0.9376409174091556,
+    ("softplus", 1.0): 0.9653889384797267,
+}
+POOL = Info(users=10, items=1000, rates=(0.1,))
+
+
+def croloss(kernel: str, alpha: float, **settings: object) -> Tensor:
+    made = loss("croloss", POOL, kernel=kernel, alpha=alpha, **settings)
+    value: Tensor = made(towers(one_list([0.5, 0.6, 0.2, -0.1])).affine(10.0, 0.0), batch(one_list([1, 0, 0, 0])))
+    return value
+
+
+@pytest.mark.parametrize(("kernel", "alpha"), CROLOSS)
+def test_croloss(kernel: str, alpha: float) -> None:
+    assert float(croloss(kernel, alpha)) == pytest.approx(CROLOSS[kernel, alpha], abs=1e-12)
+
+
+def test_croloss_exp_alpha_1_is_softmax_cross_entropy() -> None:
+    scaled = torch.tensor([5.0, 6.0, 2.0, -1.0], dtype=torch.float64)
+    cross_entropy = -float(scaled.log_softmax(0)[0])
+    expected = (cross_entropy + log(1000 / 3)) / log(1001)
+    assert float(croloss("exp", 1.0)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_croloss_softplus_alpha_0_is_the_sum_of_bpr_terms() -> None:
+    terms = sum(softplus(difference) for difference in (1.0, -3.0, -6.0))
+    expected = ((1 + terms) * 1000 / 3 - 1) / 1000
+    assert float(croloss("softplus", 0.0)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_croloss_is_continuous_at_alpha_1() -> None:
+    assert float(croloss("softplus", 1 + 1e-6)) == pytest.approx(float(croloss("softplus", 1.0)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(1.0, 2.117147 / log(1001)), (1.4, 0.07025726)])
+def test_croloss_lambda(alpha: float, expected: float) -> None:
+    assert float(croloss("exp", alpha, weight_kernel="sigmoid")) == pytest.approx(expected, abs=1e-6)
+
+
+def test_croloss_lambda_weight_passes_no_gradient() -> None:
+    inner = torch.tensor(one_list([0.5, 0.6, 0.2, -0.1]), dtype=torch.float64, requires_grad=True)
+    made = loss("croloss", POOL, kernel="exp", alpha=1.0, weight_kernel="step")
+    value = made(Towers(torch.empty(0), torch.empty(0), pair=inner).affine(10.0, 0.0), batch(one_list([1, 0, 0, 0])))
+    value.backward()
+    assert inner.grad is not None
+    # One of three negatives is above the positive, so the step rank is 2 * 1000 / 3 and its weight a constant.
+    weight = 1 / (2 * 1000 / 3 * log(1001))
+    expected = weight * 1000 / 3 * 10 * exp(1.0)
+    assert float(inner.grad[0, 1, 0]) == pytest.approx(expected, rel=1e-9)

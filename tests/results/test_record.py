@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbench.errors import DataError, UsageError
+from recbench.results.record import Evaluation, RunKey, RunRecord, now
+from recbench.results.strict import decode, encode
+
+names = st.text(st.characters(categories=["L", "N"], include_characters="-_ ×=+"), min_size=1, max_size=20)
+values = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+keys = st.builds(
+    RunKey,
+    dataset=names,
+    split=names,
+    fingerprint=st.text(),
+    feedback=st.lists(st.text(), max_size=4).map(tuple),
+    loss=names,
+    backbone=names,
+    seed=st.integers(),
+    device=st.sampled_from(["cpu", "cuda"]),
+    settings=st.dictionaries(st.text(), values, max_size=6),
+    sources=st.dictionaries(st.text(), st.text(), max_size=3),
+)
+
+
+@given(keys)
+def test_key_survives_json_with_types_and_digest(key):
+    again = RunKey.from_json(json.loads(json.dumps(key.to_json())), "here")
+    assert again == key
+    assert [type(value) for value in again.settings.values()] == [type(v) for v in key.settings.values()]
+    assert (again.digest, again.group) == (key.digest, key.group)
+
+
+@given(keys, st.integers())
+def test_group_is_the_digest_without_the_seed(key, seed):
+    other = replace(key, seed=seed)
+    assert other.group == key.group != key.digest
+    assert (other.digest == key.digest) == (seed == key.seed)
+
+
+def test_digest_never_changes_between_versions(make_key):
+    assert make_key().digest == "b11e9d0f9431"
+    assert make_key().group == "636388f2749b"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": "ml-1m"},
+        {"split": "time"},
+        {"fingerprint": "e" * 16},
+        {"feedback": ("buy", "click")},
+        {"loss": "bce"},
+        {"backbone": "mf"},
+        {"seed": 1},
+        {"device": "cuda"},
+        {"settings": {}},
+        {"settings": {"loss.scale": 2.5, "loss.logit": "fixed", "backbone.dim": 32, "train.cosine": False}},
+        {"settings": {"loss.scale": 2.0, "loss.logit": "fixed", "backbone.dim": 32, "train.cosine": 0}},
+        {"settings": {"loss.scale": "2", "loss.logit": "fixed", "backbone.dim": 32, "train.cosine": False}},
+        {"sources": {"mine.py": "0123456789ab"}},
+    ],
+    ids=str,
+)
+def test_every_field_changes_the_digest(make_key, change):
+    assert make_key(**change).digest != make_key().digest
+
+
+def test_order_of_settings_and_whole_floats_do_not_change_the_digest(make_key):
+    settings = {"train.cosine": False, "backbone.dim": 32, "loss.logit": "fixed", "loss.scale": 2}
+    assert make_key(settings=settings).digest == make_key().digest
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\nb", "a\0b", "\x1b[31m", "\udc80"])
+@pytest.mark.parametrize("kind", ["dataset", "split", "loss", "backbone"])
+def test_names_that_are_unsafe_as_folders_are_refused(make_key, kind, name):
+    with pytest.raises(UsageError, match=f"^{kind} .*: not a folder name; use"):
+        make_key(**{kind: name})
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_settings_must_be_finite(make_key, value):
+    with pytest.raises(UsageError, match="^loss.scale=-?(inf|nan): expected a finite number$"):
+        make_key(settings={"loss.scale": value})
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"sead": 1}, "unknown field `sead`"),
+        ({"seed": None}, "seed: expected a whole number, found None"),
+        ({"seed": True}, "seed: expected a whole number, found True"),
+        ({"seed": 1.0}, "seed: expected a whole number, found 1.0"),
+        ({"feedback": "click"}, "feedback: expected a list, found 'click'"),
+        ({"feedback": [1]}, "feedback: expected a text, found 1"),
+        ({"settings": []}, r"settings: expected an object, found \[\]"),
+        (
+            {"settings": {"a": None}},
+            "settings: expected true or false or a whole number or a number or a text",
+        ),
+        ({"dataset": "../x"}, "dataset '../x': not a folder name"),
+    ],
+)
+def test_keys_are_read_strictly(make_key, change, why):
+    with pytest.raises(DataError, match=rf"^plan\.json: damaged \({why}"):
+        RunKey.from_json(make_key().to_json() | change, "plan.json")
+
+
+@pytest.mark.parametrize("data", [None, [], "key", 3])
+def test_a_key_is_an_object(data):
+    with pytest.raises(DataError, match="expected an object"):
+        RunKey.from_json(data, "plan.json")
+
+
+@pytest.mark.parametrize("name", list(RunKey.__dataclass_fields__))
+def test_missing_fields_are_named(make_key, name):
+    data = make_key().to_json()
+    del data[name]
+    with pytest.raises(DataError, match=f"missing field `{name}`"):
+        RunKey.from_json(data, "plan.json")
+
+
+def test_record_and_evaluation_survive_json(make_key, make_record, make_evaluation, make_value):
+    record = make_record(make_key(), commit=None, dirty=None)
+    assert decode(RunRecord, json.loads(json.dumps(encode(record))), "here") == record
+    evaluation = make_evaluation(make_key(), make_value(0.7), bound=[make_value(0.9)])
+    again = decode(Evaluation, json.loads(json.dumps(encode(evaluation))), "here")
+    assert again == evaluation
+    assert again.digest == evaluation.digest
+
+
+def test_undefined_numbers_become_null_and_read_as_nan(make_key, make_evaluation, make_value):
+    evaluation = make_evaluation(make_key(), make_value(math.nan), make_value(math.inf))
+    text = json.dumps(encode(evaluation), allow_nan=False)
+    again = decode(Evaluation, json.loads(text), "here")
+    assert [math.isnan(value.value) for value in again.values] == [True, True]
+    assert again.digest == evaluation.digest
+
+
+def test_nested_faults_are_located(make_key, make_record):
+    data = encode(make_record(make_key()))
+    data["curve"][0]["loss"] = "low"
+    with pytest.raises(DataError, match="curve: loss: expected a number, found 'low'"):
+        decode(RunRecord, data, "record.json")
+
+
+def test_digest_of_an_evaluation_leaves_out_only_the_time(make_key, make_evaluation, make_value):
+    first = make_evaluation(make_key(), make_value(1))
+    assert replace(first, when=now(), seconds=9.0).digest == first.digest
+    assert replace(first, values=[make_value(1.0)]).digest == first.digest
+    for change in (
+        {"values": [make_value(0.9)]},
+        {"bound": [make_value(1.0)]},
+        {"options": {}},
+        {"run": "0" * 12},
+    ):
+        assert replace(first, **change).digest != first.digest
+
+
+def test_later_times_sort_higher():
+    times = [now() for _ in range(5)]
+    assert times == sorted(times)
+    assert all(time.endswith("+00:00") and len(time) == 32 for time in times)
