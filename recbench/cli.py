@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from recbench.results.record import RunKey
     from recbench.results.store import Store
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="recbench",
@@ -135,6 +138,7 @@ def train(
     """Train a loss on a backbone, keeping the epoch that is best on validation."""
     from recbench.benchmark.session import Order, resume_last, train_all
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = _stderr()
     command = shlex.join(["recbench", *sys.argv[1:]])
     if resume:
@@ -167,7 +171,7 @@ def train(
 def evaluate(
     metric: Annotated[
         list[str],
-        typer.Option("--metric", help="NAME[@K][(VARIANT)][/FEEDBACK]; see `recbench list metrics`."),
+        typer.Option("--metric", help="Such as auc, gauc(mean), recall@50 or recall@50/buy."),
     ] = [],  # noqa: B006
     run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
     candidates: Annotated[
@@ -269,10 +273,12 @@ def entry() -> None:
         sys.argv.remove("--debug")
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
+            raise KeyboardInterrupt
     except RecbenchError as error:
         code = _fail(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted; `recbench train --resume` goes on after the last finished epoch", 130, debug)
+        code = _fail("interrupted; `recbench train --resume` goes on after the last finished epoch", INTERRUPTED, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

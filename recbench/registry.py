@@ -66,12 +66,17 @@ class Registry(Generic[T]):
             point.load()
 
 
-def import_file(path: Path) -> str:
-    """Import a user's own file, so that its decorators register; return the first 12 hex digits of its SHA-256."""
-    path = path.resolve()
+def source_digest(path: Path) -> str:
+    """Return the first 12 hex digits of a file's SHA-256; raises UsageError if there is no such file."""
     if not path.is_file():
         raise UsageError(f"--import {path}: no such file")
-    digest = sha256(path.read_bytes()).hexdigest()[:12]
+    return sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def import_file(path: Path) -> str:
+    """Import a user's own file, so that its decorators register; return its `source_digest`."""
+    path = path.resolve()
+    digest = source_digest(path)
     name = f"recbench_import_{path.stem}_{digest}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)

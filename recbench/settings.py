@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from types import NoneType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
@@ -62,9 +63,12 @@ def _parse(name: str, kind: object, word: str) -> Value:
             raise UsageError(f"{name}={word}: expected true or false")
         return word.lower() == "true"
     if kind is int or kind is float:
+        expected = "a whole number" if kind is int else "a number"
         try:
-            return int(word) if kind is int else float(word)
+            number = int(word) if kind is int else float(word)
         except ValueError:
-            expected = "a whole number" if kind is int else "a number"
             raise UsageError(f"{name}={word}: expected {expected}") from None
+        if not math.isfinite(number):
+            raise UsageError(f"{name}={word}: expected a finite number")
+        return number
     return word

@@ -17,7 +17,7 @@ class Line:
 
     epoch: int
     loss: float
-    valid: float
+    valid: float | None  # None where nothing is validated
     seconds: float
 
 
@@ -64,9 +64,10 @@ class Display:
         """Print the line of a finished epoch."""
         rate = self.rows / max(line.seconds, 1e-9)
         left = (self.epochs - line.epoch) * line.seconds
+        valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if best else '  '}"
         self.console.print(
-            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}  valid {self.metric} {line.valid:.4f}"
-            f"{' *' if best else '  '}  {rate / 1000:,.0f}k rows/s  at most {_clock(left)} left",
+            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}"
+            f"  {rate / 1000:,.0f}k rows/s  at most {_clock(left)} left",
             highlight=False,
             markup=False,
         )

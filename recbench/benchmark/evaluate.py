@@ -13,7 +13,7 @@ import torch
 from recbench.benchmark.model import build
 from recbench.benchmark.scorer import Scorer
 from recbench.benchmark.train import load_weights
-from recbench.data.dataset import Dataset, Log, Positives, find_prepared
+from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, evaluate
 from recbench.evaluation.metric import Request, RowMetric
@@ -61,7 +61,10 @@ def evaluate_run(
         for request in requests
         for name in ([request.feedback] if request.feedback else key.feedback)
     ]
-    model = build(whole.narrow(key.feedback), key.loss, key.backbone, key.settings, key.seed, lr=1.0)
+    trained_on = whole.narrow(key.feedback)
+    if key.settings["train.refit"]:
+        trained_on = trained_on.with_valid()
+    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, lr=1.0)
     load_weights(model, store.folder(key))
     scorer = Scorer(model.backbone, model.loss)
 
@@ -78,9 +81,7 @@ def evaluate_run(
     )
 
     def seen(column: int) -> Positives:
-        both = [data.train, data.valid]
-        log = Log(*(torch.cat([getattr(part, name) for part in both]) for name in ("user", "item", "label")))
-        return data.positives_of(log, column)
+        return data.positives_of(joined(data.train, data.valid), column)
 
     values = evaluate(requests, test, data.feedback, predictions, seen, len(data.items), protocol)
     bound = _bound(requests, test, data, seen, protocol)

@@ -56,7 +56,7 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     losses.refuse(loss_class, backbone_class)
     made = losses.create(loss_class, data.info, owned(values, "loss"))
     cosine = made.head.cosine
-    body = backbone_class(data, made.towers, cosine, **owned(values, "backbone"))  # type: ignore[arg-type]
+    body = backbone_class(data, made.towers, cosine, **owned(values, "backbone"))
     body, made = body.to(device), made.to(device)
     return Model(body, made, made.prepare(body, lr))
 

@@ -15,6 +15,7 @@ class Schedule:
     batch_size: int = 1024  # logged rows in a batch
     lr: float = 0.01
     patience: int = 3  # epochs without improvement on validation before stopping
+    refit: bool = False  # then train anew on train and validation rows, for as many epochs as were best
     select: str = "auto"  # validation metric that chooses the epoch; its mean over feedback types counts
 
     def __post_init__(self) -> None:

@@ -40,7 +40,8 @@ class Scorer:
     def _pairs(self, user: Tensor, item: Tensor) -> Tensor:
         if self.backbone.decomposable:
             return (self.user[user] * self.item[item]).sum(-1)
-        return self.backbone(user, item[:, None]).inner[:, 0]
+        towers: Towers = self.backbone(user, item[:, None])
+        return towers.inner[:, 0]
 
     def predictions(self, log: Log) -> Predictions:
         """Return what the model says of a log, for `evaluation.evaluate`."""

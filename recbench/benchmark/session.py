@@ -17,7 +17,7 @@ from recbench.data.dataset import Dataset, find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.metric import parse
 from recbench.evaluation.retrieval import IndexKind
-from recbench.registry import import_file
+from recbench.registry import import_file, source_digest
 from recbench.results import leaderboard
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
@@ -58,12 +58,10 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     left = [key for key in plan.keys if key not in store]
     if not left:
         raise UsageError("nothing to resume: every run of the last `train` is finished")
-    for path in plan.imports:
-        import_file(Path(path))
-    for name, digest in left[0].sources.items():
-        found = {Path(path).name: import_file(Path(path)) for path in plan.imports}.get(name)
-        if found != digest:
-            raise DataError(f"{name} has changed since the run began; restore it, or start a new run")
+    for path in map(Path, plan.imports):
+        if source_digest(path) != left[0].sources[path.name]:
+            raise DataError(f"{path.name} has changed since the run began; restore it, or start a new run")
+        import_file(path)
     word = device if device != "auto" else left[0].device
     data = load_dataset(left[0], pick_device(word))
     _say(console, f"dataset {data.name}/{data.split}, {len(left)} of {len(plan.keys)} runs to finish")

@@ -67,14 +67,18 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> RenderableType:
 
 
 def items_table(items: Sequence[Mapping[str, object]]) -> RenderableType:
-    """Return a table with one column per field."""
-    if not items:
-        return Text("none")
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in items[0]:
-        table.add_column(name, overflow="fold")
+    """Return one block per item: its name, what it is, then its other fields."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
     for item in items:
-        table.add_row(*(escape(_plain(value)) for value in item.values()))
+        fields = dict(item)
+        name = fields.pop("name")
+        lead = fields.pop("about", None) or fields.pop("title", "")
+        others = [f"{field}: {_plain(value)}" for field, value in fields.items() if value not in ("", [], {})]
+        table.add_row(escape(str(name)), escape(str(lead)))
+        for line in others:
+            table.add_row("", Text(line, style="dim"))
     return table
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -37,22 +37,20 @@ class State:
     curve: list[Epoch] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)  # weights of the best epoch
     best_epoch: int = 0
+    refitted: int = 0  # epochs done on train and validation rows together
 
     @property
     def valid(self) -> float:
         """Validation metric of the best epoch."""
         return self.curve[self.best_epoch - 1]["metric"]
 
+    def selecting(self, schedule: Schedule) -> bool:
+        """Whether the best epoch is still to be found."""
+        waited = len(self.curve) - self.best_epoch
+        return not self.refitted and len(self.curve) < schedule.epochs and waited < schedule.patience
 
-def train(
-    key: RunKey,
-    data: Dataset,
-    store: Store,
-    console: Console,
-    *,
-    imports: list[str],
-    command: str,
-) -> RunRecord:
+
+def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports: list[str], command: str) -> RunRecord:
     """Train one run to its record, going on from its last finished epoch if it was interrupted.
 
     `data` has the key's feedback only. Weights and record appear by rename; a run that has a record is returned
@@ -62,24 +60,62 @@ def train(
         return store.record(key)
     folder = store.folder(key)
     schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
-    model = build(data, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
-    validation = Validation(data, schedule.select)
-    state = _resume(folder / PROGRESS, model, console)
+    saved = checkpoint.load(folder / PROGRESS) if (folder / PROGRESS).exists() else None
+    state = State() if saved is None else State(**saved["state"])
+    if saved is not None:
+        console.print(f"  going on after epoch {state.refitted or len(state.curve)}", highlight=False)
+
+    model = _model(key, data, schedule, saved if state.selecting(schedule) else None)
     rows = model.loss.sampler.rows(data)
-    title = f"{key.loss} × {key.backbone}, seed {key.seed}"
+    validation = Validation(data, schedule.select)
     for note in model.loss.notes:
-        console.print(f"  note: {note}", highlight=False, markup=False)
+        console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
+    title = f"{key.loss} × {key.backbone}, seed {key.seed}"
     with Display(console, title, str(validation.request), schedule.epochs, rows) as display:
-        while len(state.curve) < schedule.epochs:
-            if len(state.curve) - state.best_epoch >= schedule.patience:
-                break
-            _epoch(model, data, schedule, key.seed, state, validation, display)
+        while state.selecting(schedule):
+            _select(model, data, schedule, key.seed, state, validation, display)
             checkpoint.save(folder / PROGRESS, _snapshot(model, state))
-    checkpoint.save(folder / WEIGHTS, state.best)
+    if schedule.refit:
+        model = _refit(key, data, schedule, state, saved, folder, console)
+    checkpoint.save(folder / WEIGHTS, model.state() if schedule.refit else state.best)
     record = _record(key, model, state, rows, validation, imports, command)
     store.write_record(record)
     (folder / PROGRESS).unlink(missing_ok=True)
     return record
+
+
+def _model(key: RunKey, data: Dataset, schedule: Schedule, saved: dict[str, Any] | None) -> Model:
+    """Build the run's model, with weights, optimiser and random state taken over from a checkpoint."""
+    model = build(data, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
+    if saved is not None:
+        model.load(saved["model"])
+        model.optimizer.load_state_dict(saved["optimizer"])
+        torch.set_rng_state(saved["random"])
+        if saved["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(saved["random_cuda"])
+    return model
+
+
+def _refit(
+    key: RunKey,
+    data: Dataset,
+    schedule: Schedule,
+    state: State,
+    saved: dict[str, Any] | None,
+    folder: Path,
+    console: Console,
+) -> Model:
+    """Train anew on train and validation rows, for as many epochs as were best; nothing is selected here."""
+    data = data.with_valid()
+    model = _model(key, data, schedule, saved if state.refitted else None)
+    title = f"{key.loss} × {key.backbone}, seed {key.seed}, refit"
+    with Display(console, title, "", state.best_epoch, model.loss.sampler.rows(data)) as display:
+        while state.refitted < state.best_epoch:
+            loss, seconds, _ = _epoch(model, data, schedule, key.seed, state.refitted + 1, display)
+            state.refitted += 1
+            display.epoch(Line(state.refitted, loss, None, seconds), best=False)
+            checkpoint.save(folder / PROGRESS, _snapshot(model, state))
+    return model
 
 
 def load_weights(model: Model, folder: Path) -> None:
@@ -93,7 +129,7 @@ def load_weights(model: Model, folder: Path) -> None:
         raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
 
 
-def _epoch(
+def _select(
     model: Model,
     data: Dataset,
     schedule: Schedule,
@@ -102,7 +138,31 @@ def _epoch(
     validation: Validation,
     display: Display,
 ) -> None:
+    """Train one epoch, validate, and keep the weights if they are the best so far."""
     number = len(state.curve) + 1
+    loss, seconds, slots = _epoch(model, data, schedule, seed, number, display)
+    metric = validation(model)
+    before = state.curve[-1] if state.curve else None
+    state.curve.append(
+        Epoch(
+            epoch=number,
+            loss=loss,
+            metric=metric,
+            seconds=seconds + (before["seconds"] if before else 0.0),
+            slots=slots + (before["slots"] if before else 0),
+        )
+    )
+    best = state.best_epoch == 0 or metric > state.valid
+    if best:
+        state.best_epoch = number
+        state.best = {name: checkpoint.copy_of(part) for name, part in model.state().items()}
+    display.epoch(Line(number, loss, metric, seconds), best)
+
+
+def _epoch(
+    model: Model, data: Dataset, schedule: Schedule, seed: int, number: int, display: Display
+) -> tuple[float, float, int]:
+    """Train one epoch; return its mean loss, seconds and item slots seen."""
     generator = _generator(seed, number, data.train.user.device)
     model.backbone.train()
     model.loss.train()
@@ -122,23 +182,7 @@ def _epoch(
     if pending:
         total += check_finite(pending, steps + 1)
         steps += len(pending)
-    seconds = time.perf_counter() - started
-    metric = validation(model)
-    before = state.curve[-1] if state.curve else None
-    state.curve.append(
-        Epoch(
-            epoch=number,
-            loss=total / steps,
-            metric=metric,
-            seconds=seconds + (before["seconds"] if before else 0.0),
-            slots=slots + (before["slots"] if before else 0),
-        )
-    )
-    best = state.best_epoch == 0 or metric > state.valid
-    if best:
-        state.best_epoch = number
-        state.best = {name: checkpoint.copy_of(part) for name, part in model.state().items()}
-    display.epoch(Line(number, total / steps, metric, seconds), best)
+    return total / steps, time.perf_counter() - started, slots
 
 
 def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
@@ -148,31 +192,13 @@ def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
 
 
 def _snapshot(model: Model, state: State) -> dict[str, object]:
-    cuda = torch.cuda.is_initialized()
     return {
         "model": model.state(),
         "optimizer": model.optimizer.state_dict(),
         "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state() if cuda else None,
-        "curve": [dict(line) for line in state.curve],
-        "best": state.best,
-        "best_epoch": state.best_epoch,
+        "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+        "state": vars(state),
     }
-
-
-def _resume(path: Path, model: Model, console: Console) -> State:
-    """Return the state of an interrupted run, its weights and random state taken over; a new one if there is none."""
-    if not path.exists():
-        return State()
-    saved = checkpoint.load(path)
-    model.load(saved["model"])
-    model.optimizer.load_state_dict(saved["optimizer"])
-    torch.set_rng_state(saved["random"])
-    if saved["random_cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved["random_cuda"])
-    curve = [cast(Epoch, line) for line in saved["curve"]]
-    console.print(f"  going on after epoch {len(curve)}", highlight=False)
-    return State(curve, saved["best"], saved["best_epoch"])
 
 
 def _record(

@@ -24,7 +24,6 @@ class Validation:
         self.request = self._auto() if select == "auto" else parse(select)
         if self.request.definition.lower_is_better:
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
-        self.seen = data.positives
         self.protocol = Protocol(f"{data.name}/{data.split}@{data.fingerprint[:12]}", "valid")
 
     def _auto(self) -> Request:
@@ -39,7 +38,7 @@ class Validation:
             self.data.valid,
             self.data.feedback,
             scorer.predictions(self.data.valid),
-            self.seen,
+            lambda column: self.data.positives_of(self.data.train, column),
             len(self.data.items),
             self.protocol,
         )

@@ -141,6 +141,11 @@ class Dataset:
             valid=_keep(self.valid, kept),
         )
 
+    def with_valid(self) -> Dataset:
+        """Return the dataset with the validation rows added to train, but for users and items unseen in train."""
+        known = (self.valid.user < self.users.seen) & (self.valid.item < self.items.seen)
+        return replace(self, train=joined(self.train, _rows(self.valid, known)))
+
     @property
     def info(self) -> Info:
         """Counts and rates for the loss."""
@@ -162,6 +167,11 @@ class Dataset:
         label = log.label[:, feedback]
         row = (label if label.ndim == 1 else label.amax(-1)).nonzero()[:, 0]
         return Positives.of(log.user[row], log.item[row], len(self.users), len(self.items))
+
+
+def joined(first: Log, second: Log) -> Log:
+    """Return the rows of both logs, one after the other, without the true probabilities."""
+    return Log(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in ("user", "item", "label")))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -203,6 +213,10 @@ def find_prepared(name: str | None) -> Path:
             f"run `recbench prepare {dataset} --split {split}` first"
         )
     raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
+
+
+def _rows(log: Log, chosen: Tensor) -> Log:
+    return Log(log.user[chosen], log.item[chosen], log.label[chosen])
 
 
 def _keep(log: Log, columns: list[int]) -> Log:

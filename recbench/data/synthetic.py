@@ -1,7 +1,7 @@
 """A made-up shop whose true probabilities are known, so that a model can be compared with the best possible one.
 
 A feedback's logit is a scaled inner product of a user and an item vector plus an item bias. The vectors are functions
-of the features, not linear in the numbers, plus a part that only the id can tell. View, cart and buy share three
+of the features, not linear in the numbers, plus a part that only the id can tell. View, cart and buy share two
 directions of the space; cart and buy have one more each. One uniform number a row decides all three, so they nest
 except where the sparser one is the likelier; now and then each draws its own, and a buy lacks its cart.
 """
@@ -26,14 +26,13 @@ SECONDS = 30 * 24 * 3600
 
 FEEDBACK = ("view", "cart", "buy")
 RATE = (0.25, 0.03, 0.006)
-SPREAD = (1.3, 1.5, 1.7)  # standard deviation of each logit
-BIAS = 0.6  # weight of the item bias beside an inner product of unit variance
+SPREAD = (1.3, 1.6, 1.8)  # standard deviation of each logit
 ALONE = 0.05  # share of rows whose feedback types are drawn independently
-WEIGHT = np.array(  # [T, dimensions] how much each direction counts for each feedback
-    [[1.0, 1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.7, 1.0, 0.0], [1.0, 1.0, 0.5, 0.7, 0.7]]
+WEIGHT = np.array(  # [T, DIMENSION] how much each direction counts for each feedback; the last is the item bias
+    [[1.0, 1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.7, 0.0, 1.0], [1.0, 1.0, 0.5, 0.5, 1.0]]
 )
 DIMENSION = WEIGHT.shape[1]
-PERSONAL = 0.25  # standard deviation of the part of a vector that only the id can tell; the rest has 1
+PERSONAL = 0.2  # standard deviation of the part of a vector that only the id can tell; the rest has 1
 
 REGIONS, DEVICES, INTERESTS = 10, 3, 10
 CATEGORIES, BRANDS, TAGS = 12, 25, 15
@@ -52,11 +51,11 @@ def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataF
     random = np.random.default_rng([seed, 0])
     users, user_vector = _users(_growing(rows, 150), random)
     items, item_vector = _items(_growing(rows, 400), random)
-    bias = BIAS * random.standard_normal(len(items))
+    user_vector[:, -1] = 1
     user_start, item_start = _starts(len(users), random), _starts(len(items), random)
     activity = _cumulative(random.lognormal(0, 0.7, len(users)))
     popularity = _cumulative(random.lognormal(0, 1.0, len(items)))
-    scale, offset = _calibrate(user_vector, item_vector, bias, random)
+    scale, offset = _calibrate(user_vector, item_vector, random)
     chunks = []
     for chunk, first in enumerate(range(0, rows, CHUNK)):
         random = np.random.default_rng([seed, 1, chunk])
@@ -65,7 +64,7 @@ def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataF
         item = np.searchsorted(popularity, random.random(size), side="right")
         start = np.maximum(user_start[user], item_start[item])
         time = START + (start + (1 - start) * random.random(size)) * SECONDS
-        logit = scale * _affinity(user_vector[user], item_vector[item], bias[item]) + offset
+        logit = scale * ((user_vector[user] * item_vector[item]) @ WEIGHT.T) + offset
         truth = 1 / (1 + np.exp(-logit))
         alone = random.random((size, 1)) < ALONE
         draw = np.where(alone, random.random((size, len(FEEDBACK))), random.random((size, 1)))
@@ -165,8 +164,8 @@ def _words(prefix: str, code: NDArray[np.int64]) -> pl.Series:
 
 
 def _starts(count: int, random: np.random.Generator) -> Array:
-    """The share of the 30 days before an entity first appears: 0 for 19 in 20."""
-    return np.where(random.random(count) < 0.05, random.random(count), 0.0)
+    """The share of the 30 days before an entity first appears: 0 for 24 in 25."""
+    return np.where(random.random(count) < 0.04, random.random(count), 0.0)
 
 
 def _cumulative(weight: Array) -> Array:
@@ -175,18 +174,10 @@ def _cumulative(weight: Array) -> Array:
     return share
 
 
-def _affinity(user: Array, item: Array, bias: Array) -> Array:
-    """Inner products [R, T] of variance near 1 plus item biases; user and item are [R, DIMENSION]."""
-    product = user * item
-    weight = WEIGHT / np.linalg.norm(WEIGHT, axis=1, keepdims=True)
-    affinity: Array = product @ weight.T + bias[:, None]
-    return affinity
-
-
-def _calibrate(user: Array, item: Array, bias: Array, random: np.random.Generator) -> tuple[Array, Array]:
+def _calibrate(user: Array, item: Array, random: np.random.Generator) -> tuple[Array, Array]:
     """Return scale and offset [T] that give each logit its spread and each feedback its rate."""
     who, what = random.integers(len(user), size=PILOT), random.integers(len(item), size=PILOT)
-    affinity = _affinity(user[who], item[what], bias[what])
+    affinity = (user[who] * item[what]) @ WEIGHT.T
     scale = np.array(SPREAD) / affinity.std(0)
     low, high = np.full(len(RATE), -30.0), np.full(len(RATE), 30.0)
     for _ in range(60):

@@ -83,7 +83,7 @@ def compare(query: Tensor, item: Tensor, k: int, seen: Positives, index: IndexKi
     user = torch.arange(len(query)).unsqueeze(1).expand_as(exact.item)
     real = exact.item >= 0
     pairs = Positives.of(user[real], exact.item[real], len(query), len(item))
-    found = contains(pairs, user, ranking.item, len(item)).sum() / real.sum()
+    found = contains(pairs, user, ranking.item, len(item)).sum().double() / real.sum()
     return ranking, SearchCost(float(found), ready - started, done - ready, flat_seconds)
 
 

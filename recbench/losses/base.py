@@ -126,7 +126,7 @@ class Loss(nn.Module, ABC):
         towers = self.head(backbone(batch.user, batch.item))
         loss: Tensor = self(towers, batch) + towers.penalty
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         return loss.detach()
 
@@ -187,7 +187,7 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
             f"({', '.join(info.feedback)}); use a loss for a single feedback, such as bce or gnolr"
         )
     shared = head_defaults(loss).keys()
-    made = loss(info, **{k: v for k, v in values.items() if k not in shared})  # type: ignore[arg-type]
+    made = loss(info, **{k: v for k, v in values.items() if k not in shared})
     made.head = Head(made.towers, **{k: v for k, v in values.items() if k in shared})  # type: ignore[arg-type]
     return made
 

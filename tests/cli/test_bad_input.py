@@ -1,0 +1,230 @@
+"""Whatever a user gets wrong is one line that says what to do; exit code 2 for usage, 1 for failure."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from recbench.home import home, results_home
+from tests.cli.conftest import Run
+
+FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("prepare", "sinthetic"), "unknown dataset `sinthetic`; did you mean `synthetic`"),
+        (("prepare", "synthetic", "--rows", "many"), "--rows many: expected a whole number"),
+        (("prepare", "synthetic", "--split", "sideways"), "sideways"),
+        (("train", "--loss", "gnolrr"), "unknown loss `gnolrr`; did you mean `gnolr`"),
+        (("train", "--backbone", "twintwoer"), "unknown backbone `twintwoer`; did you mean `twintower`"),
+        (("train", "--set", "loss.scal=2"), "did you mean `scale`"),
+        (("train", "--set", "loss.scale=two"), "loss.scale=two: expected a number"),
+        (("train", "--set", "loss.scale=-1"), "loss.scale=-1.0: expected a number above 0"),
+        (("train", "--set", "backbone.dmi=8"), "did you mean `dim`"),
+        (("train", "--set", "backbone.hidden=a-b"), "backbone.hidden=a-b: expected widths"),
+        (("train", "--set", "scale=2"), "expected OWNER.KEY=VALUE"),
+        (("train", "--lr", "-1"), "train.lr=-1.0: expected a number above 0"),
+        (("train", "--select", "acu"), "unknown metric `acu`; did you mean `auc`"),
+        (("train", "--select", "logloss"), "expected a metric where higher is better"),
+        (("train", "--device", "tpu"), "--device tpu: expected auto, cpu, cuda"),
+        (("train", "--device", "cuda:99"), "CUDA devices"),
+        (("train", "--dataset", "ml-1m"), "ml-1m is not prepared; run `recbench prepare ml-1m`"),
+        (("train", "--dataset", "synthetic/user"), "run `recbench prepare synthetic --split user`"),
+        (("train", "--feedback", "biew"), "unknown feedback of synthetic `biew`; did you mean `view`"),
+        (("train", "--loss", "esmm", "--feedback", "view"), "loss `esmm` needs at least 2 kinds of feedback"),
+        (("train", "--import", "nowhere.py"), "nowhere.py: no such file"),
+        (("train", "--resume"), "nothing trained yet"),
+        (("train", "--epochs", "0"), "epochs"),
+        (("train", "--wat"), "--wat"),
+        (("eval",), "no finished runs; run `recbench train`"),
+        (("eval", "--metric", "recal@5"), "unknown metric `recal`; did you mean `recall`"),
+        (("eval", "--metric", "recall"), "needs a cut-off"),
+        (("eval", "--metric", "auc@5"), "auc has no cut-off"),
+        (("eval", "--metric", "gauc(median)"), "unknown variant of gauc `median`"),
+        (("leaderboard",), "run `recbench train`"),
+        (("list", "loses"), "did you mean `losses`"),
+        (("lits",), "lits"),
+    ],
+    ids=" ".join,
+)
+def test_usage(prepared: Run, words: tuple[str, ...], message: str) -> None:
+    result = prepared(*words)
+    assert message in result.err
+    assert result.err.splitlines()[-1].startswith("error: ")
+    assert result.code == 2
+    assert "Traceback" not in result.err
+    assert not list(results_home().rglob("record.json"))
+
+
+def test_nothing_prepared(run: Run) -> None:
+    result = run("train")
+    assert (result.code, result.err) == (
+        2,
+        "error: no dataset is prepared; run `recbench prepare synthetic` first\n",
+    )
+
+
+def test_a_metric_whose_feedback_is_absent(prepared: Run) -> None:
+    prepared("train", "--loss", "bce", *FAST)
+    result = prepared("eval", "--metric", "recall@5/gift")
+    assert result.code == 2
+    assert "unknown feedback of synthetic `gift`" in result.err
+
+
+def test_logloss_of_a_loss_without_probabilities(prepared: Run) -> None:
+    prepared("train", "--loss", "bpr", *FAST)
+    result = prepared("eval", "--metric", "logloss")
+    assert result.code == 2
+    assert "needs probabilities" in result.err
+
+
+def test_a_feedback_that_a_multi_feedback_run_did_not_see(prepared: Run) -> None:
+    prepared("train", "--loss", "nsb", "--feedback", "view,cart", *FAST)
+    result = prepared("eval", "--metric", "auc/buy")
+    assert result.code == 2
+    assert "train with --feedback view,cart,buy" in result.err
+
+
+def test_a_pair_that_cannot_work(prepared: Run, tmp_path: Path) -> None:
+    file = tmp_path / "odd.py"
+    file.write_text(ODD_BACKBONE)
+    result = prepared("train", "--import", str(file), "--loss", "buir", "--backbone", "odd")
+    assert result.code == 2
+    assert "loss `buir` needs vectors, which backbone `odd` does not have" in result.err
+    listed = prepared("list", "losses", "--import", str(file), "--json").json
+    pairs = {item["name"]: item["backbones"] for item in listed}
+    assert "odd" in pairs["bpr"]
+    assert "odd" not in pairs["buir"]
+
+
+def test_a_backbone_that_is_no_inner_product_is_searched_exhaustively(prepared: Run, tmp_path: Path) -> None:
+    file = tmp_path / "odd.py"
+    file.write_text(ODD_BACKBONE)
+    words = ("--import", str(file), "--loss", "bpr", "--backbone", "odd", "--epochs", "1")
+    assert prepared("train", *words).code == 0
+    (row,) = prepared("eval", "--metric", "recall@5", "--json").json
+    assert "search=exact" in row["signature"]
+
+
+ODD_BACKBONE = '''
+"""A backbone whose score is no inner product."""
+import torch
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.batch import Towers
+
+
+@BACKBONES.add("odd")
+class Odd(Backbone):
+    """Minus the distance of two numbers, after nobody (2026)."""
+
+    decomposable = False
+    offers = frozenset()
+
+    def __init__(self, data, towers, cosine):
+        super().__init__(data, towers, cosine)
+        self.user_number = torch.nn.Parameter(torch.randn(self.users, towers))
+        self.item_number = torch.nn.Parameter(torch.randn(self.items, towers))
+
+    def embed(self, user, item):
+        """Return pair scores only."""
+        u, v = self.user_number[user], self.item_number[item]
+        return Towers(u.unsqueeze(-1), v.unsqueeze(-1), pair=-(u.unsqueeze(1) - v).abs())
+'''
+
+
+def test_a_loss_that_diverges(prepared: Run, tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(DIVERGING)
+    result = prepared("train", "--import", str(file), "--loss", "diverging", *FAST)
+    assert result.code == 1
+    assert "the loss became nan at step 2; try a lower --lr" in result.err
+    assert not list(results_home().rglob("record.json"))
+
+
+DIVERGING = '''
+"""A loss that is NaN from the second step on."""
+from recbench.losses.base import LOSSES, Loss
+
+
+@LOSSES.add("diverging")
+class Diverging(Loss):
+    """Nobody (2026)."""
+
+    def __init__(self, info):
+        super().__init__(info)
+        self.steps = 0
+
+    def forward(self, towers, batch):
+        """Return NaN from the second step on."""
+        self.steps += 1
+        return towers.logit.mean() * (float("nan") if self.steps > 1 else 1.0)
+'''
+
+
+def test_an_import_with_a_mistake(prepared: Run, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("import nothing_of_the_kind\n")
+    result = prepared("train", "--import", str(file), "--loss", "bce")
+    assert result.code == 2
+    assert "ModuleNotFoundError: No module named 'nothing_of_the_kind'" in result.err
+
+
+def test_a_damaged_record_is_named_and_skipped(prepared: Run) -> None:
+    for loss in ("bce", "bpr"):
+        prepared("train", "--loss", loss, *FAST)
+        prepared("eval", "--metric", "auc")
+    damaged = next(path for path in results_home().rglob("record.json") if "bpr" in str(path))
+    damaged.write_text(damaged.read_text()[:100])
+    result = prepared("leaderboard")
+    assert result.code == 0
+    assert "bpr" in result.err
+    assert "skipped" in result.err
+    assert "bce × mf" in result.out
+
+
+def test_weights_that_are_gone(prepared: Run) -> None:
+    prepared("train", "--loss", "bce", *FAST)
+    next(results_home().rglob("weights.safetensors")).unlink()
+    result = prepared("eval")
+    assert result.code == 1
+    assert "weights.safetensors: missing" in result.err
+
+
+def test_weights_that_are_damaged(prepared: Run) -> None:
+    prepared("train", "--loss", "bce", *FAST)
+    weights = next(results_home().rglob("weights.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:50])
+    result = prepared("eval")
+    assert result.code == 1
+    assert "weights.safetensors: damaged" in result.err
+
+
+def test_data_prepared_anew_does_not_fit_the_run(prepared: Run) -> None:
+    prepared("train", "--loss", "bce", *FAST)
+    prepared("prepare", "synthetic", "--rows", "3000")
+    result = prepared("eval")
+    assert result.code == 1
+    assert "was trained on synthetic/global@" in result.err
+
+
+@pytest.mark.parametrize("part", ["train.parquet", "users.parquet", "manifest.json"])
+def test_prepared_files_that_are_damaged(prepared: Run, part: str) -> None:
+    path = home() / "prepared" / "synthetic" / "global" / part
+    path.write_bytes(path.read_bytes()[:20])
+    result = prepared("train", "--loss", "bce", *FAST)
+    assert result.code == 1
+    assert part in result.err
+    assert "--force" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_results_folder_that_cannot_be_written(prepared: Run, tmp_path: Path) -> None:
+    results_home().write_text("a file where the folder should be")
+    result = prepared("train", "--loss", "bce", *FAST)
+    assert result.code == 1
+    assert "RECBENCH_RESULTS" in result.err
+    shutil.rmtree(tmp_path / "home")

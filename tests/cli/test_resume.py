@@ -1,0 +1,112 @@
+"""A run that was interrupted goes on to the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recbench.benchmark import train as training
+from recbench.home import results_home
+from tests.cli.conftest import Run
+
+
+def outcome(root: Path) -> tuple[bytes, object, object]:
+    """Weights and learning curve of the only run, without its times."""
+    record = json.loads(next(root.rglob("record.json")).read_text())
+    curve = [(line["loss"], line["metric"], line["slots"]) for line in record["curve"]]
+    return next(root.rglob("weights.safetensors")).read_bytes(), curve, record["best_epoch"]
+
+
+@pytest.mark.parametrize("refit", ["false", "true"])
+@pytest.mark.parametrize(
+    ("loss", "backbone"), [("gnolr", "twintower"), ("buir", "lightgcn"), ("bpr", "mf"), ("listnet", "mf")]
+)
+def test_interrupted_at_an_epoch(
+    prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, backbone: str, refit: str
+) -> None:
+    words = ("train", "--loss", loss, "--backbone", backbone, "--epochs", "3", "--set", f"train.refit={refit}")
+    assert prepared(*words).code == 0
+    expected = outcome(results_home())
+    results_home().rename(tmp_path / "uninterrupted")
+
+    epoch, calls = training._epoch, 0
+
+    def fail_on_third(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return epoch(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "_epoch", fail_on_third)
+    stopped = prepared(*words)
+    assert stopped.code == 130
+    assert "recbench train --resume" in stopped.err
+    assert not list(results_home().rglob("record.json"))
+    resumed = prepared("train", "--resume")
+    assert resumed.code == 0
+    assert "going on after epoch 2" in resumed.err
+    assert outcome(results_home()) == expected
+    assert "nothing to resume" in prepared("train", "--resume").err
+
+
+def test_seeds_left_over_are_trained_too(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = training.train
+    monkeypatch.setattr("recbench.benchmark.session.train", _raise_for_seed(1, train))
+    assert prepared("train", "--loss", "bce", "--backbone", "mf", "--seeds", "3", "--epochs", "1").code == 130
+    assert len(list(results_home().rglob("record.json"))) == 1
+    monkeypatch.setattr("recbench.benchmark.session.train", train)
+    assert "2 of 3 runs to finish" in prepared("train", "--resume").err
+    assert len(list(results_home().rglob("record.json"))) == 3
+
+
+def _raise_for_seed(seed: int, train: object) -> object:
+    def stop(key: object, *arguments: object, **named: object) -> object:
+        if key.seed == seed:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        return train(key, *arguments, **named)  # type: ignore[operator]
+
+    return stop
+
+
+@pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_killed_from_outside(prepared: Run, tmp_path: Path, killer: signal.Signals) -> None:
+    words = ["train", "--loss", "gnolr", "--backbone", "mf", "--epochs", "6", "--set", "train.patience=9"]
+    assert prepared(*words).code == 0
+    expected = outcome(results_home())
+    results_home().rename(tmp_path / "uninterrupted")
+
+    command = [sys.executable, "-c", "from recbench.cli import entry; entry()", *words]
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(results_home().rglob("progress.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(killer)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode in (-killer, 130)
+    assert b"Traceback" not in printed
+    assert prepared("train", "--resume").code == 0
+    assert outcome(results_home()) == expected
+
+
+def test_a_changed_import_is_not_resumed(prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.py"
+    source = (
+        "from recbench.losses.base import LOSSES\nfrom recbench.losses.bce import BCE\n\n\n"
+        '@LOSSES.add("mine")\nclass Mine(BCE):\n    """Mine (2026)."""\n'
+    )
+    file.write_text(source)
+    with monkeypatch.context() as patch:
+        patch.setattr("recbench.benchmark.session.train", _raise_for_seed(0, training.train))
+        assert prepared("train", "--import", str(file), "--loss", "mine", "--backbone", "mf").code == 130
+    file.write_text(source + "\nCHANGED = True\n")
+    result = prepared("train", "--resume")
+    assert result.code == 1
+    assert "mine.py has changed since the run began" in result.err

@@ -1,0 +1,66 @@
+"""Words of the command line to typed settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from recbench import settings
+from recbench.errors import UsageError
+from recbench.losses import base
+from recbench.losses.base import LOSSES
+
+
+class Thing:
+    def __init__(self, *, count: int = 3, rate: float = 0.5, on: bool = False, kind: Literal["a", "b"] = "a") -> None:
+        self.values = (count, rate, on, kind)
+
+
+def test_defaults_and_overrides() -> None:
+    assert settings.defaults(Thing) == {"count": 3, "rate": 0.5, "on": False, "kind": "a"}
+    words = {"count": "7", "rate": "1e-3", "on": "true", "kind": "b"}
+    assert settings.resolve(Thing, "thing", words) == {"count": 7, "rate": 0.001, "on": True, "kind": "b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"cuont": "7"}, "unknown setting of thing `cuont`; did you mean `count`"),
+        ({"count": "7.5"}, "thing.count=7.5: expected a whole number"),
+        ({"rate": "fast"}, "thing.rate=fast: expected a number"),
+        ({"rate": "nan"}, "expected a finite number"),
+        ({"on": "1"}, "thing.on=1: expected true or false"),
+        ({"kind": "c"}, "thing.kind=c: expected one of a, b"),
+    ],
+)
+def test_bad_words(words: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace(".", r"\.")):
+        settings.resolve(Thing, "thing", words)
+
+
+@pytest.mark.parametrize("word", ["loss.scale", "scale=2", "loss.=2", "loss=2"])
+def test_words_without_owner_key_or_value(word: str) -> None:
+    with pytest.raises(UsageError, match="expected OWNER.KEY=VALUE"):
+        settings.split_words([word], ("loss",))
+
+
+def test_unknown_owner() -> None:
+    with pytest.raises(UsageError, match="did you mean `backbone`"):
+        settings.split_words(["bakcbone.dim=3"], ("loss", "backbone"))
+
+
+def test_every_loss_has_the_settings_of_its_head() -> None:
+    for name in LOSSES.names():
+        assert {"cosine", "logit", "scale", "bias"} <= base.resolve(LOSSES.get(name), {}).keys()
+
+
+def test_a_scale_alone_makes_the_logit_fixed() -> None:
+    assert base.resolve(LOSSES.get("bce"), {"scale": "3"})["logit"] == "fixed"
+    assert base.resolve(LOSSES.get("bce"), {"scale": "3", "logit": "learned"})["logit"] == "learned"
+    assert base.resolve(LOSSES.get("gnolr"), {"scale": "2.57"})["scale"] == 2.57
+
+
+def test_a_setting_no_loss_has() -> None:
+    with pytest.raises(UsageError, match="did you mean `scale`"):
+        base.resolve(LOSSES.get("gnolr"), {"scal": "3"})
