@@ -6,6 +6,7 @@ import pkgutil
 import re
 import tomllib
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 RESERVED = ("user", "item", "level", "timestamp")
 SPLITS = ("global", "user", "given")
+GIVEN = {"name", "folder"}  # fields of a Spec that are no keys of its table
 
 
 @dataclass(frozen=True)
@@ -145,17 +147,18 @@ def _read(path: Path, folder: Path | None) -> dict[str, Spec]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: `{name}` stands outside a table; put it below a line such as [my-dataset]")
-        specs[name] = _check(_build(Spec, name, {**table, "name": name, "folder": folder}))
+        specs[name] = _check(_build(Spec, name, table, name=name, folder=folder))
     return specs
 
 
-def _build(cls: type[T], where: str, table: dict[str, Any]) -> T:
+def _build(cls: type[T], where: str, table: dict[str, Any], **given: Any) -> T:
     hints = get_type_hints(cls)
-    values = {}
+    known = sorted(hints.keys() - GIVEN)
+    values = dict(given)
     for key, value in table.items():
-        if key not in hints:
-            near = str(unknown("key", key, hints)).partition("; ")[2].partition(" known")[0]
-            guess = near if near.startswith("did") else f"known: {', '.join(sorted(hints))}"
+        if key not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
+            guess = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
             raise UsageError(f"{where}: unknown key `{key}`; {guess}")
         values[key] = _convert(hints[key], f"{where}.{key}" if is_dataclass(hints[key]) else where, key, value)
     for field in fields(cls):  # type: ignore[arg-type]
@@ -210,12 +213,15 @@ def _check(spec: Spec) -> Spec:
     if spec.time_unit not in ("s", "ms"):
         raise refuse(f"`time_unit` must be s or ms, not {spec.time_unit!r}")
     for side, columns in (("user", spec.user), ("item", spec.item)):
-        if not columns.identity:
-            raise refuse(f"`{side}` needs a key or at least one feature column")
-        twice = sorted({name for name in columns.features if columns.features.count(name) > 1})
-        if twice:
-            raise refuse(f"`{side}` lists the feature column `{twice[0]}` twice")
-        slashed = [name for name in columns.features if "/" in name]
-        if slashed:
-            raise refuse(f"`{side}` has a feature column `{slashed[0]}`; a name with `/` cannot be a file name")
+        _check_side(f"{spec.name}.{side}", columns)
     return spec
+
+
+def _check_side(where: str, side: Side) -> None:
+    if not side.identity:
+        raise UsageError(f"{where}: needs a key or at least one feature column")
+    for name in side.identity:
+        if side.features.count(name) > 1:
+            raise UsageError(f"{where}: the feature column `{name}` is listed twice; keep one kind of it")
+        if "/" in name or name == "row":
+            raise UsageError(f"{where}: a column cannot be called `{name}` (no `/`, not `row`); rename it")

@@ -30,8 +30,11 @@ def evaluate(log: pl.DataFrame, spec: Spec) -> Label:
                     'compare it with something, as in "rating > 4"'
                 )
         if value.null_count():
-            row = (value.is_null().arg_max() or 0) + 1
-            raise DataError(f'{spec.name}: feedback `{name}` = "{sql}" is undefined in log row {row}')
+            row = ", ".join(f"{key} {cell}" for key, cell in log.filter(value.is_null()).row(0, named=True).items())
+            raise DataError(
+                f'{spec.name}: feedback `{name}` = "{sql}" is undefined in {value.null_count()} rows, '
+                f"as in {row}; filter them out, or say what they count as"
+            )
         columns.append(value.cast(pl.UInt8).to_numpy())
     return np.stack(columns, axis=1)
 

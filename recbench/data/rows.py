@@ -70,9 +70,8 @@ def build(spec: Spec, content: Raw, source: Source) -> Rows:
 
 
 def _split(spec: Spec, log: pl.DataFrame, time: NDArray[np.int64] | None, source: Source) -> Parts:
+    identity = (spec.user.key,) if spec.user.key else spec.user.identity
+    user = codes(log, identity)[1]
     if source.split == "given" or time is None:
-        return split.given(spec.name, log["split"], time, source.seed)
-    if source.split == "user":
-        identity = (spec.user.key,) if spec.user.key else spec.user.identity
-        return split.user_cut(codes(log, identity)[1], time)
-    return split.global_cut(time)
+        return split.given(spec.name, log["split"], user, time, source.seed)
+    return split.user_cut(user, time) if source.split == "user" else split.global_cut(time)

@@ -19,12 +19,13 @@ RULES = {
         "test; of the n train rows all after the first max(1, floor(0.9 n)) are valid"
     ),
     "given": (
-        "train and test as shipped; valid as shipped, else the last tenth of train, cut at one time, "
-        "or drawn at random where there is no time"
+        "train and test as shipped; valid as shipped, else all after the first max(1, floor(0.9 n)) of each "
+        "user's n train rows in time order, or a random tenth of train where there is no time"
     ),
 }
 
 Parts = NDArray[np.uint8]  # [R] index into PARTS
+Counts = NDArray[np.int64]
 
 
 def check(name: str, split: str, allowed: tuple[str, ...], timed: bool) -> None:
@@ -50,18 +51,14 @@ def global_cut(time: NDArray[np.int64]) -> Parts:
 
 def user_cut(user: NDArray[np.uint32], time: NDArray[np.int64]) -> Parts:
     """Cut each user's rows in time order; user [R] holds any code of the user."""
-    order = np.lexsort((time, user))
-    count = np.bincount(user)
-    start = np.cumsum(count) - count
-    position = np.empty(len(user), np.int64)
-    position[order] = np.arange(len(user)) - np.repeat(start, count)
+    position, count = _positions(user, time)
     fit = np.maximum(1, count * 7 // 10)
     kept = np.maximum(1, fit * 9 // 10)
-    part: Parts = (position >= kept[user]).astype(np.uint8) + (position >= fit[user])
+    part: Parts = (position >= kept).astype(np.uint8) + (position >= fit)
     return part
 
 
-def given(name: str, column: pl.Series, time: NDArray[np.int64] | None, seed: int) -> Parts:
+def given(name: str, column: pl.Series, user: NDArray[np.uint32], time: NDArray[np.int64] | None, seed: int) -> Parts:
     """Use the split of the log (train, valid, test by row), taking valid from train where there is none.
 
     Raises DataError for any other word.
@@ -74,9 +71,10 @@ def given(name: str, column: pl.Series, time: NDArray[np.int64] | None, seed: in
         return part
     rows = np.flatnonzero(part == 0)
     if time is None:
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[len(rows) * 9 // 10 :])
+        rows = np.random.default_rng(seed).permutation(rows)[len(rows) * 9 // 10 :]
     else:
-        rows = rows[~_before_cut(time[rows], 9)]
+        position, count = _positions(user[rows], time[rows])
+        rows = rows[position >= np.maximum(1, count * 9 // 10)]
     part[rows] = 1
     return part
 
@@ -89,6 +87,16 @@ def check_parts(name: str, split: str, part: Parts) -> None:
                 f"{name}: split `{split}` leaves no {word} rows ({len(part)} rows in all); "
                 "use more rows or another --split"
             )
+
+
+def _positions(user: NDArray[np.uint32], time: NDArray[np.int64]) -> tuple[Counts, Counts]:
+    """Return the place of each row among its user's rows in time order, and how many they are, [R]."""
+    order = np.lexsort((time, user))
+    count = np.bincount(user)
+    start = np.cumsum(count) - count
+    position = np.empty(len(user), np.int64)
+    position[order] = np.arange(len(user)) - np.repeat(start, count)
+    return position, count[user]
 
 
 def _before_cut(time: NDArray[np.int64], tenths: int) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from recbench.errors import UsageError
 ROWS = 200_000
 SMALLEST = 1000
 CHUNK = 1 << 18
-PILOT = 1 << 16  # random pairs to scale the logits by
+PILOT = 1 << 16  # pairs to scale the logits by
 START = 1_704_067_200  # 2024-01-01 UTC, in seconds
 SECONDS = 30 * 24 * 3600
 
@@ -29,7 +29,7 @@ RATE = (0.25, 0.03, 0.006)
 SPREAD = (1.3, 1.6, 1.8)  # standard deviation of each logit
 ALONE = 0.05  # share of rows whose feedback types are drawn independently
 WEIGHT = np.array(  # [T, DIMENSION] how much each direction counts for each feedback; the last is the item bias
-    [[1.0, 1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.7, 0.0, 1.0], [1.0, 1.0, 0.5, 0.5, 1.0]]
+    [[1.0, 1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.5, 0.0, 1.0], [1.0, 1.0, 0.4, 0.4, 1.0]]
 )
 DIMENSION = WEIGHT.shape[1]
 PERSONAL = 0.2  # standard deviation of the part of a vector that only the id can tell; the rest has 1
@@ -55,13 +55,13 @@ def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataF
     user_start, item_start = _starts(len(users), random), _starts(len(items), random)
     activity = _cumulative(random.lognormal(0, 0.7, len(users)))
     popularity = _cumulative(random.lognormal(0, 1.0, len(items)))
-    scale, offset = _calibrate(user_vector, item_vector, random)
+    pilot = _draw(activity, PILOT, random), _draw(popularity, PILOT, random)
+    scale, offset = _calibrate((user_vector[pilot[0]] * item_vector[pilot[1]]) @ WEIGHT.T)
     chunks = []
     for chunk, first in enumerate(range(0, rows, CHUNK)):
         random = np.random.default_rng([seed, 1, chunk])
         size = min(CHUNK, rows - first)
-        user = np.searchsorted(activity, random.random(size), side="right")
-        item = np.searchsorted(popularity, random.random(size), side="right")
+        user, item = _draw(activity, size, random), _draw(popularity, size, random)
         start = np.maximum(user_start[user], item_start[item])
         time = START + (start + (1 - start) * random.random(size)) * SECONDS
         logit = scale * ((user_vector[user] * item_vector[item]) @ WEIGHT.T) + offset
@@ -148,7 +148,7 @@ def _personal(vector: Array, random: np.random.Generator) -> Array:
 
 def _skewed(size: int, count: int, random: np.random.Generator) -> NDArray[np.int64]:
     weight = 1 / np.arange(1, size + 1) ** 0.7
-    return np.searchsorted(_cumulative(weight), random.random(count), side="right")
+    return _draw(_cumulative(weight), count, random)
 
 
 def _bags(size: int, longest: int, count: int, random: np.random.Generator) -> tuple[list[str], Array]:
@@ -174,10 +174,12 @@ def _cumulative(weight: Array) -> Array:
     return share
 
 
-def _calibrate(user: Array, item: Array, random: np.random.Generator) -> tuple[Array, Array]:
-    """Return scale and offset [T] that give each logit its spread and each feedback its rate."""
-    who, what = random.integers(len(user), size=PILOT), random.integers(len(item), size=PILOT)
-    affinity = (user[who] * item[what]) @ WEIGHT.T
+def _draw(cumulative: Array, count: int, random: np.random.Generator) -> NDArray[np.int64]:
+    return np.searchsorted(cumulative, random.random(count), side="right")
+
+
+def _calibrate(affinity: Array) -> tuple[Array, Array]:
+    """Return scale and offset [T] that give the logits of the pairs [R, T] their spread and rates."""
     scale = np.array(SPREAD) / affinity.std(0)
     low, high = np.full(len(RATE), -30.0), np.full(len(RATE), 30.0)
     for _ in range(60):

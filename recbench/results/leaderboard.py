@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from csv import DictWriter
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import pairwise
 from string import ascii_lowercase
 from typing import Any
 
@@ -35,7 +36,8 @@ class _Section:
 
     title: str
     columns: dict[Column, str] = field(default_factory=dict)  # → heading
-    notes: dict[str, str] = field(default_factory=dict)  # signature → letter
+    notes: dict[str, str] = field(default_factory=dict)  # signature → letter, for all tables of one dataset
+    last: bool = True  # of the tables that share the notes
     lines: dict[Method, dict[Column, Row]] = field(default_factory=dict)
     bounds: dict[Column, float] = field(default_factory=dict)
 
@@ -84,11 +86,12 @@ def _sections(rows: Sequence[Row]) -> list[_Section]:
     for row in rows:
         versions.setdefault((row["dataset"], row["split"]), set()).add(row["fingerprint"])
     sections: dict[tuple[str, ...], _Section] = {}
+    notes: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
         data = f" (data {row['fingerprint'][:12]})" if len(versions[row["dataset"], row["split"]]) > 1 else ""
         place = (row["dataset"], row["split"], row["fingerprint"], row["feedback"])
         title = _plain(f"{row['dataset']}/{row['split']}{data}: {row['feedback']}")
-        section = sections.setdefault(place, _Section(title))
+        section = sections.setdefault(place, _Section(title, notes=notes.setdefault(place[:3], {})))
         column = row["metric"], row["signature"]
         letter = section.notes.setdefault(row["signature"], _letter(len(section.notes)))
         section.columns.setdefault(column, f"{_plain(row['metric'])} ({letter})")
@@ -96,6 +99,8 @@ def _sections(rows: Sequence[Row]) -> list[_Section]:
         section.lines.setdefault(method, {})[column] = row
         if row["bound"] is not None:
             section.bounds[column] = row["bound"]
+    for section, following in pairwise(sections.values()):
+        section.last = section.notes is not following.notes
     return list(sections.values())
 
 
@@ -135,7 +140,7 @@ def _markdown_section(section: _Section) -> Iterator[str]:
         limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in section.columns]
         yield _markdown_line([BOUND, "", "", *limits, ""])
     yield ""
-    for signature, letter in section.notes.items():
+    for signature, letter in section.notes.items() if section.last else ():
         yield f"({letter}) {_escape(_plain(signature))}\n"
 
 
@@ -166,12 +171,12 @@ class _Tables:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         for place, section in enumerate(self.sections):
-            yield Text("\n" * (place > 0) + section.title, style="bold")
+            yield Text("\n" * (place > 0 and self.sections[place - 1].last) + section.title, style="bold")
             spread = "+/-" if options.ascii_only else "±"
             for columns in _fit(section, options.max_width, spread):
                 yield _grid(section, columns, spread)
                 yield Text()
-            for signature, letter in section.notes.items():
+            for signature, letter in section.notes.items() if section.last else ():
                 yield Text(f"({letter}) {_plain(signature)}", style="dim")
 
 

@@ -30,7 +30,7 @@ def _read_file(path: Path, spec: Spec, split: str) -> pl.DataFrame:
     kinds |= dict.fromkeys((*spec.user.bag, *spec.item.bag), "text")
     kinds |= dict.fromkeys((*spec.user.numeric, *spec.item.numeric), "float")
     kinds |= dict.fromkeys(spec.log_columns, "guess")
-    required = [*spec.log_columns, *(key for key in (spec.user.key, spec.item.key) if key)]
+    required = [name for name in (spec.user.key, spec.item.key, spec.time) if name]
     if split == "given":
         kinds["split"] = "text"
         required.append("split")

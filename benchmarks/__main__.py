@@ -1,0 +1,27 @@
+"""Run the benchmarks: `python -m benchmarks [name …]`; without names, those that take a minute or two."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+QUICK = ("startup", "gauc", "training", "search")
+LONG = ("synthetic", "ml1m")  # half an hour or more; ml1m and kuairand need their data prepared
+
+
+def main(names: list[str]) -> int:
+    """Run each in a process of its own, so that peaks of memory and threads do not mix."""
+    unknown = set(names) - set(QUICK + LONG)
+    if unknown:
+        print(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(QUICK + LONG)}", file=sys.stderr)
+        return 2
+    for name in names or QUICK:
+        print(f"\n== {name}", flush=True)
+        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False)
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,202 @@
+"""Rows per second of a two-tower step, against a bare loop and a per-row DataLoader in the same run.
+
+The log has the shape of MovieLens-1M: 6,040 users with 4 features, 3,706 items with a genre bag, batch 1024.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as RowDataset
+
+from recbench import settings
+from recbench.backbones.base import BACKBONES
+from recbench.benchmark.model import build
+from recbench.data.dataset import Column, Dataset, Log, Table
+from recbench.losses import base
+from recbench.losses.base import LOSSES
+
+BATCH = 1024
+STEPS = 300
+ROWS = 700_000
+
+
+def shape_of_ml1m() -> Dataset:
+    """A random log of the size and features of MovieLens-1M."""
+    generator = torch.Generator().manual_seed(0)
+
+    def ids(count: int, size: int) -> Tensor:
+        return torch.randint(1, size, (count,), generator=generator)
+
+    users = torch.stack([torch.arange(1, 6041), ids(6040, 3), ids(6040, 8), ids(6040, 22)], 1)
+    genres = torch.randint(0, 19, (3706, 6), generator=generator)
+    items = torch.cat([torch.arange(1, 3707)[:, None], genres], 1)
+    user_columns = [("user_id", 6041), ("gender", 3), ("age", 8), ("occupation", 22)]
+    log = Log(
+        torch.randint(6040, (ROWS,), generator=generator).int(),
+        torch.randint(3706, (ROWS,), generator=generator).int(),
+        (torch.rand(ROWS, 1, generator=generator) < 0.24).to(torch.uint8),
+    )
+    return Dataset(
+        name="shape of ml-1m",
+        split="user",
+        fingerprint="0" * 64,
+        folder=Path(),
+        feedback=("like",),
+        users=Table(tuple(Column(n, "categorical", s, 1) for n, s in user_columns), users.int(), 6040),
+        items=Table((Column("movie_id", "categorical", 3707, 1), Column("genres", "bag", 19, 6)), items.int(), 3706),
+        train=log,
+        valid=log,
+    )
+
+
+class BareTowers(nn.Module):
+    """The same two towers written out, with features looked up by ready-made indices and nothing else."""
+
+    def __init__(self, data: Dataset) -> None:
+        super().__init__()
+        self.user_index = data.users.value.long() + torch.tensor([0, 6041, 6044, 6052])
+        self.item_index = data.items.value.long() + torch.tensor([0] + [3707] * 6)
+        self.user_table = nn.Embedding(6041 + 3 + 8 + 22, 16)
+        self.item_table = nn.Embedding(3707 + 19, 16)
+        self.user_tower = nn.Sequential(
+            nn.Linear(64, 128), nn.LeakyReLU(), nn.Linear(128, 64), nn.LeakyReLU(), nn.Linear(64, 32)
+        )
+        self.item_tower = nn.Sequential(
+            nn.Linear(32, 128), nn.LeakyReLU(), nn.Linear(128, 64), nn.LeakyReLU(), nn.Linear(64, 32)
+        )
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        """Return the cosine of user [B] and item [B]."""
+        of_user = self.user_tower(self.user_table(self.user_index[user]).flatten(1))
+        vectors = self.item_table(self.item_index[item])
+        of_item = self.item_tower(torch.cat([vectors[:, 0], vectors[:, 1:].mean(1)], 1))
+        return (F.normalize(of_user) * F.normalize(of_item)).sum(1)
+
+
+def rate(step: Callable[[], int], steps: int) -> float:
+    """Return rows per second over some steps, after a tenth of them as a warm-up."""
+    for _ in range(max(1, steps // 10)):
+        step()
+    started = time.perf_counter()
+    rows = sum(step() for _ in range(steps))
+    return rows / (time.perf_counter() - started)
+
+
+def bare_step(data: Dataset) -> Callable[[], int]:
+    """A loop without a harness: index, forward, backward, fused Adam."""
+    model = BareTowers(data)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    order = iter(torch.randperm(ROWS).split(BATCH))
+
+    def step() -> int:
+        index = next(order)
+        logit = model(data.train.user[index].long(), data.train.item[index].long())
+        loss = F.binary_cross_entropy_with_logits(logit, data.train.label[index, 0].float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return len(index)
+
+    return step
+
+
+class PlainRows(RowDataset[tuple[int, int, float]]):
+    """One row at a time from arrays: the leanest a per-row loader can be."""
+
+    def __init__(self, data: Dataset) -> None:
+        log = data.train
+        self.user, self.item, self.label = log.user.numpy(), log.item.numpy(), log.label[:, 0].numpy()
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __getitem__(self, row: int) -> tuple[int, int, float]:
+        return int(self.user[row]), int(self.item[row]), float(self.label[row])
+
+
+class ArrowRows(RowDataset[tuple[Tensor, float]]):
+    """One row at a time from an Arrow table with all features in every row, to a float tensor.
+
+    This is how the GNOLR authors' loader works (rows of a Hugging Face dataset), as many public ones do.
+    """
+
+    def __init__(self, data: Dataset) -> None:
+        user, item = data.users.value[data.train.user.long()], data.items.value[data.train.item.long()]
+        columns = torch.cat([user, item, data.train.label.int()], 1).numpy()
+        self.table = pa.table({f"column_{place}": column for place, column in enumerate(columns.T)})
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, float]:
+        values = list(self.table.slice(row, 1).to_pylist()[0].values())
+        return torch.tensor(values[:-1], dtype=torch.float32), float(values[-1])
+
+
+def loader_step(data: Dataset, rows: RowDataset[Any]) -> Callable[[], int]:
+    """The bare loop, fed by a shuffling DataLoader in the same process."""
+    model = BareTowers(data)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    batches: Iterator[list[Tensor]] = iter(DataLoader(rows, batch_size=BATCH, shuffle=True))
+
+    def step() -> int:
+        *entities, label = next(batches)
+        if len(entities) == 1:
+            user, item = entities[0][:, 0].long() - 1, entities[0][:, 4].long() - 1
+        else:
+            user, item = entities
+        loss = F.binary_cross_entropy_with_logits(model(user, item), label.float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return len(label)
+
+    return step
+
+
+def recbench_step(data: Dataset, loss: str, backbone: str = "twintower") -> Callable[[], int]:
+    """recbench's own sampler, backbone, loss and step."""
+    values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), {}).items()}
+    values |= {f"backbone.{key}": value for key, value in settings.defaults(BACKBONES.get(backbone)).items()}
+    model = build(data, loss, backbone, values, seed=0, lr=0.01)
+    batches = model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(0))
+
+    def step() -> int:
+        batch = next(batches)
+        model.loss.step(model.backbone, batch, model.optimizer)
+        return batch.rows
+
+    return step
+
+
+def main() -> None:
+    """Print rows per second, and ratios to the bare loop."""
+    data = shape_of_ml1m()
+    bare = rate(bare_step(data), STEPS)
+    cases = {
+        "bare loop (bound)": bare,
+        "recbench bce": rate(recbench_step(data, "bce"), STEPS),
+        "recbench gnolr": rate(recbench_step(data, "gnolr"), STEPS),
+        "recbench bpr, mf": rate(recbench_step(data, "bpr", "mf"), STEPS // 3),
+        "recbench listnet": rate(recbench_step(data, "listnet"), STEPS),
+        "per-row DataLoader, plain": rate(loader_step(data, PlainRows(data)), STEPS // 5),
+        "per-row DataLoader, Arrow": rate(loader_step(data, ArrowRows(data)), STEPS // 10),
+    }
+    print(f"two towers, batch {BATCH}, {torch.get_num_threads()} threads")
+    for name, rows in cases.items():
+        print(f"{name:28}{rows:>12,.0f} rows/s{rows / bare:>8.2f} of the bare loop")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The real datasets, where a copy lies beside the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recbench.data.prepare import prepare
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no raw data in {DATA}")
+
+
+@pytest.mark.parametrize("raw", [DATA, DATA / "ml-1m"])
+def test_movielens_1m(raw: Path) -> None:
+    told = prepare("ml-1m", split="user", raw=raw).manifest
+    assert told["counts"]["matches"]
+    assert told["counts"]["found"] == {"rows": 1_000_209, "users": 6040, "items": 3706, "like": 226_310}
+    positives = {part: told["rates"][part]["like"] * told["rows"][part] for part in told["rows"]}
+    assert positives["train"] + positives["valid"] == pytest.approx(170_000, rel=0.02)
+    assert positives["test"] == pytest.approx(58_000, rel=0.03)
+
+
+@pytest.mark.parametrize("split", ["global", "user", "given"])
+def test_movielens_100k(split: str) -> None:
+    told = prepare("ml-100k", split=split, raw=DATA).manifest
+    assert told["counts"]["matches"]
+    if split == "given":
+        assert told["rows"]["test"] == 9430
+
+
+def test_kuairand_pure() -> None:
+    told = prepare("kuairand-pure", raw=DATA).manifest
+    assert told["feedback"] == ["click", "like", "follow"]
+    assert told["unnested"] > 0
+    partial = "log_standard_4_08_to_4_21_pure.csv" in told["absent"]
+    assert told["counts"]["matches"] is not partial
