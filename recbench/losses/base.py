@@ -26,7 +26,8 @@ class Head(nn.Module):
     """From inner products to logits: bare, or with a fixed or a learned scale and bias per tower.
 
     A bare cosine lies in [-1, 1], so its sigmoid cannot express a base rate of 2 %; these settings belong to every
-    loss so that no loss is compared with another by its parametrisation.
+    loss so that no loss is compared with another by its parametrisation. A learned bias starts at `bias`, or, where
+    that is 0, at the log-odds of the loss's base rates.
     """
 
     def __init__(
@@ -99,6 +100,10 @@ class Loss(nn.Module, ABC):
     @abstractmethod
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the loss of a batch, a scalar."""
+
+    def base_rates(self) -> Tensor | None:
+        """Return the probabilities [K] that a learned bias starts from, or None to start from 0."""
+        return None
 
     def score(self, logit: Tensor) -> Tensor:
         """Return what to rank by, [..., T], from logits [..., K]; the higher, the better."""
@@ -189,6 +194,10 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
     shared = head_defaults(loss).keys()
     made = loss(info, **{k: v for k, v in values.items() if k not in shared})
     made.head = Head(made.towers, **{k: v for k, v in values.items() if k in shared})  # type: ignore[arg-type]
+    rates = made.base_rates()
+    if rates is not None and values["logit"] == "learned" and values["bias"] == 0:
+        with torch.no_grad():
+            made.head.bias.copy_(torch.logit(rates, eps=1e-6))
     return made
 
 

@@ -36,6 +36,10 @@ class BCE(Loss):
         )
         return batch.mean(loss)
 
+    def base_rates(self) -> Tensor:
+        """Return the share of train rows with each feedback."""
+        return torch.tensor(self.info.rates)
+
     def log_probability(self, logit: Tensor) -> Tensor:
         """Return log sigmoid of the logit."""
         return logsigmoid(logit)

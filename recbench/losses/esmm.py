@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -40,6 +41,11 @@ class ESMM(Loss):
     def score(self, logit: Tensor) -> Tensor:
         """Return the log of the product of probabilities up to each feedback."""
         return logsigmoid(logit).cumsum(-1)
+
+    def base_rates(self) -> Tensor:
+        """Return the share of train rows with each feedback among those with the one before."""
+        rates = torch.tensor(self.info.rates)
+        return torch.cat([rates[:1], rates[1:] / rates[:-1]])
 
     def log_probability(self, logit: Tensor) -> Tensor:
         """Return the same logarithms."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
@@ -32,6 +33,10 @@ class NSB(Loss):
         """Return the mean over rows of the summed cross-entropies."""
         loss = binary_cross_entropy_with_logits(towers.logit, batch.label, pos_weight=self.pos_weight, reduction="none")
         return batch.mean(loss.sum(-1))
+
+    def base_rates(self) -> Tensor:
+        """Return the share of train rows with each feedback."""
+        return torch.tensor(self.info.rates)
 
     def log_probability(self, logit: Tensor) -> Tensor:
         """Return log sigmoid of each tower's logit."""
