@@ -16,12 +16,14 @@ setup: .venv/installed ## make the virtual environment .venv (the other targets 
 	@touch $@
 
 demo: .venv/installed ## prepare `synthetic`, train 3 losses x 2 backbones, evaluate, print the leaderboard
-	$(BIN)/recbench prepare synthetic
+	@$(BIN)/recbench prepare synthetic
 	@for backbone in twintower mf; do for loss in bce gnolr bpr; do \
+		echo "$$ recbench train --loss $$loss --backbone $$backbone"; \
 		$(BIN)/recbench train --dataset synthetic --loss $$loss --backbone $$backbone && \
-		$(BIN)/recbench eval --metric auc --metric gauc --metric recall@50 || exit 1; \
+		$(BIN)/recbench eval --metric auc --metric gauc --metric recall@50 > /dev/null || exit 1; \
 	done; done
-	$(BIN)/recbench leaderboard --dataset synthetic
+	@echo "$$ recbench leaderboard"
+	@$(BIN)/recbench leaderboard --dataset synthetic
 
 test: .venv/installed ## ruff, mypy --strict, pytest
 	$(BIN)/ruff format --check

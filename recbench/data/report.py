@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +29,7 @@ def facts(prepared: Prepared) -> list[str]:
         + ", ".join(_feature(column) for column in told[side]["columns"])
         for side in ("users", "items")
     ]
+    lines += [_new(told, part) for part in PARTS[1:]]
     lines += [
         "share of train rows that reach each level: " + ", ".join(_levels(told)),
         f"rows with a feedback but not a denser one: {told['unnested']:.2%}",
@@ -52,18 +54,19 @@ def warnings(told: dict[str, Any]) -> list[str]:
 
 
 def _parts(told: dict[str, Any]) -> Table:
-    table = Table(title=f"{told['title']}, split {told['split']}", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left", title_style="bold")
+    table.title = f"{told['title']}, split {told['split']}"
     table.add_column("part")
-    for heading in ("rows", *told["feedback"], "new users", "new items"):
+    for heading in ("rows", *told["feedback"]):
         table.add_column(heading, justify="right")
     if told["time"]:
-        table.add_column("time (UTC)")
+        table.add_column("from (UTC)", no_wrap=True)
+        table.add_column("to", no_wrap=True)
     for part in PARTS:
         cells = [part, f"{told['rows'][part]:,}"]
         cells += [f"{told['rates'][part][name]:.4f}" for name in told["feedback"]]
-        cells += [_new(told, part, side) for side in ("users", "items")]
         if told["time"]:
-            cells.append(" to ".join(date(moment, told["options"]["time_unit"]) for moment in told["time"][part]))
+            cells += [date(moment, told["options"]["time_unit"]) for moment in told["time"][part]]
         table.add_row(*cells)
     return table
 
@@ -76,11 +79,13 @@ def date(moment: int, unit: str) -> str:
     return str(np.datetime64(seconds, "s").astype("datetime64[m]")).replace("T", " ")
 
 
-def _new(told: dict[str, Any], part: str, side: str) -> str:
-    if part == "train":
-        return ""
-    new = told["new"][part][side]
-    return f"{new['distinct']:,} ({new['rows'] / told['rows'][part]:.1%} of rows)"
+def _new(told: dict[str, Any], part: str) -> str:
+    counts = (
+        f"{told['new'][part][side]['distinct']:,} {side} "
+        f"({told['new'][part][side]['rows'] / told['rows'][part]:.1%} of its rows)"
+        for side in ("users", "items")
+    )
+    return f"new in {part}: {', '.join(counts)}"
 
 
 def _levels(told: dict[str, Any]) -> list[str]:

@@ -247,7 +247,7 @@ def test_report(tmp_path: Path) -> None:
     console.file.close()
     for expected in (
         "Own shop, split global",
-        "1970-01-01 00:16 to 1970-01-01 00:17",
+        "1970-01-01 00:16   1970-01-01 00:17",
         "users 6, 5 of them in train: user (5), city (3)",
         "item (8), tags (3, up to 3 each)",
         "warning: not the complete dataset: rows 40 instead of 41; published numbers do not apply",
