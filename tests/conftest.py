@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import Column, Dataset, Log, Table
+from recbench.evaluation.metric import METRICS
+from recbench.losses.base import LOSSES
+from recbench.registry import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +22,18 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's data or results."""
     monkeypatch.setenv("RECBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RECBENCH_RESULTS", str(tmp_path / "results"))
+
+
+@pytest.fixture(autouse=True)
+def own_registries() -> Iterator[None]:
+    """What a test imports is forgotten after it."""
+    registries: list[Registry[Any]] = [LOSSES, BACKBONES, METRICS]
+    before = [(registry, dict(registry._classes)) for registry in registries if registry.names()]
+    yield
+    for registry, classes in before:
+        registry._classes = classes
+    for module in [name for name in sys.modules if name.startswith("recbench_import_")]:
+        del sys.modules[module]
 
 
 def make_dataset(users: int = 30, items: int = 40, rows: int = 600, tasks: int = 3, seed: int = 0) -> Dataset:

@@ -1,0 +1,45 @@
+"""Names, suggestions, a user's own files and other packages' entry points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recbench import registry
+from recbench.errors import UsageError
+from recbench.losses.base import LOSSES, Loss
+from recbench.registry import Registry, import_file
+
+
+def test_unknown_names_get_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="unknown loss `listnett`; did you mean `listnet`"):
+        LOSSES.get("listnett")
+
+
+def test_a_taken_name() -> None:
+    with pytest.raises(UsageError, match="loss `bce` is already defined in recbench.losses.bce"):
+        LOSSES.add("bce")(type("Other", (Loss,), {"__module__": "elsewhere"}))
+
+
+def test_importing_twice_registers_once(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from recbench.losses.base import LOSSES\nfrom recbench.losses.bce import BCE\n"
+        '@LOSSES.add("own-of-registry-test")\nclass Own(BCE):\n    pass\n'
+    )
+    assert import_file(file) == import_file(file)
+    assert "own-of-registry-test" in LOSSES.names()
+
+
+def test_entry_points_of_other_packages_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    class Point:
+        def load(self) -> None:
+            loaded.append(True)
+
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Point()] if group == "recbench.losses" else [])
+    fresh: Registry[Loss] = Registry("loss", "recbench.losses")
+    fresh.names()
+    assert loaded == [True]
