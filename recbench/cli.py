@@ -7,9 +7,8 @@ import os
 import shlex
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,38 +35,10 @@ app = typer.Typer(
 )
 
 
-class Split(StrEnum):
-    """How rows are divided into train, valid and test."""
-
-    GLOBAL = "global"
-    USER = "user"
-    GIVEN = "given"
-
-
-class Candidates(StrEnum):
-    """What retrieval ranks for a user."""
-
-    CATALOGUE = "catalogue"
-    TEST = "test"
-
-
-class Index(StrEnum):
-    """How the catalogue is searched."""
-
-    FLAT = "flat"
-    HNSW = "hnsw"
-    IVF = "ivf"
-
-
-class Format(StrEnum):
-    """How the leaderboard is printed."""
-
-    TABLE = "table"
-    MARKDOWN = "markdown"
-    CSV = "csv"
-    JSON = "json"
-
-
+Split = Literal["global", "user", "given"]
+Candidates = Literal["catalogue", "test"]
+Index = Literal["flat", "hnsw", "ivf"]
+Format = Literal["table", "markdown", "csv", "json"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Imports = Annotated[
     list[Path], typer.Option("--import", metavar="FILE.py", help="Register the classes of your own file.")
@@ -95,7 +66,7 @@ def prepare(
     with console.status(f"preparing {dataset}"):
         prepared = preparation.prepare(
             dataset,
-            split=split.value if split else None,
+            split=split,
             raw=raw,
             force=force,
             catalog=catalog,
@@ -176,8 +147,8 @@ def evaluate(
     run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
     candidates: Annotated[
         Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
-    ] = Candidates.CATALOGUE,
-    index: Annotated[Index, typer.Option(help="Exact search, or what an approximate one costs.")] = Index.FLAT,
+    ] = "catalogue",
+    index: Annotated[Index, typer.Option(help="Exact search, or what an approximate one costs.")] = "flat",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
     imports: Imports = [],  # noqa: B006
     as_json: Json = False,
@@ -189,7 +160,7 @@ def evaluate(
 
     for path in imports:
         import_file(path)
-    outcomes = evaluate_all(run, metric, _store(), _stderr(), candidates.value, index.value, device)
+    outcomes = evaluate_all(run, metric, _store(), _stderr(), candidates, index, device)
     if as_json:
         _print_json(outcomes_json(outcomes))
     else:
@@ -203,7 +174,7 @@ def evaluate(
 def leaderboard(
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     metric: Annotated[list[str], typer.Option("--metric", help="Only these metrics.")] = [],  # noqa: B006
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± sd over seeds."""
@@ -214,12 +185,12 @@ def leaderboard(
     rows = board(store, dataset, metric or None)
     for line in store.warnings:
         _stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
-    if as_json or form is Format.JSON:
+    if as_json or form == "json":
         _print_json(boards.json(rows))
-    elif form is Format.TABLE:
+    elif form == "table":
         _stdout().print(boards.table(rows))
     else:
-        print(boards.markdown(rows) if form is Format.MARKDOWN else boards.csv(rows), end="")
+        print(boards.markdown(rows) if form == "markdown" else boards.csv(rows), end="")
 
 
 @app.command("list")
@@ -284,8 +255,9 @@ def entry() -> None:
         code = 1
     except Exception as error:
         message = getattr(error, "format_message", None)
-        if message is not None:  # what Typer found wrong with the command line
-            code = _fail(f"{message()}; see `recbench --help`", 2, debug)
+        if message is not None:  # what Typer found wrong with the command line; nothing where it printed help
+            told = message().replace("Value error, ", "").rstrip(".")
+            code = _fail(f"{told}; see `recbench --help`", 2, debug) if told else 2
         elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             code = _fail("out of memory; try a smaller --batch-size", 1, debug)
         else:

@@ -22,7 +22,7 @@ Kernel = Literal["hinge", "sigmoid", "exp", "softplus"]
 class CROLoss(Loss):
     """Estimates the rank of each positive by a kernel of score differences and weighs ranks by x^-alpha.
 
-    Tang et al., CIKM 2022, equations 10-24, https://arxiv.org/abs/2208.02971; `loss.scale` is the paper's tau.
+    Tang et al., CIKM 2022, equations 10-24 (kernels 17-19, lambda form 21-23), https://arxiv.org/abs/2208.02971; `loss.scale` is the paper's tau.
     exp with alpha 1 is sampled softmax, hinge with alpha 0 the triplet loss, softplus with alpha 0 BPR.
     `weight_kernel` other than none gives the lambda form: weight(rank by that kernel), detached, times rank.
     """
@@ -79,7 +79,7 @@ class CROLoss(Loss):
         return torch.cat([torch.zeros_like(log_value[:, :1]), log_value], -1).logsumexp(-1)
 
     def _area(self, log_rank: Tensor) -> Tensor:
-        """Return the integral of the weight density from 1 to the rank (equation 19)."""
+        """Return W_alpha(rank), the integral of the weight density from 1 to the rank."""
         whole = math.log(self.info.items + 1)
         power = 1 - self.alpha
         if abs(power) * whole < 1e-4:

@@ -21,7 +21,7 @@ from recbench.numerics import log1mexp
 class GNOLR(Loss):
     """Ordinal regression on nested embeddings: P(level >= c) = sigmoid(sum over j <= c of scale * cos_j - a_c).
 
-    GNOLR (KDD 2025), sections 3.1-3.5, summed over its T subtasks; `loss.scale` is the paper's gamma and
+    GNOLR (KDD 2025), sections 3.1-3.4, summed over its T subtasks; `loss.scale` is the paper's gamma and
     a_c = log((1 - pi_c) / pi_c) comes from train rates. With one feedback it is BCE on `scale * cos - a`.
     Where z_c - z_{c+1} falls below `floor` (scale above the gap between thresholds) it is held there, so that
     the probability of level c stays positive; the released code yields NaN instead.
