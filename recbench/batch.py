@@ -25,7 +25,7 @@ class Batch:
     item: Tensor  # [B, N] row of the item table, or [1, N] when all users share the slate
     label: Tensor  # [B, N, T] raw feedback, 0.0 or 1.0
     mask: Tensor | None = None  # [B, N] False on padding and on candidates that must not count; None: all count
-    log_q: Tensor | None = None  # [B, N] log proposal probability of a sampled candidate, 0 for a logged one
+    log_q: Tensor | None = None  # [B, N] log probability that a sampled candidate is on the slate, 0 if logged
     rows: int = 0  # logged rows that the batch stands for
 
     @cached_property
@@ -53,6 +53,7 @@ class Towers:
     user: Tensor  # [B, K, D]
     item: Tensor  # [B, N, K, D], or [1, N, K, D] for a shared slate
     penalty: Tensor | float = 0.0  # the backbone's own regulariser, already weighted
+    slot_penalty: Tensor | None = None  # [B, N] or [1, N], the part of it that belongs to each slot
     pair: Tensor | None = None  # [B, N, K] scores of a backbone that is not an inner product
     scale: Tensor | float = 1.0  # [K] or a number, applied to the inner products
     bias: Tensor | float = 0.0  # [K] or a number, added after the scale
@@ -72,6 +73,15 @@ class Towers:
     def logit(self) -> Tensor:
         """Logits [B, N, K]: `scale * inner + bias`."""
         return self.inner * self.scale + self.bias
+
+    def regulariser(self, batch: Batch) -> Tensor | float:
+        """Return the penalty plus that of the slots that count, per user of the batch."""
+        slots = self.slot_penalty
+        if slots is None:
+            return self.penalty
+        if batch.mask is not None and batch.mask.shape == slots.shape:
+            slots = slots.masked_fill(~batch.mask, 0)
+        return self.penalty + slots.sum() / len(batch.user)
 
     def affine(self, scale: Tensor | float, bias: Tensor | float) -> Towers:
         """Return the same towers with another scale and bias of the logits."""

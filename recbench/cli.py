@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import signal
@@ -83,6 +84,7 @@ def prepare(
     "`recbench train --loss bce --set loss.logit=learned`, `recbench train --resume`."
 )
 def train(
+    context: typer.Context,
     loss: Annotated[str, typer.Option(help="A name from `recbench list losses`.")] = "gnolr",
     backbone: Annotated[str, typer.Option(help="A name from `recbench list backbones`.")] = "twintower",
     dataset: Annotated[
@@ -92,7 +94,7 @@ def train(
         str | None,
         typer.Option(help="Feedback types to train on, joined by commas; default: all that the loss takes."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The seed, or the first of --seeds.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="The seed, or the first of --seeds.", min=0, max=2**62)] = 0,
     seeds: Annotated[int, typer.Option(help="Number of runs, with seeds that follow one another.", min=1)] = 1,
     epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Logged rows in a batch.", min=1)] = None,
@@ -113,6 +115,9 @@ def train(
     console = _stderr()
     command = shlex.join(["recbench", *sys.argv[1:]])
     if resume:
+        others = [name for name in context.params if name not in ("resume", "device") and _was_given(context, name)]
+        if others:
+            raise UsageError(f"--resume goes on with the last `train` as it was; leave out --{others[0]}")
         runs = resume_last(_store(), console, device)
     else:
         given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select}
@@ -249,7 +254,8 @@ def entry() -> None:
     except RecbenchError as error:
         code = _fail(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted; `recbench train --resume` goes on after the last finished epoch", INTERRUPTED, debug)
+        hint = "; `recbench train --resume` goes on after the last finished epoch" if "train" in sys.argv else ""
+        code = _fail(f"interrupted{hint}", INTERRUPTED, debug)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
@@ -278,9 +284,14 @@ def _count(option: str, word: str) -> int:
         number = float(word)
     except ValueError:
         number = 0.5
-    if number < 1 or number != int(number):
+    if not (math.isfinite(number) and number >= 1 and number.is_integer()):
         raise UsageError(f"{option} {word}: expected a whole number such as 100000 or 1e5")
     return int(number)
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _title(key: RunKey) -> str:

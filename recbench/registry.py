@@ -6,13 +6,13 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import DataError, UsageError, unknown
 
 T = TypeVar("T")
 
@@ -73,11 +73,22 @@ def source_digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:12]
 
 
+def import_recorded(files: Iterable[str], sources: Mapping[str, str]) -> None:
+    """Import the files that a run was trained with; raises UsageError or DataError if one is missing or has changed."""
+    for path in map(Path, files):
+        digest = sources[path.name]
+        if _module_name(path, digest) in sys.modules:
+            continue
+        if source_digest(path) != digest:
+            raise DataError(f"{path} has changed since the run began; restore it, or train again")
+        import_file(path)
+
+
 def import_file(path: Path) -> str:
     """Import a user's own file, so that its decorators register; return its `source_digest`."""
     path = path.resolve()
     digest = source_digest(path)
-    name = f"recbench_import_{path.stem}_{digest}"
+    name = _module_name(path, digest)
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
@@ -92,3 +103,7 @@ def import_file(path: Path) -> str:
                 raise
             raise UsageError(f"--import {path}: {type(error).__name__}: {error}") from error
     return digest
+
+
+def _module_name(path: Path, digest: str) -> str:
+    return f"recbench_import_{path.stem}_{digest}"

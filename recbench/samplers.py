@@ -85,24 +85,27 @@ class Shared(Sampler):
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [1, B + pool], mask and label [B, B + pool]."""
         rows, seen = _positive_rows(data), data.items.seen
-        slot = torch.full((len(data.items),), -1, device=rows.device)
+        spare = seen + data.train.user.shape[0]  # a slot number beyond any slate
+        slot = torch.full((len(data.items),), spare, device=rows.device)
         for index in rows[_shuffled(len(rows), data.train, generator)].split(size):
             batch = _logged(data.train, index)
-            count = len(index)
-            pool = torch.randperm(seen, generator=generator, device=rows.device)[: count * self.negatives]
-            own = torch.eye(count, dtype=torch.bool, device=rows.device)
-            mask = torch.cat([own, own.new_ones(count, len(pool))], 1)
-            slot[pool] = torch.arange(count, count + len(pool), device=rows.device)
+            count = torch.arange(len(index), device=rows.device)
+            pool = torch.randperm(seen, generator=generator, device=rows.device)[: len(index) * self.negatives]
+            width = len(index) + len(pool)
+            slot[pool] = torch.arange(len(index), width, device=rows.device)
             taker, taken = _items_of(data.positives, batch.user)
-            hit = slot[taken]
-            mask[taker[hit >= 0], hit[hit >= 0]] = False
-            slot[pool] = -1
-            label = batch.label.new_zeros(count, count + len(pool), batch.label.shape[-1])
-            label[own.nonzero(as_tuple=True)] = batch.label[:, 0]
-            log_q = batch.label.new_zeros(mask.shape)
-            log_q[:, count:] = torch.log(torch.tensor(len(pool) / seen))
+            mask = torch.ones(len(index), width + 1, dtype=torch.bool, device=rows.device)
+            mask[:, : len(index)] = False
+            mask[count, count] = True
+            mask[taker, slot[taken].clamp(max=width)] = False  # those not in the pool fall on the last column
+            slot[pool] = spare
+            label = batch.label.new_zeros(len(index), width, batch.label.shape[-1])
+            label[count, count] = batch.label[:, 0]
+            log_q = torch.cat(
+                [batch.label.new_zeros(len(index)), batch.label.new_full((len(pool),), len(pool) / seen).log()]
+            )
             item = torch.cat([batch.item[:, 0], pool]).unsqueeze(0)
-            yield Batch(batch.user, item, label, mask, log_q, rows=count)
+            yield Batch(batch.user, item, label, mask[:, :width], log_q.expand(len(index), -1), rows=len(index))
 
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""
@@ -125,10 +128,11 @@ class Lists(Sampler):
         user = log.user[order].long()
         pieces = torch.div(count + self.longest - 1, self.longest, rounding_mode="floor")
         piece = (torch.arange(len(log), device=user.device) - first[user]) % pieces[user]
-        key = user * int(pieces.max()) + piece
-        by_list = torch.sort(key, stable=True)
+        most = int(pieces.max())
+        by_list = torch.sort(user * most + piece, stable=True)
         order = order[by_list.indices]
         length = torch.unique_consecutive(by_list.values, return_counts=True)[1]
+        del user, piece, by_list
         start = length.cumsum(0) - length
 
         lists = _shuffled(len(length), log, generator)
@@ -137,10 +141,12 @@ class Lists(Sampler):
         counts = torch.unique_consecutive(batch_number, return_counts=True)[1]
         ends = done[counts.cumsum(0) - 1]
         rows = torch.cat([ends[:1], ends.diff()]).tolist()
-        for chosen, held in zip(lists.split(counts.tolist()), rows, strict=True):
-            width = torch.arange(int(length[chosen].max()), device=user.device)
-            mask = width < length[chosen, None]
-            row = order[torch.where(mask, start[chosen, None] + width, start[chosen, None])]
+        number = torch.repeat_interleave(torch.arange(len(counts), device=length.device), counts)
+        widths = torch.zeros_like(counts).scatter_reduce(0, number, length[lists], "amax").tolist()
+        for chosen, held, width in zip(lists.split(counts.tolist()), rows, widths, strict=True):
+            place = torch.arange(width, device=length.device)
+            mask = place < length[chosen, None]
+            row = order[torch.where(mask, start[chosen, None] + place, start[chosen, None])]
             yield Batch(log.user[row[:, 0]].long(), log.item[row].long(), log.label[row].float(), mask, rows=held)
 
 

@@ -16,7 +16,11 @@ Value = bool | int | float | str
 def defaults(cls: type) -> dict[str, Value]:
     """Return the settings of a class with their defaults: the keyword-only arguments of its constructor."""
     parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for p in keywords:
+        if p.default is p.empty:
+            raise UsageError(f"{cls.__name__}: setting `{p.name}` needs a default; write `{p.name}: float = 1.0`")
+    return {p.name: p.default for p in keywords}
 
 
 def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]:
@@ -29,7 +33,7 @@ def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]
     for key, word in words.items():
         if key not in settings:
             raise unknown(f"setting of {owner}", key, settings)
-        settings[key] = _parse(f"{owner}.{key}", hints[key], word)
+        settings[key] = _parse(f"{owner}.{key}", hints.get(key, type(settings[key])), word)
     return settings
 
 
@@ -45,6 +49,12 @@ def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str
             raise unknown("owner of a setting", owner, owners)
         sorted_words[owner][key] = value
     return sorted_words
+
+
+def at_least(name: str, value: float, least: float) -> None:
+    """Raise UsageError unless `value` is at least `least`."""
+    if not value >= least:
+        raise UsageError(f"{name}={value}: expected at least {least}")
 
 
 def _parse(name: str, kind: object, word: str) -> Value:

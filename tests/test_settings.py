@@ -52,7 +52,9 @@ def test_unknown_owner() -> None:
 
 def test_every_loss_has_the_settings_of_its_head() -> None:
     for name in LOSSES.names():
-        assert {"cosine", "logit", "scale", "bias"} <= base.resolve(LOSSES.get(name), {}).keys()
+        loss = LOSSES.get(name)
+        assert ({"logit", "scale", "bias"} <= base.resolve(loss, {}).keys()) == loss.reads_logits
+        assert "cosine" in base.resolve(loss, {})
 
 
 def test_a_scale_alone_makes_the_logit_fixed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -17,7 +18,8 @@ from recbench.registry import Registry
 class Backbone(nn.Module, ABC):
     """Maps rows of the user and item tables to vectors. Subclasses implement `embed`.
 
-    Keyword-only constructor arguments are its settings. With `cosine`, all vectors are scaled to unit length.
+    Keyword-only constructor arguments are its settings. With `cosine`, all vectors are scaled to unit length; the
+    pair scores of a backbone that is no inner product stay as they are.
     """
 
     name: ClassVar[str]
@@ -40,7 +42,7 @@ class Backbone(nn.Module, ABC):
         towers = self.embed(user, item)
         if not self.cosine:
             return towers
-        return Towers(F.normalize(towers.user, dim=-1), F.normalize(towers.item, dim=-1), towers.penalty)
+        return replace(towers, user=F.normalize(towers.user, dim=-1), item=F.normalize(towers.item, dim=-1))
 
     @torch.no_grad()
     def tables(self, block: int = 65536) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.mf import free_vectors, ridge
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
+from recbench.settings import at_least
 
 
 @BACKBONES.add("lightgcn")
@@ -40,6 +41,9 @@ class LightGCN(Backbone):
         std: float = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine)
+        at_least("backbone.dim", dim, 1)
+        at_least("backbone.layers", layers, 0)
+        at_least("backbone.l2", l2, 0)
         self.layers = layers
         self.l2 = l2
         self.user_table = free_vectors(data.users, towers * dim, std)
@@ -65,12 +69,12 @@ class LightGCN(Backbone):
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N] after one propagation."""
         smooth = self.propagate()
-        penalty = ridge(self.l2, self.user_table[user], self.item_table[item]) if self.l2 else 0.0
+        penalty = ridge(self.l2, F.embedding(user, self.user_table), F.embedding(item, self.item_table))
         shape = (self.towers, -1)
         return Towers(
             F.embedding(user, smooth).unflatten(-1, shape),
             F.embedding(item + self.users, smooth).unflatten(-1, shape),
-            penalty,
+            *penalty,
         )
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from recbench.backbones.features import Features
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table
 from recbench.errors import UsageError
+from recbench.settings import at_least
 
 
 @BACKBONES.add("twintower")
@@ -31,12 +32,14 @@ class TwinTower(Backbone):
         hidden: str = "128-64",
     ) -> None:
         super().__init__(data, towers, cosine)
-        try:
-            layers = [int(width) for width in hidden.split("-") if width]
-        except ValueError:
-            raise UsageError(f"backbone.hidden={hidden}: expected widths joined by -, as in 128-64") from None
-        self.user_side = _Side(data.users, towers, dim, embedding, layers)
-        self.item_side = _Side(data.items, towers, dim, embedding, layers)
+        at_least("backbone.dim", dim, 1)
+        at_least("backbone.embedding", embedding, 1)
+        layers = hidden.split("-") if hidden else []
+        if not all(width.isdigit() and int(width) for width in layers):
+            raise UsageError(f"backbone.hidden={hidden}: expected widths joined by -, as in 128-64")
+        widths = [int(width) for width in layers]
+        self.user_side = _Side(data.users, towers, dim, embedding, widths)
+        self.item_side = _Side(data.items, towers, dim, embedding, widths)
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N]."""

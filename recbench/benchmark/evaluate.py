@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,7 +18,7 @@ from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, ev
 from recbench.evaluation.metric import Request, RowMetric
 from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import Protocol
-from recbench.registry import import_file
+from recbench.registry import import_recorded
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 
@@ -52,8 +51,7 @@ def evaluate_run(
     """
     started = time.perf_counter()
     key = record.key
-    for file in record.imports:
-        import_file(Path(file))
+    import_recorded(record.imports, key.sources)
     whole = load_dataset(key, device)
     feedback = _asked(key, whole, requests)
     requests = [

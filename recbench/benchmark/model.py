@@ -69,7 +69,7 @@ def pick_device(word: str) -> torch.device:
         device = torch.device(word)
     except RuntimeError:
         device = None
-    if device is None or device.type not in ("cpu", "cuda"):
+    if device is None or device.type not in ("cpu", "cuda") or word.startswith("cpu:"):
         raise UsageError(f"--device {word}: expected auto, cpu, cuda or cuda:n")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(
@@ -78,14 +78,14 @@ def pick_device(word: str) -> torch.device:
     return device
 
 
-def check_finite(losses: list[torch.Tensor], first_step: int) -> float:
+def check_finite(losses: list[torch.Tensor], epoch: int, first_step: int) -> float:
     """Return the sum of step losses; raises TrainingError naming the first step whose loss is not finite."""
     values = torch.stack(losses)
     bad = (~values.isfinite()).nonzero()
     if len(bad):
         step = first_step + int(bad[0, 0])
         raise TrainingError(
-            f"the loss became {float(values[bad[0, 0]])} at step {step}; "
+            f"the loss became {float(values[bad[0, 0]])} at step {step} of epoch {epoch}; "
             f"try a lower --lr, a smaller loss.scale, or loss.logit=learned"
         )
     return float(values.double().sum())

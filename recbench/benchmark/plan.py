@@ -8,6 +8,7 @@ from recbench import settings
 from recbench.backbones.base import BACKBONES
 from recbench.benchmark.schedule import Schedule
 from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.results.record import RunKey
@@ -69,11 +70,13 @@ def non_default(key: RunKey) -> dict[str, settings.Value]:
 def choose_feedback(data: Dataset, loss: type[Loss], asked: Sequence[str]) -> tuple[str, ...]:
     """Return the feedback types to train on, from dense to sparse.
 
-    A loss of a single feedback gets the first one asked for, or the densest of the data.
+    A loss of a single feedback gets the densest unless another is asked for.
     """
     if asked:
         chosen = data.narrow(asked).feedback
-        return chosen if loss.multitask else chosen[:1]
+        if len(chosen) > 1 and not loss.multitask:
+            raise UsageError(f"loss `{loss.name}` trains on one feedback; give --feedback one of {', '.join(chosen)}")
+        return chosen
     return data.feedback if loss.multitask else data.feedback[:1]
 
 

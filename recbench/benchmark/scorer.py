@@ -88,12 +88,12 @@ def linear_weights(loss: Loss) -> Tensor | None:
     device = next((p.device for p in [*loss.parameters(), *loss.buffers()]), torch.device("cpu"))
 
     def score(inner: Tensor) -> Tensor:
-        return loss.score(loss.head.logits(inner.to(device))).double().cpu()
+        return loss.score(loss.head.logits(inner.to(device))).cpu()
 
     towers = loss.towers
-    origin = score(torch.zeros(1, towers))
-    weight = score(torch.eye(towers)) - origin  # [K, T]
-    probe = torch.randn(16, towers, generator=torch.Generator().manual_seed(0))
-    if not torch.allclose(score(probe), origin + probe.double() @ weight, rtol=1e-3, atol=1e-4):
+    origin = score(torch.zeros(1, towers, dtype=torch.double))
+    weight = score(torch.eye(towers, dtype=torch.double)) - origin  # [K, T]
+    probe = torch.randn(16, towers, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+    if not torch.allclose(score(probe) - origin, probe @ weight, rtol=1e-6, atol=1e-8):
         return None
     return weight.T.float().to(device)

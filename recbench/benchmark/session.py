@@ -12,12 +12,12 @@ from recbench import settings
 from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run, load_dataset
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.plan import make_keys
-from recbench.benchmark.train import train
+from recbench.benchmark.train import check, train
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.metric import parse
 from recbench.evaluation.retrieval import IndexKind
-from recbench.registry import import_file, source_digest
+from recbench.registry import import_file, import_recorded
 from recbench.results import leaderboard
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
@@ -41,12 +41,15 @@ class Order:
 def train_all(order: Order, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
     """Train one run per seed; runs that have a record are not trained again."""
     sources = {path.name: import_file(path) for path in order.imports}
+    if len(sources) < len(order.imports):
+        raise UsageError("--import: two files have the same name; rename one")
     words = settings.split_words(list(order.settings), ("loss", "backbone", "train"))
     target = pick_device(device)
     data = Dataset.load(find_prepared(order.dataset), target)
     chosen = "" if order.dataset else " (the most recently prepared)"
     _say(console, f"dataset {data.name}/{data.split}{chosen}")
     keys = make_keys(data, order.loss, order.backbone, words, order.feedback, order.seeds, target.type, sources)
+    check(keys[0], data.narrow(keys[0].feedback))
     imports = [str(path) for path in order.imports]
     store.write_plan(keys, imports, command)
     return _train_keys(keys, data, store, console, command, imports)
@@ -58,12 +61,11 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     left = [key for key in plan.keys if key not in store]
     if not left:
         raise UsageError("nothing to resume: every run of the last `train` is finished")
-    for path in map(Path, plan.imports):
-        if source_digest(path) != left[0].sources[path.name]:
-            raise DataError(f"{path.name} has changed since the run began; restore it, or start a new run")
-        import_file(path)
-    word = device if device != "auto" else left[0].device
-    data = load_dataset(left[0], pick_device(word))
+    import_recorded(plan.imports, left[0].sources)
+    target = pick_device(left[0].device if device == "auto" else device)
+    if target.type != left[0].device:
+        raise UsageError(f"--device {device}: the run began on {left[0].device}, and goes on there only")
+    data = load_dataset(left[0], target)
     _say(console, f"dataset {data.name}/{data.split}, {len(left)} of {len(plan.keys)} runs to finish")
     return _train_keys(left, data, store, console, plan.command, plan.imports)
 

@@ -38,6 +38,8 @@ class State:
     best: dict[str, Any] = field(default_factory=dict)  # weights of the best epoch
     best_epoch: int = 0
     refitted: int = 0  # epochs done on train and validation rows together
+    refit_seconds: float = 0.0
+    refit_slots: int = 0
 
     @property
     def valid(self) -> float:
@@ -111,11 +113,20 @@ def _refit(
     title = f"{key.loss} × {key.backbone}, seed {key.seed}, refit"
     with Display(console, title, "", state.best_epoch, model.loss.sampler.rows(data)) as display:
         while state.refitted < state.best_epoch:
-            loss, seconds, _ = _epoch(model, data, schedule, key.seed, state.refitted + 1, display)
+            loss, seconds, slots = _epoch(model, data, schedule, key.seed, state.refitted + 1, display)
             state.refitted += 1
+            state.refit_seconds += seconds
+            state.refit_slots += slots
             display.epoch(Line(state.refitted, loss, None, seconds), best=False)
             checkpoint.save(folder / PROGRESS, _snapshot(model, state))
     return model
+
+
+def check(key: RunKey, data: Dataset) -> None:
+    """Raise UsageError if the run cannot work, before anything is written."""
+    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
+    Validation(data, schedule.select)
+    build(data, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
 
 
 def load_weights(model: Model, folder: Path) -> None:
@@ -175,12 +186,12 @@ def _epoch(
         slots += batch.slots
         rows += batch.rows
         if len(pending) == CHECK_EVERY:
-            total += check_finite(pending, steps + 1)
+            total += check_finite(pending, number, steps + 1)
             steps += len(pending)
             pending.clear()
             display.advance(number, rows, total / steps, rows / (time.perf_counter() - started))
     if pending:
-        total += check_finite(pending, steps + 1)
+        total += check_finite(pending, number, steps + 1)
         steps += len(pending)
     return total / steps, time.perf_counter() - started, slots
 
@@ -220,8 +231,8 @@ def _record(
         select=str(validation.request),
         best_epoch=state.best_epoch,
         valid=state.valid,
-        seconds=last["seconds"],
-        slots=last["slots"],
+        seconds=last["seconds"] + state.refit_seconds,
+        slots=last["slots"] + state.refit_slots,
         rows_per_second=rows * len(state.curve) / last["seconds"],
         peak_memory_mib=peak,
         parameters=model.parameters,

@@ -8,7 +8,7 @@ from recbench.benchmark.model import Model
 from recbench.benchmark.scorer import Scorer
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
-from recbench.evaluation.evaluate import evaluate
+from recbench.evaluation.evaluate import evaluate, expand
 from recbench.evaluation.metric import Request, parse
 from recbench.evaluation.signature import Protocol
 
@@ -24,6 +24,7 @@ class Validation:
         self.request = self._auto() if select == "auto" else parse(select)
         if self.request.definition.lower_is_better:
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
+        expand([self.request], data.feedback, probability=True)
         self.protocol = Protocol(f"{data.name}/{data.split}@{data.fingerprint[:12]}", "valid")
 
     def _auto(self) -> Request:
@@ -32,12 +33,14 @@ class Validation:
 
     def __call__(self, model: Model) -> float:
         """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
-        scorer = Scorer(model.backbone, model.loss)
+        predictions = Scorer(model.backbone, model.loss).predictions(self.data.valid)
+        if not predictions.score.isfinite().all():
+            raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
         values = evaluate(
             [self.request],
             self.data.valid,
             self.data.feedback,
-            scorer.predictions(self.data.valid),
+            predictions,
             lambda column: self.data.positives_of(self.data.train, column),
             len(self.data.items),
             self.protocol,

@@ -59,7 +59,7 @@ class Log:
 class Info:
     """All that a loss may know of the data; small enough to make by hand in a test."""
 
-    users: int
+    users: int  # that occur in train
     items: int
     rates: tuple[float, ...]  # share of train rows whose level is at least c, for c = 1..T
     feedback: tuple[str, ...] = ("click",)
@@ -149,13 +149,13 @@ class Dataset:
     @property
     def info(self) -> Info:
         """Counts and rates for the loss."""
-        return Info(len(self.users), len(self.items), self.rates, self.feedback)
+        return Info(self.users.seen, self.items.seen, self.rates, self.feedback)
 
     @cached_property
     def rates(self) -> tuple[float, ...]:
         """Share of train rows that reach level c or higher, c = 1..T (GNOLR, section 3.1)."""
-        above = self.train.label.flip(-1).cummax(-1).values.flip(-1)
-        return tuple(float(rate) for rate in above.double().mean(0))
+        label = self.train.label
+        return tuple(float(label[:, c:].amax(1).count_nonzero()) / len(label) for c in range(label.shape[1]))
 
     @cached_property
     def positives(self) -> Positives:

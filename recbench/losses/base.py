@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -87,6 +88,7 @@ class Loss(nn.Module, ABC):
     fewest: ClassVar[int] = 1  # kinds of feedback it needs
     cosine: ClassVar[bool] = False  # is defined on cosines rather than inner products
     logit: ClassVar[Logit] = Logit()  # its scale and bias unless the user sets others
+    reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
     needs: ClassVar[frozenset[str]] = frozenset()  # what it asks of a backbone's `offers`
 
     head: Head  # set by `create`
@@ -129,7 +131,7 @@ class Loss(nn.Module, ABC):
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update and return the loss before it, detached."""
         towers = self.head(backbone(batch.user, batch.item))
-        loss: Tensor = self(towers, batch) + towers.penalty
+        loss: Tensor = self(towers, batch) + towers.regulariser(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -151,7 +153,7 @@ def refuse(loss: type[Loss], backbone: type[Backbone]) -> None:
 
 def head_defaults(loss: type[Loss]) -> dict[str, settings.Value]:
     """Return the settings that every loss has, with this loss's defaults."""
-    return {"cosine": loss.cosine, **asdict(loss.logit)}
+    return {"cosine": loss.cosine, **(asdict(loss.logit) if loss.reads_logits else {})}
 
 
 def defaults(loss: type[Loss]) -> dict[str, settings.Value]:
@@ -167,18 +169,13 @@ def resolve(loss: type[Loss], words: Mapping[str, str]) -> dict[str, settings.Va
         raise UsageError(f"loss `{loss.name}`: `{clash[0]}` is a setting of every loss; rename it or drop it")
     for key in words:
         if key not in own and key not in shared:
-            raise unknown_setting(loss, key)
+            raise unknown(f"setting of loss `{loss.name}`", key, own | shared)
     mine = settings.resolve(loss, "loss", {k: w for k, w in words.items() if k in own})
     given = settings.resolve(Head, "loss", {k: w for k, w in words.items() if k in shared})
     shared.update({key: given[key] for key in words if key in shared})
-    if shared["logit"] == "bare" and "logit" not in words and words.keys() & {"scale", "bias"}:
+    if shared.get("logit") == "bare" and "logit" not in words and words.keys() & {"scale", "bias"}:
         shared["logit"] = "fixed"
     return {**mine, **shared}
-
-
-def unknown_setting(loss: type[Loss], key: str) -> UsageError:
-    """Return the error for a setting that the loss does not have."""
-    return unknown(f"setting of loss `{loss.name}`", key, defaults(loss))
 
 
 def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -> Loss:
@@ -195,7 +192,7 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
     made = loss(info, **{k: v for k, v in values.items() if k not in shared})
     made.head = Head(made.towers, **{k: v for k, v in values.items() if k in shared})  # type: ignore[arg-type]
     rates = made.base_rates()
-    if rates is not None and values["logit"] == "learned" and values["bias"] == 0:
+    if rates is not None and values.get("logit") == "learned" and values["bias"] == 0:
         with torch.no_grad():
             made.head.bias.copy_(torch.logit(rates, eps=1e-6))
     return made
@@ -207,6 +204,8 @@ def per_task(word: str, tasks: int, name: str) -> Tensor:
         numbers = [float(part) for part in word.split(",")]
     except ValueError:
         raise UsageError(f"{name}={word}: expected a number, or one per feedback as in 10,100") from None
+    if not all(math.isfinite(number) and number > 0 for number in numbers):
+        raise UsageError(f"{name}={word}: expected numbers above 0")
     if len(numbers) == 1:
         numbers *= tasks
     if len(numbers) != tasks:

@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
+from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss
 
 
@@ -25,6 +26,8 @@ class BCE(Loss):
 
     def __init__(self, info: Info, *, pos_weight: float = 1.0) -> None:
         super().__init__(info)
+        if pos_weight <= 0:
+            raise UsageError(f"loss.pos_weight={pos_weight}: expected a number above 0")
         self.pos_weight: Tensor
         self.register_buffer("pos_weight", torch.tensor(pos_weight), persistent=False)
 
@@ -37,7 +40,7 @@ class BCE(Loss):
         return batch.mean(loss)
 
     def base_rates(self) -> Tensor:
-        """Return the share of train rows with each feedback."""
+        """Return the share of train rows with the feedback."""
         return torch.tensor(self.info.rates)
 
     def log_probability(self, logit: Tensor) -> Tensor:

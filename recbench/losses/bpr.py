@@ -11,6 +11,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import Sampler, Triplets
+from recbench.settings import at_least
 
 
 @LOSSES.add("bpr")
@@ -24,6 +25,7 @@ class BPR(Loss):
 
     def __init__(self, info: Info, *, negatives: int = 1) -> None:
         super().__init__(info)
+        at_least("loss.negatives", negatives, 1)
         self.sampler: Sampler = Triplets(negatives)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

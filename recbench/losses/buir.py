@@ -26,6 +26,7 @@ class BUIR(Loss):
     the online backbone with `momentum`, and the predictor `q` serves at scoring: <q(u), v> + <u, q(v)>.
     """
 
+    reads_logits: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"vectors"})
     sampler: Sampler = Triplets(negatives=0)
 

@@ -11,9 +11,9 @@ from torch.nn.functional import logsigmoid, softplus
 
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
-from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Logit, Loss
 from recbench.samplers import Sampler, Shared
+from recbench.settings import at_least
 
 Kernel = Literal["hinge", "sigmoid", "exp", "softplus"]
 
@@ -22,7 +22,7 @@ Kernel = Literal["hinge", "sigmoid", "exp", "softplus"]
 class CROLoss(Loss):
     """Estimates the rank of each positive by a kernel of score differences and weighs ranks by x^-alpha.
 
-    Tang et al., CIKM 2022, equations 10-24 (kernels 17-19, lambda form 21-23), https://arxiv.org/abs/2208.02971; `loss.scale` is the paper's tau.
+    Tang et al., CIKM 2022, equations 10-24, https://arxiv.org/abs/2208.02971; `loss.scale` is the paper's tau.
     exp with alpha 1 is sampled softmax, hinge with alpha 0 the triplet loss, softplus with alpha 0 BPR.
     `weight_kernel` other than none gives the lambda form: weight(rank by that kernel), detached, times rank.
     """
@@ -41,8 +41,8 @@ class CROLoss(Loss):
         negatives: int = 10,
     ) -> None:
         super().__init__(info)
-        if alpha < 0:
-            raise UsageError(f"loss.alpha={alpha}: expected a number of at least 0")
+        for name, value, least in (("alpha", alpha, 0.0), ("margin", margin, 0.0), ("negatives", negatives, 1)):
+            at_least(f"loss.{name}", value, least)
         self.kernel, self.weight_kernel = kernel, weight_kernel
         self.alpha, self.margin = alpha, margin
         self.sampler: Sampler = Shared(negatives)

@@ -43,7 +43,7 @@ class ESMM(Loss):
         return logsigmoid(logit).cumsum(-1)
 
     def base_rates(self) -> Tensor:
-        """Return the share of train rows with each feedback among those with the one before."""
+        """Return the share of train rows at each level or above, among those at the level before."""
         rates = torch.tensor(self.info.rates)
         return torch.cat([rates[:1], rates[1:] / rates[:-1]])
 

@@ -45,7 +45,7 @@ class GNOLR(Loss):
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Note where the scale exceeds the gap between two thresholds, then optimise as usual."""
         for c, gap in enumerate(self.threshold.diff().tolist()):
-            scale = float(self.head.log_scale[c + 1].exp())
+            scale = self.head.log_scale[c + 1].exp().item()
             if scale > gap:
                 higher, lower = self.info.feedback[c + 1], self.info.feedback[c]
                 self.notes.append(

@@ -11,6 +11,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import Lists, Sampler
+from recbench.settings import at_least
 
 
 @LOSSES.add("listnet")
@@ -32,6 +33,7 @@ class ListNet(Loss):
         longest: int = 500,
     ) -> None:
         super().__init__(info)
+        at_least("loss.longest", longest, 2)
         self.target = target
         self.squash = squash
         self.sampler: Sampler = Lists(longest)

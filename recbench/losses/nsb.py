@@ -35,7 +35,7 @@ class NSB(Loss):
         return batch.mean(loss.sum(-1))
 
     def base_rates(self) -> Tensor:
-        """Return the share of train rows with each feedback."""
+        """Return the share of train rows at each level or above."""
         return torch.tensor(self.info.rates)
 
     def log_probability(self, logit: Tensor) -> Tensor:

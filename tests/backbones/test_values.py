@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from recbench.backbones.base import Backbone
 from recbench.backbones.features import Features
 from recbench.backbones.lightgcn import LightGCN, normalised_graph
 from recbench.backbones.mf import MF
+from recbench.batch import Batch, Towers
 from recbench.data.dataset import Column, Dataset, Log, Table
 
 
@@ -79,5 +81,28 @@ def test_l2_is_half_the_squared_norm_of_the_batch_per_user(toy: Dataset) -> None
         backbone.user_table[0] = torch.tensor([1.0, 2.0])
         backbone.item_table[0] = torch.tensor([0.5, -1.0])
         backbone.item_table[1] = torch.tensor([0.0, 3.0])
-    penalty = backbone(torch.tensor([0]), torch.tensor([[0, 1]])).penalty
-    assert float(torch.as_tensor(penalty).detach()) == pytest.approx(0.0007625)
+        backbone.item_table[2] = torch.tensor([100.0, 100.0])
+    user, item = torch.tensor([0]), torch.tensor([[0, 1, 2]])
+    batch = Batch(user, item, torch.zeros(1, 3, 1), torch.tensor([[True, True, False]]))
+    regulariser = torch.as_tensor(backbone(user, item).regulariser(batch))
+    assert regulariser.item() == pytest.approx(0.0007625)
+
+
+class Distance(Backbone):
+    """A backbone whose score is no inner product."""
+
+    decomposable = False
+
+    def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
+        super().__init__(data, towers, cosine)
+        self.number = torch.nn.Parameter(torch.ones(self.users))
+
+    def embed(self, user: torch.Tensor, item: torch.Tensor) -> Towers:
+        vectors = torch.ones(*item.shape, self.towers, 1)
+        return Towers(vectors[:, 0], vectors, pair=self.number[user, None, None].expand(*item.shape, self.towers) * 7)
+
+
+def test_pair_scores_survive_cosines(toy: Dataset) -> None:
+    logit = Distance(toy, 1, True)(torch.tensor([0]), torch.tensor([[1, 2]])).logit
+    assert (logit == 7).all()
+    assert logit.requires_grad

@@ -27,6 +27,12 @@ class Result:
 Run = Callable[..., Result]
 
 
+def forget_imports() -> None:
+    """Do as a new process would: no user file is imported yet."""
+    for module in [name for name in sys.modules if name.startswith("recbench_import_")]:
+        del sys.modules[module]
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Type a command; its exit code and what it printed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recbench.home import home, results_home
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, forget_imports
 
 FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
 
@@ -26,6 +26,26 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--set", "loss.scale=-1"), "loss.scale=-1.0: expected a number above 0"),
         (("train", "--set", "backbone.dmi=8"), "did you mean `dim`"),
         (("train", "--set", "backbone.hidden=a-b"), "backbone.hidden=a-b: expected widths"),
+        (("prepare", "synthetic", "--rows", "inf"), "--rows inf: expected a whole number"),
+        (("train", "--seed", "99999999999999999999"), "--seed"),
+        (("train", "--set", "backbone.dim=0"), "backbone.dim=0: expected at least 1"),
+        (("train", "--set", "backbone.embedding=-3"), "backbone.embedding=-3: expected at least 1"),
+        (("train", "--backbone", "lightgcn", "--set", "backbone.layers=-1"), "backbone.layers=-1: expected at least 0"),
+        (("train", "--backbone", "mf", "--set", "backbone.l2=-1"), "backbone.l2=-1.0: expected at least 0"),
+        (("train", "--loss", "bce", "--set", "loss.pos_weight=-1"), "loss.pos_weight=-1.0: expected a number above 0"),
+        (("train", "--loss", "nsb", "--set", "loss.pos_weight=nan"), "loss.pos_weight=nan: expected numbers above 0"),
+        (("train", "--loss", "nsb", "--set", "loss.pos_weight=1,2"), "expected 1 or 3 numbers"),
+        (("train", "--loss", "croloss", "--set", "loss.negatives=0"), "loss.negatives=0: expected at least 1"),
+        (("train", "--loss", "bpr", "--set", "loss.negatives=0"), "loss.negatives=0: expected at least 1"),
+        (("train", "--loss", "listnet", "--set", "loss.longest=0"), "loss.longest=0: expected at least 2"),
+        (("train", "--loss", "buir", "--set", "loss.logit=learned"), "unknown setting of loss `buir` `logit`"),
+        (("train", "--loss", "bce", "--feedback", "view,buy"), "loss `bce` trains on one feedback"),
+        (("train", "--select", "auc/gift"), "unknown feedback `gift`"),
+        (("train", "--device", "cpu:3"), "--device cpu:3: expected"),
+        (
+            ("train", "--resume", "--epochs", "50"),
+            "--resume goes on with the last `train` as it was; leave out --epochs",
+        ),
         (("train", "--set", "scale=2"), "expected OWNER.KEY=VALUE"),
         (("train", "--lr", "-1"), "train.lr=-1.0: expected a number above 0"),
         (("train", "--select", "acu"), "unknown metric `acu`; did you mean `auc`"),
@@ -141,7 +161,7 @@ def test_a_loss_that_diverges(prepared: Run, tmp_path: Path) -> None:
     file.write_text(DIVERGING)
     result = prepared("train", "--import", str(file), "--loss", "diverging", *FAST)
     assert result.code == 1
-    assert "the loss became nan at step 2; try a lower --lr" in result.err
+    assert "the loss became nan at step 2 of epoch 1; try a lower --lr" in result.err
     assert not list(results_home().rglob("record.json"))
 
 
@@ -163,6 +183,42 @@ class Diverging(Loss):
         self.steps += 1
         return towers.logit.mean() * (float("nan") if self.steps > 1 else 1.0)
 '''
+
+
+def test_weights_that_diverge(prepared: Run) -> None:
+    result = prepared("train", "--loss", "bpr", "--lr", "1e30", *FAST)
+    assert result.code == 1
+    assert "lower --lr" in result.err
+
+
+def test_a_loss_whose_code_has_changed_is_not_evaluated(prepared: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    source = DIVERGING.replace('float("nan") if self.steps > 1 else 1.0', "1.0")
+    file.write_text(source)
+    assert prepared("train", "--import", str(file), "--loss", "diverging", *FAST).code == 0
+    file.write_text(source + "\nCHANGED = True\n")
+    forget_imports()
+    result = prepared("eval")
+    assert result.code == 1
+    assert "mine.py has changed since the run began" in result.err
+
+
+def test_two_imports_of_one_name(prepared: Run, tmp_path: Path) -> None:
+    files = [tmp_path / folder / "mine.py" for folder in ("a", "b")]
+    for number, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text(f"NUMBER = {number}\n")
+    result = prepared("train", *(word for file in files for word in ("--import", str(file))))
+    assert result.code == 2
+    assert "two files have the same name" in result.err
+
+
+def test_a_refused_train_leaves_the_last_plan(prepared: Run) -> None:
+    prepared("train", "--loss", "bce", *FAST)
+    plan = (results_home() / "last-train.json").read_bytes()
+    assert prepared("train", "--loss", "nsb", "--feedback", "view").code == 2
+    assert prepared("train", "--select", "auc/gift").code == 2
+    assert (results_home() / "last-train.json").read_bytes() == plan
 
 
 def test_an_import_with_a_mistake(prepared: Run, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from recbench.benchmark import train as training
 from recbench.home import results_home
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, forget_imports
 
 
 def outcome(root: Path) -> tuple[bytes, object, object]:
@@ -107,6 +108,17 @@ def test_a_changed_import_is_not_resumed(prepared: Run, tmp_path: Path, monkeypa
         patch.setattr("recbench.benchmark.session.train", _raise_for_seed(0, training.train))
         assert prepared("train", "--import", str(file), "--loss", "mine", "--backbone", "mf").code == 130
     file.write_text(source + "\nCHANGED = True\n")
+    forget_imports()
     result = prepared("train", "--resume")
     assert result.code == 1
     assert "mine.py has changed since the run began" in result.err
+
+
+def test_a_run_goes_on_where_it_began(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("recbench.benchmark.session.train", _raise_for_seed(0, training.train))
+        assert prepared("train", "--loss", "bce", "--backbone", "mf").code == 130
+    monkeypatch.setattr("recbench.benchmark.session.pick_device", lambda word: torch.device("cuda"))
+    result = prepared("train", "--resume", "--device", "cuda")
+    assert result.code == 2
+    assert "the run began on cpu" in result.err
