@@ -20,7 +20,7 @@ demo: .venv/installed ## prepare `synthetic`, train 3 losses x 2 backbones, eval
 	@for backbone in twintower mf; do for loss in bce gnolr bpr; do \
 		echo "$$ recbench train --loss $$loss --backbone $$backbone"; \
 		$(BIN)/recbench train --dataset synthetic --loss $$loss --backbone $$backbone && \
-		$(BIN)/recbench eval --metric auc --metric gauc --metric recall@50 > /dev/null || exit 1; \
+		$(BIN)/recbench eval --metric auc --metric gauc --metric recall@50 > /dev/null 2>&1 || exit 1; \
 	done; done
 	@echo "$$ recbench leaderboard"
 	@$(BIN)/recbench leaderboard --dataset synthetic

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,7 +61,7 @@ def prepare(
 ) -> None:
     """Turn raw files into Parquet: labels, split, vocabulary, buckets."""
     from recbench.data import prepare as preparation
-    from recbench.data.report import report
+    from recbench.data.report import report, warnings
 
     console = _stderr()
     with console.status(f"preparing {dataset}"):
@@ -77,6 +77,8 @@ def prepare(
     if not prepared.fresh:
         console.print(f"{dataset} is already prepared; nothing to do (--force prepares it again)", highlight=False)
     _stdout().print(report(prepared))
+    for line in warnings(prepared.manifest):
+        console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command(
@@ -126,7 +128,7 @@ def train(
             loss=loss,
             backbone=backbone,
             dataset=dataset,
-            feedback=tuple(feedback.split(",")) if feedback else (),
+            feedback=tuple(name for name in (feedback or "").split(",") if name),
             seeds=tuple(range(seed, seed + seeds)),
             settings=tuple(words + settings),
             imports=tuple(imports),
@@ -247,6 +249,9 @@ def entry() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that cannot write × is no reason to fail
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
@@ -284,8 +289,8 @@ def _count(option: str, word: str) -> int:
         number = float(word)
     except ValueError:
         number = 0.5
-    if not (math.isfinite(number) and number >= 1 and number.is_integer()):
-        raise UsageError(f"{option} {word}: expected a whole number such as 100000 or 1e5")
+    if not (1 <= number <= 1e9 and number.is_integer()):
+        raise UsageError(f"{option} {word}: expected a whole number up to 1e9, such as 100000 or 1e5")
     return int(number)
 
 

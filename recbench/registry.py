@@ -16,6 +16,8 @@ from recbench.errors import DataError, UsageError, unknown
 
 T = TypeVar("T")
 
+_IMPORTED = "recbench_import_"  # how the modules of users' files are called
+
 
 class Registry(Generic[T]):
     """The classes known under one kind of name (losses, backbones, metrics).
@@ -79,6 +81,8 @@ def import_recorded(files: Iterable[str], sources: Mapping[str, str]) -> None:
         digest = sources[path.name]
         if _module_name(path, digest) in sys.modules:
             continue
+        if not path.is_file():
+            raise DataError(f"{path}: missing, and the run was trained with it; say where it is with --import")
         if source_digest(path) != digest:
             raise DataError(f"{path} has changed since the run began; restore it, or train again")
         import_file(path)
@@ -105,5 +109,11 @@ def import_file(path: Path) -> str:
     return digest
 
 
+def imported_source(cls: type) -> str | None:
+    """Return the `source_digest` of the user's file that defines a class, or None if a package does."""
+    module = cls.__module__
+    return module.rpartition("_")[2] if module.startswith(_IMPORTED) else None
+
+
 def _module_name(path: Path, digest: str) -> str:
-    return f"recbench_import_{path.stem}_{digest}"
+    return f"{_IMPORTED}{path.stem}_{digest}"

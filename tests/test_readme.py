@@ -35,6 +35,20 @@ def test_the_python_examples_train(
     assert prepared("eval", "--metric", "auc").code == 0
 
 
+def test_the_metric_example_evaluates(
+    prepared: Run,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("brier.py").write_text(block("python", "# brier.py"))
+    prepared("train", "--loss", "nsb", "--backbone", "mf", "--epochs", "1")
+    rows = prepared("eval", "--import", "brier.py", "--metric", "brier", "--json").json
+    assert [row["feedback"] for row in rows] == ["view", "cart", "buy"]
+    assert all(row["bound"] < row["value"] for row in rows)
+    assert "better=lower; source=" in rows[0]["signature"]
+
+
 def test_the_dataset_example_prepares_and_trains(
     run: Run,  # noqa: F811
     tmp_path: Path,

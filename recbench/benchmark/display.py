@@ -53,11 +53,12 @@ class Display:
         if self._progress is not None:
             self._progress.stop()
 
-    def advance(self, epoch: int, rows: int, loss: float, rate: float) -> None:
+    def advance(self, epoch: int, rows: int, loss: float | None, rate: float) -> None:
         """Show that `rows` rows of this epoch are done, at `rate` rows per second."""
         if self._progress is not None and self._task is not None:
             done = (epoch - 1) * self.rows + min(rows, self.rows)
-            state = f"epoch {epoch}/{self.epochs}  loss {loss:.4f}  {rate / 1000:,.0f}k rows/s"
+            mean = "" if loss is None else f"  loss {loss:.4f}"
+            state = f"epoch {epoch}/{self.epochs}{mean}  {rate / 1000:,.0f}k rows/s"
             self._progress.update(self._task, completed=done, state=state)
 
     def epoch(self, line: Line, best: bool) -> None:
@@ -70,6 +71,7 @@ class Display:
             f"  {rate / 1000:,.0f}k rows/s  at most {_clock(left)} left",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
 
 

@@ -33,6 +33,7 @@ class Outcome:
     record: RunRecord
     values: list[Value]
     bound: list[Value]  # what the true probabilities reach, where they are known
+    notes: list[str]
 
 
 def evaluate_run(
@@ -94,7 +95,12 @@ def evaluate_run(
             bound=[_stored(value) for value in bound],
         ),
     )
-    return Outcome(record, values, bound)
+    notes = [
+        f"{request.metric}@{request.k} covers the whole catalogue of {len(data.items)} items"
+        for request in requests
+        if candidates == "catalogue" and request.k is not None and request.k >= len(data.items)
+    ]
+    return Outcome(record, values, bound, notes)
 
 
 def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:

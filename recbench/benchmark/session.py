@@ -13,7 +13,7 @@ from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run, load_
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.plan import make_keys
 from recbench.benchmark.train import check, train
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset, find_prepared, read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.metric import parse
 from recbench.evaluation.retrieval import IndexKind
@@ -48,6 +48,8 @@ def train_all(order: Order, store: Store, console: Console, device: str, command
     data = Dataset.load(find_prepared(order.dataset), target)
     chosen = "" if order.dataset else " (the most recently prepared)"
     _say(console, f"dataset {data.name}/{data.split}{chosen}")
+    if read_manifest(data.folder)["counts"]["matches"] is False:
+        _say(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
     keys = make_keys(data, order.loss, order.backbone, words, order.feedback, order.seeds, target.type, sources)
     check(keys[0], data.narrow(keys[0].feedback))
     imports = [str(path) for path in order.imports]
@@ -91,6 +93,8 @@ def evaluate_all(
         with console.status(f"evaluating {record.key.digest}"):
             outcomes.append(evaluate_run(record, store, requests, candidates=candidates, index=index, device=target))
     leaderboard.write_markdown(store)
+    for note in sorted({note for outcome in outcomes for note in outcome.notes}):
+        _say(console, f"note: {note}")
     return outcomes
 
 
@@ -107,7 +111,8 @@ def _train_keys(
         if key in store:
             _say(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
         else:
-            _say(console, f"run {key.digest}: {key.loss} × {key.backbone}, seed {key.seed}, on {key.device}")
+            method = f"{key.loss} × {key.backbone} on {', '.join(key.feedback)}"
+            _say(console, f"run {key.digest}: {method}, seed {key.seed}, {key.device}")
         records.append(train(key, data.narrow(key.feedback), store, console, imports=imports, command=command))
     return records
 

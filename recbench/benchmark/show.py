@@ -42,10 +42,8 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> RenderableType:
     parts: list[RenderableType] = []
     for outcome in outcomes:
         key = outcome.record.key
-        table = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-        table.title = escape(
-            f"{key.loss} × {key.backbone} on {key.dataset}/{key.split}, seed {key.seed} ({key.digest})"
-        )
+        table = Table(box=box.SIMPLE_HEAD)
+        title = f"{key.loss} × {key.backbone} on {key.dataset}/{key.split}, seed {key.seed} ({key.digest})"
         for column in ("metric", "feedback"):
             table.add_column(column)
         table.add_column("value", justify="right")
@@ -58,7 +56,7 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> RenderableType:
             if any(other is not None for other in bound):
                 cells.append("" if best is None else _figure(best))
             table.add_row(*cells, f"{value.count:,} {value.unit}")
-        parts += [table, *_costs(outcome.values)]
+        parts += [Text(title, style="bold"), table, *_costs(outcome.values)]
     signatures = dict.fromkeys(value.signature for outcome in outcomes for value in outcome.values)
     parts += [Text(signature, style="dim") for signature in signatures]
     if any(outcome.bound for outcome in outcomes):

@@ -27,6 +27,7 @@ from recbench.results.store import Store
 
 PROGRESS = "progress.safetensors"
 WEIGHTS = "weights.safetensors"
+SHOW_EVERY = 0.2  # seconds between changes of the live display
 CHECK_EVERY = 100  # steps between looks at the loss, each of which waits for the device
 
 
@@ -81,6 +82,8 @@ def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports
         model = _refit(key, data, schedule, state, saved, folder, console)
     checkpoint.save(folder / WEIGHTS, model.state() if schedule.refit else state.best)
     record = _record(key, model, state, rows, validation, imports, command)
+    if key in store:  # another process trained the same run meanwhile, to the same numbers
+        return store.record(key)
     store.write_record(record)
     (folder / PROGRESS).unlink(missing_ok=True)
     return record
@@ -111,6 +114,7 @@ def _refit(
     data = data.with_valid()
     model = _model(key, data, schedule, saved if state.refitted else None)
     title = f"{key.loss} × {key.backbone}, seed {key.seed}, refit"
+    console.print(f"  refit on train and validation rows, {state.best_epoch} epochs", highlight=False)
     with Display(console, title, "", state.best_epoch, model.loss.sampler.rows(data)) as display:
         while state.refitted < state.best_epoch:
             loss, seconds, slots = _epoch(model, data, schedule, key.seed, state.refitted + 1, display)
@@ -178,7 +182,7 @@ def _epoch(
     model.backbone.train()
     model.loss.train()
     model.loss.start_epoch(model.backbone, number)
-    started = time.perf_counter()
+    started = shown = time.perf_counter()
     pending: list[torch.Tensor] = []
     total, steps, slots, rows = 0.0, 0, 0, 0
     for batch in model.loss.sampler.batches(data, schedule.batch_size, generator):
@@ -189,7 +193,10 @@ def _epoch(
             total += check_finite(pending, number, steps + 1)
             steps += len(pending)
             pending.clear()
-            display.advance(number, rows, total / steps, rows / (time.perf_counter() - started))
+        now = time.perf_counter()
+        if now - shown > SHOW_EVERY:
+            shown = now
+            display.advance(number, rows, total / steps if steps else None, rows / (now - started))
     if pending:
         total += check_finite(pending, number, steps + 1)
         steps += len(pending)

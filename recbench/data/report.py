@@ -15,10 +15,10 @@ from recbench.data.split import PARTS
 
 
 def report(prepared: Prepared) -> RenderableType:
-    """Return the report of a prepared dataset for a rich console: parts, features, warnings, where it lies."""
+    """Return the report of a prepared dataset for a rich console: parts, features, where it lies."""
     told = prepared.manifest
     lines = [Text(line) for line in facts(prepared)]
-    return Group(_parts(told), *lines, *(Text(f"warning: {line}", "yellow") for line in warnings(told)))
+    return Group(_parts(told), *lines)
 
 
 def facts(prepared: Prepared) -> list[str]:

@@ -24,6 +24,7 @@ _DEEPEST = 2048  # users who need more candidates than this (many seen items) ar
 _GATHER = 1 << 23  # numbers in a block of gathered item vectors: 64 MiB of float64
 _LINKS = 32  # of an item in the HNSW graph
 _WIDTH = 128  # of the search of the HNSW graph, at least
+_FEWEST_PROBED = 8
 _PROBED = 0.05  # share of the cells that an IVF search looks into
 
 
@@ -99,7 +100,7 @@ def build(item: Tensor, kind: IndexKind) -> Any:
         cells = max(1, min(count // 4, round(4 * math.sqrt(count))))
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
         index.cp.min_points_per_centroid = 1  # no warning on stderr about small catalogues
-        index.nprobe = max(1, round(_PROBED * cells))
+        index.nprobe = min(cells, max(_FEWEST_PROBED, round(_PROBED * cells)))
     with _one_thread(kind == "hnsw"):
         index.train(item.numpy())
         index.add(item.numpy())

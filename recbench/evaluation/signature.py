@@ -7,6 +7,9 @@ from typing import Literal
 
 from recbench.evaluation.metric import Request, TopKMetric
 from recbench.evaluation.retrieval import IndexKind
+from recbench.registry import imported_source
+
+LOWER = "better=lower"  # in the signature of a metric whose low values are good
 
 
 @dataclass(frozen=True)
@@ -35,4 +38,10 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
             words += [f"candidates=catalogue({items})", f"seen={protocol.seen} positives removed"]
             words += [f"search={search}"]
         words += ["users=with relevant", "ties=item order"]
-    return "; ".join([*words, metric.definition, f"data={protocol.data}"])
+    words.append(metric.definition)
+    if metric.lower_is_better:
+        words.append(LOWER)
+    source = imported_source(type(metric))
+    if source:
+        words.append(f"source={source}")
+    return "; ".join([*words, f"data={protocol.data}"])

@@ -13,7 +13,7 @@ from recbench.errors import UsageError, unknown
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
 
-LOWER_IS_BETTER = frozenset({"logloss"})
+LOWER = "better=lower"  # word of a signature, see evaluation.signature
 
 
 class Row(TypedDict):
@@ -162,7 +162,7 @@ def _spread(values: list[float]) -> tuple[float | None, float | None]:
 
 
 def _rank(row: Row) -> tuple[float, str, str, str]:
-    sign = 1 if re.split(r"[@(]", row["metric"])[0] in LOWER_IS_BETTER else -1
+    sign = 1 if LOWER in row["signature"].split("; ") else -1
     score = math.inf if row["mean"] is None else sign * row["mean"]
     return score, row["loss"], row["backbone"], row["settings"]
 

@@ -17,16 +17,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.board import LOWER_IS_BETTER, Row, board
+from recbench.results.board import Row, board
 from recbench.results.files import write_atomically
 from recbench.results.store import Store
 
-__all__ = ["LOWER_IS_BETTER", "Row", "board", "csv", "json", "markdown", "table", "write_markdown"]
+__all__ = ["Row", "board", "csv", "json", "markdown", "table", "write_markdown"]
 
 Column = tuple[str, str]  # metric, signature
 Method = tuple[str, str, str]  # loss, backbone, settings
 
-BOUND = "true probability (upper bound)"
+BOUND = "true probability (best attainable)"
 NARROWEST = 16  # cells that the column of methods may be squeezed to
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from recbench.data import store
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.prepare import Prepared, prepare
-from recbench.data.report import date, report
+from recbench.data.report import date, report, warnings
 from recbench.errors import DataError, UsageError
 
 from .shop import TOML, rows, write
@@ -250,10 +250,11 @@ def test_report(tmp_path: Path) -> None:
         "1970-01-01 00:16   1970-01-01 00:17",
         "users 6, 5 of them in train: user (5), city (3)",
         "item (8), tags (3, up to 3 each)",
-        "warning: not the complete dataset: rows 40 instead of 41; published numbers do not apply",
         f"written to {prepared.folder}",
     ):
         assert expected in text
+    told = ["not the complete dataset: rows 40 instead of 41; published numbers do not apply"]
+    assert warnings(prepared.manifest) == told
     assert date(1651763352355, "ms") == "2022-05-05 15:09" and date(10**15, "s") == str(10**15)
 
 

@@ -77,9 +77,9 @@ def test_the_newest_evaluation_of_a_run_counts(store, add, make_evaluation, make
     assert [row["seeds"] for row in rows] == [1, 1]
 
 
-@pytest.mark.parametrize("name", ["logloss", "logloss(mean)"])
-def test_higher_is_better_but_for_logloss(store, add, make_value, name):
-    loss = {"metric": name, "signature": "logloss"}
+@pytest.mark.parametrize("name", ["logloss", "brier"])
+def test_higher_is_better_unless_the_signature_says_lower(store, add, make_value, name):
+    loss = {"metric": name, "signature": f"{name}; rows=test; better=lower; data=x"}
     add(make_value(0.5), make_value(0.3, **loss), loss="bce")
     add(make_value(0.6), make_value(0.4, **loss), loss="bpr")
     add(make_value(0.6), loss="cce")

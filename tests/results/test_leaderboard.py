@@ -158,7 +158,7 @@ def test_markdown(rows):
     assert "| gnolr | mf |  | **0.7110 ± 0.0010** |" in text
     assert "| gnolr | twintower |  | 0.7010 ± 0.0010 |" in text
     assert "| bce | mf | logit=learned | 0.6110 ± 0.0010 |" in text
-    assert "| true probability (upper bound) |  |  | 0.9000 |  |  |  |  |" in text
+    assert "| true probability (best attainable) |  |  | 0.9000 |  |  |  |  |" in text
     assert text.count("recall@50\\|denominator:relevant") == 1
     cells = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
     assert cells == {9}
