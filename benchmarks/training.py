@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from recbench.benchmark.model import build
 from recbench.data.dataset import Column, Dataset, Log, Table
 from recbench.losses import base
 from recbench.losses.base import LOSSES
+from recbench.samplers import Rows
 
 BATCH = 1024
 STEPS = 300
@@ -125,15 +127,10 @@ class PlainRows(RowDataset[tuple[int, int, float]]):
 
 
 class ArrowRows(RowDataset[tuple[Tensor, float]]):
-    """One row at a time from an Arrow table with all features in every row, to a float tensor.
-
-    This is how the GNOLR authors' loader works (rows of a Hugging Face dataset), as many public ones do.
-    """
+    """One row at a time from an Arrow table with all features in every row, to a float tensor."""
 
     def __init__(self, data: Dataset) -> None:
-        user, item = data.users.value[data.train.user.long()], data.items.value[data.train.item.long()]
-        columns = torch.cat([user, item, data.train.label.int()], 1).numpy()
-        self.table = pa.table({f"column_{place}": column for place, column in enumerate(columns.T)})
+        self.table = arrow_table(data)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -141,6 +138,29 @@ class ArrowRows(RowDataset[tuple[Tensor, float]]):
     def __getitem__(self, row: int) -> tuple[Tensor, float]:
         values = list(self.table.slice(row, 1).to_pylist()[0].values())
         return torch.tensor(values[:-1], dtype=torch.float32), float(values[-1])
+
+
+class HuggingFaceRows(RowDataset[tuple[Tensor, float]]):
+    """The same through Hugging Face `datasets`, as the GNOLR authors' loader and many others read."""
+
+    def __init__(self, data: Dataset) -> None:
+        from datasets import Dataset as HuggingFace
+
+        self.rows = HuggingFace(arrow_table(data))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, float]:
+        values = list(self.rows[row].values())
+        return torch.tensor(values[:-1], dtype=torch.float32), float(values[-1])
+
+
+def arrow_table(data: Dataset) -> pa.Table:
+    """Return the training log with the features of user and item in every row, and the label last."""
+    user, item = data.users.value[data.train.user.long()], data.items.value[data.train.item.long()]
+    columns = torch.cat([user, item, data.train.label.int()], 1).numpy()
+    return pa.table({f"column_{place}": column for place, column in enumerate(columns.T)})
 
 
 def loader_step(data: Dataset, rows: RowDataset[Any]) -> Callable[[], int]:
@@ -179,6 +199,11 @@ def recbench_step(data: Dataset, loss: str, backbone: str = "twintower") -> Call
     return step
 
 
+def feeding(batches: Iterator[object], count: Callable[[Any], int]) -> Callable[[], int]:
+    """Batches alone, nothing trained."""
+    return lambda: count(next(batches))
+
+
 def main() -> None:
     """Print rows per second, and ratios to the bare loop."""
     data = shape_of_ml1m()
@@ -192,9 +217,16 @@ def main() -> None:
         "per-row DataLoader, plain": rate(loader_step(data, PlainRows(data)), STEPS // 5),
         "per-row DataLoader, Arrow": rate(loader_step(data, ArrowRows(data)), STEPS // 10),
     }
+    if find_spec("datasets") is not None:  # not among the dependencies
+        name = "per-row DataLoader, Hugging Face"
+        cases[name] = rate(loader_step(data, HuggingFaceRows(data)), STEPS // 10)
+    rows = Rows().batches(data, BATCH, torch.Generator().manual_seed(0))
+    cases["batches alone: recbench"] = rate(feeding(rows, lambda batch: batch.rows), STEPS)
+    loader = iter(DataLoader(ArrowRows(data), batch_size=BATCH, shuffle=True))
+    cases["batches alone: DataLoader, Arrow"] = rate(feeding(loader, lambda batch: len(batch[1])), STEPS // 10)
     print(f"two towers, batch {BATCH}, {torch.get_num_threads()} threads")
     for name, rows in cases.items():
-        print(f"{name:28}{rows:>12,.0f} rows/s{rows / bare:>8.2f} of the bare loop")
+        print(f"{name:34}{rows:>12,.0f} rows/s{rows / bare:>8.2f} of the bare loop")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

@@ -151,11 +151,13 @@ def _skewed(size: int, count: int, random: np.random.Generator) -> NDArray[np.in
     return _draw(_cumulative(weight), count, random)
 
 
-def _bags(size: int, longest: int, count: int, random: np.random.Generator) -> tuple[list[str], Array]:
+def _bags(size: int, longest: int, count: int, random: np.random.Generator) -> tuple[pl.Series, Array]:
     """Draw 1 to `longest` distinct words for each entity: joined by `|`, and as shares [count, size]."""
     rank = random.random((count, size)).argsort(1).argsort(1)
     held = rank < random.integers(1, longest + 1, (count, 1))
-    bags = ["|".join(f"t{word:02d}" for word in np.flatnonzero(row)) for row in held]
+    owner, word = held.nonzero()
+    tokens = pl.DataFrame({"owner": owner, "word": "t" + pl.Series(word).cast(pl.String).str.zfill(2)})
+    bags = tokens.group_by("owner", maintain_order=True).agg(pl.col("word").str.join("|"))["word"]
     return bags, held / held.sum(1, keepdims=True)
 
 
