@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -155,4 +156,5 @@ def _no_catalogue(column: int) -> Vectors | Blocks:
 
 
 def _stored(value: Value) -> MetricValue:
-    return MetricValue(value.metric, value.feedback, value.value, value.signature, value.count)
+    number = None if math.isnan(value.value) else value.value
+    return MetricValue(value.metric, value.feedback, number, value.signature, value.count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,8 +54,8 @@ class _Column:
 @dataclass
 class _Values:
     records: dict[str, RunRecord] = field(default_factory=dict)  # group → one of its runs
-    cells: dict[tuple[str, _Column], dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
-    bounds: dict[_Column, float] = field(default_factory=dict)
+    cells: dict[tuple[str, _Column], dict[str, float | None]] = field(default_factory=lambda: defaultdict(dict))
+    bounds: dict[_Column, float | None] = field(default_factory=dict)
 
 
 def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | None = None) -> list[Row]:
@@ -127,7 +128,7 @@ def _chosen(columns: set[_Column], metrics: Sequence[str] | None) -> dict[_Colum
     return chosen
 
 
-def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float]) -> Row:
+def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float | None]) -> Row:
     mean, sd = _spread(list(of_run.values()))
     return Row(
         dataset=key.dataset,
@@ -150,15 +151,13 @@ def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float]) 
     )
 
 
-def _spread(values: list[float]) -> tuple[float | None, float | None]:
+def _spread(values: list[float | None]) -> tuple[float | None, float | None]:
     """Return mean and sample standard deviation; (None, None) if a value is undefined."""
-    count = len(values)
-    mean = math.fsum(values) / count
-    if math.isnan(mean):
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return None, None
-    if count == 1:
-        return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    mean = statistics.fmean(known)
+    return mean, statistics.stdev(known, mean) if len(known) > 1 else None
 
 
 def _rank(row: Row) -> tuple[float, str, str, str]:

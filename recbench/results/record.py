@@ -103,11 +103,11 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class MetricValue:
-    """One number on the test rows. NaN where the metric is undefined, as an AUC of one class."""
+    """One number on the test rows."""
 
     metric: str  # "recall@50"
     feedback: str
-    value: float
+    value: float | None  # None where the metric is undefined, as an AUC of one class
     signature: str  # pins the metric's definition; numbers of different signatures do not compare
     counted: int  # users or rows that the value is the mean of
 

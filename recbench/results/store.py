@@ -150,7 +150,7 @@ class Store:
 
 
 def _text(content: RunRecord | Evaluation | Plan) -> str:
-    return json.dumps(encode(content), indent=1) + "\n"
+    return json.dumps(encode(content), indent=1, allow_nan=False) + "\n"
 
 
 def _read_evaluation(path: Path, key: RunKey) -> Evaluation:

@@ -100,7 +100,7 @@ def test_numbers_on_different_data_do_not_compete(store, add, make_value):
 
 
 def test_undefined_values_are_last_and_never_best(store, add, make_value):
-    add(make_value(math.nan), loss="bce", seed=0)
+    add(make_value(None), loss="bce", seed=0)
     add(make_value(0.9), loss="bce", seed=1)
     add(make_value(0.5), loss="bpr")
     bpr, bce = board(store)

@@ -93,16 +93,16 @@ def test_settings_must_be_finite(make_key, value):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"sead": 1}, "unknown field `sead`"),
-        ({"seed": None}, "seed: expected a whole number, found None"),
-        ({"seed": True}, "seed: expected a whole number, found True"),
-        ({"seed": 1.0}, "seed: expected a whole number, found 1.0"),
-        ({"feedback": "click"}, "feedback: expected a list, found 'click'"),
-        ({"feedback": [1]}, "feedback: expected a text, found 1"),
-        ({"settings": []}, r"settings: expected an object, found \[\]"),
+        ({"sead": 1}, "unknown or missing field `sead`"),
+        ({"seed": None}, r"Expected `int`, got `null` - at `\$\.seed`"),
+        ({"seed": True}, r"Expected `int`, got `bool` - at `\$\.seed`"),
+        ({"seed": 1.0}, r"Expected `int`, got `float` - at `\$\.seed`"),
+        ({"feedback": "click"}, r"Expected `array`, got `str` - at `\$\.feedback`"),
+        ({"feedback": [1]}, r"Expected `str`, got `int` - at `\$\.feedback\[0\]`"),
+        ({"settings": []}, r"Expected `object`, got `array` - at `\$\.settings`"),
         (
             {"settings": {"a": None}},
-            "settings: expected true or false or a whole number or a number or a text",
+            r"Expected `bool \| int \| float \| str`, got `null` - at `\$\.settings",
         ),
         ({"dataset": "../x"}, "dataset '../x': not a folder name"),
     ],
@@ -114,7 +114,7 @@ def test_keys_are_read_strictly(make_key, change, why):
 
 @pytest.mark.parametrize("data", [None, [], "key", 3])
 def test_a_key_is_an_object(data):
-    with pytest.raises(DataError, match="expected an object"):
+    with pytest.raises(DataError, match="Expected `object`"):
         RunKey.from_json(data, "plan.json")
 
 
@@ -122,7 +122,7 @@ def test_a_key_is_an_object(data):
 def test_missing_fields_are_named(make_key, name):
     data = make_key().to_json()
     del data[name]
-    with pytest.raises(DataError, match=f"missing field `{name}`"):
+    with pytest.raises(DataError, match=f"missing (required )?field `{name}`"):
         RunKey.from_json(data, "plan.json")
 
 
@@ -135,18 +135,16 @@ def test_record_and_evaluation_survive_json(make_key, make_record, make_evaluati
     assert again.digest == evaluation.digest
 
 
-def test_undefined_numbers_become_null_and_read_as_nan(make_key, make_evaluation, make_value):
-    evaluation = make_evaluation(make_key(), make_value(math.nan), make_value(math.inf))
+def test_undefined_numbers_are_null(make_key, make_evaluation, make_value):
+    evaluation = make_evaluation(make_key(), make_value(None))
     text = json.dumps(encode(evaluation), allow_nan=False)
-    again = decode(Evaluation, json.loads(text), "here")
-    assert [math.isnan(value.value) for value in again.values] == [True, True]
-    assert again.digest == evaluation.digest
+    assert decode(Evaluation, json.loads(text), "here") == evaluation
 
 
 def test_nested_faults_are_located(make_key, make_record):
     data = encode(make_record(make_key()))
     data["curve"][0]["loss"] = "low"
-    with pytest.raises(DataError, match="curve: loss: expected a number, found 'low'"):
+    with pytest.raises(DataError, match=r"Expected `float`, got `str` - at `\$\.curve\[0\]\.loss`"):
         decode(RunRecord, data, "record.json")
 
 
