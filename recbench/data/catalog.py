@@ -5,17 +5,17 @@ from __future__ import annotations
 import pkgutil
 import re
 import tomllib
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any
+
+import msgspec
 
 import recbench
 from recbench.data import readers
 from recbench.errors import UsageError, unknown
-
-T = TypeVar("T")
 
 RESERVED = ("user", "item", "level", "timestamp")
 SPLITS = ("global", "user", "given")
@@ -147,47 +147,30 @@ def _read(path: Path, folder: Path | None) -> dict[str, Spec]:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: `{name}` stands outside a table; put it below a line such as [my-dataset]")
-        specs[name] = _check(_build(Spec, name, table, name=name, folder=folder))
+        specs[name] = _check(_build(name, table, folder))
     return specs
 
 
-def _build(cls: type[T], where: str, table: dict[str, Any], **given: Any) -> T:
-    hints = get_type_hints(cls)
-    known = sorted(hints.keys() - GIVEN)
-    values = dict(given)
+def _build(name: str, table: dict[str, Any], folder: Path | None) -> Spec:
+    _check_keys(Spec, name, table)
+    try:
+        spec = msgspec.convert({**table, "name": name}, Spec)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{name}: {str(error).replace('$.', '')}") from None
+    return replace(spec, folder=folder)
+
+
+def _check_keys(cls: type, where: str, table: dict[str, Any]) -> None:
+    """Raise UsageError that names the nearest key for one that the dataclass does not have."""
+    nested = {"user": Side, "item": Side, "expect": Expect} if cls is Spec else {}
+    known = [field.name for field in fields(cls) if field.name not in GIVEN]
     for key, value in table.items():
         if key not in known:
             near = get_close_matches(key, known, n=1, cutoff=0.5)
             guess = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
             raise UsageError(f"{where}: unknown key `{key}`; {guess}")
-        values[key] = _convert(hints[key], f"{where}.{key}" if is_dataclass(hints[key]) else where, key, value)
-    for field in fields(cls):  # type: ignore[arg-type]
-        if field.name not in values and field.default is MISSING:
-            raise UsageError(f"{where}: the key `{field.name}` is missing")
-    return cls(**values)
-
-
-def _convert(kind: Any, where: str, key: str, value: Any) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
-        return _build(kind, where, value)
-    members = [member for member in get_args(kind) if member is not type(None)]
-    if get_origin(kind) not in (tuple, dict) and members:
-        return None if value is None else _convert(members[0], where, key, value)
-    if get_origin(kind) is tuple:
-        if isinstance(value, list) and all(isinstance(element, str) for element in value):
-            return tuple(value)
-        raise UsageError(f'{where}: `{key}` must be a list of texts, like ["a", "b"]')
-    if get_origin(kind) is dict:
-        if isinstance(value, dict) and all(type(element) is members[1] for element in value.values()):
-            return value
-        raise UsageError(f"{where}: `{key}` must be a table of {_word(members[1])}s")
-    if isinstance(kind, type) and isinstance(value, kind) and not isinstance(value, bool):
-        return value
-    raise UsageError(f"{where}: `{key}` must be a {_word(kind)}, not {value!r}")
-
-
-def _word(kind: Any) -> str:
-    return {str: "text", int: "whole number"}.get(kind, "table")
+        if key in nested and isinstance(value, dict):
+            _check_keys(nested[key], f"{where}.{key}", value)
 
 
 def _check(spec: Spec) -> Spec:

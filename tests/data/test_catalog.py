@@ -34,10 +34,10 @@ def test_own_tables_are_added(tmp_path: Path) -> None:
     [
         ('title = "Own shop"', 'title = "x"\nlicense = "y"', "shop: unknown key `license`; did you mean `licence`?"),
         ("numeric = [", "numerical = [", "shop.item: unknown key `numerical`; did you mean `numeric`?"),
-        ('title = "Own shop"', "title = 3", "shop: `title` must be a text, not 3"),
-        ('files = ["log.csv"]', 'files = "log.csv"', "shop: `files` must be a list of texts"),
+        ('title = "Own shop"', "title = 3", "shop: Expected `str`, got `int` - at `title`"),
+        ('files = ["log.csv"]', 'files = "log.csv"', "shop: Expected `array`, got `str` - at `files`"),
         ('reader = "table"', 'reader = "tabel"', "unknown reader `tabel`; did you mean `table`?"),
-        ('reader = "table"', "", "shop: the key `reader` is missing"),
+        ('reader = "table"', "", "shop: Object missing required field `reader`"),
         ('splits = ["global", "user"]', 'splits = ["globl"]', "unknown split `globl`; did you mean `global`?"),
         ('time = "ts"', 'time = "ts"\ntime_unit = "h"', "`time_unit` must be s or ms, not 'h'"),
         ("buy =", "level =", "`level` cannot name a feedback"),
