@@ -19,6 +19,7 @@ from recbench.errors import UsageError, unknown
 
 RESERVED = ("user", "item", "level", "timestamp")
 SPLITS = ("global", "user", "given")
+READERS_FILES = {"table": 1, "movielens": 3, "kuairand": 3}  # files that a reader needs at least
 GIVEN = {"name", "folder"}  # fields of a Spec that are no keys of its table
 
 
@@ -183,6 +184,11 @@ def _check(spec: Spec) -> Spec:
     families = [name for name in modules if name != "delimited"]
     if spec.reader not in families:
         raise refuse(str(unknown("reader", spec.reader, families)))
+    needed = READERS_FILES.get(spec.reader, 0)
+    if len(spec.files) < needed:
+        raise refuse(f"reader `{spec.reader}` needs {needed} or more `files`, here are {len(spec.files)}")
+    if not spec.separator or not spec.bag_separator:
+        raise refuse("`separator` and `bag_separator` cannot be empty")
     if not spec.feedback:
         raise refuse('no feedback; add one, as in feedback = { like = "rating > 4" }')
     for name in spec.feedback:

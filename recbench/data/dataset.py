@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from recbench.data.store import FORMAT, restore
 from recbench.errors import DataError, UsageError, unknown
 from recbench.home import prepared_home
 
@@ -112,7 +114,7 @@ class Dataset:
         """Read a prepared folder; raises DataError if a file is missing or damaged."""
         manifest = read_manifest(folder)
         feedback = tuple(manifest["feedback"])
-        return Dataset(
+        data = Dataset(
             name=manifest["dataset"],
             split=manifest["split"],
             fingerprint=manifest["fingerprint"],
@@ -120,13 +122,20 @@ class Dataset:
             feedback=feedback,
             users=_read_table(folder, "users", manifest, device),
             items=_read_table(folder, "items", manifest, device),
-            train=_read_log(folder, "train", feedback, device),
-            valid=_read_log(folder, "valid", feedback, device),
+            train=_read_log(folder, "train", feedback, manifest, device),
+            valid=_read_log(folder, "valid", feedback, manifest, device),
         )
+        _check_unchanged(folder, data.fingerprint)
+        return data
 
     def read(self, part: Part) -> Log:
-        """Read one part of the log from disk, with this dataset's feedback."""
-        return _read_log(self.folder, part, self.feedback, self.train.user.device)
+        """Read one part of the log from disk, with this dataset's feedback.
+
+        Raises DataError if something else has been prepared there since.
+        """
+        log = _read_log(self.folder, part, self.feedback, read_manifest(self.folder), self.train.user.device)
+        _check_unchanged(self.folder, self.fingerprint)
+        return log
 
     def narrow(self, feedback: Sequence[str]) -> Dataset:
         """Return the dataset with only these feedback types, still ordered from dense to sparse."""
@@ -178,7 +187,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a prepared folder; raises DataError if it is missing or damaged."""
     path = folder / "manifest.json"
     try:
-        return cast(dict[str, Any], json.loads(path.read_text()))
+        manifest = json.loads(path.read_text())
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise ValueError(f"not of format {FORMAT}")
+        return cast(dict[str, Any], manifest)
     except FileNotFoundError:
         raise DataError(f"{folder}: not a prepared dataset; run `recbench prepare`") from None
     except (OSError, ValueError) as error:
@@ -187,9 +199,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def prepared_folders() -> list[Path]:
     """Return the folders of all prepared datasets, the most recently prepared first."""
-    manifests = prepared_home().glob("*/*/manifest.json")
-    newest_first = sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    return [path.parent for path in newest_first]
+    restore(prepared_home())
+    prepared = []
+    for manifest in prepared_home().glob("*/*/manifest.json"):
+        with suppress(FileNotFoundError):  # another process may be replacing it
+            prepared.append((manifest.stat().st_mtime_ns, manifest.parent))
+    return [folder for _, folder in sorted(prepared, reverse=True)]
 
 
 def find_prepared(name: str | None) -> Path:
@@ -219,24 +234,33 @@ def _rows(log: Log, chosen: Tensor) -> Log:
     return Log(log.user[chosen], log.item[chosen], log.label[chosen])
 
 
+def _check_unchanged(folder: Path, fingerprint: str) -> None:
+    if read_manifest(folder)["fingerprint"] != fingerprint:
+        raise DataError(f"{folder}: prepared again meanwhile; run the command again")
+
+
 def _keep(log: Log, columns: list[int]) -> Log:
     truth = None if log.truth is None else log.truth[:, columns].contiguous()
     return replace(log, label=log.label[:, columns].contiguous(), truth=truth)
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+def _read_parquet(path: Path, columns: Sequence[str], rows: int) -> pl.DataFrame:
+    """Read a prepared file; raises DataError if it is missing, damaged or not of that many rows."""
     try:
-        return pl.read_parquet(path)
+        frame = pl.read_parquet(path, columns=list(columns))
     except FileNotFoundError:
         raise DataError(f"{path}: missing; run `recbench prepare … --force`") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: damaged ({reason}); run `recbench prepare … --force`") from None
+    if len(frame) != rows:
+        raise DataError(f"{path}: {len(frame)} rows, not {rows} as in its manifest; run `recbench prepare … --force`")
+    return frame
 
 
 def _read_table(folder: Path, side: str, manifest: dict[str, Any], device: torch.device | str) -> Table:
-    frame = _read_parquet(folder / f"{side}.parquet")
     columns = tuple(Column(**column) for column in manifest[side]["columns"])
+    frame = _read_parquet(folder / f"{side}.parquet", [column.name for column in columns], manifest[side]["count"])
     blocks = []
     for column in columns:
         ids = frame.get_column(column.name)
@@ -247,16 +271,19 @@ def _read_table(folder: Path, side: str, manifest: dict[str, Any], device: torch
     return Table(columns, torch.from_numpy(value).to(device), manifest[side]["seen"])
 
 
-def _read_log(folder: Path, part: Part, feedback: Sequence[str], device: torch.device | str) -> Log:
-    frame = _read_parquet(folder / f"{part}.parquet")
+def _read_log(
+    folder: Path, part: Part, feedback: Sequence[str], manifest: dict[str, Any], device: torch.device | str
+) -> Log:
+    truth = [f"truth_{name}" for name in feedback] if manifest["truth"] else []
+    path = folder / f"{part}.parquet"
+    frame = _read_parquet(path, ["user", "item", *feedback, *truth], manifest["rows"][part])
 
     def tensor(names: list[str], kind: type) -> Tensor:
         return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)
 
-    truth = [f"truth_{name}" for name in feedback]
     return Log(
         user=tensor(["user"], np.int32)[:, 0].contiguous(),
         item=tensor(["item"], np.int32)[:, 0].contiguous(),
         label=tensor(list(feedback), np.uint8),
-        truth=tensor(truth, np.float32) if set(truth) <= set(frame.columns) else None,
+        truth=tensor(truth, np.float32) if truth else None,
     )

@@ -60,10 +60,16 @@ def facts(spec: Spec, rows: Rows, users: Entities, items: Entities) -> dict[str,
         "rates": {part: _by_feedback(rows, rows.label[rows.of(part)].mean(0)) for part in split.PARTS},
         "level_rates": rates,
         "thresholds": labels.thresholds(rates),
+        "truth": rows.truth is not None,
         "unnested": labels.unnested(rows.label),
         **{
-            side: {"count": len(entity.keys), "seen": entity.seen, "columns": entity.columns}
-            for side, entity in sides.items()
+            side: {
+                "count": len(entity.keys),
+                "keys": _keys(entity, columns),
+                "seen": entity.seen,
+                "columns": entity.columns,
+            }
+            for (side, entity), columns in zip(sides.items(), (spec.user, spec.item), strict=True)
         },
         "new": {
             part: {side: _new(entity, rows.of(part)) for side, entity in sides.items()} for part in ("valid", "test")
@@ -81,6 +87,11 @@ def _side(side: Side) -> dict[str, Any]:
         "numeric": list(side.numeric),
         "bag": list(side.bag),
     }
+
+
+def _keys(entity: Entities, side: Side) -> int:
+    """Return the number of distinct keys: fewer than entities where features vary from row to row."""
+    return entity.keys[side.key].n_unique() if side.key else len(entity.keys)
 
 
 def _by_feedback(rows: Rows, values: NDArray[np.generic]) -> dict[str, Any]:
@@ -101,7 +112,11 @@ def _span(rows: Rows, part: str) -> list[int]:
 
 def _counts(expect: Expect, rows: Rows, users: Entities, items: Entities) -> dict[str, Any]:
     sizes = {"rows": len(rows.part), "users": len(users.keys), "items": len(items.keys)}
-    found = sizes | _by_feedback(rows, rows.label.sum(0, dtype=np.int64))
+    return compare(expect, sizes | _by_feedback(rows, rows.label.sum(0, dtype=np.int64)))
+
+
+def compare(expect: Expect, found: dict[str, int]) -> dict[str, Any]:
+    """Return the counts beside those of the catalogue; `matches` is None where it has none."""
     expected = {"rows": expect.rows, "users": expect.users, "items": expect.items} | (expect.positives or {})
     known = {name: count for name, count in expected.items() if count is not None}
     matches = all(found.get(name) == count for name, count in known.items()) if known else None

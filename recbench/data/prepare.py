@@ -22,10 +22,8 @@ from recbench.data.rows import Rows
 from recbench.data.rows import build as build_rows
 from recbench.data.split import PARTS, check
 from recbench.data.synthetic import ROWS
-from recbench.errors import UsageError
+from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
-
-FORMAT = 1  # of the folder and its rules; with another one every dataset is prepared again
 
 
 @dataclass(frozen=True)
@@ -71,19 +69,24 @@ def prepare(
         found = _reusable(folder, options, source)
         if found is not None:
             store.touch(folder)
+            found |= _about(spec) | {"counts": manifest.compare(spec.expect, found["counts"]["found"])}
             return Prepared(folder, found, fresh=False)
     described = sources.describe(source.files)
     progress(f"reading {', '.join(source.files) or name}")
-    content = reader(spec.reader)(spec, source)
-    progress("splitting and labelling")
-    log = build_rows(spec, content, source)
-    progress("encoding users and items")
-    train = log.of("train")
-    users = entities.build(log.log, content.users, spec.user, train, spec.bag_separator)
-    items = entities.build(log.log, content.items, spec.item, train, spec.bag_separator)
+    try:
+        content = reader(spec.reader)(spec, source)
+        progress("splitting and labelling")
+        log = build_rows(spec, content, source)
+        progress("encoding users and items")
+        train = log.of("train")
+        users = entities.build(log.log, content.users, spec.user, train, spec.bag_separator)
+        items = entities.build(log.log, content.items, spec.item, train, spec.bag_separator)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{name}: {reason}; check the columns that the catalogue names") from error
     tables = _tables(log, users, items)
     told = {
-        "format": FORMAT,
+        "format": store.FORMAT,
         "dataset": name,
         "split": split,
         **_about(spec),
@@ -104,7 +107,7 @@ def prepare(
 def _reusable(folder: Path, options: dict[str, Any], source: Source) -> dict[str, Any] | None:
     try:
         found = cast(dict[str, Any], json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
-        same = found["format"] == FORMAT and found["options"] == options
+        same = found["format"] == store.FORMAT and found["options"] == options
         complete = all((folder / f"{table}.parquet").exists() for table in ("users", "items", *PARTS))
         return found if same and complete and sources.unchanged(found["sources"], source.files) else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -50,6 +50,12 @@ def warnings(told: dict[str, Any]) -> list[str]:
         if found.get(name) != count
     ]
     lines = [f"not the complete dataset: {', '.join(wrong)}; published numbers do not apply"] if wrong else []
+    lines += [
+        f"{told[side]['count']:,} {side} for {told[side]['keys']:,} keys, since features vary between rows; retrieval, "
+        "GAUC and the filter of seen items treat each as one of its own"
+        for side in ("users", "items")
+        if told[side]["keys"] < told[side]["count"]
+    ]
     return lines + [f"{file} was not found; prepared without it" for file in told["absent"]]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from recbench.data import labels, split
@@ -50,9 +51,12 @@ def build(spec: Spec, content: Raw, source: Source) -> Rows:
 
     Raises DataError for missing columns, a part without rows and a feedback without positives in train.
     """
-    log = content.log
+    log = content.log.with_columns(cs.float().fill_nan(None))  # NaN would be above every number
     if spec.filter is not None:
-        log = log.filter(labels.column(log, f"{spec.name}: filter", spec.filter))
+        kept = labels.column(log, f"{spec.name}: filter", spec.filter)
+        if kept.dtype != pl.Boolean:
+            raise DataError(f'{spec.name}: filter = "{spec.filter}" is not true or false; write it like "rating > 0"')
+        log = log.filter(kept)
     if not len(log):
         raise DataError(f"{spec.name}: no log rows; check the files and the filter ({spec.filter})")
     if spec.time is not None:

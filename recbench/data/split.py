@@ -63,6 +63,7 @@ def given(name: str, column: pl.Series, user: NDArray[np.uint32], time: NDArray[
 
     Raises DataError for any other word.
     """
+    column = column.cast(pl.String)
     strange = column.filter(~column.is_in(PARTS))
     if len(strange):
         raise DataError(f"{name}: column `split` holds `{strange[0]}`; expected train, valid or test")

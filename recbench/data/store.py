@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -16,6 +17,8 @@ import numpy as np
 import polars as pl
 
 from recbench.errors import DataError
+
+FORMAT = 2  # of the folder and its rules; with another one every dataset is prepared again
 
 
 def fingerprint(schema: object, tables: Mapping[str, pl.DataFrame]) -> str:
@@ -47,6 +50,7 @@ def write(folder: Path, tables: Mapping[str, pl.DataFrame], manifest: Mapping[st
         _write_text(temporary / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         _sync_folder(temporary)
         folder.parent.mkdir(parents=True, exist_ok=True)
+        touch(temporary)
         _publish(temporary, folder)
         _sync_folder(folder.parent)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -61,7 +65,18 @@ def write(folder: Path, tables: Mapping[str, pl.DataFrame], manifest: Mapping[st
 def touch(folder: Path) -> None:
     """Make the folder the most recently prepared one, where it may be written."""
     with suppress(OSError):
-        os.utime(folder / "manifest.json")
+        now = time.time_ns()  # finer than the clock by which the kernel stamps what is written
+        os.utime(folder / "manifest.json", ns=(now, now))
+
+
+def restore(prepared: Path) -> None:
+    """Put back every folder that a process set aside and was killed before it could put the new one in its place."""
+    for aside in prepared.glob(".old+*+*+*"):
+        _, dataset, split, process = aside.name.split("+")
+        folder = prepared / dataset / split
+        if not folder.exists() and process.isdigit() and not _alive(int(process)):
+            with suppress(OSError):
+                aside.rename(folder)
 
 
 def _beside(folder: Path, kind: str, process: int | str) -> Path:
@@ -113,14 +128,12 @@ def _publish(temporary: Path, folder: Path) -> None:
 
 def _clean(folder: Path) -> None:
     """Remove what killed processes left, and put back a folder that one of them had set aside."""
+    restore(folder.parent.parent)
     for kind in ("old", "tmp"):
         for path in folder.parent.parent.glob(_beside(folder, kind, "*").name):
             process = path.name.rpartition("+")[2]
-            if not process.isdigit() or _alive(int(process)):
-                continue
-            if kind == "old" and not folder.exists():
-                path.rename(folder)
-            shutil.rmtree(path, ignore_errors=True)
+            if process.isdigit() and not _alive(int(process)):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:

@@ -78,17 +78,23 @@ def evaluate(
     """Compute each metric for each of its feedback types, in the order of the requests; repeated ones once.
 
     `feedback` names the T columns of `log.label`; `seen` holds the pairs of all users that the catalogue
-    search leaves out, for every feedback or as a function of its column. One search per feedback serves all
-    cut-offs. Raises UsageError as `expand` does, before any work.
+    search leaves out, for every feedback or as a function of its column. One exact search per
+    feedback serves all cut-offs; an approximate one is made for each, since what it finds depends on how far it
+    looks. Raises UsageError as `expand` does, before any work.
     """
     wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
     largest: dict[int, int] = {}
     for request, column in wanted:
         if request.k is not None:
             largest[column] = max(largest.get(column, 0), request.k)
+
+    def depth(request: Request, column: int) -> int:
+        return largest[column] if protocol.index == "flat" or request.k is None else request.k
+
+    searches = dict.fromkeys((column, depth(request, column)) for request, column in wanted if request.k is not None)
     tops = {
-        column: _top(column, k, log, predictions, seen(column) if callable(seen) else seen, items, protocol)
-        for column, k in largest.items()
+        (column, k): _top(column, k, log, predictions, seen(column) if callable(seen) else seen, items, protocol)
+        for column, k in searches
     }
 
     values = []
@@ -97,7 +103,7 @@ def evaluate(
         if isinstance(metric, RowMetric):
             top, number = None, _of_rows(metric, column, log, predictions)
         else:
-            top = tops[column]
+            top = tops[column, depth(request, column)]
             number = _of_users(metric, request.k, top.hits)
         values.append(
             Value(
@@ -166,14 +172,17 @@ def _top(
     relevant, mine = restrict(relevant, user), restrict(seen, user)
 
     scores = predictions.catalogue(column)
+    reach = min(k, items)
     searched, cost = "exact", None
     if isinstance(scores, Blocks):
-        ranking = exhaustive(scores.score, user, scores.items, k, mine)
+        ranking = exhaustive(scores.score, user, scores.items, reach, mine)
     elif protocol.index == "flat":
-        ranking = search(scores.user[user.to(scores.user.device)], scores.item, k, mine)
+        ranking = search(scores.user[user.to(scores.user.device)], scores.item, reach, mine)
     else:
         query = scores.user[user.to(scores.user.device)]
-        ranking, cost = compare(query, scores.item, k, mine, protocol.index)
+        ranking, cost = compare(query, scores.item, reach, mine, protocol.index)
         searched = protocol.index
-    hit = contains(relevant, torch.arange(len(user)).unsqueeze(1), ranking.item, items)
+    hit = torch.zeros(len(user), k, dtype=torch.bool)
+    for rows in torch.arange(len(user)).split(_USERS):
+        hit[rows, :reach] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
     return _Top(Hits(hit, relevant.start.diff()), searched, cost)

@@ -81,7 +81,9 @@ def test_test_rows_change_nothing_of_train(tmp_path: Path) -> None:
         assert after.manifest[key] == before.manifest[key]
     for side in ("users", "items"):
         seen = before.manifest[side]["seen"]
-        assert after.manifest[side] == before.manifest[side] | {"count": after.manifest[side]["count"]}
+        assert after.manifest[side] == before.manifest[side] | {
+            name: after.manifest[side][name] for name in ("count", "keys")
+        }
         assert pl.read_parquet(after.folder / f"{side}.parquet").head(seen).equals(entities[side].head(seen))
     now = files(after.folder)
     same = [name for name in train if name not in ("test.parquet", "users.parquet", "items.parquet")]
@@ -301,3 +303,103 @@ def test_synthetic_truth_is_the_probability() -> None:
             spread = ((truth * (1 - truth))[half].sum().sqrt() / half.sum()).item()
             assert abs(label[half].mean() - truth[half].mean()) < 4 * spread
     assert torch.isfinite(data.train.truth).all()
+
+
+def write_log(folder: Path, header: str, lines: list[str], toml: str) -> None:
+    (folder / "log.csv").write_text("\n".join([header, *lines]) + "\n")
+    (folder / "own.toml").write_text(toml)
+
+
+RATED = """
+[shop]
+title = "Ratings"
+reader = "table"
+files = ["log.csv"]
+time = "ts"
+feedback = { like = "rating > 4" }
+user = { key = "user", categorical = ["user"] }
+item = { key = "item", categorical = ["item"], numeric = ["price"] }
+"""
+
+
+def test_long_and_decimal_keys_stay_apart(tmp_path: Path) -> None:
+    lines = [f"{10**19 + n % 20},1.{n % 7}0,1.5,{n},{n % 6}" for n in range(200)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    prepared = shop(tmp_path)
+    assert (prepared.manifest["users"]["keys"], prepared.manifest["items"]["keys"]) == (20, 7)
+
+
+def test_an_undefined_rating_is_not_a_high_one(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},1.5,{n},{'nan' if n % 3 == 0 else 4.5}" for n in range(90)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    with pytest.raises(DataError, match="`like` = .* is undefined in 30 rows"):
+        shop(tmp_path)
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED.replace("time =", 'filter = "rating > 0"\ntime ='))
+    assert shop(tmp_path).manifest["counts"]["found"]["like"] == 60
+
+
+def test_items_that_vary_are_told(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},{n % 2},{n},{n % 6}" for n in range(200)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    assert "14 items for 7 keys" in warnings(shop(tmp_path).manifest)[0]
+
+
+def test_a_corrected_expectation_is_checked_without_preparing_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert shop(tmp_path).manifest["counts"]["matches"] is None
+    write(tmp_path, toml=TOML + "[shop.expect]\nrows = 41\n")
+    again = shop(tmp_path)
+    assert not again.fresh
+    assert again.manifest["counts"]["matches"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('time = "ts"', 'time = "ts"\nfilter = "price"', "is not true or false"),
+        ('time = "ts"', 'time = "ts"\nbag_separator = ""', "cannot be empty"),
+        ('files = ["log.csv"]', "files = []", "reader `table` needs 1 or more `files`"),
+        ('reader = "table"', 'reader = "movielens"', "reader `movielens` needs 3 or more `files`"),
+    ],
+)
+def test_tables_that_cannot_be_served(tmp_path: Path, old: str, new: str, message: str) -> None:
+    write(tmp_path, toml=TOML.replace(old, new))
+    with pytest.raises((DataError, UsageError), match=message):
+        shop(tmp_path)
+
+
+def test_ambiguous_dates_are_refused(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},1.5,0{1 + n % 9}/0{1 + n % 5}/2024,{n % 6}" for n in range(90)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    with pytest.raises(DataError, match="an ISO date like"):
+        shop(tmp_path)
+
+
+def test_data_prepared_again_or_cut_short_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    data = Dataset.load(folder)
+    write(tmp_path, rows()[:-1])
+    shop(tmp_path)
+    with pytest.raises(DataError, match="prepared again meanwhile"):
+        data.read("test")
+    rest = pl.read_parquet(folder / "test.parquet").head(3)
+    rest.write_parquet(folder / "test.parquet")
+    with pytest.raises(DataError, match="3 rows, not"):
+        Dataset.load(folder).read("test")
+
+
+def test_a_folder_set_aside_by_a_killed_process_is_found_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    folder.rename(folder.parent.parent / ".old+shop+global+999999999")
+    assert find_prepared("shop") == folder
+
+
+@pytest.mark.parametrize("manifest", ["{}", "[]", '{"format": 1}'])
+def test_manifests_of_another_kind(tmp_path: Path, manifest: str) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    (folder / "manifest.json").write_text(manifest)
+    with pytest.raises(DataError, match="unreadable manifest"):
+        Dataset.load(folder)

@@ -12,7 +12,7 @@ import polars as pl
 
 from recbench.errors import DataError
 
-Kind = Literal["int", "float", "text", "guess"]
+Kind = Literal["int", "float", "text", "key", "guess"]
 
 ABSENT = "\x1e"  # a byte that no text uses: as separator it keeps each line whole
 INNER = "\x1f"  # stands in for a separator of two characters
@@ -35,12 +35,12 @@ def read_delimited(
     """Read the columns in `keep` (default: all of `columns`), in file order, an empty field as null.
 
     Without a header, `columns` names every field of a line, in order; with one, the columns wanted, in any order.
-    Kind "guess" is int where every value is written as one, else float, else text. Quoted fields may hold
+    Kind "key" is int where every value is written as one, else text; "guess" may also be float. Quoted fields may hold
     separators but no line breaks. Raises DataError for a file that is missing, empty, not text or ragged, a missing
     column, a value of the wrong kind, an empty field of a `required` column, and a value of `unique` that repeats.
     """
     source = _source(path, separator, encoding)
-    separator = separator if len(separator) == 1 else INNER
+    separator = separator if len(separator.encode()) == 1 else INNER
     try:
         width = None if header else len(columns)
         lines = _check_lines(path, source, separator, width, quoted)
@@ -96,7 +96,7 @@ def _source(path: Path, separator: str, encoding: str) -> Path | BytesIO:
             raise DataError(f"{path}: {what}, where delimited text is expected; unpack or convert it first")
     if b"\0" in start:
         raise DataError(f"{path}: a binary file, where delimited text is expected; download it again")
-    if len(separator) == 1 and encoding.lower() in ("utf-8", "utf8"):
+    if len(separator.encode()) == 1 and encoding.lower() in ("utf-8", "utf8"):
         return path
     try:
         text = path.read_bytes().decode(encoding)
@@ -104,7 +104,7 @@ def _source(path: Path, separator: str, encoding: str) -> Path | BytesIO:
         raise DataError(f"{path}: `{encoding}` is not an encoding; use utf-8 or iso-8859-1, say") from None
     except UnicodeDecodeError as error:
         raise _undecodable(path, error) from None
-    return BytesIO(text.replace(separator, INNER if len(separator) > 1 else separator).encode())
+    return BytesIO(text.replace(separator, separator if len(separator.encode()) == 1 else INNER).encode())
 
 
 def _check_lines(path: Path, source: Path | BytesIO, separator: str, width: int | None, quoted: bool) -> int:
@@ -165,14 +165,13 @@ def missing_column(path: Path, name: str, names: Sequence[str]) -> DataError:
 def _typed(path: Path, text: pl.Series, kind: Kind, first: int) -> pl.Series:
     if kind == "text":
         return text
-    if kind == "guess":
-        return _guessed(text)
+    if kind in ("key", "guess"):
+        return _guessed(text, numbers=kind == "guess")
     number = text.str.strip_chars().cast(pl.Float64 if kind == "float" else pl.Int64, strict=False)
     if number.null_count() == text.null_count():
         return number
     if kind == "int":  # 9.0 is a whole number too
-        number = text.str.strip_chars().cast(pl.Float64, strict=False)
-        number = number.set(number != number.floor(), None).cast(pl.Int64, strict=False)
+        number = text.str.strip_chars().str.replace(r"\.0+$", "").cast(pl.Int64, strict=False)
         if number.null_count() == text.null_count():
             return number
     row = (number.is_null() & text.is_not_null()).arg_max() or 0
@@ -182,10 +181,12 @@ def _typed(path: Path, text: pl.Series, kind: Kind, first: int) -> pl.Series:
     )
 
 
-def _guessed(text: pl.Series) -> pl.Series:
+def _guessed(text: pl.Series, numbers: bool) -> pl.Series:
     whole = text.cast(pl.Int64, strict=False)
     if whole.cast(pl.String).equals(text, null_equal=True):  # else 007 and 7 would become one key
         return whole
+    if not numbers:  # 1.10 and 1.1 are two keys, and so are two that differ beyond the 16th digit
+        return text
     number = text.cast(pl.Float64, strict=False)
     return number if number.null_count() == text.null_count() and _plain(text) else text
 

@@ -19,17 +19,23 @@ def read(spec: Spec, source: Source) -> Raw:
     Raises DataError for bad files.
     """
     logs = [_read_file(path, spec, source.split) for path in source.files.values()]
-    log = pl.concat(logs, how="vertical_relaxed")
+    try:
+        log = pl.concat(logs, how="vertical_relaxed")
+    except pl.exceptions.PolarsError as error:
+        names = ", ".join(source.files)
+        raise DataError(
+            f"{spec.name}: {names} have columns of different kinds ({str(error).splitlines()[0]})"
+        ) from None
     if spec.time is None:
         return Raw(log)
     return Raw(log.with_columns(_epoch(log[spec.time], spec)))
 
 
 def _read_file(path: Path, spec: Spec, split: str) -> pl.DataFrame:
-    kinds: dict[str, Kind] = dict.fromkeys((*spec.user.identity, *spec.item.identity), "guess")
+    kinds: dict[str, Kind] = dict.fromkeys((*spec.user.identity, *spec.item.identity), "key")
+    kinds |= {name: "guess" for name in spec.log_columns if name not in kinds}
     kinds |= dict.fromkeys((*spec.user.bag, *spec.item.bag), "text")
     kinds |= dict.fromkeys((*spec.user.numeric, *spec.item.numeric), "float")
-    kinds |= dict.fromkeys(spec.log_columns, "guess")
     required = [name for name in (spec.user.key, spec.item.key, spec.time) if name]
     if split == "given":
         kinds["split"] = "text"
@@ -62,14 +68,20 @@ def _read_parquet(path: Path, spec: Spec, columns: list[str], required: list[str
 def _epoch(time: pl.Series, spec: Spec) -> pl.Series:
     unit: Literal["ms", "s"] = "ms" if spec.time_unit == "ms" else "s"
     if time.dtype.is_numeric():
+        if time.dtype.is_float() and not time.is_finite().all():
+            row = (~time.is_finite()).arg_max() or 0
+            raise DataError(
+                f"{spec.name}: time column `{spec.time}`, row {row + 1}: expected a number, found {time[row]}"
+            )
         return time.cast(pl.Int64)
     if time.dtype == pl.String:
         try:
             parsed = time.str.to_datetime(strict=False)
         except pl.exceptions.PolarsError:
             parsed = pl.Series([None] * len(time), dtype=pl.Datetime)
-        if parsed.null_count():
-            row = parsed.is_null().arg_max() or 0
+        wrong = parsed.is_null() | ~time.str.contains(r"^\s*\d{4}-\d\d-\d\d")
+        if wrong.any():
+            row = wrong.arg_max() or 0
             raise DataError(
                 f"{spec.name}: time column `{spec.time}`, row {row + 1}: expected a number of seconds or "
                 f"an ISO date like 2024-05-01 10:00:00, found `{time[row]}`"
