@@ -64,7 +64,7 @@ def prepare(
     from recbench.data.report import report, warnings
 
     console = _stderr()
-    with console.status(f"preparing {dataset}"):
+    with console.status(f"preparing {dataset}") as status:
         prepared = preparation.prepare(
             dataset,
             split=split,
@@ -73,6 +73,7 @@ def prepare(
             catalog=catalog,
             rows=None if rows is None else _count("--rows", rows),
             seed=seed,
+            progress=lambda step: status.update(f"preparing {dataset}: {step}"),
         )
     if not prepared.fresh:
         console.print(f"{dataset} is already prepared; nothing to do (--force prepares it again)", highlight=False)
@@ -117,9 +118,9 @@ def train(
     console = _stderr()
     command = shlex.join(["recbench", *sys.argv[1:]])
     if resume:
-        others = [name for name in context.params if name not in ("resume", "device") and _was_given(context, name)]
+        others = [option for option in _given_options(context) if option not in ("--resume", "--device")]
         if others:
-            raise UsageError(f"--resume goes on with the last `train` as it was; leave out --{others[0]}")
+            raise UsageError(f"--resume goes on with the last `train` as it was; leave out {others[0]}")
         runs = resume_last(_store(), console, device)
     else:
         given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select}
@@ -294,9 +295,14 @@ def _count(option: str, word: str) -> int:
     return int(number)
 
 
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _given_options(context: typer.Context) -> list[str]:
+    """Return the options that stand on the command line, as they are typed."""
+    options = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            options.append(parameter.opts[0])
+    return options
 
 
 def _title(key: RunKey) -> str:

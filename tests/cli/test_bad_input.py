@@ -46,6 +46,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
             ("train", "--resume", "--epochs", "50"),
             "--resume goes on with the last `train` as it was; leave out --epochs",
         ),
+        (("train", "--resume", "--set", "loss.scale=2"), "leave out --set"),
         (("train", "--set", "scale=2"), "expected OWNER.KEY=VALUE"),
         (("train", "--lr", "-1"), "train.lr=-1.0: expected a number above 0"),
         (("train", "--select", "acu"), "unknown metric `acu`; did you mean `auc`"),
