@@ -12,7 +12,7 @@ from recbench import settings
 from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run, load_dataset
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.plan import make_keys
-from recbench.benchmark.train import check, train
+from recbench.benchmark.train import check, is_complete, train
 from recbench.data.dataset import Dataset, find_prepared, read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.metric import parse
@@ -60,7 +60,7 @@ def train_all(order: Order, store: Store, console: Console, device: str, command
 def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     """Finish the runs of the last `train`, each from its last finished epoch."""
     plan = store.read_plan()
-    left = [key for key in plan.keys if key not in store]
+    left = [key for key in plan.keys if not is_complete(key, store)]
     if not left:
         raise UsageError("nothing to resume: every run of the last `train` is finished")
     import_recorded(plan.imports, left[0].sources)
@@ -108,7 +108,7 @@ def _train_keys(
 ) -> list[RunRecord]:
     records = []
     for key in keys:
-        if key in store:
+        if is_complete(key, store):
             _say(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
         else:
             method = f"{key.loss} × {key.backbone} on {', '.join(key.feedback)}"

@@ -56,10 +56,10 @@ class State:
 def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports: list[str], command: str) -> RunRecord:
     """Train one run to its record, going on from its last finished epoch if it was interrupted.
 
-    `data` has the key's feedback only. Weights and record appear by rename; a run that has a record is returned
-    as it is.
+    `data` has the key's feedback only. Weights and record appear by rename; a run that has both is returned as it
+    is, and one whose weights are gone gets them back beside the record it has.
     """
-    if key in store:
+    if is_complete(key, store):
         return store.record(key)
     folder = store.folder(key)
     schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
@@ -82,11 +82,15 @@ def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports
         model = _refit(key, data, schedule, state, saved, folder, console)
     checkpoint.save(folder / WEIGHTS, model.state() if schedule.refit else state.best)
     record = _record(key, model, state, rows, validation, imports, command)
-    if key in store:  # another process trained the same run meanwhile, to the same numbers
-        return store.record(key)
-    store.write_record(record)
+    if key not in store:  # else its weights were gone, or another process trained the same run meanwhile
+        store.write_record(record)
     (folder / PROGRESS).unlink(missing_ok=True)
-    return record
+    return store.record(key)
+
+
+def is_complete(key: RunKey, store: Store) -> bool:
+    """Return whether a run has its record and its weights."""
+    return key in store and (store.folder(key) / WEIGHTS).exists()
 
 
 def _model(key: RunKey, data: Dataset, schedule: Schedule, saved: dict[str, Any] | None) -> Model:

@@ -249,6 +249,10 @@ def test_weights_that_are_gone(prepared: Run) -> None:
     result = prepared("eval")
     assert result.code == 1
     assert "weights.safetensors: missing" in result.err
+    record = next(results_home().rglob("record.json")).read_bytes()
+    assert prepared("train", "--loss", "bce", *FAST).code == 0
+    assert prepared("eval").code == 0
+    assert next(results_home().rglob("record.json")).read_bytes() == record
 
 
 def test_weights_that_are_damaged(prepared: Run) -> None:
