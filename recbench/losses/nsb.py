@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss, per_task
+from recbench.losses.base import LOSSES
+from recbench.losses.multitask import MultitaskLoss
 
 
 @LOSSES.add("nsb")
-class NSB(Loss):
+class NSB(MultitaskLoss):
     """Naive shared bottom: the sum over feedback types of binary cross-entropies, one tower each.
 
     GNOLR (KDD 2025), section 4.1 and Table 12 for `pos_weight`, one weight or one per feedback ("10,100").
     """
-
-    multitask: ClassVar[bool] = True
-    fewest: ClassVar[int] = 2
-    cosine: ClassVar[bool] = True
-
-    def __init__(self, info: Info, *, pos_weight: str = "1") -> None:
-        super().__init__(info)
-        self.pos_weight: Tensor
-        self.register_buffer("pos_weight", per_task(pos_weight, info.tasks, "loss.pos_weight"), persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the summed cross-entropies."""
