@@ -20,7 +20,6 @@ from recbench.home import results_home
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from recbench.results.record import RunKey
     from recbench.results.store import Store
 
 INTERRUPTED = 130
@@ -137,7 +136,7 @@ def train(
         runs = train_all(order, _store(), console, device, command)
     for record in runs:
         print(
-            f"{record.key.digest}  {_title(record.key)}  valid {record.select} {record.valid:.4f} "
+            f"{record.key.digest}  {record.key.title}  valid {record.select} {record.valid:.4f} "
             f"at epoch {record.best_epoch} of {len(record.curve)}  {record.seconds:.1f} s"
         )
 
@@ -303,10 +302,6 @@ def _given_options(context: typer.Context) -> list[str]:
         if source is not None and source.name == "COMMANDLINE":
             options.append(parameter.opts[0])
     return options
-
-
-def _title(key: RunKey) -> str:
-    return f"{key.loss} × {key.backbone} on {key.dataset}/{key.split}, seed {key.seed}"
 
 
 def _store() -> Store:

@@ -85,7 +85,7 @@ class Shared(Sampler):
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [1, B + pool], mask and label [B, B + pool]."""
         rows, seen = _positive_rows(data), data.items.seen
-        spare = seen + data.train.user.shape[0]  # a slot number beyond any slate
+        spare = seen + len(data.train)  # a slot number beyond any slate
         slot = torch.full((len(data.items),), spare, device=rows.device)
         for index in rows[_shuffled(len(rows), data.train, generator)].split(size):
             batch = _logged(data.train, index)

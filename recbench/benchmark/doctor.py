@@ -9,7 +9,8 @@ from pathlib import Path
 import faiss
 import torch
 
-from recbench.data.dataset import prepared_folders, read_manifest
+from recbench.data.dataset import prepared_folders
+from recbench.data.store import read_manifest
 from recbench.errors import DataError
 from recbench.home import home, results_home
 from recbench.results.provenance import checkout, versions

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -80,8 +81,11 @@ def evaluate_run(
         index=index,
     )
 
+    known = joined(data.train, data.valid)
+
+    @cache
     def seen(column: int) -> Positives:
-        return data.positives_of(joined(data.train, data.valid), column)
+        return data.positives_of(known, column)
 
     values = evaluate(requests, test, data.feedback, predictions, seen, len(data.items), protocol)
     bound = _bound(requests, test, data, seen, protocol)

@@ -28,12 +28,10 @@ def make_keys(
 
     `words` are the settings given, by owner ("loss", "backbone", "train"); `feedback` the types to train on, none
     meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported files. Raises
-    UsageError for whatever does not exist or cannot work together.
+    UsageError for whatever does not exist or is not of its type; `train.check` tells what cannot work together.
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
-    losses.refuse(loss_class, backbone_class)
     of_training = settings.resolve(Schedule, "train", words["train"])
-    Schedule(**of_training)  # type: ignore[arg-type]
     values = (
         _prefixed("loss", losses.resolve(loss_class, words["loss"]))
         | _prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))

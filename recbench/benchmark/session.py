@@ -13,7 +13,8 @@ from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run, load_
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.plan import make_keys
 from recbench.benchmark.train import check, is_complete, train
-from recbench.data.dataset import Dataset, find_prepared, read_manifest
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.store import read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.metric import parse
 from recbench.evaluation.retrieval import IndexKind

@@ -43,20 +43,20 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> RenderableType:
     for outcome in outcomes:
         key = outcome.record.key
         table = Table(box=box.SIMPLE_HEAD)
-        title = f"{key.loss} × {key.backbone} on {key.dataset}/{key.split}, seed {key.seed} ({key.digest})"
         for column in ("metric", "feedback"):
             table.add_column(column)
         table.add_column("value", justify="right")
         bound = [_bound_of(value, outcome.bound) for value in outcome.values]
-        if any(best is not None for best in bound):
+        bounded = any(best is not None for best in bound)
+        if bounded:
             table.add_column("truth", justify="right")
         table.add_column("counted", justify="right")
         for value, best in zip(outcome.values, bound, strict=True):
             cells = [escape(value.metric), escape(value.feedback), _figure(value.value)]
-            if any(other is not None for other in bound):
+            if bounded:
                 cells.append("" if best is None else _figure(best))
             table.add_row(*cells, f"{value.count:,} {value.unit}")
-        parts += [Text(title, style="bold"), table, *_costs(outcome.values)]
+        parts += [Text(f"{key.title} ({key.digest})", style="bold"), table, *_costs(outcome.values)]
     signatures = dict.fromkeys(value.signature for outcome in outcomes for value in outcome.values)
     parts += [Text(signature, style="dim") for signature in signatures]
     if any(outcome.bound for outcome in outcomes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from recbench.benchmark.model import Model
 from recbench.benchmark.scorer import Scorer
@@ -25,6 +26,7 @@ class Validation:
         if self.request.definition.lower_is_better:
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
         expand([self.request], data.feedback, probability=True)
+        self.seen = cache(lambda column: data.positives_of(data.train, column))
         self.protocol = Protocol(f"{data.name}/{data.split}@{data.fingerprint[:12]}", "valid")
 
     def _auto(self) -> Request:
@@ -41,7 +43,7 @@ class Validation:
             self.data.valid,
             self.data.feedback,
             predictions,
-            lambda column: self.data.positives_of(self.data.train, column),
+            self.seen,
             len(self.data.items),
             self.protocol,
         )

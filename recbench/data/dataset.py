@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
 
-from recbench.data.store import FORMAT, restore
+from recbench.data.store import read_manifest, restore
 from recbench.errors import DataError, UsageError, unknown
 from recbench.home import prepared_home
 
@@ -181,20 +180,6 @@ class Dataset:
 def joined(first: Log, second: Log) -> Log:
     """Return the rows of both logs, one after the other, without the true probabilities."""
     return Log(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in ("user", "item", "label")))
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a prepared folder; raises DataError if it is missing or damaged."""
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text())
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise ValueError(f"not of format {FORMAT}")
-        return cast(dict[str, Any], manifest)
-    except FileNotFoundError:
-        raise DataError(f"{folder}: not a prepared dataset; run `recbench prepare`") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: unreadable manifest ({error}); run `recbench prepare … --force`") from None
 
 
 def prepared_folders() -> list[Path]:

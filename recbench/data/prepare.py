@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -106,11 +105,11 @@ def prepare(
 
 def _reusable(folder: Path, options: dict[str, Any], source: Source) -> dict[str, Any] | None:
     try:
-        found = cast(dict[str, Any], json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
-        same = found["format"] == store.FORMAT and found["options"] == options
+        found = store.read_manifest(folder)
+        same = found["options"] == options
         complete = all((folder / f"{table}.parquet").exists() for table in ("users", "items", *PARTS))
         return found if same and complete and sources.unchanged(found["sources"], source.files) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
 
 

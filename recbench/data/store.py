@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -60,6 +60,20 @@ def write(folder: Path, tables: Mapping[str, pl.DataFrame], manifest: Mapping[st
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a prepared folder; raises DataError if it is missing or damaged."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise ValueError(f"not of format {FORMAT}")
+        return cast(dict[str, Any], manifest)
+    except FileNotFoundError:
+        raise DataError(f"{folder}: not a prepared dataset; run `recbench prepare`") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: unreadable manifest ({error}); run `recbench prepare … --force`") from None
 
 
 def touch(folder: Path) -> None:

@@ -43,6 +43,11 @@ class RunKey:
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"{name}={value}: expected a finite number")
 
+    @property
+    def title(self) -> str:
+        """What a person calls the run."""
+        return f"{self.loss} × {self.backbone} on {self.dataset}/{self.split}, seed {self.seed}"
+
     @cached_property
     def digest(self) -> str:
         """The run's name: 12 hex digits."""
