@@ -47,12 +47,12 @@ def train_all(order: Order, store: Store, console: Console, device: str, command
     words = settings.split_words(list(order.settings), ("loss", "backbone", "train"))
     target = pick_device(device)
     data = Dataset.load(find_prepared(order.dataset), target)
+    keys = make_keys(data, order.loss, order.backbone, words, order.feedback, order.seeds, target.type, sources)
+    check(keys[0], data.narrow(keys[0].feedback))
     chosen = "" if order.dataset else " (the most recently prepared)"
     _say(console, f"dataset {data.name}/{data.split}{chosen}")
     if read_manifest(data.folder)["counts"]["matches"] is False:
         _say(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
-    keys = make_keys(data, order.loss, order.backbone, words, order.feedback, order.seeds, target.type, sources)
-    check(keys[0], data.narrow(keys[0].feedback))
     imports = [str(path) for path in order.imports]
     store.write_plan(keys, imports, command)
     return _train_keys(keys, data, store, console, command, imports)

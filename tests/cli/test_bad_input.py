@@ -75,7 +75,8 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
 def test_usage(prepared: Run, words: tuple[str, ...], message: str) -> None:
     result = prepared(*words)
     assert message in result.err
-    assert result.err.splitlines()[-1].startswith("error: ")
+    assert result.err.startswith("error: ")
+    assert len(result.err.splitlines()) == 1
     assert result.code == 2
     assert "Traceback" not in result.err
     assert not list(results_home().rglob("record.json"))
