@@ -124,6 +124,11 @@ def _asked(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str
     names = list(key.feedback)
     for request in requests:
         name = request.feedback
+        if request.by is not None and request.by not in key.feedback:
+            raise UsageError(
+                f"metric `{request}`: run {key.digest} has no scores of {request.by}; "
+                f"it was trained on {', '.join(key.feedback)}"
+            )
         if name is None or name in names:
             continue
         if name not in data.feedback:

@@ -58,6 +58,14 @@ class Value:
 
 
 @dataclass(frozen=True)
+class _Ranked:
+    """Columns of the feedback that is relevant, and of the one whose scores rank."""
+
+    column: int
+    by: int
+
+
+@dataclass(frozen=True)
 class _Top:
     """The hits of one feedback at the largest k."""
 
@@ -83,27 +91,27 @@ def evaluate(
     looks. Raises UsageError as `expand` does, before any work.
     """
     wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
-    largest: dict[int, int] = {}
-    for request, column in wanted:
+    largest: dict[_Ranked, int] = {}
+    for request, ranked in wanted:
         if request.k is not None:
-            largest[column] = max(largest.get(column, 0), request.k)
+            largest[ranked] = max(largest.get(ranked, 0), request.k)
 
-    def depth(request: Request, column: int) -> int:
-        return largest[column] if protocol.index == "flat" or request.k is None else request.k
+    def depth(request: Request, ranked: _Ranked) -> int:
+        return largest[ranked] if protocol.index == "flat" or request.k is None else request.k
 
-    searches = dict.fromkeys((column, depth(request, column)) for request, column in wanted if request.k is not None)
+    searches = dict.fromkeys((ranked, depth(request, ranked)) for request, ranked in wanted if request.k is not None)
     tops = {
-        (column, k): _top(column, k, log, predictions, seen(column) if callable(seen) else seen, items, protocol)
-        for column, k in searches
+        (ranked, k): _top(ranked, k, log, predictions, seen(ranked.column) if callable(seen) else seen, items, protocol)
+        for ranked, k in searches
     }
 
     values = []
-    for request, column in wanted:
-        metric = request.definition
+    for request, ranked in wanted:
+        metric, column = request.definition, ranked.column
         if isinstance(metric, RowMetric):
-            top, number = None, _of_rows(metric, column, log, predictions)
+            top, number = None, _of_rows(metric, ranked, log, predictions)
         else:
-            top = tops[column, depth(request, column)]
+            top = tops[ranked, depth(request, ranked)]
             number = _of_users(metric, request.k, top.hits)
         values.append(
             Value(
@@ -119,32 +127,37 @@ def evaluate(
     return values
 
 
-def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[tuple[Request, int]]:
-    """Return each request with the column of each of its feedback types, without repetitions.
+def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[tuple[Request, _Ranked]]:
+    """Return each request with the columns of each of its feedback types, without repetitions.
 
     Raises UsageError for a feedback that is not among `feedback`, and for a metric of probabilities where the
     model gives none.
     """
-    wanted: dict[tuple[Request, int], None] = {}
+    wanted: dict[tuple[Request, _Ranked], None] = {}
+    columns = {name: column for column, name in enumerate(feedback)}
     for request in requests:
         metric = request.definition
         if isinstance(metric, RowMetric) and metric.needs_probability and not probability:
             raise UsageError(
                 f"metric `{request}` needs probabilities, which this loss does not give; choose auc instead"
             )
-        if request.feedback is not None and request.feedback not in feedback:
-            raise unknown("feedback", request.feedback, feedback)
-        names = feedback if request.feedback is None else [request.feedback]
-        for name in names:
-            wanted[replace(request, feedback=None), list(feedback).index(name)] = None
+        for name in (request.feedback, request.by):
+            if name is not None and name not in feedback:
+                raise unknown("feedback", name, feedback)
+        for name in feedback if request.feedback is None else [request.feedback]:
+            by = None if request.by == name else request.by  # ranked by its own scores is what every metric is
+            wanted[replace(request, feedback=None, by=by), _Ranked(columns[name], columns[by or name])] = None
     return list(wanted)
 
 
-def _of_rows(metric: RowMetric, column: int, log: Log, predictions: Predictions) -> Counted:
-    score = predictions.score
+def _of_rows(metric: RowMetric, ranked: _Ranked, log: Log, predictions: Predictions) -> Counted:
+    score, label = predictions.score, log.label[:, ranked.column]
     if metric.needs_probability and predictions.log_probability is not None:
         score = predictions.log_probability
-    return metric.value(score[:, column], log.label[:, column], log.user)
+    if metric.needs_level:
+        rank = torch.arange(1, log.label.shape[1] + 1, dtype=torch.uint8, device=log.label.device)
+        label = (log.label * rank).amax(1)
+    return metric.value(score[:, ranked.by], label, log.user)
 
 
 def _of_users(metric: TopKMetric, k: int | None, hits: Hits) -> Counted:
@@ -154,7 +167,7 @@ def _of_users(metric: TopKMetric, k: int | None, hits: Hits) -> Counted:
 
 
 def _top(
-    column: int,
+    ranked: _Ranked,
     k: int,
     log: Log,
     predictions: Predictions,
@@ -163,15 +176,15 @@ def _top(
     protocol: Protocol,
 ) -> _Top:
     if protocol.candidates == "rows":
-        return _Top(within(predictions.score[:, column], log.label[:, column], log.user, log.item, k))
+        return _Top(within(predictions.score[:, ranked.by], log.label[:, ranked.column], log.user, log.item, k))
     seen = Positives(seen.start.cpu(), seen.item.cpu())
-    row = log.label[:, column].nonzero()[:, 0]
+    row = log.label[:, ranked.column].nonzero()[:, 0]
     positives = Positives.of(log.user[row].cpu(), log.item[row].cpu(), len(seen.start) - 1, items)
     relevant = without(positives, seen, items)
     user = relevant.start.diff().nonzero()[:, 0]
     relevant, mine = restrict(relevant, user), restrict(seen, user)
 
-    scores = predictions.catalogue(column)
+    scores = predictions.catalogue(ranked.by)
     reach = min(k, items)
     searched, cost = "exact", None
     if isinstance(scores, Blocks):

@@ -16,7 +16,7 @@ from recbench.registry import Registry
 
 LARGEST_K = 10_000
 
-_WORD = re.compile(r"([^@()/]+)(@[^@()/]*)?(\([^@()/]*\))?(/[^/]+)?")
+_WORD = re.compile(r"([^@()/:]+)(@[^@()/:]*)?(\([^@()/:]*\))?(/[^/:]+)?(:[^/:]+)?")
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,12 @@ class RowMetric(Definition):
     """A metric of scored rows."""
 
     needs_probability: ClassVar[bool] = False  # `score` is then the log-probability of the feedback
+    needs_level: ClassVar[bool] = False  # `label` is then the ordinal level, 0 to T
     unit: ClassVar[Literal["rows", "users"]] = "rows"  # what `count` counts
 
     @abstractmethod
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
-        """Compute the metric from score [R] (higher = better), label [R] (0 or 1) and user [R]."""
+        """Compute the metric from score [R] (higher = better), label [R] (0 or 1, or the level) and user [R]."""
 
 
 class TopKMetric(Definition):
@@ -81,12 +82,14 @@ class Request:
     k: int | None = None
     variant: str = ""  # always named where the metric has variants
     feedback: str | None = None  # None: each feedback type
+    by: str | None = None  # feedback whose scores rank; None: those of the feedback itself
 
     def __str__(self) -> str:
         cutoff = f"@{self.k}" if self.k else ""
         variant = "" if self.variant == METRICS.get(self.metric)().variant else f"({self.variant})"
         feedback = f"/{self.feedback}" if self.feedback else ""
-        return f"{self.metric}{cutoff}{variant}{feedback}"
+        by = f":{self.by}" if self.by else ""
+        return f"{self.metric}{cutoff}{variant}{feedback}{by}"
 
     @property
     def definition(self) -> Metric:
@@ -95,11 +98,11 @@ class Request:
 
 
 def parse(word: str) -> Request:
-    """Read `NAME[@K][(VARIANT)][/FEEDBACK]`; raises UsageError if it is not a metric."""
+    """Read `NAME[@K][(VARIANT)][/FEEDBACK][:BY]`; raises UsageError if it is not a metric."""
     match = _WORD.fullmatch(word)
     if match is None:
-        raise UsageError(f"metric `{word}`: expected NAME[@K][(VARIANT)][/FEEDBACK], as in recall@50/buy")
-    name, cutoff, variant, feedback = match.groups()
+        raise UsageError(f"metric `{word}`: expected NAME[@K][(VARIANT)][/FEEDBACK][:BY], as in recall@50/buy")
+    name, cutoff, variant, feedback, by = match.groups()
     name = name.lower()
     metric = METRICS.get(name)
     return Request(
@@ -107,6 +110,7 @@ def parse(word: str) -> Request:
         k=_cutoff(word, name, cutoff, issubclass(metric, TopKMetric)),
         variant=_variant(metric, variant),
         feedback=feedback and feedback[1:],
+        by=by and by[1:],
     )
 
 

@@ -30,7 +30,9 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
     the kind of approximate index. The feedback is not part of the definition.
     """
     metric = request.definition
-    words = [str(replace(request, feedback=None)), f"rows={protocol.part}"]
+    words = [str(replace(request, feedback=None, by=None)), f"rows={protocol.part}"]
+    if request.by is not None:
+        words.append(f"ranked by={request.by}")
     if isinstance(metric, TopKMetric):
         if protocol.candidates == "rows":
             words += ["candidates=rows of the user", "repeated rows=best", "seen=kept"]

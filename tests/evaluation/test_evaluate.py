@@ -145,3 +145,19 @@ def test_errors_come_before_any_work(word: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
         run("recall@5", word, predictions=Predictions(SCORE, never))
     assert message in str(error.value)
+
+
+def test_one_feedback_ranked_by_the_scores_of_another() -> None:
+    score = torch.stack([SCORE[:, 0], -SCORE[:, 0]], 1)
+    predictions = Predictions(score, lambda column: Vectors(USER if column == 0 else -USER, ITEM))
+    own, other = run("auc/buy", "auc/buy:click", predictions=predictions)
+    assert (own.metric, other.metric, other.feedback) == ("auc", "auc:click", "buy")
+    assert own.value == pytest.approx(1 - other.value)
+    assert "ranked by=click" in other.signature and "ranked by" not in own.signature
+    buy, by_click = run("recall@1/buy", "recall@1/buy:click", predictions=predictions)
+    # user 0 bought 3 and has seen 0 and 2: clicks rank 1, 3, 4, buys 4, 3, 1
+    assert (buy.value, by_click.value) == (0, 0)
+    assert run("recall@2/buy:click", predictions=predictions)[0].value == 1
+    assert len(run("auc/click:click", "auc/click")) == 1
+    levels = run("cindex/click")[0]  # user 0: levels 1, 2, 0 with scores 4, 2, 5; user 1: 1, 0 with 1, 5
+    assert (levels.value, levels.count) == (0, 2)

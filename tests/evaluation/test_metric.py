@@ -7,7 +7,7 @@ from recbench.evaluation.metric import LARGEST_K, METRICS, Request, TopKMetric, 
 
 
 def test_names_of_the_metrics() -> None:
-    assert METRICS.names() == ["auc", "gauc", "hr", "logloss", "mrr", "ndcg", "precision", "recall"]
+    assert METRICS.names() == ["auc", "cindex", "gauc", "hr", "logloss", "mrr", "ndcg", "precision", "recall"]
     assert METRICS.group == "recbench.metrics"
 
 
@@ -22,6 +22,8 @@ def test_names_of_the_metrics() -> None:
         ("recall@50/buy", Request("recall", 50, "relevant", "buy")),
         ("ndcg@20(hits)", Request("ndcg", 20, "hits")),
         ("hr@010", Request("hr", 10)),
+        ("recall@50/follow:like", Request("recall", 50, "relevant", "follow", "like")),
+        ("auc:like", Request("auc", by="like")),
     ],
 )
 def test_parse(word: str, request_: Request) -> None:
@@ -41,7 +43,8 @@ def requests(draw: st.DrawFn) -> Request:
         metric=name,
         k=draw(st.integers(1, LARGEST_K)) if issubclass(metric, TopKMetric) else None,
         variant=draw(st.sampled_from([*metric.variants] or [""])),
-        feedback=draw(st.none() | st.text(st.characters(exclude_characters="/"), min_size=1)),
+        feedback=draw(st.none() | st.text(st.characters(exclude_characters="/:"), min_size=1)),
+        by=draw(st.none() | st.text(st.characters(exclude_characters="/:"), min_size=1)),
     )
 
 
@@ -59,6 +62,7 @@ def test_words_round_trip(request_: Request) -> None:
         ("@50", "expected NAME"),
         ("recall@50/", "expected NAME"),
         ("recall@50/a/b", "expected NAME"),
+        ("recall@50:", "expected NAME"),
         ("gauc(mean", "expected NAME"),
         ("recall(capped)@50", "expected NAME"),
         ("recall", "needs a cut-off; write for example `recall@50`"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from recbench.evaluation.metric import METRICS, Counted, RowMetric
@@ -52,6 +53,35 @@ class GAUC(RowMetric):
             return Counted(float(area.nan_to_num(0.5).mean()), len(area))
         weight = rows[both].double() if self.variant == "impressions" else both[both].double()
         return Counted(float((area[both] * weight).sum() / weight.sum()), int(both.sum()))
+
+
+@METRICS.add("cindex")
+class CIndex(RowMetric):
+    """Share of pairs of a user's rows of different level in which the higher level has the higher score.
+
+    The concordance index (Harrell et al., JAMA 1982) of the ordinal level within users: how well one score orders all
+    kinds of feedback. With a single feedback it is the AUC within users, weighted by pairs.
+    """
+
+    words = "ties=half; pairs=rows of one user with different levels; weight=pairs"
+    needs_level = True
+    unit: ClassVar[Literal["rows", "users"]] = "users"
+
+    def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
+        """Compute the share and the number of users with a pair; NaN if there is none, or a score is NaN."""
+        wins, pairs, users = 0.0, 0.0, set[int]()
+        for level in range(1, int(label.max()) + 1 if len(label) else 1):
+            kept = label <= level
+            reached = (label[kept] == level).long()
+            area, count = auc_by_user(score[kept], reached, user[kept])
+            who, place = user[kept].unique(return_inverse=True)
+            positive = torch.zeros_like(count).index_add_(0, place, reached)
+            weight = (positive * (count - positive)).double()
+            both = weight > 0
+            wins += float((area[both] * weight[both]).sum())
+            pairs += float(weight.sum())
+            users.update(who[both].tolist())
+        return Counted(wins / pairs if pairs else float("nan"), len(users))
 
 
 @METRICS.add("logloss")
