@@ -5,11 +5,11 @@ from __future__ import annotations
 import pkgutil
 import re
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,9 +18,11 @@ from recbench.data import readers
 from recbench.errors import UsageError, unknown
 
 RESERVED = ("user", "item", "level", "timestamp")
-SPLITS = ("global", "user", "given")
-READERS_FILES = {"table": 1, "movielens": 3, "kuairand": 3}  # files that a reader needs at least
+SPLITS = ("global", "user", "random", "users", "given")
+ROUNDING = ("floor", "round", "percent-rank")
+SUPPORT = ("blocks", "delimited")  # modules among the readers that are none
 GIVEN = {"name", "folder"}  # fields of a Spec that are no keys of its table
+MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class Side:
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     bag: tuple[str, ...] = ()  # text: values joined by the dataset's bag_separator
+    vector: tuple[str, ...] = ()  # text: numbers joined by the dataset's bag_separator, as many in every row
 
     @property
     def features(self) -> tuple[str, ...]:
         """All feature columns, in the order in which they are stored."""
-        return self.categorical + self.bag + self.numeric
+        return self.categorical + self.bag + self.numeric + self.vector
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -44,18 +47,41 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """One file to download: an archive or a raw file, from the first of its mirrors that delivers it."""
+
+    file: str
+    urls: tuple[str, ...]
+    bytes: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True)
 class Expect:
-    """Counts of the complete log, before any split."""
+    """Counts of the complete data after the filters of the rule; those of the parts as rounded as they are printed."""
 
     rows: int | None = None
     users: int | None = None
     items: int | None = None
     positives: dict[str, int] | None = None
+    train: str | None = None  # rows, such as "2.13M"; valid counts as train
+    test: str | None = None
+    source: str = ""  # the paper and table, where the counts are those of a paper
+
+
+@dataclass(frozen=True)
+class Core:
+    """Least numbers of rows: items with fewer are dropped, then users with fewer, again and again."""
+
+    user: int = 1
+    item: int = 1
+    rounds: int | None = None  # until nothing changes
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One dataset of the catalogue."""
+    """One dataset of the catalogue, under one of its rules: what is dropped, what is feedback, how it is split."""
 
     name: str
     title: str
@@ -63,22 +89,38 @@ class Spec:
     feedback: dict[str, str]  # name -> SQL expression over the log's columns, true where the feedback was given
     user: Side
     item: Side
+    more_feedback: dict[str, str] = field(default_factory=dict)  # left out unless `--feedback` names it
     licence: str = ""
+    licence_page: str = ""  # to be accepted before the first download, where there is one
     citation: str = ""
-    page: str = ""  # where to download
+    page: str = ""  # about the dataset, and where to log in for it
     files: tuple[str, ...] = ()
     optional_files: tuple[str, ...] = ()
     given_files: tuple[str, ...] = ()  # needed for `--split given` only
     given: str = ""  # what the shipped split is
+    download: tuple[Remote, ...] = ()
+    by_hand: dict[str, str] = field(default_factory=dict)  # file to get on the page -> its size in words
     time: str | None = None
     time_unit: str = "s"  # s or ms
     splits: tuple[str, ...] = ("global", "user")  # the first is the default
+    ratio: tuple[int, int, int] = (63, 7, 30)  # of train, valid and test; without effect on `given`
+    rounding: str = "floor"  # of a user's train rows, split `user`: floor, round, or percent-rank as in Spark
     filter: str | None = None  # SQL expression: the log rows to keep
+    distinct: bool = False  # only the first row of each user and item
+    complete: bool = False  # only rows whose user and item lack no feature
+    core: Core | None = None
+    min_count: int = 1  # categorical values on fewer train rows are unknown
+    known_users: bool = False  # only rows whose user key is on min_count or more train rows; split `given`
+    aggregates: dict[str, str] = field(default_factory=dict)  # feature -> why it knows of the test days
+    columns: tuple[str, ...] = ()  # of files without a header, in order; reader `table` only
+    types: dict[str, Literal["int", "float", "text"]] = field(default_factory=dict)  # of columns not to be guessed
     separator: str = ","  # of the fields; reader `table` only
     encoding: str = "utf-8"  # reader `table` only
     bag_separator: str = "|"
     expect: Expect = Expect()
     note: str = ""
+    rules: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> keys of this table it replaces
+    rule: str = "default"  # the name of this rule, of which `rules` are the others
     folder: Path | None = None  # folder of the user's own TOML, which its files are relative to
 
     @property
@@ -123,12 +165,49 @@ def load(extra: Path | None = None) -> dict[str, Spec]:
     return specs
 
 
-def find(name: str, extra: Path | None = None) -> Spec:
-    """Return one dataset of the catalogue; raises UsageError with the nearest name if there is none."""
+def find(name: str, extra: Path | None = None, rule: str | None = None) -> Spec:
+    """Return one dataset of the catalogue under its default or another rule.
+
+    Raises UsageError with the nearest name if there is no such dataset or rule.
+    """
     specs = load(extra)
     if name not in specs:
         raise unknown("dataset", name, specs)
-    return specs[name]
+    spec = specs[name]
+    if rule in (None, spec.rule):
+        return spec
+    if rule not in spec.rules:
+        raise unknown(f"rule of {name}", str(rule), [spec.rule, *spec.rules])
+    tables = _tables(_shipped() if spec.folder is None else extra or Path())
+    return _build(name, tables[name], spec.folder, rule)
+
+
+def choose_feedback(spec: Spec, words: str) -> Spec:
+    """Return the dataset with other feedback: names of the catalogue and expressions, joined by commas.
+
+    An expression may be named, as in "top=rating>=5"; else its name is made of its letters and digits.
+    Raises UsageError for what is neither.
+    """
+    known = spec.feedback | spec.more_feedback
+    chosen = {}
+    for word in filter(None, (word.strip() for word in words.split(","))):
+        named = re.fullmatch(r"([A-Za-z]\w*)\s*=\s*(?!=)(.+)", word)
+        if word in known:
+            chosen[word] = known[word]
+        elif named is not None and not re.fullmatch(r"[\w.]+", named[2]):
+            chosen[named[1]] = named[2]
+        elif re.fullmatch(r"\w+", word):
+            raise unknown(f"feedback of {spec.name}", word, known)
+        else:
+            chosen[_name_of(word)] = word
+    return _check(replace(spec, feedback=chosen))
+
+
+def _name_of(expression: str) -> str:
+    symbols = {">=": " ge ", "<=": " le ", "<>": " ne ", "!=": " ne ", "=": " eq ", ">": " gt ", "<": " lt "}
+    for symbol, word in symbols.items():
+        expression = expression.replace(symbol, word)
+    return "_".join(re.findall(r"\w+", expression))
 
 
 def _shipped() -> Path:
@@ -138,32 +217,44 @@ def _shipped() -> Path:
 
 
 def _read(path: Path, folder: Path | None) -> dict[str, Spec]:
+    specs = {}
+    for name, table in _tables(path).items():
+        specs[name] = _build(name, table, folder)
+        for rule in specs[name].rules:
+            _build(name, table, folder, rule)
+    return specs
+
+
+def _tables(path: Path) -> dict[str, dict[str, Any]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such catalogue file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: not a readable TOML file ({error})") from None
-    specs = {}
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: `{name}` stands outside a table; put it below a line such as [my-dataset]")
-        specs[name] = _check(_build(name, table, folder))
-    return specs
+    return tables
 
 
-def _build(name: str, table: dict[str, Any], folder: Path | None) -> Spec:
+def _build(name: str, table: dict[str, Any], folder: Path | None, rule: str | None = None) -> Spec:
     _check_keys(Spec, name, table)
+    if rule is not None:
+        changed = table["rules"][rule]
+        _check_keys(Spec, f"{name}.rules.{rule}", changed)
+        sides = {side: {**table[side], **changed.get(side, {})} for side in ("user", "item")}
+        table = {**table, "expect": {}, "note": "", **changed, **sides, "rule": rule}
     try:
         spec = msgspec.convert({**table, "name": name}, Spec)
     except msgspec.ValidationError as error:
         raise UsageError(f"{name}: {str(error).replace('$.', '')}") from None
-    return replace(spec, folder=folder)
+    return _check(replace(spec, folder=folder))
 
 
 def _check_keys(cls: type, where: str, table: dict[str, Any]) -> None:
     """Raise UsageError that names the nearest key for one that the dataclass does not have."""
-    nested = {"user": Side, "item": Side, "expect": Expect} if cls is Spec else {}
+    nested = {"user": Side, "item": Side, "expect": Expect, "core": Core} if cls is Spec else {}
     known = [field.name for field in fields(cls) if field.name not in GIVEN]
     for key, value in table.items():
         if key not in known:
@@ -181,16 +272,17 @@ def _check(spec: Spec) -> Spec:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", spec.name):
         raise refuse("a dataset's name is made of letters, digits, `-`, `_` and `.`")
     modules = [module.name for module in pkgutil.iter_modules(readers.__path__)]
-    families = [name for name in modules if name != "delimited"]
+    families = [name for name in modules if name not in SUPPORT]
     if spec.reader not in families:
         raise refuse(str(unknown("reader", spec.reader, families)))
-    needed = READERS_FILES.get(spec.reader, 0)
-    if len(spec.files) < needed:
-        raise refuse(f"reader `{spec.reader}` needs {needed} or more `files`, here are {len(spec.files)}")
+    if not spec.files and spec.reader != "synthetic":
+        raise refuse("no `files`; name those to read, relative to this catalogue or to --raw DIR")
     if not spec.separator or not spec.bag_separator:
         raise refuse("`separator` and `bag_separator` cannot be empty")
     if not spec.feedback:
         raise refuse('no feedback; add one, as in feedback = { like = "rating > 4" }')
+    if len(spec.feedback) > MOST_FEEDBACK:
+        raise refuse(f"{len(spec.feedback)} feedback types; recbench takes up to {MOST_FEEDBACK}")
     for name in spec.feedback:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name in RESERVED or name.startswith("truth_"):
             raise refuse(f"`{name}` cannot name a feedback; use letters, digits and `_`, and none of {RESERVED}")
@@ -201,6 +293,16 @@ def _check(spec: Spec) -> Spec:
             raise refuse(str(unknown("split", split, SPLITS)))
     if spec.time_unit not in ("s", "ms"):
         raise refuse(f"`time_unit` must be s or ms, not {spec.time_unit!r}")
+    lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
+    if lacking:
+        raise refuse(str(unknown("column", lacking[0], spec.columns)))
+    if spec.rounding not in ROUNDING:
+        raise refuse(str(unknown("rounding", spec.rounding, ROUNDING)))
+    if min(spec.ratio) < 0 or not spec.ratio[0] or not spec.ratio[2]:
+        raise refuse("`ratio` is three whole numbers, those of train and test at least 1, as in [8, 1, 1]")
+    for count in (spec.expect.train, spec.expect.test):
+        if count is not None and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
+            raise refuse(f"`expect` has {count!r}, which is no count as papers print them, such as 2.13M or 9.8K")
     for side, columns in (("user", spec.user), ("item", spec.item)):
         _check_side(f"{spec.name}.{side}", columns)
     return spec

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recbench.data.store import read_manifest, restore
@@ -38,6 +39,7 @@ class Table:
     columns: tuple[Column, ...]
     value: Tensor  # [entities, sum of widths] int32, ids within each column's own vocabulary
     seen: int  # the first `seen` rows occur in train
+    dense: Tensor | None = None  # [entities, numbers] float32, the dense vectors side by side
 
     def __len__(self) -> int:
         return self.value.shape[0]
@@ -244,16 +246,22 @@ def _read_parquet(path: Path, columns: Sequence[str], rows: int) -> pl.DataFrame
 
 
 def _read_table(folder: Path, side: str, manifest: dict[str, Any], device: torch.device | str) -> Table:
-    columns = tuple(Column(**column) for column in manifest[side]["columns"])
-    frame = _read_parquet(folder / f"{side}.parquet", [column.name for column in columns], manifest[side]["count"])
-    blocks = []
-    for column in columns:
-        ids = frame.get_column(column.name)
-        if column.kind == "bag":
-            ids = ids.list.eval(pl.element().cast(pl.Int32)).list.to_array(column.width)
-        blocks.append(ids.to_numpy().reshape(len(frame), column.width).astype(np.int32, copy=False))
-    value = np.concatenate(blocks, axis=1) if blocks else np.zeros((len(frame), 0), np.int32)
-    return Table(columns, torch.from_numpy(value).to(device), manifest[side]["seen"])
+    told = manifest[side]["columns"]
+    names = [column["name"] for column in told]
+    frame = _read_parquet(folder / f"{side}.parquet", names, manifest[side]["count"])
+
+    def block(column: dict[str, Any], kind: type, element: type[pl.DataType]) -> NDArray[Any]:
+        values = frame.get_column(column["name"])
+        if values.dtype == pl.List:
+            values = values.list.eval(pl.element().cast(element)).list.to_array(column["width"])
+        return values.to_numpy().reshape(len(frame), column["width"]).astype(kind, copy=False)
+
+    columns = tuple(Column(**column) for column in told if column["kind"] != "vector")
+    ids = [block(column, np.int32, pl.Int32) for column in told if column["kind"] != "vector"]
+    vectors = [block(column, np.float32, pl.Float32) for column in told if column["kind"] == "vector"]
+    value = np.concatenate([np.zeros((len(frame), 0), np.int32), *ids], axis=1)
+    dense = torch.from_numpy(np.concatenate(vectors, axis=1)).to(device) if vectors else None
+    return Table(columns, torch.from_numpy(value).to(device), manifest[side]["seen"], dense)
 
 
 def _read_log(

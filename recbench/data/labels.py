@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,12 @@ from recbench.data.catalog import Spec
 from recbench.errors import DataError
 
 Label = NDArray[np.uint8]  # 0 or 1 by row and feedback [R, T]; a level 0..T by row [R]
+
+OTHER_ROWS = re.compile(
+    r"\b(avg|corr|count|covar\w*|cume_dist|dense_rank|first|first_value|lag|last|last_value|lead|max|mean|median|min|"
+    r"ntile|over|percent_rank|quantile\w*|rank|row_number|std\w*|sum|var\w*)\s*\(",
+    re.IGNORECASE,
+)
 
 
 def evaluate(log: pl.DataFrame, spec: Spec) -> Label:
@@ -41,6 +49,8 @@ def evaluate(log: pl.DataFrame, spec: Spec) -> Label:
 
 def column(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
     """Evaluate one SQL expression on every row; raises DataError that begins with `what`."""
+    if OTHER_ROWS.search(sql):  # AVG(price), say, would be that of a block of the file
+        raise DataError(f'{what} = "{sql}" looks at more than one row; it sees one row at a time')
     try:
         value = log.select(pl.sql_expr(sql).alias("value"))["value"]
     except pl.exceptions.ColumnNotFoundError:
@@ -53,12 +63,22 @@ def column(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
     return value
 
 
-def dense_to_sparse(dataset: str, names: list[str], train: Label) -> list[int]:
+def patterns(label: Label) -> NDArray[np.uint16]:
+    """Return the feedback of each row as one number whose bit t is feedback t, [R]."""
+    return (label.astype(np.uint16) << np.arange(label.shape[1], dtype=np.uint16)).sum(1, dtype=np.uint16)
+
+
+def unpacked(pattern: NDArray[np.uint16], feedback: Sequence[int]) -> Label:
+    """Return the bits of each number as columns of 0 and 1, those of `feedback` in that order, [R, T]."""
+    label: Label = ((pattern[:, None] >> np.array(feedback, np.uint16)) & 1).astype(np.uint8)
+    return label
+
+
+def dense_to_sparse(dataset: str, names: Sequence[str], rates: Sequence[float]) -> list[int]:
     """Order the feedback types by their rate on the train rows, ties in the order of the catalogue.
 
     Raises DataError that names a feedback without a positive train row.
     """
-    rates = train.mean(0)
     for name, rate in zip(names, rates, strict=True):
         if rate == 0:
             raise DataError(
@@ -75,19 +95,9 @@ def level(label: Label) -> Label:
     return highest
 
 
-def level_rates(levels: Label, tasks: int) -> list[float]:
-    """Return the share of rows whose level is at least c, for c = 1..T."""
-    return [float((levels >= c).mean()) for c in range(1, tasks + 1)]
-
-
 def thresholds(rates: list[float]) -> list[float | None]:
     """Return a_c = ln((1 - rate) / rate) of each level; None where every row reaches the level."""
     return [math.log((1 - rate) / rate) if rate < 1 else None for rate in rates]
-
-
-def unnested(label: Label) -> float:
-    """Return the share of rows that give some feedback but not a denser one."""
-    return float((level(label) != label.sum(1)).mean())
 
 
 def _shown(log: pl.DataFrame) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,13 +12,15 @@ from numpy.typing import NDArray
 from recbench.data import labels, split
 from recbench.data.catalog import Expect, Side, Spec
 from recbench.data.entities import Entities
-from recbench.data.rows import Rows
+from recbench.data.split import PARTS
+from recbench.data.tally import Tally
 
 BEFORE_SPLIT = ("feedback is 0 or 1 by its expression",)
 AFTER_SPLIT = (
     "feedback types are ordered from dense to sparse by their rate on train rows",
     "level is the highest feedback reached, also by rows that lack a denser one",
-    "users and items are those of the log, the ones in train first, each group by raw key",
+    "users and items are those of the log, the ones in train first, each group by raw key, or by first appearance "
+    "where several columns tell them apart",
     "ids 1, 2, … are the sorted raw values of the entities in train, null being a value; 0 is unknown",
     "bags keep the values known from train, cut or padded with 0 to the longest bag in train",
     "numbers: id 1 is NaN or null, the rest are up to 50 right-closed buckets cut at the distinct percentiles "
@@ -31,11 +35,21 @@ def options(spec: Spec, chosen: str, rows: int | None, seed: int) -> dict[str, A
         "split": chosen,
         "rows": rows,
         "seed": seed,
+        "rule": spec.rule,
         "reader": spec.reader,
         "feedback": spec.feedback,
         "filter": spec.filter,
+        "distinct": spec.distinct,
+        "complete": spec.complete,
+        "core": None if spec.core is None else asdict(spec.core),
+        "min_count": spec.min_count,
+        "known_users": spec.known_users,
+        "ratio": list(spec.ratio),
+        "rounding": spec.rounding,
         "time": spec.time,
         "time_unit": spec.time_unit,
+        "columns": list(spec.columns),
+        "types": spec.types,
         "separator": spec.separator,
         "encoding": spec.encoding,
         "bag_separator": spec.bag_separator,
@@ -46,38 +60,61 @@ def options(spec: Spec, chosen: str, rows: int | None, seed: int) -> dict[str, A
 
 def rules(spec: Spec, chosen: str) -> list[str]:
     """Return what was done, in order, as sentences."""
-    kept = (f"rows are those of the log where {spec.filter}",) if spec.filter else ()
-    return [*kept, *BEFORE_SPLIT, split.RULES[chosen], *AFTER_SPLIT]
+    return [*_filters(spec), *BEFORE_SPLIT, split.rule(chosen, spec.ratio, spec.rounding), *AFTER_SPLIT]
 
 
-def facts(spec: Spec, rows: Rows, users: Entities, items: Entities) -> dict[str, Any]:
+def _filters(spec: Spec) -> Iterator[str]:
+    if spec.filter:
+        yield f"rows are those of the log where {spec.filter}"
+    if spec.distinct:
+        yield "only the first row of each user and item counts"
+    if spec.complete:
+        yield "rows of users and items that lack a feature are left out"
+    if spec.known_users:
+        yield f"rows of users on fewer than {spec.min_count} rows of the shipped train part are left out"
+    if spec.core is not None:
+        rounds = "until nothing changes" if spec.core.rounds is None else f"{spec.core.rounds} times"
+        yield f"items with fewer than {spec.core.item} rows go, then users with fewer than {spec.core.user}, {rounds}"
+    if spec.min_count > 1:
+        yield f"values of categorical features on fewer than {spec.min_count} train rows are unknown"
+
+
+def facts(spec: Spec, tally: Tally, users: Entities, items: Entities) -> dict[str, Any]:
     """Return counts, rates, thresholds, columns, bucket edges and time spans; times in the unit of the log."""
-    rates = labels.level_rates(labels.level(rows.label[rows.of("train")]), len(rows.feedback))
     sides = {"users": users, "items": items}
     return {
-        "feedback": list(rows.feedback),
-        "rows": {part: int(rows.of(part).sum()) for part in split.PARTS},
-        "rates": {part: _by_feedback(rows, rows.label[rows.of(part)].mean(0)) for part in split.PARTS},
-        "level_rates": rates,
-        "thresholds": labels.thresholds(rates),
-        "truth": rows.truth is not None,
-        "unnested": labels.unnested(rows.label),
+        "feedback": list(tally.feedback),
+        "rows": {part: int(tally.rows[p]) for p, part in enumerate(PARTS)},
+        "rates": {part: _by_feedback(tally, tally.rates(p)) for p, part in enumerate(PARTS)},
+        "level_rates": tally.level_rates,
+        "thresholds": labels.thresholds(tally.level_rates),
+        "truth": tally.truth,
+        "unnested": tally.unnested,
         **{
             side: {
-                "count": len(entity.keys),
-                "keys": _keys(entity, columns),
+                "count": entity.count,
+                "keys": entity.keys,
                 "seen": entity.seen,
-                "columns": entity.columns,
+                "columns": [column.told for column in entity.columns],
             }
-            for (side, entity), columns in zip(sides.items(), (spec.user, spec.item), strict=True)
+            for side, entity in sides.items()
         },
-        "new": {
-            part: {side: _new(entity, rows.of(part)) for side, entity in sides.items()} for part in ("valid", "test")
-        },
-        "time": None if rows.time is None else {part: _span(rows, part) for part in split.PARTS},
-        "edges": {"user": users.edges, "item": items.edges},
-        "counts": _counts(spec.expect, rows, users, items),
+        "new": {part: {side: tally.new(side, p) for side in sides} for p, part in enumerate(PARTS) if part != "train"},
+        "time": tally.spans,
+        "edges": {side: _edges(entity) for side, entity in (("user", users), ("item", items))},
+        "counts": compare(spec.expect, _found(tally, users, items)),
     }
+
+
+def _edges(entity: Entities) -> dict[str, list[float]]:
+    return {column.name: column.edges.tolist() for column in entity.columns if column.edges is not None}
+
+
+def _found(tally: Tally, users: Entities, items: Entities) -> dict[str, int]:
+    """Return the counts by which one can tell whether these are the complete data, the parts included."""
+    total, parts = int(tally.rows.sum()), tally.rows.tolist()
+    sizes = {"rows": total, "users": users.count, "items": items.count}
+    return sizes | _by_feedback(tally, tally.positives.sum(0)) | {"train": parts[0] + parts[1], "test": parts[2]}
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -86,38 +123,28 @@ def _side(side: Side) -> dict[str, Any]:
         "categorical": list(side.categorical),
         "numeric": list(side.numeric),
         "bag": list(side.bag),
+        "vector": list(side.vector),
     }
 
 
-def _keys(entity: Entities, side: Side) -> int:
-    """Return the number of distinct keys: fewer than entities where features vary from row to row."""
-    return entity.keys[side.key].n_unique() if side.key else len(entity.keys)
-
-
-def _by_feedback(rows: Rows, values: NDArray[np.generic]) -> dict[str, Any]:
-    return dict(zip(rows.feedback, values.tolist(), strict=True))
-
-
-def _new(entity: Entities, rows: NDArray[np.bool_]) -> dict[str, int]:
-    held = entity.row[rows]
-    new = held[held >= entity.seen]
-    return {"distinct": len(np.unique(new)), "rows": len(new)}
-
-
-def _span(rows: Rows, part: str) -> list[int]:
-    assert rows.time is not None
-    time = rows.time[rows.of(part)]
-    return [int(time[0]), int(time[-1])]
-
-
-def _counts(expect: Expect, rows: Rows, users: Entities, items: Entities) -> dict[str, Any]:
-    sizes = {"rows": len(rows.part), "users": len(users.keys), "items": len(items.keys)}
-    return compare(expect, sizes | _by_feedback(rows, rows.label.sum(0, dtype=np.int64)))
+def _by_feedback(tally: Tally, values: NDArray[np.generic]) -> dict[str, Any]:
+    return dict(zip(tally.feedback, values.tolist(), strict=True))
 
 
 def compare(expect: Expect, found: dict[str, int]) -> dict[str, Any]:
     """Return the counts beside those of the catalogue; `matches` is None where it has none."""
-    expected = {"rows": expect.rows, "users": expect.users, "items": expect.items} | (expect.positives or {})
+    expected: dict[str, int | str | None] = {"rows": expect.rows, "users": expect.users, "items": expect.items}
+    expected |= expect.positives or {}
+    expected |= {"train": expect.train, "test": expect.test}
     known = {name: count for name, count in expected.items() if count is not None}
-    matches = all(found.get(name) == count for name, count in known.items()) if known else None
-    return {"expected": known, "found": found, "matches": matches}
+    matches = all(fits(found.get(name, 0), count) for name, count in known.items()) if known else None
+    return {"expected": known, "found": found, "matches": matches, "source": expect.source}
+
+
+def fits(count: int, expected: int | str) -> bool:
+    """Return whether a count is as expected, or is printed like that, as 2,131,000 is 2.13M."""
+    if isinstance(expected, int):
+        return count == expected
+    number, unit = expected[:-1], expected[-1].upper()
+    scale = {"K": 10**3, "M": 10**6}[unit]
+    return abs(count - float(number) * scale) <= 0.5 * scale / 10 ** len(number.partition(".")[2])

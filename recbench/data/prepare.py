@@ -1,10 +1,12 @@
-"""`recbench prepare`: raw files to a prepared folder, the same bytes for the same input."""
+"""`recbench prepare`: raw files to a prepared folder, the same bytes for the same input, in bounded memory."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+import resource
+import sys
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,19 @@ import numpy as np
 import polars as pl
 
 import recbench
-from recbench.data import entities, manifest, sources, store
-from recbench.data.catalog import Spec, find
-from recbench.data.entities import Entities
-from recbench.data.readers import Source, reader
-from recbench.data.rows import Rows
-from recbench.data.rows import build as build_rows
+from recbench.data import certificate, manifest, sources, store
+from recbench.data.build import build
+from recbench.data.catalog import Spec, choose_feedback, find
+from recbench.data.memory import Memory
+from recbench.data.progress import Progress
+from recbench.data.readers import Source
+from recbench.data.sources import Accept
 from recbench.data.split import PARTS, check
 from recbench.data.synthetic import ROWS
 from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
+
+TABLES = ("users", "items", *PARTS)
 
 
 @dataclass(frozen=True)
@@ -38,97 +43,119 @@ def prepare(
     name: str,
     *,
     split: str | None = None,
+    rule: str | None = None,
+    feedback: str | None = None,
+    ratio: tuple[int, int, int] | None = None,
     raw: Path | None = None,
     force: bool = False,
     catalog: Path | None = None,
     rows: int | None = None,
     seed: int = 0,
-    progress: Callable[[str], None] = lambda step: None,
+    memory: Memory | None = None,
+    progress: Progress | None = None,
+    accept: Accept = lambda _: False,
 ) -> Prepared:
-    """Prepare one dataset of the catalogue under `$RECBENCH_HOME/prepared/<name>/<split>`.
+    """Prepare one dataset of the catalogue under `$RECBENCH_HOME/prepared/<name>/<variant>`.
 
-    `raw` is where its files lie, `catalog` a user's own TOML, `rows` the size of generated data; `progress` hears
-    of each step. What is prepared already from the same files and options is only marked as the most recent.
-    Raises UsageError for what cannot be meant and DataError for bad files; both leave the folder as it was.
+    The variant is the split, with the rule, feedback and ratio that differ from the catalogue's after it. `raw` is
+    where its files lie, `catalog` a user's own TOML, `rows` the size of generated data, `memory` the limit to keep
+    (half of the machine's by default); `accept` is asked before a download whose
+    licence must be accepted. What is prepared already from the same files and options is only marked as
+    the most recent. Raises UsageError for what cannot be meant and DataError for bad files; both leave the folder as
+    it was.
     """
-    spec = find(name, catalog)
-    split = split or spec.split
-    check(name, split, spec.splits, spec.time is not None)
+    spec = find(name, catalog, rule)
+    words = [split or spec.split]
+    words += [rule] if rule is not None and rule != find(name, catalog).rule else []
+    if feedback is not None:
+        spec = choose_feedback(spec, feedback)
+        words.append("-".join(spec.feedback))
+    if ratio is not None:
+        spec = replace(spec, ratio=ratio)
+        words.append("-".join(map(str, ratio)))
+    memory, progress = memory or Memory.of(None), progress or Progress()
+    check(name, words[0], spec.splits, spec.time is not None)
     if spec.files and rows is not None:
         raise UsageError(f"--rows sizes generated data, but {name} is read from files; leave it out")
     source = Source(
-        files=sources.locate(spec, split, raw),
-        split=split,
+        files=sources.locate(spec, words[0], raw, progress, accept),
+        split=words[0],
         rows=rows if spec.files or rows is not None else ROWS,
         seed=seed,
+        block=memory.block,
+        advance=progress.advance,
     )
-    options = manifest.options(spec, split, source.rows, seed)
-    folder = prepared_home() / name / split
+    options = manifest.options(spec, source.split, source.rows, seed)
+    folder = prepared_home() / name / "+".join(words)
     if not force:
         found = _reusable(folder, options, source)
         if found is not None:
             store.touch(folder)
             found |= _about(spec) | {"counts": manifest.compare(spec.expect, found["counts"]["found"])}
             return Prepared(folder, found, fresh=False)
-    described = sources.describe(source.files)
-    progress(f"reading {', '.join(source.files) or name}")
-    try:
-        content = reader(spec.reader)(spec, source)
-        progress("splitting and labelling")
-        log = build_rows(spec, content, source)
-        progress("encoding users and items")
-        train = log.of("train")
-        users = entities.build(log.log, content.users, spec.user, train, spec.bag_separator)
-        items = entities.build(log.log, content.items, spec.item, train, spec.bag_separator)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{name}: {reason}; check the columns that the catalogue names") from error
-    tables = _tables(log, users, items)
-    told = {
-        "format": store.FORMAT,
-        "dataset": name,
-        "split": split,
-        **_about(spec),
-        "fingerprint": store.fingerprint([log.feedback, users.columns, items.columns], tables),
-        **manifest.facts(spec, log, users, items),
-        "sources": described,
-        "absent": [file for file in spec.optional_files if file not in source.files],
-        "options": options,
-        "rules": manifest.rules(spec, split),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
-    }
-    progress(f"writing {folder}")
-    store.write(folder, tables | _vocabularies(users, items), told)
+    told = _prepared(spec, source, folder, options, memory, progress)
     return Prepared(folder, told, fresh=True)
+
+
+def _prepared(
+    spec: Spec, source: Source, folder: Path, options: dict[str, Any], memory: Memory, progress: Progress
+) -> dict[str, Any]:
+    """Write the prepared folder and return its manifest."""
+    began = time.monotonic()
+    size = sum(path.stat().st_size for path in source.files.values())
+    progress.step("checking the files", size)
+    described = sources.describe(source.files, progress.advance)
+    with store.replacing(folder) as temporary:
+        try:
+            facts = build(spec, source, temporary, memory, progress)
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{spec.name}: {reason}; check the columns that the catalogue names") from error
+        told = {
+            "format": store.FORMAT,
+            "dataset": spec.name,
+            "split": folder.name,
+            **_about(spec),
+            "fingerprint": store.fingerprint(_schema(facts), temporary, TABLES),
+            **facts,
+            "sources": described,
+            "absent": [file for file in spec.optional_files if file not in source.files],
+            "options": options,
+            "rules": manifest.rules(spec, source.split),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": _versions(),
+        }
+        progress.step("certifying", None)
+        told["certificate"] = certificate.as_json(certificate.certify(temporary, told))
+        told["cost"] = {"seconds": time.monotonic() - began, "peak_bytes": _peak(), "max_memory": memory.limit}
+        store.write_manifest(temporary, told)
+    return told
 
 
 def _reusable(folder: Path, options: dict[str, Any], source: Source) -> dict[str, Any] | None:
     try:
         found = store.read_manifest(folder)
         same = found["options"] == options
-        complete = all((folder / f"{table}.parquet").exists() for table in ("users", "items", *PARTS))
+        complete = all((folder / f"{table}.parquet").exists() for table in TABLES)
         return found if same and complete and sources.unchanged(found["sources"], source.files) else None
     except (DataError, KeyError, TypeError):
         return None
 
 
-def _about(spec: Spec) -> dict[str, str]:
-    return {"title": spec.title, "licence": spec.licence, "citation": spec.citation, "note": spec.note}
+def _about(spec: Spec) -> dict[str, Any]:
+    """Return what the catalogue says beside the options; it may change without preparing again."""
+    about = {"title": spec.title, "licence": spec.licence, "citation": spec.citation, "note": spec.note}
+    return about | {"aggregates": spec.aggregates}
 
 
-def _tables(log: Rows, users: Entities, items: Entities) -> dict[str, pl.DataFrame]:
-    table = log.table(users.row, items.row)
-    parts = {part: table.filter(pl.Series(log.of(part))) for part in PARTS}
-    return {"users": users.table, "items": items.table, **parts}
+def _schema(facts: dict[str, Any]) -> list[Any]:
+    return [facts["feedback"], facts["users"]["columns"], facts["items"]["columns"]]
 
 
-def _vocabularies(users: Entities, items: Entities) -> dict[str, pl.DataFrame]:
-    tables = {}
-    for side, entity in (("user", users), ("item", items)):
-        tables[f"vocabulary/{side}"] = entity.keys
-        tables |= {f"vocabulary/{side}.{name}": frame for name, frame in entity.vocabularies.items()}
-    return tables
+def _peak() -> int:
+    """Return the most bytes that this process has held in memory."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _versions() -> dict[str, str]:

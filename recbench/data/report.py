@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recbench.data.manifest import fits
 from recbench.data.prepare import Prepared
 from recbench.data.split import PARTS
 
@@ -35,8 +36,14 @@ def facts(prepared: Prepared) -> list[str]:
         f"rows with a feedback but not a denser one: {told['unnested']:.2%}",
     ]
     if told["counts"]["matches"]:
-        lines.append("counts: as in the catalogue")
+        lines.append(f"counts match {told['counts'].get('source') or 'the catalogue'}: {_matched(told['counts'])}")
+    lines.append(_certified(told["certificate"]))
     lines += [f"{key}: {told[key]}" for key in ("note", "licence") if told[key]]
+    cost = told["cost"]
+    lines.append(
+        f"{sum(told['rows'].values()):,} rows in {cost['seconds']:.1f} s, at most "
+        f"{cost['peak_bytes'] / 2**30:.2f} GiB of memory ({cost['max_memory'] / 2**30:.1f} allowed)"
+    )
     state = "written to" if prepared.fresh else "already prepared, nothing to do:"
     return [*lines, f"fingerprint {told['fingerprint'][:12]}, {state} {prepared.folder}"]
 
@@ -45,11 +52,13 @@ def warnings(told: dict[str, Any]) -> list[str]:
     """Return what a reader of results must know: counts unlike the catalogue's, files that were absent."""
     found, expected = told["counts"]["found"], told["counts"]["expected"]
     wrong = [
-        f"{name} {found.get(name, 0):,} instead of {count:,}"
+        f"{name} {found.get(name, 0):,} instead of {_count(count)}"
         for name, count in expected.items()
-        if found.get(name) != count
+        if not fits(found.get(name, 0), count)
     ]
-    lines = [f"not the complete dataset: {', '.join(wrong)}; published numbers do not apply"] if wrong else []
+    of = f" of {told['counts']['source']}" if told["counts"].get("source") else ""
+    lines = [f"not the complete dataset{of}: {', '.join(wrong)}; published numbers do not apply"] if wrong else []
+    lines += [f"leak: {finding['told']}" for finding in told["certificate"] if finding["status"] == "broken"]
     lines += [
         f"{told[side]['count']:,} {side} for {told[side]['keys']:,} keys, since features vary between rows; retrieval, "
         "GAUC and the filter of seen items treat each as one of its own"
@@ -57,6 +66,22 @@ def warnings(told: dict[str, Any]) -> list[str]:
         if told[side]["keys"] < told[side]["count"]
     ]
     return lines + [f"{file} was not found; prepared without it" for file in told["absent"]]
+
+
+def _matched(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_count(count)}" for name, count in counts["expected"].items())
+
+
+def _count(count: int | str) -> str:
+    return count if isinstance(count, str) else f"{count:,}"
+
+
+def _certified(findings: list[dict[str, Any]]) -> str:
+    broken = [finding["rule"] for finding in findings if finding["status"] == "broken"]
+    if broken:
+        names = ", ".join(broken)
+        return f"leak certificate: {len(broken)} of {len(findings)} rules broken ({names}); see `recbench check`"
+    return f"leak certificate: none of {len(findings)} rules broken; `recbench check` shows them"
 
 
 def _parts(told: dict[str, Any]) -> Table:
@@ -103,6 +128,8 @@ def _levels(told: dict[str, Any]) -> list[str]:
 
 def _feature(column: dict[str, Any]) -> str:
     kind, size = column["kind"], column["size"]
+    if kind == "vector":
+        return f"{column['name']} ({column['width']} numbers)"
     if kind == "numeric":
         return f"{column['name']} ({size - 2:,} buckets)"
     bag = f", up to {column['width']} each" if kind == "bag" else ""

@@ -7,59 +7,78 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 
+from recbench.data.spool import frame_of
 from recbench.errors import DataError
 
-FORMAT = 2  # of the folder and its rules; with another one every dataset is prepared again
+FORMAT = 3  # of the folder and its rules; with another one every dataset is prepared again
 
 
-def fingerprint(schema: object, tables: Mapping[str, pl.DataFrame]) -> str:
-    """Return the SHA-256 of a JSON-like schema and of names, types and values of all columns.
+def fingerprint(schema: object, folder: Path, tables: Sequence[str]) -> str:
+    """Return the SHA-256 of a JSON-like schema and of names, types and values of all columns of `<table>.parquet`.
 
-    It depends on the content alone, not on the file format or who writes it.
+    It depends on the content alone, not on the file format or who writes it. One column of one row group is read at
+    a time.
     """
     digest = sha256(json.dumps(schema, sort_keys=True).encode())
-    for table, frame in tables.items():
-        for column in frame:
-            flat = column.explode() if column.dtype == pl.List else column
-            values = np.ascontiguousarray(flat.to_numpy())
-            digest.update(f"{table}.{column.name} {len(column)} {values.dtype.str}\n".encode())
-            digest.update(values.tobytes())
+    for table in tables:
+        with pq.ParquetFile(folder / f"{table}.parquet") as file:
+            for name in file.schema_arrow.names:
+                _digest_column(digest, file, table, name)
     return digest.hexdigest()
 
 
-def write(folder: Path, tables: Mapping[str, pl.DataFrame], manifest: Mapping[str, Any]) -> None:
-    """Write `<name>.parquet` of every table and the manifest, in place of what the folder held before.
+def _digest_column(digest: Any, file: pq.ParquetFile, table: str, name: str) -> None:
+    for group in range(max(1, file.num_row_groups)):
+        read = file.read_row_group(group, [name]) if file.num_row_groups else file.schema_arrow.empty_table()
+        column = frame_of(read)[name]
+        flat = column.explode() if column.dtype == pl.List else column
+        values = np.ascontiguousarray(flat.to_numpy())
+        if group == 0:
+            digest.update(f"{table}.{name} {file.metadata.num_rows} {values.dtype.str}\n".encode())
+        digest.update(values.tobytes())
 
-    A failure leaves that as it was. Raises DataError if the disk is full or not writable.
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` when the block ends well.
+
+    A failure leaves `folder` as it was. Raises DataError if the disk is full or not writable.
     """
     temporary = _beside(folder, "tmp", os.getpid())
     try:
         _clean(folder)
         temporary.mkdir(parents=True)
-        for name, frame in tables.items():
-            _write_parquet(temporary / f"{name}.parquet", frame)
-        _write_text(temporary / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-        _sync_folder(temporary)
+        yield temporary
+        for path in sorted(temporary.rglob("*")):
+            _sync(path)
+        _sync(temporary)
         folder.parent.mkdir(parents=True, exist_ok=True)
         touch(temporary)
         _publish(temporary, folder)
-        _sync_folder(folder.parent)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        _sync(folder.parent)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
         raise DataError(
             f"{folder}: cannot be written ({reason}); free some space, or set RECBENCH_HOME to another folder"
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest of a prepared folder."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -98,23 +117,8 @@ def _beside(folder: Path, kind: str, process: int | str) -> Path:
     return folder.parent.parent / f".{kind}+{folder.parent.name}+{folder.name}+{process}"
 
 
-def _write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with path.open("wb") as file:
-        frame.write_parquet(file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_text(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

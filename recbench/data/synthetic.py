@@ -9,6 +9,7 @@ except where the sparser one is the likelier; now and then each draws its own, a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,8 @@ CATEGORIES, BRANDS, TAGS = 12, 25, 15
 Array = NDArray[np.float64]
 
 
-def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return users, items and a log of that many rows over 30 days, the same for the same seed.
+def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, Iterator[pl.DataFrame]]:
+    """Return users, items and, in chunks, a log of that many rows over 30 days, the same for the same seed.
 
     The log holds keys, time in seconds, feedback as 0 or 1, and `truth_<feedback>`, its probability.
     Raises UsageError for fewer than 1000 rows.
@@ -57,10 +58,9 @@ def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataF
     popularity = _cumulative(random.lognormal(0, 1.0, len(items)))
     pilot = _draw(activity, PILOT, random), _draw(popularity, PILOT, random)
     scale, offset = _calibrate((user_vector[pilot[0]] * item_vector[pilot[1]]) @ WEIGHT.T)
-    chunks = []
-    for chunk, first in enumerate(range(0, rows, CHUNK)):
-        random = np.random.default_rng([seed, 1, chunk])
-        size = min(CHUNK, rows - first)
+
+    def chunk(number: int, size: int) -> pl.DataFrame:
+        random = np.random.default_rng([seed, 1, number])
         user, item = _draw(activity, size, random), _draw(popularity, size, random)
         start = np.maximum(user_start[user], item_start[item])
         time = START + (start + (1 - start) * random.random(size)) * SECONDS
@@ -73,8 +73,10 @@ def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataF
         columns["time"] = time.astype(np.int64)
         columns |= {f"is_{name}": given[:, t] for t, name in enumerate(FEEDBACK)}
         columns |= {f"truth_{name}": truth[:, t] for t, name in enumerate(FEEDBACK)}
-        chunks.append(pl.DataFrame(columns))
-    return users, items, pl.concat(chunks)
+        return pl.DataFrame(columns)
+
+    sizes = (min(CHUNK, rows - first) for first in range(0, rows, CHUNK))
+    return users, items, (chunk(number, size) for number, size in enumerate(sizes))
 
 
 def _growing(rows: int, each: int) -> int:

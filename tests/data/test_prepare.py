@@ -16,6 +16,7 @@ from recbench.data import store
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.prepare import Prepared, prepare
 from recbench.data.report import date, report, warnings
+from recbench.data.spool import Spool
 from recbench.errors import DataError, UsageError
 
 from .shop import TOML, rows, write
@@ -127,14 +128,14 @@ def test_a_failure_leaves_the_old_version(
     write(tmp_path)
     folder = shop(tmp_path).folder
     before = files(folder) | {"manifest": (folder / "manifest.json").read_bytes()}
-    real = store._write_parquet
+    real = Spool.append
 
-    def fail_at_valid(path: Path, frame: pl.DataFrame) -> None:
-        if path.name == "valid.parquet":
+    def fail_at_valid(self: Spool, frame: pl.DataFrame) -> None:
+        if self.path.name == "valid.parquet":
             raise interrupt
-        real(path, frame)
+        real(self, frame)
 
-    monkeypatch.setattr(store, "_write_parquet", fail_at_valid)
+    monkeypatch.setattr(Spool, "append", fail_at_valid)
     expected = DataError if isinstance(interrupt, OSError) else KeyboardInterrupt
     with pytest.raises(expected) as caught:
         shop(tmp_path, force=True)
@@ -233,7 +234,7 @@ def test_given_split_without_time(tmp_path: Path) -> None:
     text = "".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True))
     (tmp_path / "log.csv").write_text(text)
     prepared = shop(tmp_path)
-    assert prepared.manifest["rows"] == {"train": 27, "valid": 3, "test": 10}
+    assert prepared.manifest["rows"] == {"train": 26, "valid": 4, "test": 10}  # drawn row by row
     assert prepared.manifest["time"] is None
     assert "timestamp" not in pl.read_parquet_schema(prepared.folder / "train.parquet")
     assert len(Dataset.load(prepared.folder).read("test")) == 10
@@ -358,8 +359,8 @@ def test_a_corrected_expectation_is_checked_without_preparing_again(tmp_path: Pa
     [
         ('time = "ts"', 'time = "ts"\nfilter = "price"', "is not true or false"),
         ('time = "ts"', 'time = "ts"\nbag_separator = ""', "cannot be empty"),
-        ('files = ["log.csv"]', "files = []", "reader `table` needs 1 or more `files`"),
-        ('reader = "table"', 'reader = "movielens"', "reader `movielens` needs 3 or more `files`"),
+        ('files = ["log.csv"]', "files = []", "no `files`; name those to read"),
+        ('reader = "table"', 'reader = "movielens"', "this reader needs a file called u.item; name it in `files`"),
     ],
 )
 def test_tables_that_cannot_be_served(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no raw data in {DATA
 def test_movielens_1m(raw: Path) -> None:
     told = prepare("ml-1m", split="user", raw=raw).manifest
     assert told["counts"]["matches"]
-    assert told["counts"]["found"] == {"rows": 1_000_209, "users": 6040, "items": 3706, "like": 226_310}
+    assert told["counts"]["found"] == {
+        **{"rows": 1_000_209, "users": 6040, "items": 3706, "like": 226_310},
+        **{"train": 697_435, "test": 302_774},
+    }
     positives = {part: told["rates"][part]["like"] * told["rows"][part] for part in told["rows"]}
     assert positives["train"] + positives["valid"] == pytest.approx(170_000, rel=0.02)
     assert positives["test"] == pytest.approx(58_000, rel=0.03)

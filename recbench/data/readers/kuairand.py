@@ -1,14 +1,18 @@
-"""KuaiRand (Pure, 1K): standard logs, user features and basic video features."""
+"""KuaiRand (Pure, 1K): standard logs, user features, video features and, where they are asked for, their statistics."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
+from recbench.data.blocks import check_readable
 from recbench.data.catalog import Side, Spec
 from recbench.data.readers import Raw, Source
-from recbench.data.readers.delimited import Kind, read_delimited
+from recbench.data.readers.delimited import Kind, Layout, scan_delimited
 
 TEXT = ("user_active_degree", "video_type", "upload_type", "upload_dt", "tag")
 
@@ -21,16 +25,33 @@ def read(spec: Spec, source: Source) -> Raw:
 
     keys = [key for key in (spec.user.key, spec.item.key) if key]
     columns = list(dict.fromkeys((*keys, *spec.log_columns)))
-    whole: dict[str, Kind] = dict.fromkeys(columns, "int")
-    logs = [read_delimited(path, whole, header=True, required=columns) for path in of("log_standard")]
+    log = Layout(dict.fromkeys(columns, "int"), header=True, required=columns)
     return Raw(
-        pl.concat(logs),
-        _entities(of("user_features")[0], spec.user),
-        _entities(of("video_features_basic")[0], spec.item),
+        chain.from_iterable(scan_delimited(path, log, source) for path in of("log_standard")),
+        _entities(of("user_features")[0], spec.user, source),
+        _videos(of("video_features_basic")[0], of("video_features_statistic"), spec.item, source),
     )
 
 
-def _entities(path: Path, side: Side) -> pl.DataFrame:
+def _videos(basic: Path, statistics: list[Path], side: Side, source: Source) -> Iterator[pl.DataFrame]:
+    """Yield the basic features of the videos, joined with their statistics where the item side asks for some."""
+    names = _header(statistics[0]) if statistics else []
+    asked = tuple(name for name in side.numeric if name in names and name != side.key)
+    base = replace(side, numeric=tuple(name for name in side.numeric if name not in asked))
+    if not asked:
+        yield from _entities(basic, base, source)
+        return
+    key = side.key or "video_id"
+    described = pl.concat(list(_entities(basic, base, source)))
+    for block in _entities(statistics[0], Side(key, numeric=asked), source):
+        yield described.join(block, on=key, how="inner", maintain_order="right").select(side.identity)
+
+
+def _header(path: Path) -> list[str]:
+    return check_readable(path).decode(errors="replace").partition("\n")[0].strip().split(",")
+
+
+def _entities(path: Path, side: Side, source: Source) -> Iterator[pl.DataFrame]:
     def kind(name: str) -> Kind:
         if name in side.numeric:
             return "float"
@@ -38,4 +59,4 @@ def _entities(path: Path, side: Side) -> pl.DataFrame:
 
     columns = {name: kind(name) for name in side.identity}
     key = [side.key] if side.key else []
-    return read_delimited(path, columns, header=True, required=key, unique=side.key)
+    return scan_delimited(path, Layout(columns, header=True, required=key, unique=side.key), source)

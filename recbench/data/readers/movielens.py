@@ -1,16 +1,16 @@
-"""MovieLens 100K and 1M in their original layouts."""
+"""MovieLens in its three layouts: 100K (`u.data`), 1M (`::`), and the CSV files of 20M, 25M and 32M."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
 from recbench.data.catalog import Spec
 from recbench.data.readers import Raw, Source
-from recbench.data.readers.delimited import Kind, read_delimited
+from recbench.data.readers.delimited import Kind, Layout, scan_delimited
+
+Frames = Iterator[pl.DataFrame]
 
 RATING: Mapping[str, Kind] = {"user_id": "int", "movie_id": "int", "rating": "int", "timestamp": "int"}
 USER_1M: Mapping[str, Kind] = {
@@ -40,36 +40,61 @@ MOVIE_100K: Mapping[str, Kind] = {
     "url": "text",
     **dict.fromkeys(GENRES, "int"),
 }
+NAMES = {"userId": "user_id", "movieId": "movie_id"}  # of the CSV files -> here
 
 
 def read(spec: Spec, source: Source) -> Raw:
     """Read ratings, users and movies; raises DataError for bad files."""
-    return _read_1m(source.files) if "ratings.dat" in source.files else _read_100k(source)
+    if "ratings.csv" in source.files:
+        return _read_csv(source)
+    return _read_1m(source) if "ratings.dat" in source.files else _read_100k(source)
 
 
-def _read_1m(files: Mapping[str, Path]) -> Raw:
-    table = partial(read_delimited, header=False, separator="::", encoding="iso-8859-1", quoted=False)
+def _read_csv(source: Source) -> Raw:
+    columns: Mapping[str, Kind] = {"userId": "int", "movieId": "int", "rating": "float", "timestamp": "int"}
+    rating = Layout(columns, header=True, required=list(columns))
+    movie = Layout({"movieId": "int", "genres": "text"}, header=True, required=["movieId"], unique="movieId")
     return Raw(
-        table(files["ratings.dat"], RATING, required=list(RATING)),
-        table(files["users.dat"], USER_1M, required=["user_id"], unique="user_id"),
-        table(files["movies.dat"], MOVIE_1M, required=["movie_id"], unique="movie_id"),
+        (block.rename(NAMES) for block in scan_delimited(source.file("ratings.csv"), rating, source)),
+        items=(block.rename(NAMES, strict=False) for block in scan_delimited(source.file("movies.csv"), movie, source)),
+    )
+
+
+def _read_1m(source: Source) -> Raw:
+    def table(name: str, columns: Mapping[str, Kind], required: list[str], unique: str | None = None) -> Frames:
+        layout = Layout(
+            columns, False, required=required, unique=unique, separator="::", encoding="iso-8859-1", quoted=False
+        )
+        return scan_delimited(source.file(name), layout, source)
+
+    return Raw(
+        table("ratings.dat", RATING, list(RATING)),
+        table("users.dat", USER_1M, ["user_id"], "user_id"),
+        table("movies.dat", MOVIE_1M, ["movie_id"], "movie_id"),
     )
 
 
 def _read_100k(source: Source) -> Raw:
-    table = partial(read_delimited, header=False, encoding="iso-8859-1", quoted=False)
+    def table(name: str, columns: Mapping[str, Kind], separator: str, required: list[str]) -> Frames:
+        unique = None if columns is RATING else required[0]
+        layout = Layout(
+            columns, False, required=required, unique=unique, separator=separator, encoding="iso-8859-1", quoted=False
+        )
+        return scan_delimited(source.file(name), layout, source)
 
-    def ratings(name: str) -> pl.DataFrame:
-        return table(source.files[name], RATING, separator="\t", required=list(RATING))
+    def ratings(name: str) -> Frames:
+        return table(name, RATING, "\t", list(RATING))
 
-    if source.split == "given":
-        parts = {"train": "ua.base", "test": "ua.test"}
-        log = pl.concat(ratings(name).with_columns(split=pl.lit(part)) for part, name in parts.items())
-    else:
-        log = ratings("u.data")
-    user, item = source.files["u.user"], source.files["u.item"]
-    users = table(user, USER_100K, separator="|", required=["user_id"], unique="user_id")
-    movies = table(item, MOVIE_100K, separator="|", required=["movie_id", *GENRES], unique="movie_id")
+    def given() -> Frames:
+        for part, name in (("train", "ua.base"), ("test", "ua.test")):
+            for block in ratings(name):
+                yield block.with_columns(split=pl.lit(part))
+
     flagged = [pl.when(pl.col(name) == 1).then(pl.lit(name)) for name in GENRES]
     genres = pl.concat_str(flagged, separator="|", ignore_nulls=True)
-    return Raw(log, users, movies.select("movie_id", "title", genres=genres))
+    movies = table("u.item", MOVIE_100K, "|", ["movie_id", *GENRES])
+    return Raw(
+        given() if source.split == "given" else ratings("u.data"),
+        table("u.user", USER_100K, "|", ["user_id"]),
+        (block.select("movie_id", "title", genres=genres) for block in movies),
+    )

@@ -10,4 +10,4 @@ from recbench.data.synthetic import ROWS, generate
 def read(spec: Spec, source: Source) -> Raw:
     """Generate `source.rows` rows from `source.seed`."""
     users, items, log = generate(ROWS if source.rows is None else source.rows, source.seed)
-    return Raw(log, users, items)
+    return Raw(log, [users], [items])

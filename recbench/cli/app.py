@@ -1,0 +1,57 @@
+"""What all commands share: the application, its options, where they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recbench.home import results_home
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from recbench.results.store import Store
+
+app = typer.Typer(
+    name="recbench",
+    help="Benchmark losses and backbones for recommendation with several kinds of implicit feedback.",
+    epilog="First steps: `recbench prepare synthetic`, `recbench train --loss gnolr --backbone twintower`, "
+    "`recbench eval`, `recbench leaderboard`. Add --debug to any command for a traceback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Imports = Annotated[
+    list[Path], typer.Option("--import", metavar="FILE.py", help="Register the classes of your own file.")
+]
+
+
+def store() -> Store:
+    """Return the store of results."""
+    from recbench.results.store import Store
+
+    return Store(results_home())
+
+
+def stderr() -> Console:
+    """Return the console of progress and notes."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def stdout() -> Console:
+    """Return the console of what was asked for."""
+    from rich.console import Console
+
+    return Console()
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,130 @@
+"""The commands about data: prepare, check, list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from recbench.cli.app import Imports, Json, app, print_json, stderr, stdout
+from recbench.errors import UsageError
+
+Split = Literal["global", "user", "random", "users", "given"]
+
+
+@app.command(
+    epilog="Examples: `recbench prepare ml-1m`, `recbench prepare ml-1m --raw ~/ml-1m --split user`, "
+    "`recbench prepare kuairand-pure --rule all --feedback click,like,follow`, "
+    "`recbench prepare ml-20m --feedback 'rating>=3,rating>=4,rating>=5'`, `recbench prepare synthetic --rows 1e6`, "
+    "`recbench prepare shop --catalog my.toml`."
+)
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="A name from `recbench list datasets`.")],
+    raw: Annotated[Path | None, typer.Option(help="Folder of the raw files, or of their archives, on disk.")] = None,
+    split: Annotated[
+        Split | None, typer.Option(help="By time, by time within users, at random, by users, or as shipped.")
+    ] = None,
+    rule: Annotated[str | None, typer.Option(help="Another rule of the catalogue for what is kept.")] = None,
+    feedback: Annotated[
+        str | None, typer.Option(help="Feedback types or expressions, joined by commas, as in 'rating>=4,rating>=5'.")
+    ] = None,
+    ratio: Annotated[str | None, typer.Option(metavar="A:B:C", help="Of train, valid and test, as in 8:1:1.")] = None,
+    rows: Annotated[str | None, typer.Option(help="Rows of `synthetic`, such as 1e5.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of `synthetic` and of splits at random.", min=0, max=2**62)] = 0,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Most memory to take, such as 4GB or 25%; default: half of what there is.")
+    ] = None,
+    accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Do not ask before downloading.")] = False,
+    catalog: Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again what is prepared.")] = False,
+) -> None:
+    """Turn raw files into Parquet: download, labels, split, vocabulary, buckets, leak certificate."""
+    from recbench.data import prepare as preparation
+    from recbench.data.display import Display
+    from recbench.data.memory import Memory
+    from recbench.data.report import report, warnings
+
+    console = stderr()
+    with Display(console, dataset) as display:
+        prepared = preparation.prepare(
+            dataset,
+            split=split,
+            rule=rule,
+            feedback=feedback,
+            ratio=None if ratio is None else _ratio(ratio),
+            raw=raw,
+            force=force,
+            catalog=catalog,
+            rows=None if rows is None else _count("--rows", rows),
+            seed=seed,
+            memory=Memory.of(max_memory),
+            progress=display,
+            accept=(lambda _: True) if accept_licence else display.ask,
+        )
+    if not prepared.fresh:
+        console.print(f"{dataset} is already prepared; nothing to do (--force prepares it again)", highlight=False)
+    stdout().print(report(prepared))
+    for line in warnings(prepared.manifest):
+        console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command(epilog="Examples: `recbench check ml-1m`, `recbench check kuairand-pure/global+gnolr --json`.")
+def check(
+    dataset: Annotated[
+        str | None, typer.Argument(help="DATASET or DATASET/SPLIT; default: the most recently prepared.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for leaks of the test rows into the rest; exit code 1 if there is one."""
+    from recbench.data import certificate
+    from recbench.data.dataset import find_prepared
+    from recbench.data.store import read_manifest
+
+    folder = find_prepared(dataset)
+    findings = certificate.certify(folder, read_manifest(folder))
+    if as_json:
+        print_json(certificate.as_json(findings))
+    else:
+        stderr().print(f"{folder.parent.name}/{folder.name}", highlight=False)
+        stdout().print(certificate.table(findings))
+    if certificate.broken(findings):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_names(
+    kind: Annotated[str, typer.Argument(help="datasets, losses, backbones or metrics")],
+    catalog: Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")] = None,
+    imports: Imports = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """List datasets, losses, backbones or metrics, and what goes with what."""
+    from recbench.benchmark.listing import listing
+    from recbench.benchmark.show import items_table
+    from recbench.registry import import_file
+
+    for path in imports:
+        import_file(path)
+    items = listing(kind, catalog)
+    if as_json:
+        print_json(items)
+    else:
+        stdout().print(items_table(items))
+
+
+def _count(option: str, word: str) -> int:
+    try:
+        number = float(word)
+    except ValueError:
+        number = 0.5
+    if not (1 <= number <= 1e9 and number.is_integer()):
+        raise UsageError(f"{option} {word}: expected a whole number up to 1e9, such as 100000 or 1e5")
+    return int(number)
+
+
+def _ratio(word: str) -> tuple[int, int, int]:
+    numbers = [int(number) for number in word.split(":") if number.isdigit()]
+    if len(numbers) != 3 or word.count(":") != 2 or not numbers[0] or not numbers[2]:
+        raise UsageError(f"--ratio {word}: expected three whole numbers for train, valid and test, as in 8:1:1")
+    return numbers[0], numbers[1], numbers[2]

@@ -1,0 +1,155 @@
+"""Ali-CCP: a skeleton row per impression, and the features that many impressions of a user have in common.
+
+A feature list is tokens `field \\x02 id \\x03 value` joined by \\x01. Of the fields of an impression (item, cross,
+position) and those of its user, only the ones that the catalogue names are taken; of a repeated field the last token
+counts, a missing one is null. The tokens are found in the bytes of a block, since most of them are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recbench.data.blocks import blocks
+from recbench.data.catalog import Spec
+from recbench.data.readers import Raw, Source
+from recbench.errors import DataError
+
+SEPARATOR, ID, VALUE, COMMA, LINE = 1, 2, 3, ord(","), ord("\n")
+DIGITS = 12  # of an id, at most
+WIDTH = 3  # of the name of a field that can be taken
+SKELETON = ("sample", "click", "purchase", "common", "tokens", "list")
+COMMON = ("common", "tokens", "list")
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    columns: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+def read(spec: Spec, source: Source) -> Raw:
+    """Read the impressions of train, then those of test, each with its user's features; raises DataError."""
+    return Raw(_log(spec, source))
+
+
+def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
+    for part in ("train", "test"):
+        common = _File(source.file(f"common_features_{part}.csv"), COMMON, spec.user.features)
+        skeleton = _File(source.file(f"sample_skeleton_{part}.csv"), SKELETON, spec.item.features)
+        users = _users(common, source)
+        for first, block in _parsed(skeleton, source):
+            joined = block.join(users, on="common", how="left", maintain_order="left")
+            unknown = joined["known"].is_null()
+            if unknown.any():
+                row = unknown.arg_max() or 0
+                index = f"common features {joined['common'][row]:016x}"
+                raise DataError(f"{skeleton.path}, line {first + row}: {index} are not in {common.path}")
+            yield joined.drop("common", "known").with_columns(split=pl.lit(part))
+
+
+def _users(file: _File, source: Source) -> pl.DataFrame:
+    """Return the user fields of every common index, which fit in memory: a few numbers for a million rows."""
+    users = pl.concat([block for _, block in _parsed(file, source)])
+    repeated = users["common"].is_duplicated()
+    if repeated.any():
+        row = repeated.arg_max() or 0
+        index = f"common features {users['common'][row]:016x}"
+        raise DataError(f"{file.path}, line {row + 1}: {index} stand on another line too; download it again")
+    return users.with_columns(known=pl.lit(True))
+
+
+def _parsed(file: _File, source: Source) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the number of the first line and the typed columns of each block of lines."""
+    line = 1
+    for piece in blocks(file.path, source.block, source.advance):
+        text = piece if piece.endswith(b"\n") else piece + b"\n"
+        yield line, _typed(file, text, line)
+        line += text.count(b"\n")
+
+
+def _typed(file: _File, text: bytes, line: int) -> pl.DataFrame:
+    names = file.columns[:-1]
+    try:
+        head = pl.read_csv(
+            text,
+            has_header=False,
+            quote_char=None,
+            columns=list(range(len(names))),
+            schema=dict.fromkeys(file.columns, pl.String),
+        )
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{file.path}, lines from {line}: expected {len(file.columns)} fields ({reason})") from None
+    whole = [pl.col(name).cast(pl.Int64, strict=False) for name in names if name != "common"]
+    index = pl.col("common").str.to_integer(base=16, dtype=pl.UInt64, strict=False)
+    frame = head.select(*whole, index)
+    found, fields = _tokens(file, np.frombuffer(text, np.uint8), line)
+    if len(found) != len(frame):
+        raise DataError(f"{file.path}, lines from {line}: {len(found)} lines, but {len(frame)} with fields")
+    wrong = frame.select(pl.any_horizontal(pl.all().is_null()))[:, 0] | (frame["tokens"] != pl.Series(found))
+    if wrong.any():
+        row = wrong.arg_max() or 0
+        raise _bad_line(file, head.row(row, named=True), int(found[row]), line + row)
+    kept = [name for name in ("click", "purchase", "common") if name in names]
+    return frame.select(kept).with_columns(**fields)
+
+
+def _tokens(file: _File, text: Bytes, line: int) -> tuple[NDArray[np.int64], dict[str, pl.Series]]:
+    """Return the number of tokens on each line, and the id of each field there, null where it is missing."""
+    ends = np.flatnonzero(text == LINE)
+    place = np.flatnonzero(text == ID)
+    found = np.diff(np.searchsorted(place, ends), prepend=0)
+    # the token begins WIDTH bytes before its ID mark, after a separator or at the head of the list
+    edge = text[np.maximum(place - WIDTH - 1, 0)]
+    starts = (edge == SEPARATOR) | (edge == COMMA)
+    code = sum(text[np.maximum(place - WIDTH + i, 0)].astype(np.int32) << (8 * i) for i in range(WIDTH))
+    fields = {}
+    for name in file.fields:
+        at = place[starts & (code == int.from_bytes(name.encode(), "little"))]
+        row = np.searchsorted(ends, at)
+        number, stop = np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
+        for i in range(1, DIGITS + 2):
+            byte = text[np.minimum(at + i, len(text) - 1)]
+            stop |= byte == VALUE
+            digit = (byte >= ord("0")) & (byte <= ord("9"))
+            bad = ~stop & ~digit
+            if bad.any():
+                where = f"{file.path}, line {line + int(row[bad][0])}"
+                raise DataError(f"{where}: the id of field {name} is not a whole number; download it again")
+            number = np.where(stop, number, number * 10 + byte - ord("0"))
+        if not stop.all():
+            where = f"{file.path}, line {line + int(row[~stop][0])}"
+            raise DataError(f"{where}: the id of field {name} has more than {DIGITS} digits; download it again")
+        ids = np.full(len(ends), -1, np.int64)
+        ids[row] = number
+        fields[name] = pl.Series(ids).replace(-1, None)
+    return found, fields
+
+
+def _bad_line(file: _File, text: dict[str, str | None], found: int, line: int) -> DataError:
+    where = f"{file.path}, line {line}"
+    for name, value in text.items():
+        if value is None:
+            return DataError(f"{where}, column `{name}`: empty, or the line is cut short; download the file again")
+        kind = "16 hexadecimal digits" if name == "common" else "a whole number"
+        if not _is_whole(value, 16 if name == "common" else 10):
+            return DataError(f"{where}, column `{name}`: expected {kind}, found `{value[:40]}`")
+    return DataError(
+        f"{where}: says {text['tokens']} features and lists {found}; the line is damaged, download the file again"
+    )
+
+
+def _is_whole(value: str, base: int) -> bool:
+    try:
+        return 0 <= int(value, base) < 2**63 * (2 if base == 16 else 1)
+    except ValueError:
+        return False
