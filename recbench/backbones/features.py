@@ -13,14 +13,15 @@ class Features(nn.Module):
     """Concatenates the embeddings of an entity's features, bags averaged over their members, and its dense vectors.
 
     All features share one flat table with offsets, so that a batch costs one gather. Id 0 (unknown, padding)
-    starts at zero.
+    starts at zero. With `senet`, every field is first multiplied by a number in (0, 1) that depends on all fields of
+    the same entity; the dense vectors count as one field.
     """
 
     index: Tensor
     weight: Tensor
     dense: Tensor | None
 
-    def __init__(self, table: Table, embedding: int) -> None:
+    def __init__(self, table: Table, embedding: int, senet: bool = False) -> None:
         super().__init__()
         sizes = [column.size for column in table.columns]
         widths = [column.width for column in table.columns]
@@ -35,16 +36,20 @@ class Features(nn.Module):
         self.table = nn.Parameter(torch.randn(sum(sizes), embedding))
         with torch.no_grad():
             self.table[offset.long()] = 0
+        self.gate = field_gate(len(widths) + (table.dense is not None)) if senet else None
 
     def forward(self, row: Tensor) -> Tensor:
         """Return the concatenated features [n, output] of entities [n]."""
-        embedded = self._embedded(row)
-        return embedded if self.dense is None else torch.cat([embedded, self.dense[row]], 1)
+        fields, dense = self.fields(row), None if self.dense is None else self.dense[row]
+        if self.gate is not None:
+            fields, dense = _gated(self.gate, fields, dense)
+        return fields.flatten(1) if dense is None else torch.cat([fields.flatten(1), dense], 1)
 
-    def _embedded(self, row: Tensor) -> Tensor:
+    def fields(self, row: Tensor) -> Tensor:
+        """Return the embeddings [n, features, embedding] of entities [n], without gate or dense vectors."""
         vectors = F.embedding(self.index[row], self.table)  # [n, slots, embedding]
         if max(self.widths, default=1) == 1:
-            return vectors.flatten(1)
+            return vectors
         parts, start = [], 0
         for width in self.widths:
             part = vectors[:, start : start + width]
@@ -52,7 +57,28 @@ class Features(nn.Module):
                 part = (part * self.weight[row, start : start + width, None]).sum(1, keepdim=True)
             parts.append(part)
             start += width
-        return torch.cat(parts, 1).flatten(1)
+        return torch.cat(parts, 1)
+
+
+def field_gate(fields: int) -> nn.Sequential:
+    """Return the squeeze-and-excitation gate from the means of an entity's fields [n, fields] to factors in (0, 1).
+
+    Hu et al., CVPR 2018, equations 2-4, https://arxiv.org/abs/1709.01507, over fields as in FiBiNET (RecSys 2019) and
+    with GNOLR's reduction to one half. Every entity has its own factors; the code of GNOLR (KDD 2025) takes those of
+    the last row of a batch for all.
+    """
+    narrow = max(1, fields // 2)
+    return nn.Sequential(
+        nn.Linear(fields, narrow, bias=False), nn.ReLU(), nn.Linear(narrow, fields, bias=False), nn.Sigmoid()
+    )
+
+
+def _gated(gate: nn.Sequential, fields: Tensor, dense: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    means = fields.mean(-1)
+    if dense is None:
+        return fields * gate(means).unsqueeze(-1), None
+    factor = gate(torch.cat([means, dense.mean(1, keepdim=True)], 1))
+    return fields * factor[:, :-1, None], dense * factor[:, -1:]
 
 
 def _bag_weights(value: Tensor, widths: list[int]) -> Tensor:

@@ -55,13 +55,18 @@ def make_keys(
     ]
 
 
-def non_default(key: RunKey) -> dict[str, settings.Value]:
-    """Return the settings of a run that differ from the defaults."""
-    default = (
-        _prefixed("loss", losses.defaults(LOSSES.get(key.loss)))
-        | _prefixed("backbone", settings.defaults(BACKBONES.get(key.backbone)))
+def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
+    """Return all settings of a run with their defaults; raises UsageError for a loss or backbone nobody registered."""
+    return (
+        _prefixed("loss", losses.defaults(LOSSES.get(loss)))
+        | _prefixed("backbone", settings.defaults(BACKBONES.get(backbone)))
         | _prefixed("train", settings.defaults(Schedule))
     )
+
+
+def non_default(key: RunKey) -> dict[str, settings.Value]:
+    """Return the settings of a run that differ from the defaults."""
+    default = defaults(key.loss, key.backbone)
     return {name: value for name, value in key.settings.items() if value != default[name]}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from recbench import settings
+from recbench.benchmark import preset as presets
 from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run, load_dataset
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.plan import make_keys
@@ -24,6 +25,7 @@ from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
+DEFAULT_BACKBONE = "twintower"
 
 
 @dataclass(frozen=True)
@@ -31,31 +33,63 @@ class Order:
     """The words of a `train` command."""
 
     loss: str
-    backbone: str
-    dataset: str | None  # None: the most recently prepared
+    backbone: str | None  # None: the preset's, or `twintower`
+    dataset: str | None  # None: the preset's, or the most recently prepared
     feedback: tuple[str, ...]
     seeds: tuple[int, ...]
     settings: tuple[str, ...]  # "loss.scale=2.57"
     imports: tuple[Path, ...]
+    preset: str | None = None  # "gnolr/ml-1m"; what is given beside it wins
 
 
 def train_all(order: Order, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
     """Train one run per seed; runs that have a record are not trained again."""
-    sources = {path.name: import_file(path) for path in order.imports}
-    if len(sources) < len(order.imports):
-        raise UsageError("--import: two files have the same name; rename one")
-    words = settings.split_words(list(order.settings), ("loss", "backbone", "train"))
+    sources = import_all(order.imports)
     target = pick_device(device)
-    data = Dataset.load(find_prepared(order.dataset), target)
-    keys = make_keys(data, order.loss, order.backbone, words, order.feedback, order.seeds, target.type, sources)
+    filled = complete(order)
+    data = Dataset.load(find_prepared(filled.dataset), target)
+    keys = keys_of(filled, data, target.type, sources)
     check(keys[0], data.narrow(keys[0].feedback))
-    chosen = "" if order.dataset else " (the most recently prepared)"
+    if order.preset is not None:
+        _say(console, f"preset {order.preset}: {' '.join(filled.settings)}")
+    chosen = "" if filled.dataset else " (the most recently prepared)"
     _say(console, f"dataset {data.name}/{data.split}{chosen}")
     if read_manifest(data.folder)["counts"]["matches"] is False:
         _say(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
     imports = [str(path) for path in order.imports]
     store.write_plan(keys, imports, command)
-    return _train_keys(keys, data, store, console, command, imports)
+    return train_keys(keys, data, store, console, command, imports)
+
+
+def import_all(paths: Sequence[Path]) -> dict[str, str]:
+    """Import users' files and return their digests by name; raises UsageError if two have the same name."""
+    sources = {path.name: import_file(path) for path in paths}
+    if len(sources) < len(paths):
+        raise UsageError("--import: two files have the same name; rename one")
+    return sources
+
+
+def complete(order: Order) -> Order:
+    """Return the order with what it leaves open filled in: from its preset, else the default backbone.
+
+    Raises UsageError for a preset that does not exist, does not fit, or whose data are not prepared.
+    """
+    if order.preset is None:
+        return replace(order, backbone=order.backbone or DEFAULT_BACKBONE)
+    preset = presets.find(order.preset)
+    backbone = order.backbone or preset.paper.backbone
+    words = preset.words(order.loss, backbone)
+    dataset = order.dataset or preset.prepared()
+    own = dataset.partition("/")[0] == preset.entry.dataset
+    feedback = order.feedback or (preset.feedback(order.loss) if own else ())
+    return replace(order, backbone=backbone, dataset=dataset, feedback=feedback, settings=(*words, *order.settings))
+
+
+def keys_of(order: Order, data: Dataset, device: str, sources: Mapping[str, str]) -> list[RunKey]:
+    """Return the keys of a completed order, one per seed; raises UsageError for whatever does not exist."""
+    words = settings.split_words(list(order.settings), ("loss", "backbone", "train"))
+    backbone = order.backbone or DEFAULT_BACKBONE
+    return make_keys(data, order.loss, backbone, words, order.feedback, order.seeds, device, sources)
 
 
 def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
@@ -70,7 +104,7 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
         raise UsageError(f"--device {device}: the run began on {left[0].device}, and goes on there only")
     data = load_dataset(left[0], target)
     _say(console, f"dataset {data.name}/{data.split}, {len(left)} of {len(plan.keys)} runs to finish")
-    return _train_keys(left, data, store, console, plan.command, plan.imports)
+    return train_keys(left, data, store, console, plan.command, plan.imports)
 
 
 def evaluate_all(
@@ -99,7 +133,7 @@ def evaluate_all(
     return outcomes
 
 
-def _train_keys(
+def train_keys(
     keys: Iterable[RunKey],
     data: Dataset,
     store: Store,
@@ -107,6 +141,7 @@ def _train_keys(
     command: str,
     imports: list[str],
 ) -> list[RunRecord]:
+    """Train these runs one after the other; those that are complete are not trained again."""
     records = []
     for key in keys:
         if is_complete(key, store):

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from recbench import __version__
-from recbench.cli import data, papers, runs
+from recbench.cli import data, papers, runs, sweep
 from recbench.cli.app import Json, app, print_json, stdout
 from recbench.errors import RecbenchError
 
-__all__ = ["app", "data", "entry", "papers", "runs"]
+__all__ = ["app", "data", "entry", "papers", "runs", "sweep"]
 
 INTERRUPTED = 130
 

@@ -24,13 +24,19 @@ Format = Literal["table", "markdown", "csv", "json"]
 def train(
     context: typer.Context,
     loss: Annotated[str, typer.Option(help="A name from `recbench list losses`.")] = "gnolr",
-    backbone: Annotated[str, typer.Option(help="A name from `recbench list backbones`.")] = "twintower",
+    backbone: Annotated[
+        str | None, typer.Option(help="A name from `recbench list backbones`; default: the preset's, or twintower.")
+    ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: the most recently prepared.")
+        str | None,
+        typer.Option(help="DATASET or DATASET/SPLIT; default: the preset's, or the most recently prepared."),
     ] = None,
     feedback: Annotated[
         str | None,
         typer.Option(help="Feedback types to train on, joined by commas; default: all that the loss takes."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A paper's settings, such as gnolr/ml-1m; what is given beside it wins.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed, or the first of --seeds.", min=0, max=2**62)] = 0,
     seeds: Annotated[int, typer.Option(help="Number of runs, with seeds that follow one another.", min=1)] = 1,
@@ -68,6 +74,7 @@ def train(
             seeds=tuple(range(seed, seed + seeds)),
             settings=tuple(words + settings),
             imports=tuple(imports),
+            preset=preset,
         )
         runs = train_all(order, store(), console, device, command)
     for record in runs:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 
 from recbench.errors import DataError
 
@@ -14,6 +16,8 @@ BLOCK = 32 << 20  # bytes of text at once
 ARCHIVES = {b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file"}
 GZIP = b"\x1f\x8b"
 
+T = TypeVar("T")
+R = TypeVar("R")
 Advance = Callable[[int], None]  # hears of each number of bytes read
 
 
@@ -56,6 +60,18 @@ def blocks(path: Path, size: int = BLOCK, advance: Advance = silent) -> Iterator
         raise DataError(f"{path}: damaged gzip file ({error}); download it again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> Iterator[R]:
+    """Yield function(value) of each value in order, computing a few of them ahead in threads."""
+    pending: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for value in values:
+            pending.append(pool.submit(function, value))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _pieces(path: Path, raw: IO[bytes], file: IO[bytes], size: int, advance: Advance) -> Iterator[bytes]:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from recbench.data.buckets import FIRST, PERCENTILES
+from recbench.data.recount import Counts, Part, columns_of, count_ids, count_part, rows_since, shared_with_train
 from recbench.data.split import PARTS
-from recbench.data.spool import frame_of
-from recbench.errors import DataError
 
-BATCH = 1 << 18  # rows to read at once
-KEYS = 1 << 23  # rows of valid and test to look for in train at once
 SLACK = 2  # rows by which a bucket may be off, since percentiles fall between rows
 CLOSE = 1e-12
-NEVER = np.iinfo(np.int64)  # max and min: the first and the last moment of who has no row
 STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
-Counts = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 Numbers = dict[str, int | float]
 
 
@@ -44,26 +34,13 @@ class Finding:
     numbers: Numbers
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What is counted over the rows of one part."""
-
-    rows: int
-    users: Counts  # rows of each user, [users]
-    items: Counts
-    positives: Counts  # rows that give each feedback, [T]
-    reached: Counts  # rows whose level is at least 1 … T, [T]
-    first: Counts  # each user's first moment, NEVER.max without a row or a time, [users]
-    last: Counts  # each user's last moment, NEVER.min without a row or a time, [users]
-
-
 def certify(folder: Path, manifest: dict[str, Any]) -> list[Finding]:
     """Check a prepared folder for leaks; memory grows with the users, items and values, not with the rows.
 
     Raises DataError if a file is missing or damaged.
     """
-    parts = {part: _counted(folder, part, manifest) for part in PARTS}
-    used = {side: _used(folder, side, manifest, getattr(parts["train"], side)) for side in ("users", "items")}
+    parts = {part: count_part(folder, part, manifest) for part in PARTS}
+    used = {side: count_ids(folder, side, manifest, getattr(parts["train"], side)) for side in ("users", "items")}
     findings = [
         _time(folder, manifest, parts),
         _tables(manifest, parts["train"]),
@@ -99,7 +76,7 @@ def table(findings: Iterable[Finding]) -> Table:
     return shown
 
 
-def _time(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, _Part]) -> Finding:
+def _time(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Part]) -> Finding:
     """Train before valid before test: over all rows (split `global`), within each user (`user`), or told as it is."""
     split = _split(manifest)
     if manifest["time"] is None:
@@ -109,17 +86,17 @@ def _time(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, _Part])
     if split == "user":
         return _time_of_each_user(parts)
     train, test = parts["train"], parts["test"]
-    late = _late(folder, "train", train, int(test.first.min()) + 1)
+    late = rows_since(folder, "train", train, int(test.first.min()) + 1)
     design = "the shipped split" if split == "given" else f"split `{split}`"
     told = f"{_of(late, train.rows, 'train rows')} are later than the first test row, by design of {design}"
     numbers: Numbers = {"late_train_rows": late, "train_rows": train.rows}
     return Finding("time order", "note" if late else "ok", told, numbers)
 
 
-def _time_of_all(folder: Path, unit: str, parts: Mapping[str, _Part]) -> Finding:
+def _time_of_all(folder: Path, unit: str, parts: Mapping[str, Part]) -> Finding:
     train, valid, test = (parts[part] for part in PARTS)
-    late_train = _late(folder, "train", train, int(valid.first.min()))
-    late_valid = _late(folder, "valid", valid, int(test.first.min()))
+    late_train = rows_since(folder, "train", train, int(valid.first.min()))
+    late_valid = rows_since(folder, "valid", valid, int(test.first.min()))
     numbers: Numbers = {"late_train_rows": late_train, "late_valid_rows": late_valid}
     if late_train or late_valid:
         told = (
@@ -133,7 +110,7 @@ def _time_of_all(folder: Path, unit: str, parts: Mapping[str, _Part]) -> Finding
     return Finding("time order", "ok", told, numbers)
 
 
-def _time_of_each_user(parts: Mapping[str, _Part]) -> Finding:
+def _time_of_each_user(parts: Mapping[str, Part]) -> Finding:
     train, valid, test = (parts[part] for part in PARTS)
     users = len(train.users)
     early = int((train.last > np.minimum(valid.first, test.first)).sum())
@@ -149,7 +126,7 @@ def _time_of_each_user(parts: Mapping[str, _Part]) -> Finding:
     return Finding("time order", "ok", told, numbers)
 
 
-def _tables(manifest: Mapping[str, Any], train: _Part) -> Finding:
+def _tables(manifest: Mapping[str, Any], train: Part) -> Finding:
     """The first `seen` rows of the entity tables are exactly the users and items in train."""
     wrong: Numbers = {}
     for side, rows in (("users", train.users), ("items", train.items)):
@@ -161,7 +138,7 @@ def _tables(manifest: Mapping[str, Any], train: _Part) -> Finding:
     return Finding("entity tables", "ok", f"{seen} are exactly those in train", wrong)
 
 
-def _new(manifest: Mapping[str, Any], parts: Mapping[str, _Part]) -> Finding:
+def _new(manifest: Mapping[str, Any], parts: Mapping[str, Part]) -> Finding:
     """Users and items of valid and test that train lacks: they have no vector of their own."""
     numbers: Numbers = {}
     words = []
@@ -178,7 +155,7 @@ def _new(manifest: Mapping[str, Any], parts: Mapping[str, _Part]) -> Finding:
     return Finding("new entities", "note", f"not in train: {'; '.join(words)}", numbers)
 
 
-def _repeated_rows(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, _Part]) -> Finding:
+def _repeated_rows(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Part]) -> Finding:
     """Rows of valid and test that stand in train too, feedback included."""
     train, valid, test = (parts[part] for part in PARTS)
     timed = manifest["time"] is not None
@@ -187,16 +164,18 @@ def _repeated_rows(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str
     if timed:  # of the others no row can have the time of a train row
         users &= train.last >= np.minimum(valid.first, test.first)
     columns = ["user", "item", *manifest["feedback"], *(["timestamp"] if timed else [])]
-    *_, repeated = _shared(folder, columns, PARTS[1:], users, int(rows[users].sum()))
+    *_, repeated = shared_with_train(folder, columns, PARTS[1:], users, int(rows[users].sum()))
     what = "same user, item, time and feedback" if timed else "same user, item and feedback"
     told = f"{_of(repeated, valid.rows + test.rows, 'valid and test rows')} repeat a train row: {what}"
     return Finding("repeated rows", "note" if repeated else "ok", told, {"rows": repeated})
 
 
-def _repeated_pairs(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, _Part]) -> Finding:
+def _repeated_pairs(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Part]) -> Finding:
     """Pairs of user and item that are positive, by any feedback, both in train and in test."""
     rows = int(parts["test"].reached[0])
-    shared, pairs, _ = _shared(folder, ["user", "item"], ("test",), parts["test"].users > 0, rows, manifest["feedback"])
+    shared, pairs, _ = shared_with_train(
+        folder, ["user", "item"], ("test",), parts["test"].users > 0, rows, manifest["feedback"]
+    )
     told = f"{_of(shared, pairs, 'pairs of user and item that are positive in test')} are positive in train too"
     return Finding("repeated pairs", "note" if shared else "ok", told, {"pairs": shared, "test_pairs": pairs})
 
@@ -205,7 +184,7 @@ def _vocabularies(manifest: Mapping[str, Any], used: Mapping[str, Mapping[str, C
     """Every id of a vocabulary stands on a train row, or on `min_count` of them where the dataset asks for that."""
     least = {"categorical": manifest["options"].get("min_count", 1), "bag": 1}
     values, unfit = 0, {}
-    for side, column in _columns(manifest, *least):
+    for side, column in columns_of(manifest, *least):
         rows = used[side][column["name"]][1 : column["size"]]
         values += len(rows)
         if rare := int((rows < least[column["kind"]]).sum()):
@@ -222,7 +201,7 @@ def _vocabularies(manifest: Mapping[str, Any], used: Mapping[str, Mapping[str, C
 def _edges(manifest: Mapping[str, Any], used: Mapping[str, Mapping[str, Counts]]) -> Finding:
     """The edges of every numeric feature can be the percentiles of train rows, as far as the buckets tell."""
     names, unfit = 0, []
-    for side, column in _columns(manifest, "numeric"):
+    for side, column in columns_of(manifest, "numeric"):
         names += 1
         edges = manifest["edges"][side[:-1]][column["name"]]
         if not fits(used[side][column["name"]], len(edges)):
@@ -261,7 +240,7 @@ def fits(rows: Counts, edges: int) -> bool:
     return bool((given <= highest).all() and highest[-1] == len(PERCENTILES) - 1)
 
 
-def _rates(manifest: Mapping[str, Any], train: _Part) -> Finding:
+def _rates(manifest: Mapping[str, Any], train: Part) -> Finding:
     """The order of the feedback types, their rates, the rates of the levels and the thresholds are those of train."""
     names = manifest["feedback"]
     rates, levels = (counted / max(1, train.rows) for counted in (train.positives, train.reached))
@@ -286,17 +265,17 @@ def _rates(manifest: Mapping[str, Any], train: _Part) -> Finding:
 def _aggregates(manifest: Mapping[str, Any]) -> Finding:
     """No feature sums up a period that includes the test days."""
     known = manifest.get("aggregates", {})
-    leaks = [f"`{column['name']}` of {side}" for side, column in _columns(manifest) if column["name"] in known]
-    features = len(list(_columns(manifest)))
+    leaks = [f"`{column['name']}` of {side}" for side, column in columns_of(manifest) if column["name"] in known]
+    features = len(list(columns_of(manifest)))
     numbers: Numbers = {"features": features, "aggregates": len(leaks)}
     if leaks:
-        why = next(iter(known[column["name"]] for _, column in _columns(manifest) if column["name"] in known))
+        why = next(iter(known[column["name"]] for _, column in columns_of(manifest) if column["name"] in known))
         told = f"known leak: {_of(len(leaks), features, 'features')} know of the test days: {_listed(leaks)} ({why})"
         return Finding("aggregates", "broken", told, numbers)
     return Finding("aggregates", "ok", f"none of {features:,} features is known to sum up the test days", numbers)
 
 
-def _users_apart(parts: Mapping[str, _Part]) -> Finding:
+def _users_apart(parts: Mapping[str, Part]) -> Finding:
     """No user is in two parts."""
     held = [parts[part].users > 0 for part in PARTS]
     several = int((np.sum(held, axis=0) > 1).sum())
@@ -308,14 +287,6 @@ def _users_apart(parts: Mapping[str, _Part]) -> Finding:
 
 def _split(manifest: Mapping[str, Any]) -> str:
     return str(manifest["split"]).partition("+")[0]
-
-
-def _columns(manifest: Mapping[str, Any], *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the side and what is told of each feature of these kinds, of all without any."""
-    for side in ("users", "items"):
-        for column in manifest[side]["columns"]:
-            if not kinds or column["kind"] in kinds:
-                yield side, column
 
 
 def _same(told: Sequence[float | None], found: Sequence[float | None]) -> bool:
@@ -331,104 +302,3 @@ def _of(count: int, whole: int, what: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-
-
-def _counted(folder: Path, part: str, manifest: Mapping[str, Any]) -> _Part:
-    """Count the rows of one part; raises DataError for a row that names no entity."""
-    feedback, timed = manifest["feedback"], manifest["time"] is not None
-    sides = {side: np.zeros(manifest[f"{side}s"]["count"], np.int64) for side in ("user", "item")}
-    positives, reached = np.zeros((2, len(feedback)), np.int64)
-    first, last = np.full(len(sides["user"]), NEVER.max), np.full(len(sides["user"]), NEVER.min)
-    rows = 0
-    for frame in _batches(folder / f"{part}.parquet", ["user", "item", *feedback, *(["timestamp"] if timed else [])]):
-        rows += len(frame)
-        for side, counts in sides.items():
-            entity = frame[side].to_numpy()
-            if entity.min() < 0 or entity.max() >= len(counts):
-                raise _damaged(folder / f"{part}.parquet", f"a row names no {side} of the table")
-            np.add.at(counts, entity, 1)
-        label = frame.select(feedback).to_numpy() > 0
-        positives += label.sum(0)
-        reached += np.logical_or.accumulate(label[:, ::-1], axis=1)[:, ::-1].sum(0)
-        if timed:
-            np.minimum.at(first, frame["user"].to_numpy(), frame["timestamp"].to_numpy())
-            np.maximum.at(last, frame["user"].to_numpy(), frame["timestamp"].to_numpy())
-    return _Part(rows, sides["user"], sides["item"], positives, reached, first, last)
-
-
-def _used(folder: Path, side: str, manifest: Mapping[str, Any], rows: Counts) -> dict[str, Counts]:
-    """Return on how many train rows each id of each feature stands, given the train rows of each entity."""
-    columns = [column for s, column in _columns(manifest, "categorical", "bag", "numeric") if s == side]
-    total = {column["name"]: np.zeros(column["size"], np.int64) for column in columns}
-    start = 0
-    for frame in _batches(folder / f"{side}.parquet", list(total)) if total else ():
-        weight = rows[start : start + len(frame)]
-        start += len(frame)
-        for name, counts in total.items():
-            held = pl.DataFrame([frame[name], pl.Series("rows of train", weight)])
-            held = (held.explode(name) if frame[name].dtype == pl.List else held).drop_nulls()
-            ids = held[name].to_numpy()
-            if len(ids) and (ids.min() < 0 or ids.max() >= len(counts)):
-                raise _damaged(folder / f"{side}.parquet", f"`{name}` has an id that its vocabulary lacks")
-            counts += np.bincount(ids, held["rows of train"].to_numpy(), len(counts)).astype(np.int64)
-    if total and start != len(rows):
-        raise _damaged(folder / f"{side}.parquet", f"{start:,} {side}, not {len(rows):,} as in the manifest")
-    return total
-
-
-def _late(folder: Path, name: str, part: _Part, moment: int) -> int:
-    """Return the number of rows at a moment or later."""
-    if not part.rows or part.last.max() < moment:
-        return 0
-    frames = _batches(folder / f"{name}.parquet", ["timestamp"])
-    return sum(int((frame["timestamp"] >= moment).sum()) for frame in frames)
-
-
-def _shared(
-    folder: Path, columns: Sequence[str], others: Sequence[str], users: Mask, rows: int, positive: Sequence[str] = ()
-) -> tuple[int, int, int]:
-    """Return how many distinct values of some columns train shares with `others`, how many these have, on what rows.
-
-    Only rows of these users count, about `rows` of them in `others`, and only those that are `positive` by any
-    of these feedback types. Values are compared by 64 bits of hash, a share of them at a time.
-    """
-    total = np.zeros(3, np.int64)
-    shares = -(-rows // KEYS)
-
-    def keys(part: str, share: int) -> Iterator[NDArray[np.uint64]]:
-        for frame in _batches(folder / f"{part}.parquet", [*columns, *positive]):
-            frame = frame.filter(pl.Series(users[frame["user"].to_numpy()]))
-            frame = frame.filter(pl.any_horizontal(pl.col(positive) > 0)) if positive else frame
-            key = frame.select(columns).hash_rows().to_numpy()
-            yield key[key % shares == share]
-
-    for share in range(shares):
-        held = np.concatenate([key for part in others for key in keys(part, share)])
-        held.sort()
-        met = np.zeros(len(held), np.bool_)  # only the first of equal ones
-        for key in keys("train", share) if len(held) else ():
-            key.sort()  # a search in order runs through memory in order
-            place = np.minimum(np.searchsorted(held, key), len(held) - 1)
-            met[place[held[place] == key]] = True
-        rows_met = np.searchsorted(held, held[met], side="right") - np.flatnonzero(met)
-        total += (met.sum(), len(held) and 1 + (held[1:] != held[:-1]).sum(), rows_met.sum())
-    shared, distinct, shared_rows = total.tolist()
-    return shared, distinct, shared_rows
-
-
-def _batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Yield some columns of a Parquet file, some rows at a time; raises DataError if it is missing or damaged."""
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:  # or it would hold the whole file
-            if lacking := [name for name in columns if name not in file.schema_arrow.names]:
-                raise _damaged(path, f"no column `{lacking[0]}`")
-            for batch in file.iter_batches(BATCH, columns=list(columns)):
-                yield frame_of(pa.Table.from_batches([batch]))
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing; run `recbench prepare … --force`") from None
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, str(error).splitlines()[0]) from None
-
-
-def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(f"{path}: damaged ({reason}); run `recbench prepare … --force`")

@@ -6,34 +6,32 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse, IncompleteRead, InvalidURL
+from http.client import HTTPException, HTTPResponse, IncompleteRead, InvalidURL, responses
 from pathlib import Path
 from urllib import request
 from urllib.error import HTTPError, URLError
 
 import msgspec
-from filelock import FileLock, Timeout
 
 import recbench
 from recbench.data.catalog import Remote
 from recbench.data.progress import Progress
+from recbench.data.unpack import locked, publish, refused, require_space
 from recbench.errors import DataError, UsageError
 
 STALL = 30.0  # seconds without a byte after which a connection counts as broken
 TRIES = 4  # in a row that bring nothing new, before the next mirror
 PAUSE = 1.0  # seconds before the second try in a row, doubled for each further one
 LONGEST_WAIT = 120.0  # seconds; a mirror that asks for more is left
-SPARE = 64 << 20  # bytes of the disk that stay free
 BLOCK = 1 << 20
-AGAIN = (408, 425, 429, 500, 502, 503, 504)  # statuses that pass
+AGAIN = (408, 416, 425, 429, 500, 502, 503, 504)  # statuses that pass
 
 
 class _MirrorError(Exception):
@@ -83,6 +81,7 @@ class _Job:
         except (OSError, msgspec.DecodeError):
             return _Origin("")
 
+    @property
     def total(self) -> int | None:
         """Bytes of the whole file, where the catalogue or the mirror of the partial file told."""
         return self.origin.total if self.remote.bytes is None else self.remote.bytes
@@ -118,51 +117,6 @@ def fetch(remote: Remote, folder: Path, progress: Progress | None = None) -> Pat
     return job.path
 
 
-def refused(path: Path, error: OSError) -> DataError:
-    """Return the error for a file below the data folder that the disk refuses."""
-    return DataError(
-        f"{path}: the disk refuses it ({error.strerror or error}); free some space, mend its permissions, or set "
-        "RECBENCH_HOME to another folder"
-    )
-
-
-def require_space(folder: Path, needed: int, what: str) -> None:
-    """Raise DataError unless `needed` bytes fit on the disk of a folder, with some to spare."""
-    free = shutil.disk_usage(folder).free
-    if needed + SPARE > free:
-        raise DataError(
-            f"{folder}: {what} needs {needed:,} bytes and {SPARE:,} to spare, but {free:,} are free; "
-            "free some space, or set RECBENCH_HOME to a folder on a larger disk"
-        )
-
-
-@contextmanager
-def locked(path: Path, waiting: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock of this path; while another process holds it, show `waiting`."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.step(waiting)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def publish(temporary: Path, path: Path) -> None:
-    """Give a complete file its final name, so that not even a power cut leaves a part of it there."""
-    for synced in (temporary, path.parent):
-        handle = os.open(synced, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if synced is temporary:
-            temporary.replace(path)
-
-
 def _hidden(path: Path, suffix: str) -> Path:
     return path.with_name(f".{path.name}.{suffix}")
 
@@ -181,9 +135,7 @@ def _is_there(job: _Job) -> bool:
     """Raise DataError if the file is there but wrong: only its owner may throw it away."""
     if not job.path.exists():
         return False
-    if not job.path.is_file():
-        raise DataError(f"{job.path}: no file; move it away and run again to download one")
-    fault = _fault(job, job.path)
+    fault = _fault(job, job.path) if job.path.is_file() else "is no file"
     if fault is not None:
         raise DataError(f"{job.path}: {fault}; move it away and run again to download it")
     return True
@@ -197,11 +149,9 @@ def _fault(job: _Job, path: Path) -> str | None:
     if not job.digests:
         return None
     marker, seen = _hidden(job.path, "ok"), {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    try:
+    with suppress(OSError, ValueError):
         if json.loads(marker.read_bytes()) == seen | job.digests:
             return None
-    except (OSError, ValueError):
-        pass
     found = _digests(job, path)
     for name, digest in job.digests.items():
         if found[name] != digest:
@@ -229,10 +179,10 @@ def _download(job: _Job) -> None:
             _from_mirror(job, url)
         except _MirrorError as error:
             failures.append(f"{url}: {error}")
-            continue
-        publish(job.part, job.path)
-        _hidden(job.path, "part.json").unlink(missing_ok=True)
-        return
+        else:
+            publish(job.part, job.path)
+            _hidden(job.path, "part.json").unlink(missing_ok=True)
+            return
     raise DataError(
         f"{job.remote.file}: no mirror delivered it ({'; '.join(failures)}); run again to go on, or get "
         f"{job.remote.urls[0]} by hand and put it into {job.path.parent}"
@@ -244,7 +194,7 @@ def _from_mirror(job: _Job, url: str) -> None:
     most, tries = job.size, 0
     while True:
         try:
-            whole = not (_can_go_on(job, url) and job.size == job.total()) and _transfer(job, url)
+            whole = not (_can_go_on(job, url) and job.size == job.total) and _transfer(job, url)
             fault = _fault(job, job.part)
             if fault is None:
                 return
@@ -263,20 +213,18 @@ def _from_mirror(job: _Job, url: str) -> None:
 
 def _transfer(job: _Job, url: str) -> bool:
     """Write what one answer brings; return whether it brought the file from its first byte on."""
-    if job.remote.bytes is not None:
-        require_space(job.part.parent, job.remote.bytes - job.size, job.remote.file)
+    require_space(job.path.parent, (job.remote.bytes or 0) - job.size, job.remote.file)
     have = job.size if _can_go_on(job, url) else 0
     with _answer(job, url, have) as answer:
         whole = answer.status != HTTPStatus.PARTIAL_CONTENT
         have = 0 if whole else have
         total = answer.length if whole else _range_total(job, answer, have)
         _check_answer(job, answer, total)
-        total = total if job.remote.bytes is None else job.remote.bytes
-        if total is not None:
-            require_space(job.part.parent, total - job.size, job.remote.file)
+        total = job.remote.bytes or total
+        require_space(job.path.parent, (total or 0) - job.size, job.remote.file)
         with job.part.open("wb" if whole else "ab") as file:
-            now = _Origin(url, _validator(answer.headers), total)
-            _hidden(job.path, "part.json").write_text(json.dumps(asdict(now)))
+            told = msgspec.json.encode(_Origin(url, _validator(answer.headers), total))
+            _hidden(job.path, "part.json").write_bytes(told)
             job.progress.step(f"downloading {job.remote.file}", total)
             job.progress.advance(have)
             for block in _blocks(answer):
@@ -308,8 +256,7 @@ def _answer(job: _Job, url: str, start: int) -> Iterator[HTTPResponse]:
     except HTTPError as error:
         error.close()
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            job.discard()
-            raise _MirrorError("cannot go on where the partial file ends") from None
+            job.discard()  # it ends where, or after, the file of the mirror does
         raise _refusal(error) from None
     except (OSError, HTTPException, ValueError) as error:
         raise _broken(error) from None
@@ -322,15 +269,9 @@ def _answer(job: _Job, url: str, start: int) -> Iterator[HTTPResponse]:
 def _opener() -> request.OpenerDirector:
     """Return what opens http and https addresses, and nothing else, whatever a mirror redirects to."""
     opener = request.OpenerDirector()
-    for handler in (
-        request.ProxyHandler(),
-        request.UnknownHandler(),
-        request.HTTPHandler(),
-        request.HTTPSHandler(),
-        request.HTTPDefaultErrorHandler(),
-        request.HTTPRedirectHandler(),
-        request.HTTPErrorProcessor(),
-    ):
+    web = request.ProxyHandler(), request.HTTPHandler(), request.HTTPSHandler(), request.UnknownHandler()
+    rules = request.HTTPDefaultErrorHandler(), request.HTTPRedirectHandler(), request.HTTPErrorProcessor()
+    for handler in (*web, *rules):
         opener.add_handler(handler)
     return opener
 
@@ -344,17 +285,16 @@ def _blocks(answer: HTTPResponse) -> Iterator[bytes]:
         raise _broken(error) from None
 
 
-def _range_total(job: _Job, answer: HTTPResponse, start: int) -> int | None:
+def _range_total(job: _Job, answer: HTTPResponse, start: int) -> int:
     """Return the bytes of the whole file that a part of it, asked for from `start` on, belongs to."""
-    told = re.fullmatch(r"bytes\s+(\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", "").strip())
+    told = re.fullmatch(r"bytes\s+(\d+)-\d+/(\d+)", answer.headers.get("Content-Range", "").strip())
     if told is None or int(told[1]) != start:
         job.discard()
         raise _MirrorError("answers with another part of the file than asked for")
-    total = job.total() if told[2] == "*" else int(told[2])
-    if job.remote.bytes is None and job.origin.total not in (None, total):
+    if job.remote.bytes is None and job.origin.total not in (None, int(told[2])):
         job.discard()
         raise _MirrorError("changed since the download began")
-    return total
+    return int(told[2])
 
 
 def _check_answer(job: _Job, answer: HTTPResponse, total: int | None) -> None:
@@ -365,8 +305,8 @@ def _check_answer(job: _Job, answer: HTTPResponse, total: int | None) -> None:
         return
     if total is None and not answer.chunked:
         raise _MirrorError("does not say how long the file is", again=False)
-    encoding = answer.headers.get("Content-Encoding", "identity")
-    if encoding != "identity" and not job.remote.file.endswith((".gz", ".tgz")):
+    packed = answer.headers.get("Content-Encoding", "identity") != "identity"
+    if packed and not job.remote.file.endswith((".gz", ".tgz")):
         raise _MirrorError("packs the file although asked not to", again=False)
     if answer.headers.get_content_type() == "text/html" and not job.remote.file.endswith((".html", ".htm")):
         raise _MirrorError("answers with a web page in place of the file", again=False)
@@ -379,20 +319,17 @@ def _validator(headers: Message) -> str | None:
 
 
 def _refusal(error: HTTPError) -> _MirrorError:
-    known = error.code in list(HTTPStatus)
-    reason = f"{error.code} {HTTPStatus(error.code).phrase}" if known else f"status {error.code}"
+    reason = f"{error.code} {responses.get(error.code, 'unknown status')}"
     if error.code in (301, 302, 303, 307, 308):
         return _MirrorError(f"{reason}, in a circle or to no web address", again=False)
-    wait = _wait(error.headers.get("Retry-After"))
+    wait = _wait(error.headers.get("Retry-After", ""))
     if wait is not None and wait > LONGEST_WAIT:
         return _MirrorError(f"{reason}, asks to come back in {wait:,.0f} s", again=False)
     return _MirrorError(reason, again=error.code in AGAIN, wait=wait)
 
 
-def _wait(told: str | None) -> float | None:
-    """Return the seconds of a `Retry-After`, given as such or as a date."""
-    if told is None:
-        return None
+def _wait(told: str) -> float | None:
+    """Return the seconds of a `Retry-After`, given as such or as a date; None if it is neither."""
     try:
         seconds = float(told) if told.strip().isdigit() else parsedate_to_datetime(told).timestamp() - time.time()
     except (ValueError, OverflowError):

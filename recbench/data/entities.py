@@ -93,7 +93,7 @@ def fit(spec: Spec, side: Side, keys: Keys, features: Spool, rows: NDArray[np.ui
     """
     train = rows[0].astype(np.int64)
     order = keys.order(train > 0)
-    order = order[rows.any(0)[order]]
+    order = order[rows.sum(0)[order] > 0]
     row = np.full(len(keys), -1, np.int32)
     row[order] = np.arange(len(order), dtype=np.int32)
 
@@ -151,8 +151,8 @@ def _fitted(spec: Spec, side: Side, name: str, values: Callable[[], Iterator[Wei
         return Column(name, "categorical", len(vocabulary) + 1, vocabulary=vocabulary)
     if name in side.bag:
         vocabulary = _vocabulary(_tokens(value, separator)["value"] for value, _ in values())
-        lengths = (_tokens(value, separator)["entity"].to_numpy() for value, _ in values())
-        width = max((int(np.bincount(length).max()) for length in lengths if len(length)), default=1)
+        owners = (_tokens(value, separator)["entity"].to_numpy() for value, _ in values())
+        width = max((int(np.bincount(owner).max()) for owner in owners if len(owner)), default=1)
         return Column(name, "bag", len(vocabulary) + 1, width, vocabulary=vocabulary)
     if name in side.vector:
         lengths = [_numbers(value, separator).list.len().drop_nulls().unique() for value, _ in values()]

@@ -65,7 +65,9 @@ def column(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
 
 def patterns(label: Label) -> NDArray[np.uint16]:
     """Return the feedback of each row as one number whose bit t is feedback t, [R]."""
-    return (label.astype(np.uint16) << np.arange(label.shape[1], dtype=np.uint16)).sum(1, dtype=np.uint16)
+    bits = label.astype(np.uint16) << np.arange(label.shape[1], dtype=np.uint16)
+    pattern: NDArray[np.uint16] = bits.sum(1, dtype=np.uint16)
+    return pattern
 
 
 def unpacked(pattern: NDArray[np.uint16], feedback: Sequence[int]) -> Label:

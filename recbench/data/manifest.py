@@ -147,4 +147,4 @@ def fits(count: int, expected: int | str) -> bool:
         return count == expected
     number, unit = expected[:-1], expected[-1].upper()
     scale = {"K": 10**3, "M": 10**6}[unit]
-    return abs(count - float(number) * scale) <= 0.5 * scale / 10 ** len(number.partition(".")[2])
+    return abs(count - float(number) * scale) <= 0.5 * scale * 0.1 ** len(number.partition(".")[2])

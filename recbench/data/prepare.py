@@ -102,9 +102,7 @@ def _prepared(
 ) -> dict[str, Any]:
     """Write the prepared folder and return its manifest."""
     began = time.monotonic()
-    size = sum(path.stat().st_size for path in source.files.values())
-    progress.step("checking the files", size)
-    described = sources.describe(source.files, progress.advance)
+    described = sources.Described(source.files)
     with store.replacing(folder) as temporary:
         try:
             facts = build(spec, source, temporary, memory, progress)
@@ -118,7 +116,7 @@ def _prepared(
             **_about(spec),
             "fingerprint": store.fingerprint(_schema(facts), temporary, TABLES),
             **facts,
-            "sources": described,
+            "sources": described.result(),
             "absent": [file for file in spec.optional_files if file not in source.files],
             "options": options,
             "rules": manifest.rules(spec, source.split),

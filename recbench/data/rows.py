@@ -193,8 +193,9 @@ def parted(log: Log, spec: Spec, source: Source, folder: Path) -> Log:
         if source.split == "random":
             return split.random_cut(row, ratio, seed)
         if source.split == "users":
-            return part_of[user]
-        given = frame["given"].to_numpy()
+            drawn: split.Parts = part_of[user]
+            return drawn
+        given: split.Parts = frame["given"].to_numpy()
         return given if shipped else split.valid_of_train(given, user, time, row, ratio, seed)
 
     whole = by_user(log, source.split)

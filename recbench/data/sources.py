@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from recbench.data.blocks import Advance, silent
 from recbench.data.catalog import Spec
 from recbench.data.download import fetch
 from recbench.data.progress import Progress
@@ -114,18 +114,31 @@ def _told(spec: Spec, missing: Sequence[str], raw: Path | None, folder: Path) ->
     )
 
 
-def describe(files: Mapping[str, Path], advance: Advance = silent) -> list[dict[str, Any]]:
-    """Return name, bytes, time of modification (ns) and SHA-256 of every file; raises DataError if unreadable."""
-    sources = []
-    for name, path in files.items():
+class Described:
+    """Name, bytes, time of modification (ns) and SHA-256 of every file, found out beside other work."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+        self._found: list[dict[str, Any]] = []
+        self._failed: OSError | None = None
+        self._thread = threading.Thread(target=self._describe, daemon=True)  # so that a failure elsewhere ends at once
+        self._thread.start()
+
+    def result(self) -> list[dict[str, Any]]:
+        """Wait for the last file; raises DataError if one is unreadable."""
+        self._thread.join()
+        if self._failed is not None:
+            raise DataError(f"{self._failed.filename}: cannot be read ({self._failed.strerror})")
+        return self._found
+
+    def _describe(self) -> None:
         try:
-            stat = path.stat()
-            digest = _sha256(path)
+            for name, path in self._files.items():
+                stat = path.stat()
+                told = {"file": name, "bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": _sha256(path)}
+                self._found.append(told)
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        advance(stat.st_size)
-        sources.append({"file": name, "bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": digest})
-    return sources
+            self._failed = error
 
 
 def unchanged(recorded: list[dict[str, Any]], files: Mapping[str, Path]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
 import stat
 import struct
 import tarfile
@@ -15,11 +17,13 @@ from tempfile import TemporaryFile
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from recbench.data.download import locked, publish, refused, require_space
+from filelock import FileLock, Timeout
+
 from recbench.data.progress import Progress
 from recbench.errors import DataError
 
 BLOCK = 1 << 20  # bytes in memory at once
+SPARE = 64 << 20  # bytes of the disk that stay free
 RATIO = 1000  # times that a member of more than a block may grow
 MANY = 100_000  # members of a tar archive; they are listed in memory
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
@@ -33,6 +37,7 @@ DAMAGE = (
     ValueError,
     RuntimeError,
     OverflowError,
+    LookupError,
 )
 
 
@@ -76,8 +81,9 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | No
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder / ".unpack.lock", "", Progress()))
             outer = _members(archive, stack)
-            chosen = _shallowest(archive, outer, set(wanted))
-            if missing := set(wanted) - chosen.keys():
+            names = set(wanted) - {"", ".", ".."}  # which would be folders
+            chosen = _shallowest(archive, outer, names)
+            if missing := names - chosen.keys():
                 inner = _inner_members(archive, outer, folder, limit, stack)
                 chosen |= _shallowest(archive, inner, missing)
             new = [member for member in chosen.values() if not _is_there(folder / member.name, member)]
@@ -87,6 +93,51 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | No
         except OSError as error:
             raise refused(folder, error) from None
     return {name: folder / name for name in chosen}
+
+
+def refused(path: Path, error: OSError) -> DataError:
+    """Return the error for a file below the data folder that the disk refuses."""
+    return DataError(
+        f"{path}: the disk refuses it ({error.strerror or error}); free some space, mend its permissions, or set "
+        "RECBENCH_HOME to another folder"
+    )
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise DataError unless `needed` bytes fit on the disk of a folder, with some to spare."""
+    free, needed = shutil.disk_usage(folder).free, max(0, needed)
+    if needed + SPARE > free:
+        raise DataError(
+            f"{folder}: {what} needs {needed:,} bytes and {SPARE:,} to spare, but {free:,} are free; "
+            "free some space, or set RECBENCH_HOME to a folder on a larger disk"
+        )
+
+
+@contextmanager
+def locked(path: Path, waiting: str, progress: Progress) -> Iterator[None]:
+    """Hold the lock of this path; while another process holds it, show `waiting`."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.step(waiting)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a complete file its final name, so that not even a power cut leaves a part of it there."""
+    for synced in (temporary, path.parent):
+        handle = os.open(synced, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if synced is temporary:
+            temporary.replace(path)
 
 
 def _kind(file: IO[bytes]) -> str | None:
@@ -210,9 +261,9 @@ def _opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], IO[
     return lambda: archive.extractfile(info)  # type: ignore[return-value]  # a regular file has a content
 
 
-def _shallowest(archive: Path, members: Iterable[_Member], wanted: Collection[str]) -> dict[str, _Member]:
+def _shallowest(archive: Path, members: Iterable[_Member], names: Collection[str]) -> dict[str, _Member]:
     # As in any archive, a later file replaces an earlier one of the same path.
-    same_path = {member.path: member for member in members if member.name in wanted}
+    same_path = {member.path: member for member in members if member.name in names}
     chosen: dict[str, _Member] = {}
     for member in sorted(same_path.values(), key=lambda member: member.depth):
         other = chosen.setdefault(member.name, member)

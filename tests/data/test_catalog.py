@@ -13,13 +13,51 @@ from .shop import TOML, write
 
 def test_shipped_catalogue() -> None:
     specs = catalog.load()
-    assert list(specs) == ["synthetic", "ml-100k", "ml-1m", "kuairand-pure"]
-    for spec in specs.values():
-        assert spec.split == "global"
+    assert len(specs) == 20
+    for name, spec in specs.items():
         assert spec.title and spec.licence and spec.citation and spec.page
         assert spec.log_columns
+        assert spec.download or spec.by_hand or name == "synthetic"
+        for remote in spec.download:
+            assert all(url.startswith("https://") for url in remote.urls)
+            assert len(remote.md5 or "0" * 32) == 32 and len(remote.sha256 or "0" * 64) == 64
+        for rule in spec.rules:
+            assert catalog.find(name, None, rule).rule == rule
+            assert catalog.find(name, None, spec.rule) == spec
     assert specs["ml-1m"].expect.positives == {"like": 226_310}
-    assert specs["kuairand-pure"].log_columns == ("time_ms", "is_click", "is_like", "is_follow")
+    assert specs["kuairand-pure"].log_columns == ("time_ms", "is_like", "is_follow", "tab")
+    gnolr = catalog.find("kuairand-pure", None, "gnolr")
+    assert len(gnolr.item.numeric) == 52 and len(gnolr.user.features) == 30 and len(gnolr.item.features) == 63
+    assert (
+        set(gnolr.aggregates) == set(gnolr.item.numeric) - {"video_duration"} and not specs["kuairand-pure"].aggregates
+    )
+
+
+def test_rules_by_name() -> None:
+    with pytest.raises(UsageError, match="unknown rule of kuairand-pure `gnlr`; did you mean `gnolr`"):
+        catalog.find("kuairand-pure", None, "gnlr")
+    every = catalog.find("kuairand-pure", None, "all")
+    assert (every.filter, every.complete, list(every.feedback)) == ("tab >= 0", False, ["click", "like", "follow"])
+
+
+@pytest.mark.parametrize(
+    ("words", "feedback"),
+    [
+        ("click,like", {"click": "is_click = 1", "like": "is_like = 1"}),
+        ("is_like=1", {"is_like_eq_1": "is_like=1"}),
+        ("good=is_like = 1 OR is_follow = 1", {"good": "is_like = 1 OR is_follow = 1"}),
+        ("tab>=1, tab >= 2", {"tab_ge_1": "tab>=1", "tab_ge_2": "tab >= 2"}),
+    ],
+)
+def test_feedback_of_ones_own(words: str, feedback: dict[str, str]) -> None:
+    assert catalog.choose_feedback(catalog.find("kuairand-pure"), words).feedback == feedback
+
+
+def test_bad_feedback_of_ones_own() -> None:
+    with pytest.raises(UsageError, match="unknown feedback of ml-1m `lik`; did you mean `like`"):
+        catalog.choose_feedback(catalog.find("ml-1m"), "lik")
+    with pytest.raises(UsageError, match="no feedback"):
+        catalog.choose_feedback(catalog.find("ml-1m"), " , ")
 
 
 def test_own_tables_are_added(tmp_path: Path) -> None:
@@ -69,7 +107,7 @@ def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
         prepare("ml-1m", raw=tmp_path)
     message = str(caught.value)
     assert f"ratings.dat, movies.dat not found in {tmp_path}" in message
-    assert "download https://files.grouplens.org/datasets/movielens/ml-1m.zip" in message
+    assert "leave out --raw to download them, or get https://files.grouplens.org/datasets/movielens/ml-1m.zip" in message
     assert "recbench prepare ml-1m --raw DIR" in message
     with pytest.raises(DataError, match="no such folder"):
         prepare("ml-1m", raw=tmp_path / "none")

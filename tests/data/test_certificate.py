@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.console import Console
 
-from recbench.data import certificate
+from recbench.data import recount
 from recbench.data.certificate import Finding, as_json, broken, certify, fits, table
 from recbench.errors import DataError
 
@@ -220,8 +220,8 @@ def test_train_rows_later_than_test_are_told_where_the_split_means_it(tmp_path: 
 def test_new_entities_and_repeats_are_those_of_plain_sets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str, timed: bool, batch: int
 ) -> None:
-    monkeypatch.setattr(certificate, "BATCH", batch)
-    monkeypatch.setattr(certificate, "KEYS", 5 * batch)
+    monkeypatch.setattr(recount, "BATCH", batch)
+    monkeypatch.setattr(recount, "KEYS", 5 * batch)
     manifest = made(tmp_path, split, timed)
     if timed and split == "user":  # at the moment of the last train row, so that the split is kept
         last = pl.read_parquet(tmp_path / "train.parquet").group_by("user").agg(pl.all().last())

@@ -24,6 +24,7 @@ from urllib.error import URLError
 import pytest
 
 from recbench.data import download
+from recbench.data import unpack as unpacking
 from recbench.data.catalog import Remote
 from recbench.data.download import fetch
 from recbench.data.progress import Progress
@@ -40,6 +41,7 @@ PROCESS = """
 import json, sys
 from pathlib import Path
 from recbench.data import download
+from recbench.data import unpack as unpacking
 from recbench.data.catalog import Remote
 from recbench.errors import DataError
 told = json.loads(sys.argv[1])
@@ -198,7 +200,7 @@ def test_who_waits_says_so(tmp_path: Path) -> None:
                 events.append(what)
                 holder.kill()  # whose lock ends with it
 
-        with download.locked(path, "waiting for log.bin", Listening()):
+        with unpacking.locked(path, "waiting for log.bin", Listening()):
             events.append("held")
     assert events == ["waiting for log.bin", "held"]
 
@@ -380,7 +382,10 @@ def test_a_whole_file_of_another_mirror_is_not_believed_by_its_size(server: BadS
     assert fetch(remote(server.on("/a", Reply(BODY)), bytes=len(BODY)), tmp_path).read_bytes() == BODY
 
 
-@pytest.mark.parametrize("reply", [Reply(BODY, shift=5), Reply(BODY, shift=-5), Reply(BODY, shift=10**6)])
+ODD = Reply(BODY, headers={"Content-Range": f"bytes {HALF}-{len(BODY) - 1}/*"})  # part of what?
+
+
+@pytest.mark.parametrize("reply", [Reply(BODY, shift=5), Reply(BODY, shift=-5), Reply(BODY, shift=10**6), ODD])
 def test_ranges_that_are_not_those_asked_for(server: BadServer, tmp_path: Path, reply: Reply) -> None:
     url = server.on("/a", Reply(BODY, stop=HALF), reply, Reply(BODY))  # the third shift is answered by 416
     assert fetch(unchecked(url), tmp_path).read_bytes() == BODY
@@ -445,7 +450,7 @@ def test_a_file_that_is_there_but_wrong_stays(server: BadServer, tmp_path: Path)
     assert fetch(remote("http://127.0.0.1:1/a"), tmp_path) == path
     path.unlink()
     path.mkdir()
-    with pytest.raises(DataError, match="no file"):
+    with pytest.raises(DataError, match="is no file"):
         fetch(remote("http://127.0.0.1:1/a"), tmp_path)
 
 
@@ -460,8 +465,8 @@ def test_new_digests_are_checked_again(server: BadServer, tmp_path: Path) -> Non
 
 
 def test_disk_too_small(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = len(BODY) + download.SPARE - 1
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    free = len(BODY) + unpacking.SPARE - 1
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     url = server.on("/a", Reply(BODY))
     told = failure(remote(url), tmp_path)
     assert f"needs {len(BODY):,} bytes" in told and f"{free:,} are free" in told and "RECBENCH_HOME" in told

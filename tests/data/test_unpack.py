@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbench.data import download
+from recbench.data import unpack as unpacking
 from recbench.data.unpack import is_archive, unpack
 from recbench.errors import DataError
 
@@ -243,7 +243,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = failure(archive, {"log.csv", "items.csv"}, tmp_path / "out", limit=total - 1)
     assert f"would unpack to {total:,} bytes, where {total - 1:,} are expected" in told
     assert len(unpack(archive, ["log.csv", "items.csv"], tmp_path / "all", limit=total)) == 2
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=total + download.SPARE - 1))
+    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=total + unpacking.SPARE - 1))
     told = failure(archive, {"log.csv", "items.csv"}, tmp_path / "out")
     assert f"needs {total:,} bytes" in told and "RECBENCH_HOME" in told
     nested = write(tmp_path, zipped({"in.zip": stored({"log.csv": LOG})}), "nested")
@@ -383,22 +383,34 @@ def test_a_header_of_any_size_is_not_read(tmp_path: Path) -> None:
 
 
 def test_members_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbench.data.unpack.MANY", 3)
+    monkeypatch.setattr(unpacking, "MANY", 3)
     archive = write(tmp_path, tarred({str(name): b"" for name in range(4)}))
     assert "more than 3 members" in failure(archive, {"0"}, tmp_path / "out")
     archive = write(tmp_path, tarred({str(name): b"" for name in range(3)}))
     assert list(unpack(archive, ["0"], tmp_path / "out")) == ["0"]
 
 
-def test_sparse(tmp_path: Path) -> None:
+def sparse(more: bool) -> bytes:
+    """A sparse file of 4 GiB in a tar of a few blocks, and whether a block about its holes is to follow."""
     block = bytearray(header(tarfile.GNUTYPE_SPARSE, 512))
     block[257:265] = b"ustar  \0"
     block[386:410] = b"%011o\0%011o\0" % (0, 512)
+    block[482] = more
     block[483:495] = b"%011o\0" % 2**32
     block[148:156] = b"        "
     block[148:156] = b"%06o\0 " % sum(block)
-    archive = write(tmp_path, bytes(block) + bytes(512) + bytes(10240))
+    return bytes(block)
+
+
+def test_sparse(tmp_path: Path) -> None:
+    archive = write(tmp_path, sparse(more=False) + bytes(512) + bytes(10240))
     assert "log.csv is sparse" in failure(archive, {"log.csv"}, tmp_path / "out")
+    assert "damaged" in failure(write(tmp_path, sparse(more=True)), {"log.csv"}, tmp_path / "out")
+
+
+def test_a_file_without_a_name(tmp_path: Path) -> None:
+    archive = write(tmp_path, zipped({"@@@@": b"1", "log.csv": LOG}).replace(b"@@@@", bytes(4)))
+    assert list(unpack(archive, ["log.csv", ""], tmp_path / "out")) == ["log.csv"]
 
 
 @pytest.mark.parametrize(

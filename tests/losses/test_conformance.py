@@ -17,6 +17,7 @@ from recbench.data.dataset import Dataset
 from recbench.evaluation.ranking import auc
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
+from recbench.samplers import Lists
 from recbench.settings import defaults
 from tests.conftest import make_dataset
 
@@ -36,6 +37,11 @@ def model_for(name: str, data: Dataset, backbone: str = "mf", **words: str) -> M
 
 def a_batch(model: Model, data: Dataset) -> Batch:
     return next(model.loss.sampler.batches(data, 64, torch.Generator().manual_seed(1)))
+
+
+def instance(name: str) -> Loss:
+    data = data_for(LOSSES.get(name))
+    return base.create(LOSSES.get(name), data.info, base.defaults(LOSSES.get(name)))
 
 
 def value_of(model: Model, batch: Batch) -> Tensor:
@@ -114,6 +120,33 @@ def test_order_of_users_does_not_matter(name: str) -> None:
     torch.testing.assert_close(value_of(model, shuffled), value_of(model, batch), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(instance(name).sampler, Lists)])
+def test_order_of_rows_on_a_list_does_not_matter(name: str) -> None:
+    data = data_for(LOSSES.get(name))
+    model = model_for(name, data)
+    batch = a_batch(model, data)
+    order = torch.randperm(batch.item.shape[1], generator=torch.Generator().manual_seed(3))
+    assert batch.mask is not None
+    moved = Batch(batch.user, batch.item[:, order], batch.label[:, order], batch.mask[:, order])
+    torch.testing.assert_close(value_of(model, moved), value_of(model, batch), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_does_not_matter(name: str) -> None:
+    data = data_for(LOSSES.get(name))
+    model = model_for(name, data)
+    batch = a_batch(model, data)
+    mask = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
+    wider = Batch(
+        batch.user,
+        torch.cat([batch.item, batch.item[:, :1]], 1),
+        torch.cat([batch.label, torch.ones_like(batch.label[:, :1])], 1),
+        torch.cat([mask, torch.zeros_like(mask[:, :1])], 1),
+        None if batch.log_q is None else torch.cat([batch.log_q, batch.log_q[:, :1]], 1),
+    )
+    torch.testing.assert_close(value_of(model, wider), value_of(model, batch), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_score_has_one_column_per_feedback(name: str) -> None:
     data = data_for(LOSSES.get(name))
@@ -171,13 +204,18 @@ def test_training_beats_chance(name: str) -> None:
     assert auc(score[:, 0], data.valid.label[:, 0]) > floor
 
 
+@pytest.mark.parametrize("constant", [0.0, 1.0])
 @pytest.mark.parametrize("name", NAMES)
-def test_constant_labels_do_not_break_a_batch(name: str) -> None:
+def test_constant_labels_do_not_break_a_batch(name: str, constant: float) -> None:
     data = data_for(LOSSES.get(name))
     model = model_for(name, data)
     batch = a_batch(model, data)
-    value = value_of(model, Batch(batch.user, batch.item, torch.zeros_like(batch.label), batch.mask, batch.log_q))
+    label = torch.full_like(batch.label, constant)
+    value = value_of(model, Batch(batch.user, batch.item, label, batch.mask, batch.log_q))
     assert value.isfinite()
+    value.backward()
+    gradients = [p.grad for p in model.backbone.parameters() if p.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients)
 
 
 @pytest.mark.parametrize("name", NAMES)

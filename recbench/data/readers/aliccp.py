@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recbench.data.blocks import blocks
+from recbench.data.blocks import ahead, blocks
 from recbench.data.catalog import Spec
 from recbench.data.readers import Raw, Source
 from recbench.errors import DataError
@@ -69,14 +69,18 @@ def _users(file: _File, source: Source) -> pl.DataFrame:
 
 def _parsed(file: _File, source: Source) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the number of the first line and the typed columns of each block of lines."""
-    line = 1
-    for piece in blocks(file.path, source.block, source.advance):
-        text = piece if piece.endswith(b"\n") else piece + b"\n"
-        yield line, _typed(file, text, line)
-        line += text.count(b"\n")
+
+    def texts() -> Iterator[tuple[int, bytes]]:
+        line = 1
+        for piece in blocks(file.path, source.block, source.advance):
+            text = piece if piece.endswith(b"\n") else piece + b"\n"
+            yield line, text
+            line += text.count(b"\n")
+
+    return ahead(lambda place: (place[0], _typed(file, *place)), texts())
 
 
-def _typed(file: _File, text: bytes, line: int) -> pl.DataFrame:
+def _typed(file: _File, line: int, text: bytes) -> pl.DataFrame:
     names = file.columns[:-1]
     try:
         head = pl.read_csv(

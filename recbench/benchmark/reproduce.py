@@ -1,0 +1,247 @@
+"""`recbench reproduce`: run what a published table needs, and set what was measured beside what was printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Literal
+
+from rich.console import Console
+
+from recbench.benchmark import preset as presets
+from recbench.benchmark.evaluate import Candidates, evaluate_run
+from recbench.benchmark.model import pick_device
+from recbench.benchmark.session import Order, keys_of, train_keys
+from recbench.benchmark.sweep import SweepOrder, sweep_all
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.errors import UsageError, unknown
+from recbench.evaluation.metric import Request, parse
+from recbench.losses.base import LOSSES
+from recbench.results import leaderboard
+from recbench.results.published import Cell, Published, cells
+from recbench.results.record import RunKey
+from recbench.results.store import Store
+
+Verdict = Literal["matches", "differs", "not comparable", "not in recbench"]
+
+CLOSE = 0.01  # a mean so near to the printed value matches it
+BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # of every method under `fair`, with one seed on validation
+
+
+@dataclass(frozen=True)
+class Line:
+    """One published number and what recbench measures for it."""
+
+    method: str
+    loss: str
+    backbone: str
+    settings: tuple[str, ...]  # those of the run beside the preset's
+    dataset: str
+    metric: str
+    feedback: str
+    printed: str
+    reported: float  # as a fraction
+    mean: float | None
+    sd: float | None  # over seeds; None for one
+    seeds: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    runs: tuple[str, ...]
+
+    @property
+    def difference(self) -> float | None:
+        """What was measured less what was reported."""
+        return None if self.mean is None else self.mean - self.reported
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What to reproduce of a table."""
+
+    table: Published
+    dataset: str | None = None  # as in its data: None means the first that is prepared
+    data: str | None = None  # DATASET/SPLIT to run on, if it is not the preset's
+    methods: tuple[str, ...] = ()  # as the paper has them; none: all
+    seeds: int = 3
+    settings: tuple[str, ...] = ()  # of every run, after those of preset and table
+    fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
+
+
+def reproduce(aim: Aim, store: Store, console: Console, device: str, command: str) -> list[Line]:
+    """Train and evaluate what is missing of one dataset's part of a table, and return its lines.
+
+    Finished runs and evaluations are not done again. Raises UsageError for a dataset or method that the table lacks,
+    and for data that are not prepared.
+    """
+    wanted = _wanted(aim)
+    preset = _preset(aim.table, wanted[0])
+    published = aim.table.datasets[wanted[0].dataset]
+    data = Dataset.load(find_prepared(aim.data or _prepared(preset, wanted[0], published.split)), pick_device(device))
+    console.print(f"{aim.table.name} on {data.name}/{data.split}, {aim.seeds} seeds", highlight=False)
+    lines: list[Line] = []
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Cell]] = {}
+    for cell in wanted:
+        groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
+    for (loss, backbone, words), held in groups.items():
+        if not loss or loss not in LOSSES.names():
+            lines += [_line(cell, [], ("recbench has no such method",), ()) for cell in held]
+            continue
+        order = _order(aim, preset, data, held[0], loss, backbone, words)
+        if aim.fair:
+            order = _tuned(order, store, console, device, command)
+        keys = keys_of(order, data, pick_device(device).type, {})
+        train_keys(keys, data, store, console, command, [])
+        _evaluate(keys, held, aim.table.protocol.candidates, store, device)
+        kept = tuple(word for word in order.settings if word not in (preset.words(loss, backbone) if preset else ()))
+        for cell in held:
+            values = [_value(cell, key, aim.table.protocol.candidates, store) for key in keys]
+            reached = [value for value in values if value is not None]
+            lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell), keys))
+    leaderboard.write_markdown(store)
+    return lines
+
+
+def as_json(aim: Aim, lines: Iterable[Line]) -> dict[str, object]:
+    """Return the lines as a JSON document."""
+    return {
+        "table": aim.table.name,
+        "protocol": "fair" if aim.fair else "paper",
+        "lines": [vars(line) | {"difference": line.difference} for line in lines],
+    }
+
+
+def _wanted(aim: Aim) -> list[Cell]:
+    """Return the cells of the dataset and the methods asked for."""
+    table = aim.table
+    dataset = aim.dataset or next(iter(table.datasets))
+    if dataset not in table.datasets:
+        raise unknown(f"dataset of {table.name}", dataset, table.datasets)
+    every = [cell for cell in cells(table) if cell.dataset == dataset]
+    methods = {cell.method for cell in every}
+    for method in aim.methods:
+        if method not in methods:
+            raise unknown(f"method of {table.name} on {dataset}", method, methods)
+    return [cell for cell in every if not aim.methods or cell.method in aim.methods]
+
+
+def _preset(table: Published, cell: Cell) -> presets.Preset | None:
+    """Return the paper's preset for the data and feedback of a table."""
+    feedback = table.datasets[cell.dataset].feedback
+    for preset in presets.presets().values():
+        same = preset.entry.dataset == cell.dataset and tuple(preset.entry.feedback) == feedback
+        if same and preset.name.startswith(f"{table.paper}/"):
+            return preset
+    return None
+
+
+def _prepared(preset: presets.Preset | None, cell: Cell, split: str) -> str:
+    return preset.prepared() if preset is not None else f"{cell.dataset}/{split}"
+
+
+def _order(
+    aim: Aim,
+    preset: presets.Preset | None,
+    data: Dataset,
+    cell: Cell,
+    loss: str,
+    backbone: str,
+    words: tuple[str, ...],
+) -> Order:
+    """Return the order of a method: the preset's training, the table's settings of the loss, then the user's."""
+    common = [word for word in preset.words(loss, backbone) if _of_training(word, preset)] if preset else []
+    feedback = aim.table.datasets[cell.dataset].feedback
+    return Order(
+        loss=loss,
+        backbone=backbone,
+        dataset=f"{data.name}/{data.split}",
+        feedback=feedback if LOSSES.get(loss).multitask else (cell.feedback,),
+        seeds=tuple(range(aim.seeds)),
+        settings=(*common, *words, *aim.settings),
+        imports=(),
+    )
+
+
+def _of_training(word: str, preset: presets.Preset) -> bool:
+    """Whether a setting of a preset holds for every method; those of a single loss stand in the table."""
+    return not word.startswith("loss.") or word in preset.paper.settings
+
+
+def _tuned(order: Order, store: Store, console: Console, device: str, command: str) -> Order:
+    """Return the order with a learned scale and bias and the learning rate that is best on validation."""
+    if LOSSES.get(order.loss).reads_logits:
+        order = replace(order, settings=(*_without(order.settings, "loss.scale"), "loss.logit=learned"))
+    searched = replace(order, settings=_without(order.settings, "train.lr"), seeds=(0,))
+    found = sweep_all(SweepOrder((order.loss,), BUDGET, searched), store, console, device, 1, command)
+    if order.loss not in found.best:
+        raise UsageError(f"{order.loss}: every trial failed; see the sweep {found.digest}")
+    best = [word for word in found.best[order.loss] if word.startswith("train.lr=")]
+    return replace(searched, settings=(*searched.settings, *best), seeds=order.seeds)
+
+
+def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:
+    return tuple(word for word in words if not word.startswith(f"{setting}="))
+
+
+def _evaluate(keys: Sequence[RunKey], held: Sequence[Cell], candidates: Candidates, store: Store, device: str) -> None:
+    """Compute the metrics of these cells that the runs do not have yet."""
+    for key in keys:
+        missing = [_request(cell) for cell in held if _value(cell, key, candidates, store) is None]
+        if missing:
+            evaluate_run(store.record(key), store, missing, candidates=candidates, device=pick_device(device))
+
+
+def _request(cell: Cell) -> Request:
+    return replace(parse(cell.metric), feedback=cell.feedback, by=cell.by)
+
+
+def _value(cell: Cell, key: RunKey, candidates: Candidates, store: Store) -> float | None:
+    """Return what the run reached among these candidates, by its last evaluation that says so."""
+    name = str(replace(_request(cell), feedback=None))
+    for evaluation in reversed(store.evaluations(key)):
+        if evaluation.options.get("candidates") != candidates or evaluation.options.get("index") != "flat":
+            continue
+        for value in evaluation.values:
+            if (value.metric, value.feedback) == (name, cell.feedback) and value.value is not None:
+                return value.value
+    return None
+
+
+def _reasons(aim: Aim, cell: Cell) -> tuple[str, ...]:
+    reasons = aim.table.datasets[cell.dataset].incomparable + aim.table.protocol.incomparable
+    return (*reasons, *(["every method has a learned scale and bias here"] if aim.fair else []))
+
+
+def _line(cell: Cell, values: Sequence[float], reasons: tuple[str, ...], keys: Sequence[RunKey]) -> Line:
+    mean = fmean(values) if values else None
+    verdict: Verdict = (
+        "not in recbench"
+        if mean is None
+        else "not comparable"
+        if reasons
+        else "matches"
+        if abs(mean - cell.value) <= CLOSE
+        else "differs"
+    )
+    return Line(
+        method=cell.method,
+        loss=cell.loss,
+        backbone=cell.backbone,
+        settings=cell.settings,
+        dataset=cell.dataset,
+        metric=cell.metric + (f":{cell.by}" if cell.by else ""),
+        feedback=cell.feedback,
+        printed=cell.printed,
+        reported=cell.value,
+        mean=mean,
+        sd=stdev(values) if len(values) > 1 else None,
+        seeds=len(values),
+        verdict=verdict,
+        reasons=reasons,
+        runs=tuple(key.digest for key in keys),
+    )
+
+
+def told(lines: Sequence[Line]) -> Iterator[str]:
+    """Yield why numbers do not compare, each reason once."""
+    yield from dict.fromkeys(reason for line in lines for reason in line.reasons)

@@ -1,0 +1,74 @@
+"""Direct entire-space causal multi-task framework."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES
+from recbench.losses.multitask import MultitaskLoss, StepWeight, inverse_propensity
+from recbench.numerics import log1mexp
+from recbench.settings import at_least
+
+
+@LOSSES.add("dcmt")
+class DCMT(MultitaskLoss):
+    """ESMM plus factual and counterfactual errors of the steps: a further tower per step learns from the other rows.
+
+    Zhu et al., ICDE 2023, https://arxiv.org/abs/2302.06141. The counterfactual tower learns the opposite label on the
+    rows that did not reach the step; both errors are weighted by inverse propensity, at most `largest`, and divided by
+    the rows, or by the sum of their weights (`normalise`). `prior` weighs |1 - p - p'|, which ties the two towers.
+    Defaults as in GNOLR (KDD 2025, Table 4), whose code also gives a step's positives, here and there, the weight of
+    the first feedback (`step_weight=first`).
+    """
+
+    chain: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        pos_weight: str = "1",
+        counterfactual: float = 0.5,
+        prior: float = 1e-3,
+        normalise: bool = False,
+        largest: float = 1e6,
+        step_weight: StepWeight = "own",
+    ) -> None:
+        super().__init__(info, pos_weight=pos_weight)
+        for name, value, least in (("counterfactual", counterfactual, 0), ("prior", prior, 0), ("largest", largest, 1)):
+            at_least(f"loss.{name}", value, least)
+        self.counterfactual, self.prior, self.normalise, self.largest = counterfactual, prior, normalise, largest
+        self.step_weight: StepWeight = step_weight
+        self.towers = 2 * info.tasks - 1
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over rows of ESMM's cross-entropies, plus the terms of the steps."""
+        own, other = towers.logit.split([self.info.tasks, self.info.tasks - 1], -1)
+        label = batch.label.cumprod(-1)
+        log_p = self.score(own)
+        reached, step = label[..., :-1], own[..., 1:]
+        factual = self.of_steps(step, label[..., 1:], self.step_weight)
+        opposite = self.of_steps(other, 1 - label[..., 1:], self.step_weight)
+        here = inverse_propensity(log_p[..., :-1], reached, self.largest)
+        there = inverse_propensity(log1mexp(-log_p[..., :-1]), 1 - reached, self.largest)
+        prior = (1 - step.sigmoid() - other.sigmoid()).abs()
+        terms = self._mean(here, factual, batch) + self._mean(there, opposite, batch)
+        terms = terms + self.prior * batch.mean(prior.sum(-1))
+        return batch.mean(self.entire_space(log_p, label).sum(-1)) + self.counterfactual * terms
+
+    def _mean(self, weight: Tensor, error: Tensor, batch: Batch) -> Tensor:
+        if not self.normalise:
+            return batch.mean((weight * error).sum(-1))
+        steps = zip(weight.unbind(-1), error.unbind(-1), strict=True)
+        tiny = torch.finfo(weight.dtype).tiny
+        return torch.stack([batch.mean(w * e) / batch.mean(w).clamp(min=tiny) for w, e in steps]).sum()
+
+    def base_rates(self) -> Tensor:
+        """Return the rates of the chain, and their opposites for the counterfactual steps."""
+        rates = super().base_rates()
+        return torch.cat([rates, 1 - rates[1:]])

@@ -1,0 +1,68 @@
+"""ESCM2, doubly robust."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES
+from recbench.losses.multitask import MultitaskLoss, StepWeight, inverse_propensity
+from recbench.settings import at_least
+
+
+@LOSSES.add("escm2-dr")
+class ESCM2DR(MultitaskLoss):
+    """ESMM plus doubly robust errors of the steps: a further tower per step predicts its cross-entropy on every row.
+
+    Wang et al., SIGIR 2022, https://arxiv.org/abs/2204.05125; on the rows that reached the step, the prediction is
+    corrected, and fitted, under inverse propensities of at most `largest`. Defaults as in GNOLR (KDD 2025, Table 4),
+    whose code bounds the prediction by 1 (`imputation=sigmoid`), though the error is not (`softplus` lifts that), and
+    gives a step's positives the weight of the first feedback (`step_weight=first`).
+    """
+
+    chain: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        pos_weight: str = "1",
+        counterfactual: float = 0.5,
+        entire: float = 1.0,
+        largest: float = 15.0,
+        imputation: Literal["sigmoid", "softplus"] = "sigmoid",
+        step_weight: StepWeight = "own",
+    ) -> None:
+        super().__init__(info, pos_weight=pos_weight)
+        for name, value, least in (
+            ("counterfactual", counterfactual, 0),
+            ("entire", entire, 0),
+            ("largest", largest, 1),
+        ):
+            at_least(f"loss.{name}", value, least)
+        self.counterfactual, self.entire, self.largest = counterfactual, entire, largest
+        self.imputation = imputation
+        self.step_weight: StepWeight = step_weight
+        self.towers = 2 * info.tasks - 1
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over rows of the first feedback's, the products' and the steps' losses."""
+        own, imputed = towers.logit.split([self.info.tasks, self.info.tasks - 1], -1)
+        label = batch.label.cumprod(-1)
+        log_p = self.score(own)
+        space = self.entire_space(log_p, label)
+        predicted = imputed.sigmoid() if self.imputation == "sigmoid" else softplus(imputed)
+        gap = self.of_steps(own[..., 1:], label[..., 1:], self.step_weight) - predicted
+        inverse = inverse_propensity(log_p[..., :-1], label[..., :-1], self.largest)
+        robust = predicted + inverse * (gap + gap.square())
+        steps = self.entire * space[..., 1:] + self.counterfactual * robust
+        return batch.mean(space[..., 0] + steps.sum(-1))
+
+    def base_rates(self) -> Tensor:
+        """Return the rates of the chain, and one half for the predicted errors."""
+        return torch.cat([super().base_rates(), torch.full((self.info.tasks - 1,), 0.5)])

@@ -1,0 +1,55 @@
+"""ESCM2 with inverse propensity scores."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES
+from recbench.losses.multitask import MultitaskLoss, StepWeight, inverse_propensity
+from recbench.settings import at_least
+
+
+@LOSSES.add("escm2-ips")
+class ESCM2IPS(MultitaskLoss):
+    """ESMM plus the cross-entropy of each step, on the rows that reached it, weighted by inverse propensity.
+
+    Wang et al., SIGIR 2022, https://arxiv.org/abs/2204.05125. The propensity is the model's own probability of the
+    feedback before, without gradient; its inverse is at most `largest`. Term weights as in GNOLR (KDD 2025, Table 4),
+    whose code also gives a step's positives the weight of the first feedback (`step_weight=first`).
+    """
+
+    chain: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        pos_weight: str = "1",
+        counterfactual: float = 0.5,
+        entire: float = 1.0,
+        largest: float = 1e6,
+        step_weight: StepWeight = "own",
+    ) -> None:
+        super().__init__(info, pos_weight=pos_weight)
+        for name, value, least in (
+            ("counterfactual", counterfactual, 0),
+            ("entire", entire, 0),
+            ("largest", largest, 1),
+        ):
+            at_least(f"loss.{name}", value, least)
+        self.counterfactual, self.entire, self.largest = counterfactual, entire, largest
+        self.step_weight: StepWeight = step_weight
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over rows of the first feedback's, the products' and the steps' cross-entropies."""
+        label = batch.label.cumprod(-1)
+        log_p = self.score(towers.logit)
+        space = self.entire_space(log_p, label)
+        error = self.of_steps(towers.logit[..., 1:], label[..., 1:], self.step_weight)
+        inverse = inverse_propensity(log_p[..., :-1], label[..., :-1], self.largest)
+        steps = self.entire * space[..., 1:] + self.counterfactual * inverse * error
+        return batch.mean(space[..., 0] + steps.sum(-1))

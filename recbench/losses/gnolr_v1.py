@@ -1,0 +1,14 @@
+"""GNOLR without subtasks."""
+
+from __future__ import annotations
+
+from recbench.losses.base import LOSSES
+from recbench.losses.ordinal import OrdinalLoss
+
+
+@LOSSES.add("gnolr-v1")
+class GNOLRV1(OrdinalLoss):
+    """Ordinal regression on nested embeddings, as GNOLR, but with the likelihood of the level alone as its loss.
+
+    GNOLR (KDD 2025), section 4.2.5 and Table 7: Nested Category-specific Encoding without Nested OLR Optimization.
+    """

@@ -1,0 +1,84 @@
+"""Joint optimisation of ranking and calibration."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.errors import UsageError
+from recbench.losses.base import LOSSES, Loss
+from recbench.losses.lists import against, log_share, mean_of_lists, split
+from recbench.samplers import Lists, Sampler
+from recbench.settings import at_least
+
+
+@LOSSES.add("jrc")
+class JRC(Loss):
+    """Joint ranking and calibration: cross-entropy of the difference of two logits, softmax of each over a list.
+
+    Sheng et al., KDD 2023, https://arxiv.org/abs/2208.06164: `alpha` times cross-entropy plus (1 - alpha) times the
+    generative term, a mean over rows, or over lists of their means (`per=lists`, as GNOLR, KDD 2025, Table 3, runs it).
+    `rivals=other` leaves rows of the same label out of each softmax; `longest=1` trains on rows, where the term is 0.
+    """
+
+    cosine: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        alpha: float = 0.5,
+        per: Literal["rows", "lists"] = "rows",
+        rivals: Literal["list", "other"] = "list",
+        pos_weight: float = 1.0,
+        longest: int = 500,
+    ) -> None:
+        super().__init__(info)
+        if not 0 <= alpha <= 1:
+            raise UsageError(f"loss.alpha={alpha}: expected a number in [0, 1]")
+        if pos_weight <= 0:
+            raise UsageError(f"loss.pos_weight={pos_weight}: expected a number above 0")
+        at_least("loss.longest", longest, 1)
+        self.alpha, self.per, self.rivals, self.pos_weight = alpha, per, rivals, pos_weight
+        self.towers = 2
+        self.sampler: Sampler = Lists(longest)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the weighted mean cross-entropy and the generative term, mixed by `alpha`."""
+        positive, negative = split(batch)
+        real = positive | negative
+        weight = real + (self.pos_weight - 1) * positive
+        difference = self.score(towers.logit)[..., 0]
+        entropy = softplus(torch.where(positive, -difference, difference))
+        calibration = (weight * entropy).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+        ranking = weight * self._generative(towers.logit, positive, negative)
+        if self.per == "lists":
+            ranking = mean_of_lists(ranking / real.sum(-1, keepdim=True).clamp(min=1), real)
+        else:
+            ranking = ranking.sum() / real.sum().clamp(min=1)
+        return self.alpha * calibration + (1 - self.alpha) * ranking
+
+    def _generative(self, logit: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Return -log of the share of each row in the softmax of the logit of its label, [B, N]."""
+        if self.rivals == "other":
+            return against(logit[..., 1], positive, negative) + against(logit[..., 0], negative, positive)
+        real = positive | negative
+        return -torch.where(positive, log_share(logit[..., 1], real), log_share(logit[..., 0], real))
+
+    def base_rates(self) -> Tensor:
+        """Return the rates whose log-odds differ by those of the feedback."""
+        half = torch.logit(torch.tensor(self.info.rates), eps=1e-6) / 2
+        return torch.cat([(-half).sigmoid(), half.sigmoid()])
+
+    def score(self, logit: Tensor) -> Tensor:
+        """Return the difference of the logits, positive less negative."""
+        return logit[..., 1:] - logit[..., :1]
+
+    def log_probability(self, logit: Tensor) -> Tensor:
+        """Return log sigmoid of the difference."""
+        return logsigmoid(self.score(logit))

@@ -1,0 +1,51 @@
+"""Non-click samples improved semi-supervised estimation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES
+from recbench.losses.multitask import MultitaskLoss, StepWeight
+from recbench.settings import at_least
+
+
+@LOSSES.add("nise")
+class NISE(MultitaskLoss):
+    """Semi-supervised steps: labels where a step was reached, the model's own prediction as label elsewhere.
+
+    Huang et al., RecSys 2024, https://doi.org/10.1145/3640457.3688151. Gradients pass through the pseudo-label too, as
+    in GNOLR (KDD 2025, Table 4): held fixed, the term would have none. `dynamic` scales the steps by the ratio of the
+    first feedback's loss to theirs, at most `largest`; that code has it switched off, and `step_weight=first`.
+    """
+
+    chain: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        pos_weight: str = "1",
+        dynamic: bool = False,
+        largest: float = 50.0,
+        step_weight: StepWeight = "own",
+    ) -> None:
+        super().__init__(info, pos_weight=pos_weight)
+        at_least("loss.largest", largest, 0)
+        self.dynamic, self.largest = dynamic, largest
+        self.step_weight: StepWeight = step_weight
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of the first feedback plus that of the steps, each over all rows."""
+        label = batch.label.cumprod(-1)
+        step, reached = towers.logit[..., 1:], label[..., :-1]
+        labelled = self.of_steps(step, label[..., 1:], self.step_weight)
+        unlabelled = self.of_steps(step, step.sigmoid(), self.step_weight)
+        first = batch.mean(self.entire_space(self.score(towers.logit), label)[..., 0])
+        steps = batch.mean((reached * labelled + (1 - reached) * unlabelled).sum(-1))
+        if self.dynamic:
+            steps = steps * (first / (steps + 1e-6)).detach().clamp(max=self.largest)
+        return first + steps

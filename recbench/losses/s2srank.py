@@ -1,0 +1,67 @@
+"""Set-to-set ranking."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES, Loss
+from recbench.losses.lists import differences, mean_of_lists, pairs, split
+from recbench.samplers import Lists, Sampler
+from recbench.settings import at_least
+
+
+@LOSSES.add("s2srank")
+class S2SRank(Loss):
+    """Set-to-set ranking: sum of l_j over the negatives j of a list, and -log sigmoid(spread - l_k) for one of them.
+
+    Chen et al., SIGIR 2021, https://arxiv.org/abs/2105.07377. l_j is the mean of -log sigmoid(s_i - s_j) over the
+    positives i, `spread` the mean of min(|s_i - s_i'|, `clip`) over their ordered pairs, itself included. These means
+    are those of GNOLR (KDD 2025, Table 3); the original samples two positives and sums over them. k is the `hardest`
+    negative (its l is the largest), as in the authors' code, or the `easiest`, as in GNOLR's.
+    """
+
+    cosine: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        negative: Literal["hardest", "easiest"] = "hardest",
+        set_weight: float = 1.0,
+        clip: float = 0.5,
+        longest: int = 500,
+    ) -> None:
+        super().__init__(info)
+        for name, value, least in (("set_weight", set_weight, 0.0), ("clip", clip, 0.0), ("longest", longest, 2)):
+            at_least(f"loss.{name}", value, least)
+        self.negative, self.set_weight, self.clip = negative, set_weight, clip
+        self.sampler: Sampler = Lists(longest)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over lists; lists of one class contribute 0."""
+        positive, negative = split(batch)
+        logit = towers.logit[..., 0]
+        both = positive.any(-1, keepdim=True) & negative.any(-1, keepdim=True)
+        count = positive.sum(-1, keepdim=True).clamp(min=1)
+        rivals, friends = pairs(positive, negative), pairs(positive, positive)
+        of_negative = sums(softplus(differences(logit, rivals)), rivals[1], logit) / count
+        if self.negative == "hardest":
+            chosen = of_negative.masked_fill(~negative, 0).amax(-1, keepdim=True)
+        else:
+            chosen = of_negative.masked_fill(~negative, torch.inf).amin(-1, keepdim=True).masked_fill(~both, 0)
+        distance = differences(logit, friends).abs().clamp(max=self.clip)
+        spread = sums(distance, friends[0], logit).sum(-1, keepdim=True) / count**2
+        of_set = softplus(chosen - spread).masked_fill(~both, 0)
+        items = of_negative.sum(-1, keepdim=True)
+        return mean_of_lists(items + self.set_weight * of_set, positive | negative)
+
+
+def sums(of_pair: Tensor, slot: Tensor, like: Tensor) -> Tensor:
+    """Add up numbers of pairs [P] in one slot [P] of each, shaped as `like` [B, N]."""
+    return torch.zeros_like(like).flatten().index_add(0, slot, of_pair).view_as(like)

@@ -1,0 +1,44 @@
+"""SetRank."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES, Loss
+from recbench.losses.lists import against, mean_of_lists, split
+from recbench.samplers import Lists, Sampler
+from recbench.settings import at_least
+
+
+@LOSSES.add("setrank")
+class SetRank(Loss):
+    """SetRank: -log(g_i / (g_i + sum of g_j over the negatives j)), summed over the positives i of a user's list.
+
+    Wang et al., AAAI 2020, https://arxiv.org/abs/2002.09841 (journal form: TOIS 2023). `form` is g(s): `sigmoid` as in
+    the authors' deep model and in GNOLR (KDD 2025, Table 3), `exp-sigmoid` as in their matrix factorisation, or `exp`.
+    """
+
+    cosine: ClassVar[bool] = True
+
+    def __init__(
+        self, info: Info, *, form: Literal["sigmoid", "exp-sigmoid", "exp"] = "sigmoid", longest: int = 500
+    ) -> None:
+        super().__init__(info)
+        at_least("loss.longest", longest, 2)
+        self.form = form
+        self.sampler: Sampler = Lists(longest)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over lists; lists of one class contribute 0."""
+        positive, negative = split(batch)
+        logit = towers.logit[..., 0]
+        if self.form == "sigmoid":
+            log_g = logsigmoid(logit)
+        else:
+            log_g = logit.sigmoid() if self.form == "exp-sigmoid" else logit
+        return mean_of_lists(against(log_g, positive, negative), positive | negative)

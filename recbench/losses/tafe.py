@@ -1,0 +1,33 @@
+"""TAFE's loss of sequential dependence."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES
+from recbench.losses.multitask import MultitaskLoss
+from recbench.settings import at_least
+
+
+@LOSSES.add("tafe")
+class TAFE(MultitaskLoss):
+    """NSB plus `difference` times the squared errors of the differences between neighbouring feedback types.
+
+    Tao et al., RecSys 2023, https://arxiv.org/abs/2301.02494, as far as GNOLR (KDD 2025, Table 4) has it: its loss of
+    sequential dependence, ((p_c - p_{c+1}) - (y_c - y_{c+1}))^2, without its network. `difference=0` is NSB.
+    """
+
+    def __init__(self, info: Info, *, pos_weight: str = "1", difference: float = 1.0) -> None:
+        super().__init__(info, pos_weight=pos_weight)
+        at_least("loss.difference", difference, 0)
+        self.difference = difference
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over rows of the summed cross-entropies and squared errors."""
+        logit, label = towers.logit, batch.label.to(towers.logit)
+        entropy = binary_cross_entropy_with_logits(logit, label, pos_weight=self.pos_weight, reduction="none")
+        error = (logit.sigmoid() - label).diff(dim=-1).square()
+        return batch.mean(entropy.sum(-1) + self.difference * error.sum(-1))

@@ -1,0 +1,78 @@
+"""What sweeps found: one JSON file each under `sweeps/`, named by what the sweep set out to do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from recbench.errors import UsageError
+from recbench.results.files import load, write_atomically
+from recbench.results.record import SCHEMA
+from recbench.results.store import Store
+from recbench.results.strict import encode
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of one loss: its runs, one per seed, and what they reached on validation."""
+
+    loss: str
+    words: list[str]  # what was searched: ["loss.scale=2", "train.lr=0.05"]
+    runs: list[str]  # digests
+    select: str  # validation metric, of which higher is better; empty if a run failed
+    valid: float | None  # its mean over seeds; None if a run failed, which counts as the worst
+    sd: float | None  # over seeds; None for one seed
+    seconds: float  # of training, all seeds together
+    failed: str = ""  # why
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The same search for several losses."""
+
+    title: str  # "twintower on ml-1m/user"
+    groups: dict[str, str]  # loss → `RunKey.group` of what is not searched
+    grid: list[str]  # the space, as words of `--grid`
+    search: str
+    count: int  # points asked for
+    seeds: list[int]
+    trials: list[Trial]  # the best of each loss first
+    best: dict[str, list[str]]  # loss → all settings that differ from their defaults, as words of `--set`
+    commands: dict[str, str]  # loss → the `train` command of its best point
+    command: str
+    finished: str  # ISO 8601, UTC
+    schema: int = SCHEMA
+
+    @cached_property
+    def digest(self) -> str:
+        """The sweep's name: 12 hex digits of what it set out to do."""
+        aim = [self.groups, self.grid, self.search, self.count, self.seeds]
+        return sha256(json.dumps(aim, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def write(store: Store, sweep: Sweep) -> Path:
+    """Write a sweep, in place of an earlier one of the same aim; raises DataError if it cannot be written."""
+    path = store.root / "sweeps" / f"{sweep.digest}.json"
+    write_atomically(path, json.dumps(encode(sweep), indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def find(store: Store, prefix: str) -> Sweep:
+    """Read the sweep whose digest starts with `prefix`; raises UsageError unless one does, DataError if damaged."""
+    paths = sorted((store.root / "sweeps").glob("*.json"))
+    matches = [path for path in paths if prefix and path.stem.startswith(prefix.lower())]
+    if len(matches) != 1:
+        known = ", ".join(path.stem for path in matches or paths) or "none; run `recbench sweep`"
+        raise UsageError(f"{len(matches)} sweeps start with `{prefix}`, not one; there are {known}")
+    return load(matches[0], Sweep)
+
+
+def best(store: Store, sweep: str) -> dict[str, list[str]]:
+    """Return the settings of each loss's best point, as words of `--set`, from the sweep whose digest starts so.
+
+    Settings that have their default value are left out, and so are losses of which every trial failed.
+    """
+    return find(store, sweep).best

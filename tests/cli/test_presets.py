@@ -1,0 +1,98 @@
+"""`--preset`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recbench.benchmark import preset
+from recbench.home import results_home
+from tests.cli.conftest import Run
+from tests.test_sweep import shop  # noqa: F401
+
+TOY = """
+source = "nobody (2026)"
+backbone = "mf"
+settings = ["train.epochs=1", "train.lr=0.5"]
+backbones = { mf = ["backbone.dim=4"] }
+
+[presets.shop]
+dataset = "synthetic"
+split = "global"
+feedback = ["cart", "buy"]
+losses = { gnolr = ["loss.scale=3"], "bce jrc" = ["loss.pos_weight=2"], nsb = ["loss.kernel=exp"] }
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "toy.toml"
+    file.write_text(TOY)
+    monkeypatch.setattr(preset, "FOLDER", tmp_path)
+    return file
+
+
+def keys() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text())["key"] for path in results_home().rglob("record.json")]
+
+
+@pytest.fixture
+def prepared(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Run:  # noqa: F811
+    """The same, where a small log is prepared."""
+    monkeypatch.setenv("RECBENCH_HOME", str(shop))
+    return run
+
+
+def test_a_preset_says_what_is_left_open(prepared: Run, toy: Path) -> None:
+    result = prepared("train", "--preset", "toy/shop", "--loss", "gnolr")
+    assert result.code == 0
+    assert "preset toy/shop: train.epochs=1 train.lr=0.5 backbone.dim=4 loss.scale=3" in result.err
+    assert "dataset synthetic/global\n" in result.err
+    (key,) = keys()
+    assert (key["backbone"], key["feedback"]) == ("mf", ["cart", "buy"])
+    assert (key["settings"]["train.lr"], key["settings"]["loss.scale"], key["settings"]["backbone.dim"]) == (0.5, 3, 4)
+
+
+def test_what_is_typed_wins(prepared: Run, toy: Path) -> None:
+    words = ("--lr", "0.1", "--set", "loss.pos_weight=5", "--feedback", "view", "--backbone", "lightgcn")
+    assert prepared("train", "--preset", "toy/shop", "--loss", "bce", *words).code == 0
+    (key,) = keys()
+    assert (key["backbone"], key["feedback"]) == ("lightgcn", ["view"])
+    assert (key["settings"]["train.lr"], key["settings"]["loss.pos_weight"]) == (0.1, 5)
+    assert (key["settings"]["train.epochs"], key["settings"]["backbone.dim"]) == (1, 64)
+
+
+def test_a_papers_preset_on_other_data(prepared: Run) -> None:
+    words = ("--dataset", "synthetic", "--loss", "bce", "--epochs", "1", "--set", "backbone.dim=4")
+    assert prepared("train", "--preset", "gnolr/ml-1m", *words).code == 0
+    (key,) = keys()
+    assert (key["backbone"], key["feedback"]) == ("twintower", ["view"])
+    assert (key["settings"]["train.lr"], key["settings"]["loss.pos_weight"]) == (0.05, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--preset", "toy/shp"), "unknown preset `toy/shp`; did you mean `toy/shop`"),
+        (
+            ("--preset", "toy/shop", "--loss", "nsb"),
+            "toy.toml: preset toy/shop, loss nsb: unknown setting of loss `nsb`",
+        ),
+        (("--preset", "toy/shop", "--loss", "gnolrr"), "unknown loss `gnolrr`; did you mean `gnolr`"),
+        (("--preset", "toy/shop", "--backbone", "fm"), "unknown backbone `fm`; did you mean `mf`"),
+        (("--resume", "--preset", "toy/shop"), "leave out --preset"),
+    ],
+)
+def test_what_cannot_be_meant(prepared: Run, toy: Path, words: tuple[str, ...], message: str) -> None:
+    result = prepared("train", *words)
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert message in result.err
+
+
+def test_data_that_are_not_prepared(run: Run, toy: Path) -> None:
+    result = run("train", "--preset", "toy/shop")
+    assert result.code == 2
+    assert "run `recbench prepare synthetic --split global` first" in result.err
