@@ -1,6 +1,6 @@
 """KuaiRand-Pure, click, like and follow: what a learned scale and bias are worth with several feedback types.
 
-Needs `recbench prepare kuairand-pure`.
+Needs `recbench prepare kuairand-pure --rule all`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ METHODS = [
 
 def main() -> None:
     """Print the table."""
-    compare("kuairand-pure", METHODS, ["auc"], seeds=3, shared=SHARED)
+    compare("kuairand-pure/global+all", METHODS, ["auc"], seeds=3, shared=SHARED)
 
 
 if __name__ == "__main__":

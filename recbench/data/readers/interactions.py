@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from recbench.data.blocks import blocks
@@ -12,6 +14,7 @@ from recbench.data.catalog import Spec
 from recbench.data.readers import Raw, Source
 from recbench.errors import DataError
 
+STRANGE = re.compile(rb"[^0-9 \r\n]|[0-9]{19}")
 FILES = {"train": "train.txt", "test": "test.txt"}
 
 
@@ -38,29 +41,19 @@ def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
 
 
 def _pairs(path: Path, piece: bytes, first: int) -> pl.DataFrame:
-    try:
-        lines = piece.decode("ascii").splitlines()
-    except UnicodeDecodeError as error:
-        line = first + piece.count(b"\n", 0, error.start)
-        raise DataError(f"{path}, line {line}: expected whole numbers joined by blanks; download it again") from None
-    words = pl.DataFrame({"line": range(first, first + len(lines)), "word": lines}).with_columns(
-        pl.col("word").str.strip_chars().str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
-    )
-    empty = words.filter(pl.col("word").list.len() == 0)
-    if len(empty):
-        raise DataError(f"{path}, line {empty['line'][0]}: blank line; every line begins with a user")
-    numbers = words.select("line", "word", user=pl.col("word").list.first(), item=pl.col("word").list.slice(1)).explode(
-        "item"
-    )
-    whole = numbers.select(
-        "line",
-        pl.col("user", "item").cast(pl.Int64, strict=False),
-        wrong=pl.col("user").cast(pl.UInt64, strict=False).is_null()
-        | (pl.col("item").is_not_null() & pl.col("item").cast(pl.UInt64, strict=False).is_null()),
-    )
-    if whole["wrong"].any():
-        line = whole["line"][whole["wrong"].arg_max() or 0]
+    """Return the user and item of every pair on these lines."""
+    strange = STRANGE.search(piece)
+    if strange is not None:
+        line = first + piece.count(b"\n", 0, strange.start())
         raise DataError(
             f"{path}, line {line}: expected whole numbers joined by blanks; correct it or download it again"
         )
-    return whole.select("user", "item").drop_nulls()
+    lines = pl.Series(piece.decode("ascii").splitlines(), dtype=pl.String)
+    words = lines.str.count_matches(r"[0-9]+").to_numpy().astype(np.int64)
+    if (words == 0).any():
+        raise DataError(f"{path}, line {first + int((words == 0).argmax())}: blank line; every line begins with a user")
+    number = np.fromstring(piece.decode("ascii"), dtype=np.int64, sep=" ")
+    start = np.cumsum(words) - words
+    item = np.ones(len(number), np.bool_)
+    item[start] = False
+    return pl.DataFrame({"user": np.repeat(number[start], words - 1), "item": number[item]})

@@ -1,0 +1,133 @@
+"""The squeeze-and-excitation gate over feature fields."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.features import Features
+from recbench.backbones.twintower import TwinTower
+from recbench.data.dataset import Column, Dataset, Table
+from recbench.settings import resolve
+from tests.conftest import make_dataset
+
+
+def rich_table(count: int, seed: int = 0) -> Table:
+    """Two categories, a bag, and a dense vector of three numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    columns = (Column("id", "categorical", count + 1, 1), Column("tags", "bag", 6, 3), Column("age", "numeric", 5, 1))
+    tags = torch.randint(6, (count, 3), generator=generator)
+    age = torch.randint(1, 5, (count, 1), generator=generator)
+    value = torch.cat([torch.arange(1, count + 1)[:, None], tags, age], 1).int()
+    return Table(columns, value, seen=count, dense=torch.randn(count, 3, generator=generator))
+
+
+def rich_dataset() -> Dataset:
+    """The toy log with the features of `rich_table`."""
+    data = make_dataset()
+    return replace(data, users=rich_table(len(data.users)), items=rich_table(len(data.items), seed=1))
+
+
+def loop_fields(features: Features, table: Table, row: int) -> list[list[float]]:
+    """Return the embeddings of one entity's features, one list each, by plain loops."""
+    weights = features.table.tolist()
+    fields, slot, offset = [], 0, 0
+    for column in table.columns:
+        ids = [int(i) for i in table.value[row, slot : slot + column.width]]
+        members = ids if column.kind != "bag" else [i for i in ids if i > 0]
+        vectors = [weights[offset + i] for i in members]
+        size = len(weights[0])
+        fields.append([sum(v[d] for v in vectors) / max(1, len(vectors)) for d in range(size)])
+        slot += column.width
+        offset += column.size
+    return fields
+
+
+def loop_linear(weight: Tensor, x: list[float], bias: Tensor | None = None) -> list[float]:
+    """Return W x + b by plain loops."""
+    shift = bias.tolist() if bias is not None else [0.0] * len(weight)
+    return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weight.tolist(), shift, strict=True)]
+
+
+def made(name: str = "twintower", towers: int = 2) -> Backbone:
+    torch.manual_seed(0)
+    return BACKBONES.get(name)(rich_dataset(), towers, False, dim=4, senet=True)  # type: ignore[call-arg]
+
+
+def test_values_by_plain_loops() -> None:
+    table = rich_table(12)
+    torch.manual_seed(0)
+    features = Features(table, embedding=2, senet=True)
+    assert features.gate is not None and table.dense is not None
+    first, second = (weight.detach() for weight in features.gate.parameters())
+    assert first.shape == (2, 4)  # four fields, the dense vector being one, narrowed to one half
+    with torch.no_grad():  # so that some narrow units are above zero
+        first.copy_(torch.tensor([[1.0, -2.0, 0.5, 3.0], [-1.0, 0.5, 2.0, 1.0]]))
+    expected = []
+    for row in range(12):
+        fields = [*loop_fields(features, table, row), table.dense[row].tolist()]
+        narrow = [max(0.0, v) for v in loop_linear(first, [sum(field) / len(field) for field in fields])]
+        factors = [1 / (1 + math.exp(-v)) for v in loop_linear(second, narrow)]
+        expected.append([v * factor for field, factor in zip(fields, factors, strict=True) for v in field])
+    torch.testing.assert_close(features(torch.arange(12)).detach(), torch.tensor(expected))
+
+
+def test_without_it_features_are_only_concatenated() -> None:
+    table = rich_table(12)
+    features = Features(table, embedding=2)
+    assert features.gate is None and table.dense is not None
+    single = features.table[[1 + 4, 19 + int(table.value[4, 4])]].detach()  # 13 ids of `id`, 6 of `tags`
+    out = features(torch.tensor([4]))[0].detach()
+    assert torch.equal(out[:2], single[0])
+    assert torch.equal(out[4:6], single[1])
+    assert torch.equal(out[6:], table.dense[4])
+    assert list(features.state_dict()) == ["table"]
+
+
+@pytest.mark.parametrize("name", ["twintower", "mmoe"])
+def test_every_entity_has_its_own_gate(name: str) -> None:
+    backbone = made(name)
+    users = torch.arange(30)
+    item = torch.tensor([[0]])
+    whole = backbone(users, item).user
+    shuffled = torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(backbone(users[shuffled], item).user, whole[shuffled])
+    alone = torch.cat([backbone(user[None], item).user for user in users])
+    torch.testing.assert_close(alone, whole)
+
+
+def test_factors_differ_between_entities_and_lie_between_0_and_1() -> None:
+    features = Features(rich_table(12), 2, senet=True)
+    plain = Features(rich_table(12), 2)
+    plain.load_state_dict({"table": features.table})
+    rows = torch.arange(12)
+    factor = features(rows)[:, 0] / plain(rows)[:, 0]
+    assert ((factor > 0) & (factor < 1)).all()
+    assert factor.unique().numel() > 6
+
+
+@pytest.mark.parametrize("name", ["twintower", "mmoe"])
+def test_gradient_reaches_every_parameter(name: str) -> None:
+    backbone = made(name)
+    backbone(torch.arange(30), torch.arange(30)[:, None]).logit.square().sum().backward()
+    zero = [key for key, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not zero
+    assert any("gate.2" in key for key, _ in backbone.named_parameters())
+
+
+def test_a_single_field_keeps_a_gate() -> None:
+    table = Table((Column("id", "categorical", 4, 1),), torch.tensor([[1], [2], [3]], dtype=torch.int32), seen=3)
+    features = Features(table, 2, senet=True)
+    assert isinstance(features.gate, nn.Sequential)
+    assert features(torch.arange(3)).shape == (3, 2)
+    assert features.gate[0].weight.shape == (1, 1)
+
+
+def test_is_a_setting_that_is_off_by_default() -> None:
+    assert resolve(TwinTower, "backbone", {"senet": "true"})["senet"] is True
+    assert resolve(TwinTower, "backbone", {})["senet"] is False

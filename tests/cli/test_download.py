@@ -1,0 +1,147 @@
+"""`recbench prepare NAME` from nothing: licence, download, unpacking; or one screen that says what to do by hand."""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from hashlib import md5
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from recbench.data import facsimile
+from recbench.home import home, raw_home
+from tests.cli.conftest import Run
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A server of a folder that holds ml-1m.zip, and a catalogue whose dataset `films` is downloaded from there."""
+    folder = tmp_path / "site"
+    facsimile.write("ml-1m", tmp_path / "raw", 3000)
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "films.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((tmp_path / "raw").rglob("*.dat")):
+            archive.write(path, f"ml-1m/{path.name}")
+        archive.writestr("ml-1m/README", "x")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/films.zip"
+    digest = md5((folder / "films.zip").read_bytes()).hexdigest()
+    (tmp_path / "films.toml").write_text(f"""
+[films]
+title = "Films"
+licence = "ask first"
+licence_page = "http://example.org/licence"
+page = "http://example.org/films"
+reader = "movielens"
+files = ["ratings.dat", "users.dat", "movies.dat"]
+download = [{{ file = "films.zip", urls = ["http://127.0.0.1:9/films.zip", "{url}"], md5 = "{digest}" }}]
+time = "timestamp"
+feedback = {{ like = "rating > 4" }}
+user = {{ key = "user_id", categorical = ["user_id"] }}
+item = {{ key = "movie_id", categorical = ["movie_id"] }}
+
+[shop]
+title = "Shop"
+licence = "research only"
+page = "http://example.org/shop"
+reader = "table"
+files = ["log.csv"]
+by_hand = {{ "shop.zip" = "about 2 GB" }}
+feedback = {{ buy = "a = 1" }}
+splits = ["random"]
+user = {{ key = "u", categorical = ["u"] }}
+item = {{ key = "i", categorical = ["i"] }}
+""")
+    yield url, tmp_path / "films.toml"
+    server.shutdown()
+    server.server_close()
+
+
+def test_licence_then_download_then_prepared(run: Run, site: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, catalog = site
+    refused = run("prepare", "films", "--catalog", str(catalog))
+    assert refused.code == 1
+    assert "Films: ask first; http://example.org/licence" in refused.err
+    assert "run `recbench prepare films --accept-licence` if you accept it" in refused.err
+    assert not list(home().rglob("*.zip"))
+    monkeypatch.setenv("RECBENCH_OFFLINE", "1")
+    offline = run("prepare", "films", "--catalog", str(catalog), "--accept-licence")
+    assert offline.code == 1 and "RECBENCH_OFFLINE forbids to download it" in offline.err
+    monkeypatch.delenv("RECBENCH_OFFLINE")
+    monkeypatch.setattr("recbench.data.download.PAUSE", 0.01)
+    done = run("prepare", "films", "--catalog", str(catalog))  # the licence was accepted before
+    assert done.code == 0 and "3,000 rows" in done.out, done.err
+    assert sorted(path.name for path in (raw_home("films") / "unpacked").iterdir() if path.name[0] != ".") == [
+        *("movies.dat", "ratings.dat", "users.dat")
+    ]
+    site[1].with_name("site").joinpath("films.zip").unlink()
+    again = run("prepare", "films", "--catalog", str(catalog), "--force")
+    assert again.code == 0, again.err  # what is there is not fetched again
+
+
+def test_an_archive_beside_the_files(run: Run, site: tuple[str, Path], tmp_path: Path) -> None:
+    done = run("prepare", "films", "--catalog", str(site[1]), "--raw", str(tmp_path / "site"))
+    assert done.code == 0 and "3,000 rows" in done.out
+
+
+def test_a_login_is_explained_on_one_screen(run: Run, site: tuple[str, Path]) -> None:
+    told = run("prepare", "shop", "--catalog", str(site[1]))
+    assert told.code == 1 and told.out == ""
+    screen, _, error = told.err.rpartition("error: ")
+    for words in ("1. open http://example.org/shop", "shop.zip   about 2 GB", f"into {raw_home('shop')}"):
+        assert words in screen
+    assert "4. run `recbench prepare shop` again" in screen and screen.count("\n") <= 20
+    assert "log.csv not found" in error and error.count("\n") == 1
+    folder = raw_home("shop")
+    folder.mkdir(parents=True)
+    rows = "".join(f"u{n % 7},i{n % 5},{n % 2}\n" for n in range(200))
+    with zipfile.ZipFile(folder / "shop.zip", "w") as archive:
+        archive.writestr("deep/log.csv", "u,i,a\n" + rows)
+    assert run("prepare", "shop", "--catalog", str(site[1])).code == 0
+
+
+def test_check_ends_with_1_where_a_rule_is_broken(run: Run, tmp_path: Path) -> None:
+    facsimile.write("kuairand-pure", tmp_path, 4000)
+    leaking = run("prepare", "kuairand-pure", "--raw", str(tmp_path), "--rule", "gnolr")
+    assert leaking.code == 0 and "leak: known leak: 51 of" in leaking.err
+    told = run("check", "kuairand-pure/global+gnolr")
+    assert told.code == 1 and "aggregates" in told.out
+    assert {finding["rule"]: finding["status"] for finding in run("check", "--json").json}["aggregates"] == "broken"
+    assert run("prepare", "kuairand-pure", "--raw", str(tmp_path)).code == 0
+    assert run("check", "kuairand-pure").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--max-memory", "lots"), "--max-memory lots: expected a size such as 4GB"),
+        (("--max-memory", "1MB"), "--max-memory 1MB: at least 512 MiB are needed"),
+        (("--ratio", "8:2"), "--ratio 8:2: expected three whole numbers"),
+        (("--rule", "gnolr"), "unknown rule of synthetic `gnolr`"),
+        (("--feedback", "vew"), "unknown feedback of synthetic `vew`; did you mean `view`?"),
+        (("--split", "given"), "synthetic has no split `given`"),
+    ],
+)
+def test_options_that_cannot_be_meant(run: Run, words: tuple[str, ...], message: str) -> None:
+    result = run("prepare", "synthetic", *words)
+    assert result.code == 2 and result.err.startswith("error: ") and message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_variants_lie_side_by_side(run: Run) -> None:
+    for words in ((), ("--ratio", "8:1:1"), ("--feedback", "view,buy"), ("--feedback", "is_cart >= 1")):
+        assert run("prepare", "synthetic", "--rows", "5000", *words).code == 0
+    names = sorted(path.name for path in (home() / "prepared" / "synthetic").iterdir())
+    assert names == ["global", "global+8-1-1", "global+is_cart_ge_1", "global+view-buy"]
+    trained = run("train", "--dataset", "synthetic/global+view-buy", "--loss", "nsb", "--epochs", "1")
+    assert trained.code == 0 and "on synthetic/global+view-buy, seed 0" in trained.out
