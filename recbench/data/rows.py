@@ -21,6 +21,8 @@ from recbench.data.spool import Spool, scatter
 from recbench.errors import DataError
 
 Mask = NDArray[np.bool_]
+FIRST, LAST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970
+UNITS = {"s": 1, "ms": 1000}
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def read(spec: Spec, raw: Raw, memory: Memory, folder: Path) -> Log:
     """
     users = Keys(_identity(spec.user, raw.users is not None), folder / "user-keys.parquet")
     items = Keys(_identity(spec.item, raw.items is not None), folder / "item-keys.parquet")
-    spool, rows = Spool(folder / "log.parquet"), 0
+    spool, rows, early, late = Spool(folder / "log.parquet"), 0, 0, 0
     truth: tuple[str, ...] = ()
     for block in raw.log:
         block = block.with_columns(cs.float().fill_nan(None))  # NaN would be above every number
@@ -84,6 +86,8 @@ def read(spec: Spec, raw: Raw, memory: Memory, folder: Path) -> Log:
         }
         if spec.time is not None:
             columns["time"] = block[spec.time]
+            early += int((block[spec.time] < FIRST * UNITS[spec.time_unit]).sum())
+            late += int((block[spec.time] > LAST * UNITS[spec.time_unit]).sum())
         if "split" in block.columns:
             columns["given"] = pl.Series(split.given_words(spec.name, block["split"]))
         spool.append(pl.DataFrame(columns | {name: block[name] for name in truth}))
@@ -91,6 +95,12 @@ def read(spec: Spec, raw: Raw, memory: Memory, folder: Path) -> Log:
         memory.check(len(users) + len(items))
     if not rows:
         raise DataError(f"{spec.name}: no log rows; check the files and the filter ({spec.filter})")
+    if 2 * late > rows or (2 * early > rows and spec.folder is None):  # one's own times may count from anything
+        other = "ms" if spec.time_unit == "s" else "s"
+        raise DataError(
+            f"{spec.name}: {late + early:,} of {rows:,} times `{spec.time}` lie outside 1990 to 2100 as {spec.time_unit} "
+            f'since 1970; if they are {other}, say time_unit = "{other}" in the catalogue, else get the file again'
+        )
     for keys in (users, items):
         keys.features.close()
     return Log((spool.close(),), users, items, spec.time is not None, truth)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recbench.batch import Batch, Towers
 from recbench.losses.base import LOSSES
@@ -22,11 +21,3 @@ class NSB(MultitaskLoss):
         """Return the mean over rows of the summed cross-entropies."""
         loss = binary_cross_entropy_with_logits(towers.logit, batch.label, pos_weight=self.pos_weight, reduction="none")
         return batch.mean(loss.sum(-1))
-
-    def base_rates(self) -> Tensor:
-        """Return the share of train rows at each level or above."""
-        return torch.tensor(self.info.rates)
-
-    def log_probability(self, logit: Tensor) -> Tensor:
-        """Return log sigmoid of each tower's logit."""
-        return logsigmoid(logit)

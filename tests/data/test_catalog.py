@@ -107,7 +107,9 @@ def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
         prepare("ml-1m", raw=tmp_path)
     message = str(caught.value)
     assert f"ratings.dat, movies.dat not found in {tmp_path}" in message
-    assert "leave out --raw to download them, or get https://files.grouplens.org/datasets/movielens/ml-1m.zip" in message
+    assert (
+        "leave out --raw to download them, or get https://files.grouplens.org/datasets/movielens/ml-1m.zip" in message
+    )
     assert "recbench prepare ml-1m --raw DIR" in message
     with pytest.raises(DataError, match="no such folder"):
         prepare("ml-1m", raw=tmp_path / "none")

@@ -17,7 +17,7 @@ from recbench.data.memory import LEAST, Memory
 from recbench.data.readers import Raw, Source
 from recbench.errors import DataError, UsageError
 
-SPEC = Spec("x", "X", "table", {"like": "rating > 4"}, Side("u", ("u",)), Side("i", ("i",)), time="t")
+SPEC = Spec("x", "X", "table", {"like": "rating > 4"}, Side("u", ("u",)), Side("i", ("i",)), time="t", folder=Path())
 MEMORY = Memory(1 << 30)
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=80)
 

@@ -404,3 +404,14 @@ def test_manifests_of_another_kind(tmp_path: Path, manifest: str) -> None:
     (folder / "manifest.json").write_text(manifest)
     with pytest.raises(DataError, match="unreadable manifest"):
         Dataset.load(folder)
+
+
+def test_times_of_another_unit(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},1.5,{1714557600000 + n},{n % 6}" for n in range(90)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    with pytest.raises(
+        DataError, match='90 of 90 times `ts` lie outside 1990 to 2100 as s since 1970; .* time_unit = "ms"'
+    ):
+        shop(tmp_path)
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED.replace("[shop]", '[shop]\ntime_unit = "ms"'))
+    assert shop(tmp_path).fresh
