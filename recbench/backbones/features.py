@@ -74,11 +74,10 @@ def field_gate(fields: int) -> nn.Sequential:
 
 
 def _gated(gate: nn.Sequential, fields: Tensor, dense: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    means = fields.mean(-1)
-    if dense is None:
-        return fields * gate(means).unsqueeze(-1), None
-    factor = gate(torch.cat([means, dense.mean(1, keepdim=True)], 1))
-    return fields * factor[:, :-1, None], dense * factor[:, -1:]
+    means = fields.mean(-1) if dense is None else torch.cat([fields.mean(-1), dense.mean(1, keepdim=True)], 1)
+    factor: Tensor = gate(means)
+    gated = fields * factor[:, : fields.shape[1], None]
+    return gated, None if dense is None else dense * factor[:, -1:]
 
 
 def _bag_weights(value: Tensor, widths: list[int]) -> Tensor:

@@ -97,9 +97,12 @@ def read(spec: Spec, raw: Raw, memory: Memory, folder: Path) -> Log:
         raise DataError(f"{spec.name}: no log rows; check the files and the filter ({spec.filter})")
     if 2 * late > rows or (2 * early > rows and spec.folder is None):  # one's own times may count from anything
         other = "ms" if spec.time_unit == "s" else "s"
+        outside = (
+            f"{late + early:,} of {rows:,} times `{spec.time}` lie outside 1990 to 2100 as {spec.time_unit} since 1970"
+        )
         raise DataError(
-            f"{spec.name}: {late + early:,} of {rows:,} times `{spec.time}` lie outside 1990 to 2100 as {spec.time_unit} "
-            f'since 1970; if they are {other}, say time_unit = "{other}" in the catalogue, else get the file again'
+            f'{spec.name}: {outside}; if they are {other}, say time_unit = "{other}" in the catalogue, '
+            "else get the file again"
         )
     for keys in (users, items):
         keys.features.close()

@@ -54,9 +54,9 @@ def loop_linear(weight: Tensor, x: list[float], bias: Tensor | None = None) -> l
     return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weight.tolist(), shift, strict=True)]
 
 
-def made(name: str = "twintower", towers: int = 2) -> Backbone:
+def made(name: str, data: Dataset) -> Backbone:
     torch.manual_seed(0)
-    return BACKBONES.get(name)(rich_dataset(), towers, False, dim=4, senet=True)  # type: ignore[call-arg]
+    return BACKBONES.get(name)(data, 2, False, dim=4, senet=True)  # type: ignore[call-arg]
 
 
 def test_values_by_plain_loops() -> None:
@@ -89,9 +89,10 @@ def test_without_it_features_are_only_concatenated() -> None:
     assert list(features.state_dict()) == ["table"]
 
 
+@pytest.mark.parametrize("data", [make_dataset(), rich_dataset()], ids=["ids", "dense"])
 @pytest.mark.parametrize("name", ["twintower", "mmoe"])
-def test_every_entity_has_its_own_gate(name: str) -> None:
-    backbone = made(name)
+def test_every_entity_has_its_own_gate(name: str, data: Dataset) -> None:
+    backbone = made(name, data)
     users = torch.arange(30)
     item = torch.tensor([[0]])
     whole = backbone(users, item).user
@@ -113,7 +114,7 @@ def test_factors_differ_between_entities_and_lie_between_0_and_1() -> None:
 
 @pytest.mark.parametrize("name", ["twintower", "mmoe"])
 def test_gradient_reaches_every_parameter(name: str) -> None:
-    backbone = made(name)
+    backbone = made(name, rich_dataset())
     backbone(torch.arange(30), torch.arange(30)[:, None]).logit.square().sum().backward()
     zero = [key for key, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
     assert not zero

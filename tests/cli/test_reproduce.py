@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recbench.data import facsimile
+from recbench.home import results_home
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def films(run: Run, tmp_path: Path) -> Run:
+    facsimile.write("ml-1m", tmp_path / "raw", 4000)
+    assert run("prepare", "ml-1m", "--raw", str(tmp_path / "raw"), "--split", "user").code == 0
+    return run
+
+
+def records() -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in results_home().rglob("record.json")}
+
+
+SHORT = ("--set", "train.epochs=1", "--seeds", "2", "--method", "BCE", "--method", "BCE*", "--method", "GNOLR")
+
+
+def test_a_table_beside_what_is_measured(films: Run) -> None:
+    words = ("reproduce", "gnolr/table2", "--dataset", "ml-1m", *SHORT)
+    told = films(*words, "--json")
+    assert told.code == 0, told.err
+    lines = {line["method"]: line for line in told.json["lines"]}
+    assert list(lines) == ["BCE", "BCE*", "GNOLR"]
+    assert lines["GNOLR"]["printed"] == "0.8139" and lines["GNOLR"]["seeds"] == 2
+    assert lines["GNOLR"]["difference"] == pytest.approx(lines["GNOLR"]["mean"] - 0.8139)
+    assert lines["BCE"]["verdict"] in ("matches", "differs") and not lines["BCE"]["reasons"]
+    assert lines["BCE"]["mean"] != lines["BCE*"]["mean"]
+    before = records()
+    assert len(before) == 6
+    settings = films("leaderboard", "--json").json
+    assert {row["settings"] for row in settings if row["loss"] == "gnolr"} == {
+        row["settings"] for row in settings if row["loss"] == "gnolr" and "scale=2.57" in row["settings"]
+    }
+    again = films(*words, "--format", "markdown")
+    assert again.code == 0 and records() == before  # nothing is trained twice
+    assert "| method | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
+    assert again.out.count("\n") == 5
+    assert "reported" in films(*words).out
+
+
+def test_fair_gives_every_method_the_same_tuning(films: Run) -> None:
+    words = ("reproduce", "gnolr/table2", "--dataset", "ml-1m", "--set", "train.epochs=1", "--seeds", "1", "--fair")
+    told = films(*words, "--method", "BCE", "--method", "GNOLR", "--json")
+    assert told.code == 0, told.err
+    assert told.json["protocol"] == "fair"
+    for line in told.json["lines"]:
+        assert line["verdict"] == "not comparable" and "learned scale and bias" in line["reasons"][0]
+        assert "loss.logit=learned" in line["settings"]
+        assert any(word.startswith("train.lr=") for word in line["settings"])
+    assert len(records()) == 2 * 4  # four learning rates each; the best is not trained again
+    assert len(list((results_home() / "sweeps").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("gnolr/table22",), "unknown published table `gnolr/table22`; did you mean `gnolr/table2`"),
+        (("gnolr/table2", "--dataset", "ml1m"), "unknown dataset of gnolr/table2 `ml1m`; did you mean `ml-1m`"),
+        (("gnolr/table2", "--dataset", "ml-1m", "--method", "BPR"), "unknown method of gnolr/table2 on ml-1m `BPR`"),
+        (("gnolr/table2", "--dataset", "ml-20m"), "run `recbench prepare ml-20m --split user` first"),
+        (("gnolr/table2", "--dataset", "ml-1m", "--set", "epochs"), "--set epochs: expected OWNER.KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_reproduced(run: Run, words: tuple[str, ...], message: str) -> None:
+    result = run("reproduce", *words)
+    assert result.code == 2 and result.err.startswith("error: ") and message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_papers(run: Run) -> None:
+    assert len(run("papers", "--json").json) == 15
+    assert "gnolr/table2" in run("papers").out
+    assert "0.8139" in run("papers", "gnolr/table2").out
+    assert run("papers", "gnolr/tabel2").code == 2
