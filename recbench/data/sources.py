@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,7 @@ def _found(spec: Spec, wanted: Sequence[str], folder: Path, raw: Path | None) ->
         path = beside if beside is not None and beside.exists() else _find(folder, name, spec.name)
         if path is not None:
             files[name] = path
-    unpacked = raw_home(spec.name) / UNPACKED
-    return files | {name: unpacked / name for name in wanted if name not in files and (unpacked / name).is_file()}
+    return files
 
 
 def _archives(spec: Spec, folder: Path) -> list[Path]:
@@ -74,8 +73,14 @@ def _unpacked(spec: Spec, wanted: Sequence[str], archives: Sequence[Path], progr
         left = [name for name in wanted if name not in files]
         if left and is_archive(archive):
             progress.step(f"unpacking {archive.name}")
-            files |= unpack(archive, left, raw_home(spec.name) / UNPACKED)
+            files |= unpack(archive, left, raw_home(spec.name) / UNPACKED / _identity(archive))
     return files
+
+
+def _identity(archive: Path) -> str:
+    """Return digits that differ for another archive, or another version of it, so that no stale member is taken."""
+    stat = archive.stat()
+    return sha256(f"{archive.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
 
 
 def _downloaded(spec: Spec, folder: Path, progress: Progress, accept: Accept) -> list[Path]:

@@ -6,7 +6,6 @@ import gzip
 import os
 import shutil
 import stat
-import struct
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -31,7 +30,6 @@ DAMAGE = (
     BadZipFile,
     tarfile.TarError,
     zlib.error,
-    struct.error,
     EOFError,
     OSError,
     ValueError,

@@ -81,9 +81,8 @@ def test_licence_then_download_then_prepared(run: Run, site: tuple[str, Path], m
     monkeypatch.setattr("recbench.data.download.PAUSE", 0.01)
     done = run("prepare", "films", "--catalog", str(catalog))  # the licence was accepted before
     assert done.code == 0 and "3,000 rows" in done.out, done.err
-    assert sorted(path.name for path in (raw_home("films") / "unpacked").iterdir() if path.name[0] != ".") == [
-        *("movies.dat", "ratings.dat", "users.dat")
-    ]
+    unpacked = sorted(path.name for path in (raw_home("films") / "unpacked").glob("*/*.dat"))
+    assert unpacked == ["movies.dat", "ratings.dat", "users.dat"]
     site[1].with_name("site").joinpath("films.zip").unlink()
     again = run("prepare", "films", "--catalog", str(catalog), "--force")
     assert again.code == 0, again.err  # what is there is not fetched again
@@ -92,6 +91,12 @@ def test_licence_then_download_then_prepared(run: Run, site: tuple[str, Path], m
 def test_an_archive_beside_the_files(run: Run, site: tuple[str, Path], tmp_path: Path) -> None:
     done = run("prepare", "films", "--catalog", str(site[1]), "--raw", str(tmp_path / "site"))
     assert done.code == 0 and "3,000 rows" in done.out
+    facsimile.write("ml-1m", tmp_path / "other", 2000, seed=1)
+    with zipfile.ZipFile(tmp_path / "site" / "films.zip", "w") as archive:
+        for path in sorted((tmp_path / "other").rglob("*.dat")):
+            archive.write(path, path.name)
+    again = run("prepare", "films", "--catalog", str(site[1]), "--raw", str(tmp_path / "site"))
+    assert again.code == 0 and "2,000 rows" in again.out  # and not what was unpacked before
 
 
 def test_a_login_is_explained_on_one_screen(run: Run, site: tuple[str, Path]) -> None:

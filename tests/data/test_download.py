@@ -223,14 +223,14 @@ def test_a_length_that_is_too_short(server: BadServer, tmp_path: Path) -> None:
     assert f"{urls[0]}: has 150,000 bytes, not 300,000" in told and len(server.ranges("/good")) == 2
 
 
-@pytest.mark.parametrize("extra", [1, 5000])
-def test_more_than_the_catalogue_says(server: BadServer, tmp_path: Path, extra: int) -> None:
-    urls = (
-        server.on("/long", Reply(BODY + b"x" * extra, framing="chunked")),
-        server.on("/good", Reply(BODY, etag='"2"')),
-    )
-    assert fetch(remote(*urls, bytes=len(BODY)), tmp_path).read_bytes() == BODY
+@pytest.mark.parametrize("extra", [1, 5_000_000])
+@pytest.mark.parametrize("digest", [None, SHA256])
+def test_more_than_the_catalogue_says(server: BadServer, tmp_path: Path, extra: int, digest: str | None) -> None:
+    urls = server.on("/long", Reply(BODY + bytes(extra), framing="chunked")), server.on("/good", Reply(BODY))
+    heard = Heard()
+    assert fetch(remote(*urls, bytes=len(BODY), sha256=digest), tmp_path, heard).read_bytes() == BODY
     assert server.ranges("/good") == [None]  # what the first mirror sent is gone
+    assert max(heard.done) == len(BODY)  # and no more of it than fits was written
 
 
 def test_a_server_that_ignores_ranges(server: BadServer, tmp_path: Path) -> None:
@@ -446,6 +446,8 @@ def test_a_file_that_is_there_but_wrong_stays(server: BadServer, tmp_path: Path)
         with pytest.raises(DataError, match=rf"^{path}: has .*, not .*; move it away and run again") as caught:
             fetch(remote(server.on("/a", Reply(BODY))), tmp_path)
         assert path.read_bytes() == content and "\n" not in str(caught.value) and server.seen == []
+    with pytest.raises(DataError, match="has 299,999 bytes, not 300,000"):
+        fetch(remote("http://127.0.0.1:1/a", bytes=len(BODY)), tmp_path)
     path.write_bytes(BODY)
     assert fetch(remote("http://127.0.0.1:1/a"), tmp_path) == path
     path.unlink()

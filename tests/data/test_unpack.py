@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import random
+import re
 import resource
 import stat
 import struct
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -338,6 +340,67 @@ def test_garbled_anywhere(tmp_path: Path, pack: Callable[[Files], bytes]) -> Non
             (folder / path).unlink()
 
 
+def header(kind: bytes, size: int, name: str = "log.csv") -> bytes:
+    """A tar header of any size, also of a negative one."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = b"\xff" * 4 + size.to_bytes(8, "big", signed=True) if size < 0 else b"%011o\0" % size
+    block[148:156] = b"        "
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def pax(size: int) -> bytes:
+    """A tar header that tells the size of the file in another header before it."""
+    record = b"%d size=%d\n" % (len(str(size)) + 9, size)
+    return header(tarfile.XHDTYPE, len(record), "x") + record.ljust(512, b"\0") + header(tarfile.REGTYPE, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (zipped({"log.csv": LOG}).replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\x63"), "version 9.9"),
+        (zipped({"\u00e9.csv": LOG}).replace("\u00e9".encode(), b"\xff\xfe"), "'utf-8' codec"),
+        ((header(tarfile.GNUTYPE_LONGNAME, 1, "x") + bytes(512)) * 2000, "recursion"),
+        (pax(2**80) + bytes(10240), "too large|cannot fit"),
+        (pax(-512) + bytes(10240), "in a circle|invalid"),
+        (header(tarfile.REGTYPE, -512) + bytes(10240), "in a circle|invalid"),
+    ],
+    ids=["version", "name", "headers of headers", "huge", "negative in pax", "negative"],
+)
+def test_whatever_the_readers_stumble_over(tmp_path: Path, content: bytes, said: str) -> None:
+    assert re.search(said, failure(write(tmp_path, content), {"log.csv"}, tmp_path / "out"))
+
+
+def test_a_reader_that_never_ends(tmp_path: Path) -> None:
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return bytes(1000)
+
+    endless = unpacking._Member("log.csv", 2500, Endless)
+    with pytest.raises(DataError, match=r"log\.csv: damaged, or cannot be read \(not as long as declared\)"):
+        unpacking._write(tmp_path / "a", endless, tmp_path / "log.csv")
+    assert visible(tmp_path) == {}
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    archive, folder = write(tmp_path, zipped({"log.csv": LOG})), tmp_path / "out"
+    folder.mkdir()
+    code = "import sys; from pathlib import Path; from recbench.data.unpack import unpack\n"
+    code += "print(flush=True); unpack(Path(sys.argv[1]), ['log.csv'], Path(sys.argv[2]))"
+    command = [sys.executable, "-c", code, str(archive), str(folder)]
+    with FileLock(folder / ".unpack.lock"):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()  # it has loaded all that it needs
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        assert visible(folder) == {}
+    assert process.wait(10) == 0 and visible(folder) == {"log.csv": LOG}
+    process.stdout.close()
+
+
 def test_encrypted(tmp_path: Path) -> None:
     content = bytearray(zipped({"log.csv": LOG}))
     for place in (content.index(b"PK\x03\x04") + 6, content.index(b"PK\x01\x02") + 8):
@@ -350,17 +413,6 @@ def test_encrypted(tmp_path: Path) -> None:
 def test_methods_that_can_fill_the_memory(tmp_path: Path, method: int) -> None:
     archive = write(tmp_path, zipped({"log.csv": LOG}, method))
     assert f"log.csv is packed by method {method}" in failure(archive, {"log.csv"}, tmp_path / "out")
-
-
-def header(kind: bytes, size: int, name: str = "log.csv") -> bytes:
-    """A tar header of any size, also of a negative one."""
-    info = tarfile.TarInfo(name)
-    info.type = kind
-    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    block[124:136] = b"\xff" * 4 + size.to_bytes(8, "big", signed=True) if size < 0 else b"%011o\0" % size
-    block[148:156] = b"        "
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
 
 
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, b"?"])
