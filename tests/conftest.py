@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import Column, Dataset, Log, Table
 from recbench.evaluation.metric import METRICS
 from recbench.losses.base import LOSSES
 from recbench.registry import Registry
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no failure
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

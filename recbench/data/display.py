@@ -97,6 +97,8 @@ class _Done(ProgressColumn):
     """How much is done, and how fast."""
 
     def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(f"{task.elapsed or 0:.0f} s")
         if not task.completed:
             return Text("")
         rate = task.speed or 0.0

@@ -12,6 +12,7 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from recbench.data import labels, split
+from recbench.data.blocks import Advance, silent
 from recbench.data.catalog import Core, Side, Spec
 from recbench.data.counting import add
 from recbench.data.keys import Keys
@@ -181,8 +182,11 @@ def kept(log: Log, users: Mask, items: Mask, folder: Path) -> Log:
     return log
 
 
-def parted(log: Log, spec: Spec, source: Source, folder: Path) -> Log:
-    """Return the log with the column `part`; gathered by user where the split needs it."""
+def parted(log: Log, spec: Spec, source: Source, folder: Path, advance: Advance = silent) -> Log:
+    """Return the log with the column `part`; it must be gathered by user where the split needs it.
+
+    `advance` hears of the rows that are done.
+    """
     ratio, seed = spec.ratio, source.seed
 
     if source.split == "global":
@@ -211,8 +215,11 @@ def parted(log: Log, spec: Spec, source: Source, folder: Path) -> Log:
         given: split.Parts = frame["given"].to_numpy()
         return given if shipped else split.valid_of_train(given, user, time, row, ratio, seed)
 
-    whole = by_user(log, source.split)
-    return log.rewritten(lambda frame: frame.with_columns(part=pl.Series(part(frame))), whole, folder)
+    def change(frame: pl.DataFrame) -> pl.DataFrame:
+        advance(len(frame))
+        return frame.with_columns(part=pl.Series(part(frame)))
+
+    return log.rewritten(change, by_user(log, source.split), folder)
 
 
 def by_user(log: Log, chosen: str) -> bool:

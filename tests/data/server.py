@@ -110,7 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def _answer(self, reply: Reply) -> tuple[int, bytes, dict[str, str]]:
-        body, status, headers = reply.body, reply.status, {}
+        headers: dict[str, str] = {}
+        body, status = reply.body, reply.status
         headers |= {"ETag": reply.etag} if reply.etag else {}
         headers |= {"Last-Modified": reply.modified} if reply.modified else {}
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -468,7 +469,7 @@ def test_new_digests_are_checked_again(server: BadServer, tmp_path: Path) -> Non
 
 def test_disk_too_small(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = len(BODY) + unpacking.SPARE - 1
-    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     url = server.on("/a", Reply(BODY))
     told = failure(remote(url), tmp_path)
     assert f"needs {len(BODY):,} bytes" in told and f"{free:,} are free" in told and "RECBENCH_HOME" in told

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import stat
 import struct
 import subprocess
@@ -245,7 +246,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = failure(archive, {"log.csv", "items.csv"}, tmp_path / "out", limit=total - 1)
     assert f"would unpack to {total:,} bytes, where {total - 1:,} are expected" in told
     assert len(unpack(archive, ["log.csv", "items.csv"], tmp_path / "all", limit=total)) == 2
-    monkeypatch.setattr(unpacking.shutil, "disk_usage", lambda _: SimpleNamespace(free=total + unpacking.SPARE - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=total + unpacking.SPARE - 1))
     told = failure(archive, {"log.csv", "items.csv"}, tmp_path / "out")
     assert f"needs {total:,} bytes" in told and "RECBENCH_HOME" in told
     nested = write(tmp_path, zipped({"in.zip": stored({"log.csv": LOG})}), "nested")
