@@ -31,7 +31,8 @@ class MMFI(Backbone):
     sparse variant is left out, as there. `batch_norm` normalises the attention before its softmax over the batch, as
     the published code does: while training, an entity's vector then depends on the others of its batch, so it is off
     by default. `shared_gates` uses the gates of the pairs for the single features too, as GNOLR's code does by mistake.
-    Dense vectors make one more feature, projected to `dim` numbers. Memory grows with the number of pairs.
+    Dense vectors make one more feature, projected to `dim` numbers. Parameters and work grow with the square of the
+    number of pairs: 63 features are 1953 pairs and 15 million weights of attention per tower.
     """
 
     def __init__(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from recbench.data.catalog import find
 from recbench.data.prepare import prepare
+from recbench.data.readers import Source, reader
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 
@@ -34,9 +37,24 @@ def test_movielens_100k(split: str) -> None:
         assert told["rows"]["test"] == 9430
 
 
-def test_kuairand_pure() -> None:
-    told = prepare("kuairand-pure", raw=DATA).manifest
-    assert told["feedback"] == ["click", "like", "follow"]
+@pytest.mark.parametrize(("rule", "rows"), [("all", 228_329), ("complete", 155_549), ("gnolr", 155_549)])
+def test_kuairand_pure(rule: str, rows: int) -> None:
+    told = prepare("kuairand-pure", rule=rule, raw=DATA).manifest
+    assert told["feedback"] == (["click", "like", "follow"] if rule == "all" else ["like", "follow"])
     assert told["unnested"] > 0
     partial = "log_standard_4_08_to_4_21_pure.csv" in told["absent"]
     assert told["counts"]["matches"] is not partial
+    assert not partial or sum(told["rows"].values()) == rows  # the last 14 days of the log
+
+
+def test_gowalla_in_the_split_of_til() -> None:
+    told = prepare("gowalla", raw=DATA / "gowalla-til").manifest
+    assert told["counts"]["matches"] and told["rows"]["test"] == 217_316
+
+
+def test_a_sample_of_taobao() -> None:
+    (path,) = (DATA / "taobao-sample").glob("*.csv")
+    blocks = reader("table")(find("taobao"), Source({"UserBehavior.csv": path}, "users")).log
+    log = pl.concat(list(blocks))
+    assert len(log) == 4321 and log["user_id"].n_unique() == 43
+    assert set(log["behavior"]) == {"pv", "buy", "cart", "fav"}
