@@ -42,7 +42,8 @@ def bound(path: Path) -> float:
     started = time.perf_counter()
     lines = pl.scan_csv(path, has_header=False, new_columns=["id", "click", "buy", "common", "n", "packed"])
     fields = [packed.str.extract(rf"(?:^|\\x01){name}\\x02([^\\x03]*)\\x03").alias(name) for name in FIELDS]
-    rows = lines.select("click", "buy", *fields).select(pl.len().alias("rows"), pl.all().null_count())
+    sums = [pl.col(name).cast(pl.Int64).sum() for name in FIELDS]  # so that nothing is left undone
+    rows = lines.select("click", "buy", *fields).select(pl.len().alias("rows"), *sums)
     return int(rows.collect(engine="streaming").item(0, "rows")) / (time.perf_counter() - started)
 
 

@@ -265,6 +265,13 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
     assert unpack(write(tmp_path, zipped({"log.csv": bytes(1 << 20)})), ["log.csv"], tmp_path / "small")
 
 
+def test_a_time_stamp_does_not_make_a_gzip_file_a_tar() -> None:
+    packed = bytearray(gz_tarred({"log.csv": bytes(20 << 20)}))  # packed, it is mostly zeros
+    for seconds in range(3000):
+        packed[4:8] = struct.pack("<I", seconds)
+        assert unpacking._kind(io.BytesIO(packed)) == "tar.gz"
+
+
 def patched(archive: bytes, size: int) -> bytes:
     """A zip of one member that declares another size, in both of its headers."""
     local, central = archive.index(b"PK\x03\x04"), archive.index(b"PK\x01\x02")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from recbench.data.blocks import ahead, blocks
@@ -20,13 +21,16 @@ from recbench.data.catalog import Spec
 from recbench.data.readers import Raw, Source
 from recbench.errors import DataError
 
-SEPARATOR, ID, VALUE, COMMA, LINE = 1, 2, 3, ord(","), ord("\n")
+SEPARATOR, ID, VALUE, COMMA, LINE, BLANK = 1, 2, 3, ord(","), ord("\n"), ord(" ")
 DIGITS = 12  # of an id, at most
 WIDTH = 3  # of the name of a field that can be taken
 SKELETON = ("sample", "click", "purchase", "common", "tokens", "list")
 COMMON = ("common", "tokens", "list")
 
+HEAD = 64  # bytes that hold all fields before the list
+
 Bytes = NDArray[np.uint8]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -82,23 +86,13 @@ def _parsed(file: _File, source: Source) -> Iterator[tuple[int, pl.DataFrame]]:
 
 def _typed(file: _File, line: int, text: bytes) -> pl.DataFrame:
     names = file.columns[:-1]
-    try:
-        head = pl.read_csv(
-            text,
-            has_header=False,
-            quote_char=None,
-            columns=list(range(len(names))),
-            schema=dict.fromkeys(file.columns, pl.String),
-        )
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{file.path}, lines from {line}: expected {len(file.columns)} fields ({reason})") from None
+    content = np.frombuffer(text + b" " * HEAD, np.uint8)  # so that the last line has as many bytes
+    ends = np.flatnonzero(content == LINE)
+    head = _heads(file, content, ends, line)
     whole = [pl.col(name).cast(pl.Int64, strict=False) for name in names if name != "common"]
     index = pl.col("common").str.to_integer(base=16, dtype=pl.UInt64, strict=False)
     frame = head.select(*whole, index)
-    found, fields = _tokens(file, np.frombuffer(text, np.uint8), line)
-    if len(found) != len(frame):
-        raise DataError(f"{file.path}, lines from {line}: {len(found)} lines, but {len(frame)} with fields")
+    found, fields = _tokens(file, content, ends, line)
     wrong = frame.select(pl.any_horizontal(pl.all().is_null()))[:, 0] | (frame["tokens"] != pl.Series(found))
     if wrong.any():
         row = wrong.arg_max() or 0
@@ -107,21 +101,38 @@ def _typed(file: _File, line: int, text: bytes) -> pl.DataFrame:
     return frame.select(kept).with_columns(**fields)
 
 
-def _tokens(file: _File, text: Bytes, line: int) -> tuple[NDArray[np.int64], dict[str, pl.Series]]:
+def _heads(file: _File, text: Bytes, ends: Places, line: int) -> pl.DataFrame:
+    """Return the fields before the list, as text; only the first bytes of each line are looked at."""
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    heads = np.full((len(ends), HEAD + 1), LINE, np.uint8)
+    heads[:, :-1] = sliding_window_view(text, HEAD)[starts]
+    short = np.arange(HEAD, dtype=np.int32) >= (ends - starts).astype(np.int32)[:, None]
+    heads[:, :-1][short] = BLANK
+    schema = dict.fromkeys(file.columns, pl.String)
+    try:
+        head = pl.read_csv(heads.tobytes(), has_header=False, quote_char=None, schema=schema)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{file.path}, lines from {line}: expected {len(file.columns)} fields ({reason})") from None
+    return head.select(pl.all().exclude("list").str.strip_chars(" "))
+
+
+def _tokens(file: _File, text: Bytes, ends: Places, line: int) -> tuple[NDArray[np.int64], dict[str, pl.Series]]:
     """Return the number of tokens on each line, and the id of each field there, null where it is missing."""
-    ends = np.flatnonzero(text == LINE)
     place = np.flatnonzero(text == ID)
     found = np.diff(np.searchsorted(place, ends), prepend=0)
-    # the token begins WIDTH bytes before its ID mark, after a separator or at the head of the list
-    edge = text[np.maximum(place - WIDTH - 1, 0)]
-    starts = (edge == SEPARATOR) | (edge == COMMA)
-    code = sum(text[np.maximum(place - WIDTH + i, 0)].astype(np.int32) << (8 * i) for i in range(WIDTH))
+    # the four bytes before an ID mark are the name of the field and what parts it from the token before
+    four = np.ndarray(len(text) - 3, np.dtype("<u4"), text, strides=(1,))  # every byte and the three after it
+    code = four[np.maximum(place - WIDTH - 1, 0)] if len(place) else place.astype(np.uint32)
     fields = {}
     for name in file.fields:
-        at = place[starts & (code == int.from_bytes(name.encode(), "little"))]
+        later, first = (int.from_bytes(bytes([edge]) + name.encode(), "little") for edge in (SEPARATOR, COMMA))
+        at = place[(code == later) | (code == first)]
         row = np.searchsorted(ends, at)
         number, stop = np.zeros(len(at), np.int64), np.zeros(len(at), np.bool_)
         for i in range(1, DIGITS + 2):
+            if stop.all():
+                break
             byte = text[np.minimum(at + i, len(text) - 1)]
             stop |= byte == VALUE
             digit = (byte >= ord("0")) & (byte <= ord("9"))
