@@ -45,7 +45,7 @@ def blocks(path: Path, size: int = BLOCK, advance: Advance = silent) -> Iterator
     """Yield the content of a text file, plain or gzip, in pieces of about `size` bytes, each of whole lines.
 
     Raises DataError for a file that is missing, empty, an archive, binary, or a damaged gzip file, and for a line
-    longer than `size`.
+    longer than four times `size`.
     """
     start = check_readable(path)
     for magic, what in ARCHIVES.items():
@@ -75,19 +75,15 @@ def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> 
 
 
 def _pieces(path: Path, raw: IO[bytes], file: IO[bytes], size: int, advance: Advance) -> Iterator[bytes]:
-    rest, told = b"", 0
+    told = 0
     while piece := file.read(size):
+        if not piece.endswith(b"\n"):
+            rest = file.readline(4 * size + 1)
+            if len(rest) > 4 * size:
+                raise DataError(f"{path}: a line of more than {4 * size:,} bytes; not the text file that is expected")
+            piece += rest
         advance(raw.tell() - told)  # of the file on disk, however small it is packed
         told = raw.tell()
         if b"\0" in piece:
             raise DataError(f"{path}: a binary file, where text is expected; download it again")
-        end = piece.rfind(b"\n") + 1
-        if not end and len(rest) > size:
-            raise DataError(f"{path}: a line of more than {size:,} bytes; not the text file that is expected")
-        if end:
-            yield rest + piece[:end]
-            rest = piece[end:]
-        else:
-            rest += piece
-    if rest:
-        yield rest
+        yield piece

@@ -93,8 +93,8 @@ def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_and_a_gzip_file_cut_short(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="a line of more than 16 bytes"):
-        read(tmp_path, b"a,b,c\n" + b"1" * 60, 16)
+    with pytest.raises(DataError, match="a line of more than 64 bytes"):
+        read(tmp_path, b"a,b,c\n" + b"1" * 90, 16)
     with pytest.raises(DataError, match="damaged gzip file"):
         read(tmp_path, gzip.compress(b"a,b,c\n" + b"1,2,x\n" * 99)[:-9])
 
