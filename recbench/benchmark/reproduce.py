@@ -11,11 +11,14 @@ from rich.console import Console
 
 from recbench.benchmark import preset as presets
 from recbench.benchmark.evaluate import Candidates, evaluate_run
+from recbench.benchmark.launcher import Failed, Work, launch
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.session import Order, keys_of, train_keys
 from recbench.benchmark.sweep import SweepOrder, sweep_all
+from recbench.benchmark.sweep_display import SweepDisplay
+from recbench.benchmark.train import is_complete
 from recbench.data.dataset import Dataset, find_prepared
-from recbench.errors import UsageError, unknown
+from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
@@ -68,36 +71,40 @@ class Aim:
     fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
 
 
-def reproduce(aim: Aim, store: Store, console: Console, device: str, command: str) -> list[Line]:
-    """Train and evaluate what is missing of one dataset's part of a table, and return its lines.
+def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, command: str) -> list[Line]:
+    """Train and evaluate what is missing of one dataset's part of a table, `jobs` runs at a time; return its lines.
 
     Finished runs and evaluations are not done again. Raises UsageError for a dataset or method that the table lacks,
-    and for data that are not prepared.
+    and for data that are not prepared; TrainingError, after all others have finished, for a run that failed.
     """
     wanted = _wanted(aim)
     preset = _preset(aim.table, wanted[0])
     published = aim.table.datasets[wanted[0].dataset]
-    data = Dataset.load(find_prepared(aim.data or _prepared(preset, wanted[0], published.split)), pick_device(device))
+    target = pick_device(device)
+    data = Dataset.load(find_prepared(aim.data or _prepared(preset, wanted[0], published.split)), target)
     console.print(f"{aim.table.name} on {data.name}/{data.split}, {aim.seeds} seeds", highlight=False)
-    lines: list[Line] = []
     groups: dict[tuple[str, str, tuple[str, ...]], list[Cell]] = {}
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
-    for (loss, backbone, words), held in groups.items():
-        if not loss or loss not in LOSSES.names():
+    orders: dict[tuple[str, str, tuple[str, ...]], Order] = {}
+    for group, held in groups.items():
+        if group[0] in LOSSES.names():
+            order = _order(aim, preset, data, held[0], *group)
+            orders[group] = _tuned(order, store, console, device, jobs, command) if aim.fair else order
+    keys = {group: keys_of(order, data, target.type, {}) for group, order in orders.items()}
+    _train([key for of_group in keys.values() for key in of_group], data, store, console, jobs, command)
+    lines: list[Line] = []
+    for group, held in groups.items():
+        if group not in keys:
             lines += [_line(cell, [], ("recbench has no such method",), ()) for cell in held]
             continue
-        order = _order(aim, preset, data, held[0], loss, backbone, words)
-        if aim.fair:
-            order = _tuned(order, store, console, device, command)
-        keys = keys_of(order, data, pick_device(device).type, {})
-        train_keys(keys, data, store, console, command, [])
-        _evaluate(keys, held, aim.table.protocol.candidates, store, device)
-        kept = tuple(word for word in order.settings if word not in (preset.words(loss, backbone) if preset else ()))
+        _evaluate(keys[group], held, aim.table.protocol.candidates, store, device)
+        usual = preset.words(*group[:2]) if preset else ()
+        kept = tuple(word for word in orders[group].settings if word not in usual)
         for cell in held:
-            values = [_value(cell, key, aim.table.protocol.candidates, store) for key in keys]
+            values = [_value(cell, key, aim.table.protocol.candidates, store) for key in keys[group]]
             reached = [value for value in values if value is not None]
-            lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell), keys))
+            lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell), keys[group]))
     leaderboard.write_markdown(store)
     return lines
 
@@ -167,12 +174,30 @@ def _of_training(word: str, preset: presets.Preset) -> bool:
     return not word.startswith("loss.") or word in preset.paper.settings
 
 
-def _tuned(order: Order, store: Store, console: Console, device: str, command: str) -> Order:
+def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console, jobs: int, command: str) -> None:
+    """Train what has no record yet, one after the other, or as many at a time as there are jobs."""
+    if jobs == 1:
+        train_keys(keys, data, store, console, command, [])
+        return
+    left = list({key.digest: key for key in keys if not is_complete(key, store)}.values())
+    work = Work(store.root, str(data.train.user.device), (), command)
+    failed: list[Failed] = []
+    with launch(work, data, jobs) as launcher, SweepDisplay(console, len(left)) as display:
+        for finished in launcher.run(left):
+            display.finished(finished, [])
+            failed += [finished] if isinstance(finished, Failed) else []
+    if failed:
+        raise TrainingError(
+            f"{failed[0].key.title}: {failed[0].reason}; {len(failed)} runs failed, the others are kept"
+        )
+
+
+def _tuned(order: Order, store: Store, console: Console, device: str, jobs: int, command: str) -> Order:
     """Return the order with a learned scale and bias and the learning rate that is best on validation."""
     if LOSSES.get(order.loss).reads_logits:
         order = replace(order, settings=(*_without(order.settings, "loss.scale"), "loss.logit=learned"))
     searched = replace(order, settings=_without(order.settings, "train.lr"), seeds=(0,))
-    found = sweep_all(SweepOrder((order.loss,), BUDGET, searched), store, console, device, 1, command)
+    found = sweep_all(SweepOrder((order.loss,), BUDGET, searched), store, console, device, jobs, command)
     if order.loss not in found.best:
         raise UsageError(f"{order.loss}: every trial failed; see the sweep {found.digest}")
     best = [word for word in found.best[order.loss] if word.startswith("train.lr=")]

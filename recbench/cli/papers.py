@@ -38,7 +38,7 @@ def papers(
 
 
 @app.command(
-    epilog="Examples: `recbench reproduce gnolr/table2 --dataset ml-1m --seeds 5`, "
+    epilog="Examples: `recbench reproduce gnolr/table2 --dataset ml-1m --seeds 5 --jobs 2`, "
     "`recbench reproduce gnolr/table2 --dataset ml-1m --method BCE --method GNOLR --fair`, "
     "`recbench reproduce gnolr/table4 --dataset kuairand-pure --format markdown`."
 )
@@ -56,6 +56,7 @@ def reproduce(
     fair: Annotated[
         bool, typer.Option("--fair", help="Give every method a learned scale and bias and the same tuning of lr.")
     ] = False,
+    jobs: Annotated[int, typer.Option(help="Runs that are trained at a time on this machine.", min=1)] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
     form: Annotated[Form, typer.Option("--format", help="How to print.")] = "table",
     as_json: Json = False,
@@ -78,7 +79,7 @@ def reproduce(
         if "=" not in word:
             raise UsageError(f"--set {word}: expected OWNER.KEY=VALUE, as in train.epochs=20")
     command = shlex.join(["recbench", *sys.argv[1:]])
-    lines = reproduction.reproduce(aim, store(), stderr(), device, command)
+    lines = reproduction.reproduce(aim, store(), stderr(), device, jobs, command)
     if as_json or form == "json":
         print_json(reproduction.as_json(aim, lines))
     elif form == "markdown":

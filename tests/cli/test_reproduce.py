@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,17 @@ def test_a_table_beside_what_is_measured(films: Run) -> None:
     assert "| method | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
     assert again.out.count("\n") == 5
     assert "reported" in films(*words).out
+
+
+def test_several_runs_at_a_time_give_the_same_numbers(films: Run) -> None:
+    words = ("reproduce", "gnolr/table2", "--dataset", "ml-1m", *SHORT)
+    one = films(*words, "--json")
+    shutil.rmtree(results_home())
+    two = films(*words, "--json", "--jobs", "2")
+    assert two.code == 0 and "6/6" in two.err
+    assert [line["mean"] for line in two.json["lines"]] == pytest.approx([line["mean"] for line in one.json["lines"]])
+    before = records()
+    assert films(*words, "--jobs", "2").code == 0 and records() == before
 
 
 def test_fair_gives_every_method_the_same_tuning(films: Run) -> None:

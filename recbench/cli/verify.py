@@ -1,0 +1,67 @@
+"""The command about methods of one's own: verify."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recbench.cli.app import Json, app, print_json, stdout
+from recbench.errors import UsageError
+
+verify = typer.Typer(help="Check what is new against what every method must hold to.", no_args_is_help=True)
+app.add_typer(verify, name="verify")
+
+STYLES = {"holds": "green", "fails": "bold red", "skipped": "dim"}
+
+
+@verify.command(epilog="Examples: `recbench verify loss focal.py`, `recbench verify loss gnolr --json`.")
+def loss(
+    what: Annotated[str, typer.Argument(metavar="FILE.py|NAME", help="A file that registers losses, or a name.")],
+    as_json: Json = False,
+) -> None:
+    """Check a loss on a toy dataset: finite, stable, masked, order-free, resumable, ranked as it says, and it learns.
+
+    Exit code 1 if a check fails.
+    """
+    from rich.text import Text
+
+    from recbench.benchmark.conformance import verify as checks
+
+    outcomes = []
+    for name in _names(what):
+        if not as_json:
+            stdout().print(Text(name, style="bold"))
+        for outcome in checks(name):
+            outcomes.append(outcome)
+            if not as_json:
+                said = outcome.about if outcome.outcome == "holds" else outcome.message
+                line = Text.assemble((f"  {outcome.outcome:8}", STYLES[outcome.outcome]), f"{outcome.check:17}", said)
+                stdout().print(line, soft_wrap=True)
+    failed = sum(outcome.outcome == "fails" for outcome in outcomes)
+    if as_json:
+        print_json([asdict(outcome) for outcome in outcomes])
+    elif not failed:
+        held = sum(outcome.outcome == "holds" for outcome in outcomes)
+        stdout().print(f"{held} checks hold, {len(outcomes) - held} do not apply", highlight=False)
+    if failed:
+        if not as_json:
+            stdout().print(f"{failed} of {len(outcomes)} checks fail", style="bold red", highlight=False)
+        raise typer.Exit(1)
+
+
+def _names(what: str) -> list[str]:
+    """Return the losses that a file registers, or the one of that name."""
+    from recbench.losses.base import LOSSES
+    from recbench.registry import import_file
+
+    if not what.endswith(".py"):
+        return [LOSSES.get(what).name]
+    before = set(LOSSES.names())
+    import_file(Path(what))
+    added = [name for name in LOSSES.names() if name not in before]
+    if not added:
+        raise UsageError(f'{what} registers no loss; put @LOSSES.add("name") above its class')
+    return added

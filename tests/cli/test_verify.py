@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from recbench.benchmark.conformance import CHECKS
+from tests.cli.conftest import Run
+
+GOOD = '''
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from recbench.batch import Batch, Towers
+from recbench.losses.base import LOSSES, Loss
+
+
+@LOSSES.add("mine")
+class Mine(Loss):
+    """Logistic loss, Cox 1958."""
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over the slots that count."""
+        return batch.mean(softplus((1 - 2 * batch.label[..., 0]) * towers.logit[..., 0]))
+'''
+
+
+def test_a_loss_of_one_s_own(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(GOOD)
+    told = run("verify", "loss", str(path))
+    assert told.code == 0, told.out + told.err
+    assert "learns" in told.out and "11 checks hold, 2 do not apply" in told.out
+
+
+def test_what_fails_is_named(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(GOOD.replace("batch.mean(", "1 * (").replace("0]))", "0])).mean()").replace(", Cox 1958", ""))
+    told = run("verify", "loss", str(path), "--json")
+    assert told.code == 1 and not told.err
+    outcomes = {outcome["check"]: outcome for outcome in told.json}
+    assert list(outcomes) == list(CHECKS)
+    assert {name for name, outcome in outcomes.items() if outcome["outcome"] == "fails"} == {"documented", "padding"}
+    assert "see Batch.mean" in outcomes["padding"]["message"]
+    assert "2 of 13 checks fail" in run("verify", "loss", "mine").out
+
+
+def test_what_cannot_be_verified(run: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.py"
+    empty.write_text("x = 1\n")
+    for word, message in [
+        (str(empty), "registers no loss"),
+        (str(tmp_path / "none.py"), "no such file"),
+        ("gnolx", "did you mean `gnolr`"),
+    ]:
+        told = run("verify", "loss", word)
+        assert told.code == 2 and message in told.err and told.err.count("\n") == 1
