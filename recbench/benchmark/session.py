@@ -107,8 +107,17 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     return train_keys(left, data, store, console, plan.command, plan.imports)
 
 
+def chosen(runs: Sequence[str], store: Store, console: Console) -> list[RunRecord]:
+    """Return the runs named by the first digits of their digests, or those of the last `train`, and say so."""
+    if runs:
+        return [store.find(prefix) for prefix in runs]
+    records = _last_records(store)
+    _say(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
+    return records
+
+
 def evaluate_all(
-    runs: Sequence[str],
+    records: Sequence[RunRecord],
     metrics: Sequence[str],
     store: Store,
     console: Console,
@@ -116,13 +125,9 @@ def evaluate_all(
     index: IndexKind,
     device: str,
 ) -> list[Outcome]:
-    """Evaluate the runs named by the first digits of their digests, or those of the last `train`."""
+    """Compute these metrics of the runs, by default AUC, GAUC, recall and NDCG, and keep them."""
     requests = [parse(word) for word in metrics or DEFAULT_METRICS]
     target = pick_device(device)
-    records = [store.find(prefix) for prefix in runs] if runs else _last_records(store)
-    if not runs:
-        names = ", ".join(record.key.digest for record in records)
-        _say(console, f"run {names} (the most recent)")
     outcomes = []
     for record in records:
         with console.status(f"evaluating {record.key.digest}"):

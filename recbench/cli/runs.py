@@ -104,17 +104,48 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
-    from recbench.benchmark.session import evaluate_all
+    from recbench.benchmark.session import chosen, evaluate_all
     from recbench.benchmark.show import outcomes_json, outcomes_table
     from recbench.registry import import_file
 
     for path in imports:
         import_file(path)
-    outcomes = evaluate_all(run, metric, store(), stderr(), candidates, index, device)
+    records = chosen(run, store(), stderr())
+    outcomes = evaluate_all(records, metric, store(), stderr(), candidates, index, device)
     if as_json:
         print_json(outcomes_json(outcomes))
     else:
         stdout().print(outcomes_table(outcomes))
+
+
+@app.command(
+    epilog="Examples: `recbench train --loss nsb --seeds 3`, then `recbench card`; `recbench card --k 20 "
+    "--run 0bc13ddb --run 3f2a`."
+)
+def card(
+    run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
+    k: Annotated[int, typer.Option("--k", help="Cut-off of recall.", min=1)] = 50,
+    candidates: Annotated[
+        Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
+    ] = "catalogue",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback."""
+    from dataclasses import asdict
+
+    from recbench.benchmark import card as report
+    from recbench.benchmark.session import chosen, evaluate_all
+
+    outcomes = []
+    for record in chosen(run, store(), stderr()):
+        metrics = report.metrics(record.key.feedback, k)
+        outcomes += evaluate_all([record], metrics, store(), stderr(), candidates, "flat", device)
+    found = report.cards(outcomes)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        stdout().print(report.rendered(found, k))
 
 
 @app.command(
