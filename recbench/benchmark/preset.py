@@ -89,12 +89,16 @@ class Preset(msgspec.Struct, frozen=True):
         """Return the feedback types to train a loss on: the densest alone for a loss of a single feedback."""
         return self.entry.feedback if LOSSES.get(loss).multitask else self.entry.feedback[:1]
 
-    def prepared(self) -> str:
-        """Return DATASET/SPLIT of the data it is meant for; raises UsageError, which says how to prepare it."""
+    @property
+    def data(self) -> str:
+        """DATASET/SPLIT of the data it is meant for."""
         rule = self.entry.rule
-        variant = "+".join([self.entry.split] + ([rule] if rule else []))
-        name = f"{self.entry.dataset}/{variant}"
-        if not any((folder.parent.name, folder.name) == (self.entry.dataset, variant) for folder in prepared_folders()):
+        return f"{self.entry.dataset}/{self.entry.split}" + (f"+{rule}" if rule else "")
+
+    def prepared(self) -> str:
+        """Return `data` if it is prepared; raises UsageError, which says how to prepare it."""
+        name, rule = self.data, self.entry.rule
+        if not any(f"{folder.parent.name}/{folder.name}" == name for folder in prepared_folders()):
             command = f"recbench prepare {self.entry.dataset} --split {self.entry.split}" + (
                 f" --rule {rule}" if rule else ""
             )

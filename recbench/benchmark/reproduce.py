@@ -18,6 +18,7 @@ from recbench.benchmark.sweep import SweepOrder, sweep_all
 from recbench.benchmark.sweep_display import SweepDisplay
 from recbench.benchmark.train import is_complete
 from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.store import read_manifest
 from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
 from recbench.losses.base import LOSSES
@@ -81,7 +82,8 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     preset = _preset(aim.table, wanted[0])
     published = aim.table.datasets[wanted[0].dataset]
     target = pick_device(device)
-    data = Dataset.load(find_prepared(aim.data or _prepared(preset, wanted[0], published.split)), target)
+    usual = preset.data if preset else f"{wanted[0].dataset}/{published.split}"
+    data = Dataset.load(find_prepared(aim.data or (preset.prepared() if preset else usual)), target)
     console.print(f"{aim.table.name} on {data.name}/{data.split}, {aim.seeds} seeds", highlight=False)
     groups: dict[tuple[str, str, tuple[str, ...]], list[Cell]] = {}
     for cell in wanted:
@@ -99,12 +101,12 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
             lines += [_line(cell, [], ("recbench has no such method",), ()) for cell in held]
             continue
         _evaluate(keys[group], held, aim.table.protocol.candidates, store, device)
-        usual = preset.words(*group[:2]) if preset else ()
-        kept = tuple(word for word in orders[group].settings if word not in usual)
+        of_preset = preset.words(*group[:2]) if preset else ()
+        kept = tuple(word for word in orders[group].settings if word not in of_preset)
         for cell in held:
             values = [_value(cell, key, aim.table.protocol.candidates, store) for key in keys[group]]
             reached = [value for value in values if value is not None]
-            lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell), keys[group]))
+            lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell, data, usual), keys[group]))
     leaderboard.write_markdown(store)
     return lines
 
@@ -140,10 +142,6 @@ def _preset(table: Published, cell: Cell) -> presets.Preset | None:
         if same and preset.name.startswith(f"{table.paper}/"):
             return preset
     return None
-
-
-def _prepared(preset: presets.Preset | None, cell: Cell, split: str) -> str:
-    return preset.prepared() if preset is not None else f"{cell.dataset}/{split}"
 
 
 def _order(
@@ -232,9 +230,16 @@ def _value(cell: Cell, key: RunKey, candidates: Candidates, store: Store) -> flo
     return None
 
 
-def _reasons(aim: Aim, cell: Cell) -> tuple[str, ...]:
-    reasons = aim.table.datasets[cell.dataset].incomparable + aim.table.protocol.incomparable
-    return (*reasons, *(["every method has a learned scale and bias here"] if aim.fair else []))
+def _reasons(aim: Aim, cell: Cell, data: Dataset, usual: str) -> tuple[str, ...]:
+    """Return why no number on these data, or of this protocol, is the paper's; `usual` names the paper's data."""
+    reasons = [*aim.table.datasets[cell.dataset].incomparable, *aim.table.protocol.incomparable]
+    if f"{data.name}/{data.split}" != usual:
+        reasons.append(f"measured on {data.name}/{data.split}, the table is of {usual}")
+    if read_manifest(data.folder)["counts"]["matches"] is False:
+        reasons.append("what is prepared here has other counts of rows than the paper; `recbench prepare` says which")
+    if aim.fair:
+        reasons.append("every method has a learned scale and bias here")
+    return tuple(reasons)
 
 
 def _line(cell: Cell, values: Sequence[float], reasons: tuple[str, ...], keys: Sequence[RunKey]) -> Line:

@@ -32,7 +32,7 @@ def test_a_table_beside_what_is_measured(films: Run) -> None:
     assert list(lines) == ["BCE", "BCE*", "GNOLR"]
     assert lines["GNOLR"]["printed"] == "0.8139" and lines["GNOLR"]["seeds"] == 2
     assert lines["GNOLR"]["difference"] == pytest.approx(lines["GNOLR"]["mean"] - 0.8139)
-    assert lines["BCE"]["verdict"] in ("matches", "differs") and not lines["BCE"]["reasons"]
+    assert lines["BCE"]["verdict"] == "not comparable" and "other counts of rows" in lines["BCE"]["reasons"][0]
     assert lines["BCE"]["mean"] != lines["BCE*"]["mean"]
     before = records()
     assert len(before) == 6
@@ -43,8 +43,15 @@ def test_a_table_beside_what_is_measured(films: Run) -> None:
     again = films(*words, "--format", "markdown")
     assert again.code == 0 and records() == before  # nothing is trained twice
     assert "| method | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
-    assert again.out.count("\n") == 5
+    assert again.out.count("\n") == 7 and "Not comparable: what is prepared here" in again.out
     assert "reported" in films(*words).out
+
+
+def test_other_data_than_the_table_s_do_not_compare(films: Run) -> None:
+    assert films("prepare", "synthetic", "--rows", "2e4").code == 0
+    words = ("--data", "synthetic/global", "--method", "BCE", "--seeds", "1", "--set", "train.epochs=1", "--json")
+    told = films("reproduce", "gnolr/table2", "--dataset", "ml-1m", *words)
+    assert told.code == 2 and "feedback of synthetic `like`" in told.err
 
 
 def test_several_runs_at_a_time_give_the_same_numbers(films: Run) -> None:
@@ -64,7 +71,7 @@ def test_fair_gives_every_method_the_same_tuning(films: Run) -> None:
     assert told.code == 0, told.err
     assert told.json["protocol"] == "fair"
     for line in told.json["lines"]:
-        assert line["verdict"] == "not comparable" and "learned scale and bias" in line["reasons"][0]
+        assert line["verdict"] == "not comparable" and "learned scale and bias" in line["reasons"][-1]
         assert "loss.logit=learned" in line["settings"]
         assert any(word.startswith("train.lr=") for word in line["settings"])
     assert len(records()) == 2 * 4  # four learning rates each; the best is not trained again
