@@ -147,6 +147,16 @@ class Plan:
     schema: int = SCHEMA
 
 
+@dataclass(frozen=True)
+class Pack:
+    """One run in one file: all that another machine needs to train it again and to compare."""
+
+    record: RunRecord
+    evaluations: list[Evaluation]
+    sources: Mapping[str, str]  # file of --import → its text
+    schema: int = SCHEMA
+
+
 def now() -> str:
     """Return the time in the one format of records: ISO 8601, UTC, microseconds; later sorts higher."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -6,14 +6,15 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from recbench.errors import DataError, UsageError
 from recbench.results.files import load, write_atomically
-from recbench.results.record import Epoch, Evaluation, MetricValue, Plan, RunKey, RunRecord, now
+from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
 from recbench.results.strict import encode
 
-__all__ = ["Epoch", "Evaluation", "MetricValue", "Plan", "RunKey", "RunRecord", "Store", "now"]
+__all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
 
 RUN_FOLDER = re.compile(r"s-?\d+-([0-9a-f]{12})")
 EVALUATION_FILE = re.compile(r"([0-9a-f]{12})\.json")
@@ -107,6 +108,20 @@ class Store:
             str(path) for folder in folders for path in _evaluation_files(folder)
         )
 
+    def pack(self, record: RunRecord, path: Path) -> Path:
+        """Write a run with its evaluations and the user's files it was trained with as one JSON file.
+
+        Raises DataError if such a file is missing or has changed, or if the pack cannot be written.
+        """
+        sources = {}
+        for name in map(Path, record.imports):
+            text = name.read_bytes() if name.is_file() else b""
+            if sha256(text).hexdigest()[:12] != record.key.sources[name.name]:
+                raise DataError(f"{name}: missing or changed since the run began; restore it, then pack")
+            sources[name.name] = text.decode()
+        write_atomically(path, _text(Pack(record, self.evaluations(record.key), sources)))
+        return path
+
     def write_plan(self, keys: Iterable[RunKey], imports: Iterable[str], command: str) -> Path:
         """Keep what a `train` command set out to do in `last-train.json`, for `train --resume` and `eval`."""
         path = self.root / "last-train.json"
@@ -149,7 +164,7 @@ class Store:
         return UsageError(f"{self.root}: no finished runs; run `recbench train`")
 
 
-def _text(content: RunRecord | Evaluation | Plan) -> str:
+def _text(content: RunRecord | Evaluation | Pack | Plan) -> str:
     return json.dumps(encode(content), indent=1, allow_nan=False) + "\n"
 
 

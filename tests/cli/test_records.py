@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recbench.losses.base import LOSSES
+from tests.cli.conftest import Run, forget_imports
+from tests.cli.test_verify import GOOD
+
+
+@pytest.fixture
+def trained(prepared: Run) -> Run:
+    assert prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "2").code == 0
+    assert prepared("eval", "--metric", "auc", "--metric", "recall@5").code == 0
+    return prepared
+
+
+def test_show(trained: Run) -> None:
+    told = trained("show")
+    assert told.code == 0, told.err
+    for word in (
+        "bce × mf on synthetic/global",
+        "recbench train --loss bce",
+        "epochs: 2 (default",
+        "torch:",
+        "auc/view",
+    ):
+        assert word in told.out
+    shown = trained("show", "--json").json
+    assert shown["record"]["key"]["loss"] == "bce" and len(shown["evaluations"]) == 1
+    assert "no run starts with" in trained("show", "zz").err
+
+
+def test_a_run_replays_to_the_same_numbers(trained: Run, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    assert trained("pack", "-o", str(path)).code == 0
+    told = trained("replay", str(path), "--json", "--tolerance", "0")
+    assert told.code == 0, told.err
+    assert [line["number"] for line in told.json] == ["valid auc", "best epoch", "auc/view", "recall@5/view"]
+    assert all(line["difference"] == 0 for line in told.json)
+    assert "equal" in trained("replay", str(path)).out
+
+
+def test_what_differs_is_said(trained: Run, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    trained("pack", "-o", str(path))
+    packed = json.loads(path.read_text())
+    packed["record"]["valid"] += 0.1
+    packed["record"]["versions"]["torch"] = "0.1"
+    path.write_text(json.dumps(packed))
+    told = trained("replay", str(path))
+    assert told.code == 1 and "differs" in told.out and "torch was 0.1" in told.err
+
+
+def test_a_pack_carries_the_user_s_own_loss(prepared: Run, tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(GOOD)
+    assert prepared("train", "--import", str(own), "--loss", "mine", "--backbone", "mf", "--epochs", "1").code == 0
+    path = tmp_path / "run.json"
+    assert prepared("pack", "-o", str(path)).code == 0
+    own.unlink()
+    forget_imports()
+    LOSSES._classes.pop("mine")
+    told = prepared("replay", str(path), "--tolerance", "0")
+    assert told.code == 0, told.err + told.out
+    assert "missing or changed" in prepared("pack", "-o", str(path)).err
+
+
+def test_what_is_no_pack(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    for path in (tmp_path / "x.json", tmp_path / "none.json"):
+        told = run("replay", str(path))
+        assert told.code == 1 and "damaged" in told.err and told.err.count("\n") == 1
