@@ -38,7 +38,7 @@ def test_a_run_replays_to_the_same_numbers(trained: Run, tmp_path: Path) -> None
     assert trained("pack", "-o", str(path)).code == 0
     told = trained("replay", str(path), "--json", "--tolerance", "0")
     assert told.code == 0, told.err
-    assert [line["number"] for line in told.json] == ["valid auc", "best epoch", "auc: view 0.", "recall@5/view"]
+    assert [line["number"] for line in told.json] == ["valid auc", "best epoch", "auc/view", "recall@5/view"]
     assert all(line["difference"] == 0 for line in told.json)
     assert "equal" in trained("replay", str(path)).out
 
