@@ -15,6 +15,7 @@ from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
 
 LOWER = "better=lower"  # word of a signature, see evaluation.signature
+RIGHT = "better=1"  # of a ratio
 
 
 class Row(TypedDict):
@@ -161,8 +162,13 @@ def _spread(values: list[float | None]) -> tuple[float | None, float | None]:
 
 
 def _rank(row: Row) -> tuple[float, str, str, str]:
-    sign = 1 if LOWER in row["signature"].split("; ") else -1
-    score = math.inf if row["mean"] is None else sign * row["mean"]
+    words = row["signature"].split("; ")
+    if row["mean"] is None:
+        score = math.inf
+    elif RIGHT in words:
+        score = abs(math.log(row["mean"])) if row["mean"] > 0 else math.inf
+    else:
+        score = row["mean"] if LOWER in words else -row["mean"]
     return score, row["loss"], row["backbone"], row["settings"]
 
 

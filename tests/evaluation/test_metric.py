@@ -7,7 +7,19 @@ from recbench.evaluation.metric import LARGEST_K, METRICS, Request, TopKMetric, 
 
 
 def test_names_of_the_metrics() -> None:
-    assert METRICS.names() == ["auc", "cindex", "gauc", "hr", "logloss", "mrr", "ndcg", "precision", "recall"]
+    assert METRICS.names() == [
+        "auc",
+        "cindex",
+        "ece",
+        "gauc",
+        "hr",
+        "logloss",
+        "mrr",
+        "ndcg",
+        "pcoc",
+        "precision",
+        "recall",
+    ]
     assert METRICS.group == "recbench.metrics"
 
 

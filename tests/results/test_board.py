@@ -93,6 +93,13 @@ def test_higher_is_better_unless_the_signature_says_lower(store, add, make_value
     ]
 
 
+def test_a_ratio_is_best_near_one(store, add, make_value):
+    ratio = {"metric": "pcoc", "signature": "pcoc; rows=test; predicted/observed; better=1; data=x"}
+    for loss, value in (("bce", 0.5), ("bpr", 1.25), ("cce", 2.1), ("dro", 0.0)):
+        add(make_value(value, **ratio), loss=loss)
+    assert [row["loss"] for row in board(store)] == ["bpr", "bce", "cce", "dro"]
+
+
 def test_numbers_on_different_data_do_not_compete(store, add, make_value):
     add(make_value(0.5), loss="bce")
     add(make_value(0.6), loss="bpr", fingerprint="e")

@@ -11,6 +11,8 @@ from torch import Tensor
 from recbench.evaluation.metric import METRICS, Counted, RowMetric
 from recbench.evaluation.ranking import auc, auc_by_user, log_loss
 
+BINS = 15  # of the calibration error
+
 
 @METRICS.add("auc")
 class AUC(RowMetric):
@@ -95,3 +97,49 @@ class LogLoss(RowMetric):
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the log loss of log-probabilities."""
         return Counted(log_loss(score, label), len(score))
+
+
+@METRICS.add("ece")
+class ECE(RowMetric):
+    """Expected calibration error: how far predicted and observed rates are apart, by bins of the prediction.
+
+    Guo et al., ICML 2017, equation 3, https://arxiv.org/abs/1706.04599, with 15 bins of equal width; the variant `mass`
+    has bins of equal numbers of rows, which says more where most predictions are near 0 (Nixon et al., 2019,
+    https://arxiv.org/abs/1904.01685).
+    """
+
+    variants = MappingProxyType({"width": "bins=15 of equal width", "mass": "bins=15 of equal rows"})
+    words = "weight=rows of the bin"
+    needs_probability = True
+    lower_is_better = True
+
+    def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
+        """Compute the mean over rows of |mean prediction - share of positives| of the row's bin; NaN without rows."""
+        if not len(score):
+            return Counted(float("nan"), 0)
+        predicted = score.double().exp()
+        if self.variant == "mass":
+            place = torch.empty(len(score), dtype=torch.long, device=score.device)
+            place[predicted.argsort(stable=True)] = torch.arange(len(score), device=score.device)
+            number = place * BINS // len(score)
+        else:
+            number = (predicted * BINS).ceil().long().clamp(1, BINS) - 1
+        gap = torch.zeros(BINS, dtype=torch.double, device=score.device)
+        gap = gap.index_add(0, number, predicted - label.double())
+        return Counted(float(gap.abs().sum()) / len(score), len(score))
+
+
+@METRICS.add("pcoc")
+class PCOC(RowMetric):
+    """Predicted over observed positives: 1 is right, 2 is twice too many; a base rate that is off shows at once.
+
+    He et al., ADKDD 2014, section 2 (there "calibration"), https://doi.org/10.1145/2648584.2648589.
+    """
+
+    words = "predicted/observed; better=1"
+    needs_probability = True
+
+    def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
+        """Compute the sum of probabilities over the number of positives; NaN without positives."""
+        positives = float(label.double().sum())
+        return Counted(float(score.double().exp().sum()) / positives if positives else float("nan"), len(score))
