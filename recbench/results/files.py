@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
+
+import msgspec
 
 from recbench.errors import DataError
 from recbench.results.record import SCHEMA
@@ -24,8 +25,8 @@ def load(path: Path, cls: type[T]) -> T:
     Raises DataError if it is missing, damaged or of a newer schema.
     """
     try:
-        data: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        data: Any = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: damaged ({reason})") from None
     schema = data.get("schema") if isinstance(data, dict) else None

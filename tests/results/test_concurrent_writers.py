@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from random import Random
+from signal import SIGKILL
 
 from recbench.results.board import board
 from recbench.results.leaderboard import markdown
@@ -27,9 +29,10 @@ for seed in [*range(writer * runs, (writer + 1) * runs), 1000]:
         store.write_record(record)
         won += seed == 1000
     except DataError:
-        assert seed == 1000
+        assert key in store
     value = MetricValue("auc", "click", seed / 2000, "auc", 10)
     store.add_evaluation(key, Evaluation(key.digest, [value], now(), 1.0, {}, []))
+    print(seed, file=sys.stderr, flush=True)
 write_markdown(store)
 print(won)
 """
@@ -53,6 +56,36 @@ def test_sixteen_writers_lose_nothing(store):
     assert [row["seeds"] for row in rows] == [WRITERS * RUNS + 1]
     assert (store.root / "leaderboard.md").read_text().endswith(markdown(rows))
     assert not list(store.root.rglob("*.tmp"))
+
+
+def test_what_was_recorded_survives_kills(store):
+    chance, runs = Random(0), 13
+    command = [sys.executable, "-c", WRITER, str(store.root)]
+
+    def start(writer: int) -> subprocess.Popen[str]:
+        words = [*command, str(writer), str(runs)]
+        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    writers = [start(writer) for writer in range(WRITERS)]
+    killed = chance.sample(range(WRITERS), WRITERS // 2)
+    told: set[int] = set()
+    for number in killed:
+        told.update(int(writers[number].stderr.readline()) for _ in range(chance.randrange(1, runs)))
+        writers[number].kill()
+    for writer in writers:
+        told.update(int(line) for line in writer.communicate(timeout=120)[1].splitlines() if line.isdigit())
+    assert [writers[number].returncode for number in killed] == [-SIGKILL] * len(killed)
+
+    found = {record.key.seed: evaluations for record, evaluations in store.runs()}
+    assert store.warnings == []  # nothing is half there
+    assert told <= found.keys() and all(len(found[seed]) == 1 for seed in told)
+    assert len(told) >= runs * WRITERS // 2
+
+    again = [start(number) for number in killed]  # the same command once more
+    for writer in again:
+        writer.communicate(timeout=120)
+    missing = set(range(WRITERS * runs)) - {record.key.seed for record, _ in store.runs()}
+    assert not missing and store.warnings == []
 
 
 def test_reading_results_does_not_import_torch():

@@ -116,8 +116,8 @@ def test_the_latest_run_is_the_one_that_finished_last(store, make_key, make_reco
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "damaged (Expecting value"),
-        (b"{", "damaged (Expecting property name"),
+        (b"", "damaged (Input data was truncated"),
+        (b"{", "damaged (Input data was truncated"),
         (b"[]", "damaged (Expected `object`, got `array`)"),
         (b"\xff\xfe", "damaged ("),
         (b"[" * 100_000, "damaged ("),
