@@ -75,8 +75,9 @@ class Aim:
 def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, command: str) -> list[Line]:
     """Train and evaluate what is missing of one dataset's part of a table, `jobs` runs at a time; return its lines.
 
-    Finished runs and evaluations are not done again. Raises UsageError for a dataset or method that the table lacks,
-    and for data that are not prepared; TrainingError, after all others have finished, for a run that failed.
+    What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset
+    or method that the table lacks, and for data that are not prepared; TrainingError, after all others have finished,
+    for a run that failed.
     """
     wanted = _wanted(aim)
     preset = _preset(aim.table, wanted[0])
@@ -94,17 +95,24 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
             order = _order(aim, preset, data, held[0], *group)
             orders[group] = _tuned(order, store, console, device, jobs, command) if aim.fair else order
     keys = {group: keys_of(order, data, target.type, {}) for group, order in orders.items()}
-    _train([key for of_group in keys.values() for key in of_group], data, store, console, jobs, command)
+    candidates = aim.table.protocol.candidates
+    missing = {
+        key.digest: key
+        for group, of_group in keys.items()
+        for key in of_group
+        if key not in store or any(_value(cell, key, candidates, store) is None for cell in groups[group])
+    }
+    _train(list(missing.values()), data, store, console, jobs, command)
     lines: list[Line] = []
     for group, held in groups.items():
         if group not in keys:
             lines += [_line(cell, [], ("recbench has no such method",), ()) for cell in held]
             continue
-        _evaluate(keys[group], held, aim.table.protocol.candidates, store, device)
+        _evaluate(keys[group], held, candidates, store, device)
         of_preset = preset.words(*group[:2]) if preset else ()
         kept = tuple(word for word in orders[group].settings if word not in of_preset)
         for cell in held:
-            values = [_value(cell, key, aim.table.protocol.candidates, store) for key in keys[group]]
+            values = [_value(cell, key, candidates, store) for key in keys[group]]
             reached = [value for value in values if value is not None]
             lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell, data, usual), keys[group]))
     leaderboard.write_markdown(store)
@@ -177,7 +185,7 @@ def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console
     if jobs == 1:
         train_keys(keys, data, store, console, command, [])
         return
-    left = list({key.digest: key for key in keys if not is_complete(key, store)}.values())
+    left = [key for key in keys if not is_complete(key, store)]
     work = Work(store.root, str(data.train.user.device), (), command)
     failed: list[Failed] = []
     with launch(work, data, jobs) as launcher, SweepDisplay(console, len(left)) as display:

@@ -40,11 +40,22 @@ def test_a_table_beside_what_is_measured(films: Run) -> None:
     assert {row["settings"] for row in settings if row["loss"] == "gnolr"} == {
         row["settings"] for row in settings if row["loss"] == "gnolr" and "scale=2.57" in row["settings"]
     }
+    for weights in results_home().rglob("weights.safetensors"):
+        weights.unlink()
     again = films(*words, "--format", "markdown")
-    assert again.code == 0 and records() == before  # nothing is trained twice
+    assert again.code == 0 and records() == before  # nothing is trained twice, with records alone
     assert "| method | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
     assert again.out.count("\n") == 7 and "Not comparable: what is prepared here" in again.out
     assert "reported" in films(*words).out
+
+
+def test_what_lacks_a_number_is_evaluated_with_its_weights(films: Run) -> None:
+    words = ("--dataset", "ml-1m", "--method", "JRC", "--set", "train.epochs=1", "--seeds", "1", "--json")
+    assert films("reproduce", "gnolr/table11", *words).json["lines"][0]["metric"] == "auc"
+    before = records()
+    told = films("reproduce", "gnolr/table3", *words)  # the same run, another metric
+    assert told.json["lines"][0]["metric"] == "gauc(gnolr)" and told.json["lines"][0]["seeds"] == 1
+    assert records() == before
 
 
 def test_other_data_than_the_table_s_do_not_compare(films: Run) -> None:
