@@ -30,6 +30,7 @@ class Hits(NamedTuple):
 
     hit: Tensor  # [U, k] bool
     relevant: Tensor  # [U] int64, at least 1
+    user: Tensor  # [U] int64, rows of the user table, ascending
 
 
 def exhaustive(score: Callable[[Tensor], Tensor], user: Tensor, items: int, k: int, seen: Positives) -> Ranking:
@@ -66,7 +67,7 @@ def within(score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int) -> 
     order = best.argsort(descending=True, stable=True)
     owner = torch.div(key[order], items, rounding_mode="floor")
     order = order[owner.argsort(stable=True)]
-    _, number, rows = torch.unique_consecutive(
+    owner, number, rows = torch.unique_consecutive(
         torch.div(key[order], items, rounding_mode="floor"), return_inverse=True, return_counts=True
     )
     rank = torch.arange(len(key), device=key.device) - (rows.cumsum(0) - rows)[number]
@@ -74,7 +75,7 @@ def within(score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int) -> 
     top = rank < k
     hit[number[top], rank[top]] = relevant[order][top] > 0
     count = torch.zeros_like(rows).index_add(0, number, relevant[order])
-    return Hits(hit[count > 0], count[count > 0])
+    return Hits(hit[count > 0], count[count > 0], owner[count > 0])
 
 
 def keep_first(item: Tensor, score: Tensor, k: int) -> Ranking:

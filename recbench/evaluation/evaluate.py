@@ -11,7 +11,7 @@ from torch import Tensor
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.candidates import Hits, exhaustive, within
-from recbench.evaluation.metric import Counted, Request, RowMetric, TopKMetric
+from recbench.evaluation.metric import Counted, Parts, Request, RowMetric, TopKMetric
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.retrieval import SearchCost, compare, search
 from recbench.evaluation.signature import Protocol, signature
@@ -55,6 +55,7 @@ class Value:
     unit: str  # what `count` counts: rows or users
     signature: str
     cost: SearchCost | None = None  # of an approximate search
+    parts: Parts | None = None  # by users, if asked for and the metric has them
 
 
 @dataclass(frozen=True)
@@ -82,13 +83,15 @@ def evaluate(
     seen: Positives | Callable[[int], Positives],
     items: int,
     protocol: Protocol,
+    by_user: bool = False,
 ) -> list[Value]:
     """Compute each metric for each of its feedback types, in the order of the requests; repeated ones once.
 
     `feedback` names the T columns of `log.label`; `seen` holds the pairs of all users that the catalogue
     search leaves out, for every feedback or as a function of its column. One exact search per
     feedback serves all cut-offs; an approximate one is made for each, since what it finds depends on how far it
-    looks. Raises UsageError as `expand` does, before any work.
+    looks. With `by_user`, values carry what each user adds to them. Raises UsageError as `expand` does, before any
+    work.
     """
     wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
     largest: dict[_Ranked, int] = {}
@@ -109,10 +112,13 @@ def evaluate(
     for request, ranked in wanted:
         metric, column = request.definition, ranked.column
         if isinstance(metric, RowMetric):
-            top, number = None, _of_rows(metric, ranked, log, predictions)
+            top, rows = None, _rows(metric, ranked, log, predictions)
+            number, parts = metric.value(*rows), metric.parts(*rows) if by_user else None
         else:
             top = tops[ranked, depth(request, ranked)]
-            number = _of_users(metric, request.k, top.hits)
+            users = _users(metric, request.k, top.hits)
+            number = Counted(float(users.mean()), len(users))
+            parts = Parts(top.hits.user, users, torch.ones_like(users)) if by_user else None
         values.append(
             Value(
                 metric=str(request),
@@ -122,6 +128,7 @@ def evaluate(
                 unit=metric.unit,
                 signature=signature(request, protocol, items, top.search if top else "exact"),
                 cost=top.cost if top else None,
+                parts=parts,
             )
         )
     return values
@@ -150,20 +157,21 @@ def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bo
     return list(wanted)
 
 
-def _of_rows(metric: RowMetric, ranked: _Ranked, log: Log, predictions: Predictions) -> Counted:
+def _rows(metric: RowMetric, ranked: _Ranked, log: Log, predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:
+    """Return score, label and user of the rows, as the metric wants them."""
     score, label = predictions.score, log.label[:, ranked.column]
     if metric.needs_probability and predictions.log_probability is not None:
         score = predictions.log_probability
     if metric.needs_level:
         rank = torch.arange(1, log.label.shape[1] + 1, dtype=torch.uint8, device=log.label.device)
         label = (log.label * rank).amax(1)
-    return metric.value(score[:, ranked.by], label, log.user)
+    return score[:, ranked.by], label, log.user
 
 
-def _of_users(metric: TopKMetric, k: int | None, hits: Hits) -> Counted:
+def _users(metric: TopKMetric, k: int | None, hits: Hits) -> Tensor:
+    """Return the metric of each user, [U]."""
     blocks = zip(torch.split(hits.hit[:, :k], _USERS), torch.split(hits.relevant, _USERS), strict=True)
-    values = torch.cat([metric.values(hit, relevant) for hit, relevant in blocks])
-    return Counted(float(values.mean()), len(values))
+    return torch.cat([metric.values(hit, relevant) for hit, relevant in blocks])
 
 
 def _top(
@@ -198,4 +206,4 @@ def _top(
     hit = torch.zeros(len(user), k, dtype=torch.bool)
     for rows in torch.arange(len(user)).split(_USERS):
         hit[rows, :reach] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
-    return _Top(Hits(hit, relevant.start.diff()), searched, cost)
+    return _Top(Hits(hit, relevant.start.diff(), user), searched, cost)

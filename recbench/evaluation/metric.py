@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -25,6 +25,14 @@ class Counted:
 
     value: float  # NaN where the metric is undefined
     count: int
+
+
+class Parts(NamedTuple):
+    """A metric as a ratio of sums over users, which is what resampling users needs."""
+
+    user: Tensor  # [U] int64, those who count, in ascending order
+    numerator: Tensor  # [U] float64; the metric is its sum over that of the denominator
+    denominator: Tensor  # [U] float64
 
 
 class Definition(ABC):
@@ -57,6 +65,10 @@ class RowMetric(Definition):
     @abstractmethod
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the metric from score [R] (higher = better), label [R] (0 or 1, or the level) and user [R]."""
+
+    def parts(self, score: Tensor, label: Tensor, user: Tensor) -> Parts | None:
+        """Return what each user adds to the metric, or None if it is no ratio of sums over users."""
+        return None
 
 
 class TopKMetric(Definition):

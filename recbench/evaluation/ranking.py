@@ -33,13 +33,41 @@ def auc_by_user(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, Ten
     return _areas(score[order], label[order], user[order])
 
 
+def auc_influence(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each distinct user and its influence [U] (float64) on the AUC of all rows, whose mean is that AUC.
+
+    The first-order (Hajek) projection of the two-sample statistic by users: Obuchowski, Biometrics 1997, equation 2.
+    Its resampled means spread as the AUC of resampled users does. NaN if all labels are equal.
+    """
+    order = _ascending(score)
+    positive = label[order] > 0
+    ends = _differs(score[order])
+    run = ends.long().cumsum(0) - ends.long()
+    up_to = ends.nonzero()[:, 0]
+    positives = positive.cumsum(0)[up_to]
+    negatives = up_to + 1 - positives
+    both = torch.stack([positives, negatives]).double()
+    below = (both - _steps_of(both) / 2)[:, run]  # positives and negatives with a lower score, ties half
+    total = both[:, -1:] if both.shape[1] else both.sum(1, keepdim=True)
+    placement = torch.where(positive, below[1] / total[1], 1 - below[0] / total[0])
+    area = placement[positive].mean()
+    own = torch.where(positive, (placement - area) / total[0], (placement - area) / total[1])
+    users, place = user[order].long().unique(return_inverse=True)
+    return users, area + len(users) * torch.zeros(len(users), dtype=torch.double).to(own).index_add(0, place, own)
+
+
 def log_loss(log_probability: Tensor, label: Tensor) -> float:
     """Return the mean of -log p(label) for log-probabilities [R] of label 1; NaN without rows.
 
     Stable: the loss of logits is `log_loss(F.logsigmoid(logit), label)` up to a loss of 87.5 a row.
     """
+    return float(log_losses(log_probability, label).mean())
+
+
+def log_losses(log_probability: Tensor, label: Tensor) -> Tensor:
+    """Return -log p(label) of each row [R], float64."""
     cost = -log_probability.double()
-    return float(torch.where(label > 0, cost, -log1mexp(cost.clamp(min=_SMALLEST))).mean())
+    return torch.where(label > 0, cost, -log1mexp(cost.clamp(min=_SMALLEST)))
 
 
 def _ascending(value: Tensor) -> Tensor:
@@ -78,6 +106,10 @@ def _differs(value: Tensor) -> Tensor:
     last = torch.ones_like(value, dtype=torch.bool)
     torch.ne(value[1:], value[:-1], out=last[:-1])
     return last
+
+
+def _steps_of(total: Tensor) -> Tensor:
+    return total.diff(dim=1, prepend=total.new_zeros(len(total), 1))
 
 
 def _steps(total: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from recbench.evaluation.metric import METRICS, Counted, RowMetric
-from recbench.evaluation.ranking import auc, auc_by_user, log_loss
+from recbench.evaluation.metric import METRICS, Counted, Parts, RowMetric
+from recbench.evaluation.ranking import auc, auc_by_user, auc_influence, log_loss, log_losses
 
 BINS = 15  # of the calibration error
 
@@ -23,6 +23,11 @@ class AUC(RowMetric):
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the AUC of all rows; NaN if all labels are equal."""
         return Counted(auc(score, label), len(score))
+
+    def parts(self, score: Tensor, label: Tensor, user: Tensor) -> Parts | None:
+        """Return each user's influence on the AUC, of which it is the mean."""
+        users, influence = auc_influence(score, label, user)
+        return Parts(users, influence, torch.ones_like(influence))
 
 
 @METRICS.add("gauc")
@@ -45,16 +50,19 @@ class GAUC(RowMetric):
 
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the mean and the number of users in it; NaN if no user has both classes."""
+        parts = self.parts(score, label, user)
+        if score.isnan().any() or not len(parts.user):
+            return Counted(float("nan"), 0)
+        return Counted(float(parts.numerator.sum() / parts.denominator.sum()), len(parts.user))
+
+    def parts(self, score: Tensor, label: Tensor, user: Tensor) -> Parts:
+        """Return each user's AUC times its weight, and the weight."""
         area, rows = auc_by_user(score, label, user)
-        if score.isnan().any():
-            return Counted(float("nan"), 0)
         both = ~area.isnan()
-        if not both.any():
-            return Counted(float("nan"), 0)
-        if self.variant == "gnolr":
-            return Counted(float(area.nan_to_num(0.5).mean()), len(area))
+        if self.variant == "gnolr" and both.any():
+            area, both = area.nan_to_num(0.5), torch.ones_like(both)
         weight = rows[both].double() if self.variant == "impressions" else both[both].double()
-        return Counted(float((area[both] * weight).sum() / weight.sum()), int(both.sum()))
+        return Parts(user.long().unique()[both], area[both] * weight, weight)
 
 
 @METRICS.add("cindex")
@@ -97,6 +105,12 @@ class LogLoss(RowMetric):
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the log loss of log-probabilities."""
         return Counted(log_loss(score, label), len(score))
+
+    def parts(self, score: Tensor, label: Tensor, user: Tensor) -> Parts:
+        """Return the sum over each user's rows and their number."""
+        users, place, rows = user.long().unique(return_inverse=True, return_counts=True)
+        cost = torch.zeros(len(users), dtype=torch.double, device=score.device)
+        return Parts(users, cost.index_add(0, place, log_losses(score, label)), rows.double())
 
 
 @METRICS.add("ece")

@@ -1,0 +1,71 @@
+"""What users add to a metric sums to it, and resampled users spread as the metric itself does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from recbench.evaluation.metric import RowMetric, parse
+from recbench.evaluation.statistics import Sample, interval
+
+
+def log(users: int = 40, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    random = np.random.default_rng(seed)
+    user = np.repeat(np.arange(users), random.integers(1, 30, users))
+    taste = random.normal(0, 1, users)[user]
+    score = np.round(taste + random.normal(0, 1, len(user)), 1)  # rounded, so that there are ties
+    label = random.random(len(user)) < 1 / (1 + np.exp(-score + random.normal(0, 1, users)[user]))
+    order = random.permutation(len(user))
+    return torch.from_numpy(score[order]), torch.from_numpy(label[order]).byte(), torch.from_numpy(user[order] * 3)
+
+
+@pytest.mark.parametrize("word", ["auc", "gauc", "gauc(mean)", "gauc(gnolr)", "logloss"])
+def test_parts_sum_to_the_metric(word: str) -> None:
+    score, label, user = log()
+    metric = parse(word).definition
+    assert isinstance(metric, RowMetric)
+    score = score.sigmoid().log() if metric.needs_probability else score
+    parts = metric.parts(score, label, user)
+    assert parts is not None
+    assert torch.equal(parts.user, parts.user.unique()) and set(parts.user.tolist()) <= set(user.tolist())
+    found = float(parts.numerator.sum() / parts.denominator.sum())
+    assert found == pytest.approx(metric.value(score, label, user).value, abs=1e-12)
+
+
+def test_users_of_one_class_have_an_influence_on_the_auc_but_not_on_the_gauc() -> None:
+    score = torch.tensor([0.9, 0.1, 0.5, 0.4])
+    label = torch.tensor([1, 1, 0, 1])
+    user = torch.tensor([5, 5, 7, 7])
+    auc, gauc = parse("auc").definition, parse("gauc").definition
+    assert isinstance(auc, RowMetric) and isinstance(gauc, RowMetric)
+    of_all, of_both = auc.parts(score, label, user), gauc.parts(score, label, user)
+    assert of_all is not None and of_both is not None
+    assert of_all.user.tolist() == [5, 7] and of_both.user.tolist() == [7]
+    # area 1/3; user 5 adds 2((1 - 1/3) + (0 - 1/3))/3, user 7 adds 2((0 - 1/3)/3 + (1/3 - 1/3)/1)
+    assert of_all.numerator.tolist() == pytest.approx([1 / 3 + 2 / 9, 1 / 3 - 2 / 9])
+
+
+def test_the_interval_of_an_auc_is_that_of_resampled_users() -> None:
+    score, label, user = log(users=150, seed=3)
+    metric = parse("auc").definition
+    assert isinstance(metric, RowMetric)
+    parts = metric.parts(score, label, user)
+    assert parts is not None
+    found = interval(Sample("auc", parts.numerator.numpy()[None], parts.denominator.numpy()[None]))
+    random, rows = np.random.default_rng(1), {int(u): (user == u).nonzero()[:, 0].numpy() for u in user.unique()}
+    names = np.array(list(rows))
+    areas = []
+    for _ in range(1500):
+        drawn = np.concatenate([rows[int(u)] for u in random.choice(names, len(names))])
+        areas.append(roc_auc_score(label.numpy()[drawn], score.numpy()[drawn]))
+    assert found == pytest.approx(tuple(np.quantile(areas, [0.025, 0.975])), abs=0.006)
+    assert np.diff(found)[0] == pytest.approx(np.diff(np.quantile(areas, [0.025, 0.975]))[0], rel=0.1)
+
+
+def test_metrics_that_are_no_sums_over_users_have_no_parts() -> None:
+    metric = parse("ece").definition
+    assert isinstance(metric, RowMetric)
+    assert metric.parts(torch.zeros(3), torch.tensor([0, 1, 0]), torch.arange(3)) is None
