@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 QUICK = ("startup", "gauc", "training", "search")
-LONG = ("prepare", "synthetic", "kuairand", "ml1m")  # ten minutes to an hour, on data prepared before
+LONG = ("prepare", "collaborative", "synthetic", "kuairand", "ml1m")  # ten minutes to an hour, on data prepared before
 
 
 def main(names: list[str]) -> int:

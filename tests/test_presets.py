@@ -83,12 +83,19 @@ def test_names_are_those_of_methods_and_of_the_catalogue(name: str) -> None:
         ("croloss/amazon-books", "croloss", {"loss.kernel": "softplus", "loss.alpha": 1.0, "train.batch_size": 256}),
         ("croloss/taobao", "croloss", {"loss.kernel": "exp", "loss.alpha": 1.4, "train.batch_size": 512}),
         ("croloss/taobao", "croloss", {"train.lr": 0.02, "loss.scale": 10.0, "loss.negatives": 10, "backbone.dim": 32}),
+        (
+            "croloss/taobao",
+            "croloss-lambda",
+            {"loss.weight_kernel": "sigmoid", "loss.alpha": 1.4, "backbone.length": 50},
+        ),
+        ("croloss/amazon-books", "croloss-lambda", {"loss.kernel": "softplus", "backbone.length": 20}),
+        ("croloss/amazon-books", "triplet", {"loss.margin": 5.0, "loss.scale": 10.0, "loss.hardest": 0}),
         ("til/gowalla", "bpr", {"train.batch_size": 5000, "train.epochs": 3000, "train.patience": 100}),
         ("til/lastfm", "bpr", {"train.select": "recall@20", "backbone.dim": 64, "loss.negatives": 1}),
     ],
 )
 def test_the_papers_values(name: str, loss: str, expected: dict[str, settings.Value]) -> None:
-    backbone = "mf" if name.startswith(("til", "croloss")) else "twintower"
+    backbone = {"til": "mf", "croloss": "ytdnn"}.get(name.partition("/")[0], "twintower")
     values = resolved(name, loss, backbone)
     assert {key: values[key] for key in expected} == expected
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbench.batch import Towers
-from recbench.data.dataset import Dataset
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset, Log
 from recbench.registry import Registry
 
 
@@ -39,7 +39,18 @@ class Backbone(nn.Module, ABC):
 
     def forward(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers, of unit length with `cosine`."""
-        towers = self.embed(user, item)
+        return self.scaled(self.embed(user, item))
+
+    def of(self, batch: Batch) -> Towers:
+        """Return the towers of a batch of training; a backbone that reads histories ends them before `batch.row`."""
+        towers: Towers = self(batch.user, batch.item)
+        return towers
+
+    def show(self, log: Log) -> None:
+        """Take note of what the users have done by the time of scoring; nothing by default."""
+
+    def scaled(self, towers: Towers) -> Towers:
+        """Return the towers, of unit length with `cosine`."""
         if not self.cosine:
             return towers
         return replace(towers, user=F.normalize(towers.user, dim=-1), item=F.normalize(towers.item, dim=-1))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
@@ -17,54 +18,25 @@ from recbench.data.dataset import Dataset
 from recbench.settings import at_least
 
 
-@BACKBONES.add("lightgcn")
-class LightGCN(Backbone):
-    """Mean of the free vectors and their propagations over the normalised user-item graph.
+class GraphBackbone(Backbone):
+    """Free vectors that a graph turns into those of the towers. Subclasses implement `propagate`.
 
-    He et al., SIGIR 2020, equations 3-8, https://arxiv.org/abs/2002.02126. The regulariser `l2` is on the free
-    vectors (layer 0). With several towers, all propagate over the same graph of pairs with any feedback.
+    `l2` weighs half the squared norms of the batch's free vectors, per user.
     """
 
-    starts: Tensor
-    neighbours: Tensor
-    weights: Tensor
-
     def __init__(
-        self,
-        data: Dataset,
-        towers: int,
-        cosine: bool,
-        *,
-        dim: int = 64,
-        layers: int = 3,
-        l2: float = 1e-4,
-        std: float = 0.1,
+        self, data: Dataset, towers: int, cosine: bool, *, dim: int = 64, l2: float = 1e-4, std: float = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
         at_least("backbone.dim", dim, 1)
-        at_least("backbone.layers", layers, 0)
         at_least("backbone.l2", l2, 0)
-        self.layers = layers
         self.l2 = l2
         self.user_table = free_vectors(data.users, towers * dim, std)
         self.item_table = free_vectors(data.items, towers * dim, std)
-        graph = normalised_graph(data)
-        # Kept in parts because a sparse tensor cannot be deep-copied, which BUIR's slow copy needs.
-        self.register_buffer("starts", graph.crow_indices(), persistent=False)
-        self.register_buffer("neighbours", graph.col_indices(), persistent=False)
-        self.register_buffer("weights", graph.values(), persistent=False)
 
+    @abstractmethod
     def propagate(self) -> Tensor:
         """Return the vectors of all users, then all items, [users + items, K * D]."""
-        layer = torch.cat([self.user_table, self.item_table])
-        graph = torch.sparse_csr_tensor(
-            self.starts, self.neighbours, self.weights, (self.users + self.items,) * 2, check_invariants=False
-        )
-        total = layer
-        for _ in range(self.layers):
-            layer = propagation(graph, layer)
-            total = total + layer
-        return total / (self.layers + 1)
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N] after one propagation."""
@@ -86,18 +58,95 @@ class LightGCN(Backbone):
         return smooth[: self.users], smooth[self.users :]
 
 
+@BACKBONES.add("lightgcn")
+class LightGCN(GraphBackbone):
+    """Mean of the free vectors and their propagations over the normalised user-item graph.
+
+    He et al., SIGIR 2020, equations 3-8, https://arxiv.org/abs/2002.02126. The regulariser `l2` is on the free
+    vectors (layer 0). With several towers, all propagate over the same graph of pairs with any feedback.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        towers: int,
+        cosine: bool,
+        *,
+        dim: int = 64,
+        layers: int = 3,
+        l2: float = 1e-4,
+        std: float = 0.1,
+    ) -> None:
+        super().__init__(data, towers, cosine, dim=dim, l2=l2, std=std)
+        at_least("backbone.layers", layers, 0)
+        self.layers = layers
+        self.graph = Graph(normalised_graph(data))
+
+    def propagate(self) -> Tensor:
+        """Return the mean over the layers, [users + items, K * D]."""
+        layer = torch.cat([self.user_table, self.item_table])
+        total = layer
+        for _ in range(self.layers):
+            layer = self.graph(layer)
+            total = total + layer
+        return total / (self.layers + 1)
+
+
+class Graph(nn.Module):
+    """A symmetric sparse matrix to multiply vectors with.
+
+    It is kept in parts because a sparse tensor cannot be deep-copied, which BUIR's slow copy needs.
+    """
+
+    starts: Tensor
+    neighbours: Tensor
+    weights: Tensor
+
+    def __init__(self, matrix: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("starts", matrix.crow_indices().int(), persistent=False)
+        self.register_buffer("neighbours", matrix.col_indices().int(), persistent=False)
+        self.register_buffer("weights", matrix.values(), persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return the product with vectors [nodes, D]."""
+        shape = (len(vectors),) * 2
+        graph = torch.sparse_csr_tensor(self.starts, self.neighbours, self.weights, shape, check_invariants=False)
+        return propagation(graph, vectors)
+
+
 def normalised_graph(data: Dataset) -> Tensor:
     """Return D^-1/2 A D^-1/2 of the bipartite graph of training positives, sparse CSR [users + items] squared."""
-    positives = data.positives
-    user, item = positives.user, positives.item + len(data.users)
+    source, target = bipartite_edges(data)
     count = len(data.users) + len(data.items)
-    source, target = torch.cat([user, item]), torch.cat([item, user])
     degree = torch.bincount(source, minlength=count).clamp(min=1).float()
-    weight = (degree[source] * degree[target]).rsqrt()
+    return compressed(source, target, (degree[source] * degree[target]).rsqrt(), count)
+
+
+def bipartite_edges(data: Dataset) -> tuple[Tensor, Tensor]:
+    """Return both ends of every training positive, in both directions; items are numbered after the users."""
+    user, item = data.positives.user, data.positives.item + len(data.users)
+    return torch.cat([user, item]), torch.cat([item, user])
+
+
+def compressed(source: Tensor, target: Tensor, weight: Tensor, count: int) -> Tensor:
+    """Return a sparse CSR matrix [count, count] with these entries."""
     edges = torch.sparse_coo_tensor(torch.stack([source, target]), weight, (count, count), check_invariants=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
         return edges.coalesce().to_sparse_csr()
+
+
+def _product(graph: Tensor, vectors: Tensor) -> Tensor:
+    # As `graph @ vectors`, in half of its time on a CPU.
+    return F.embedding_bag(
+        graph.col_indices(),
+        vectors,
+        graph.crow_indices(),
+        mode="sum",
+        per_sample_weights=graph.values(),
+        include_last_offset=True,
+    )
 
 
 class _Propagation(torch.autograd.Function):
@@ -106,11 +155,15 @@ class _Propagation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, graph: Tensor, vectors: Tensor) -> Tensor:  # noqa: D102
         ctx.graph = graph
-        return graph @ vectors
+        return _product(graph, vectors)
 
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[None, Tensor]:  # noqa: D102
-        return None, ctx.graph @ gradient[0]
+        return None, _product(ctx.graph, gradient[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangent: Tensor) -> Tensor:  # noqa: D102
+        return _product(ctx.graph, tangent[1])
 
 
 propagation: Callable[[Tensor, Tensor], Tensor] = _Propagation.apply

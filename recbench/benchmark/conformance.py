@@ -116,21 +116,23 @@ def documented(trial: Trial) -> None:
 
 def finite(trial: Trial) -> None:
     """Loss and gradients are finite with every backbone that it pairs with."""
-    data = trial.data()
+    data, paired = trial.data(), 0
     for backbone in BACKBONES.names():
         try:
             base.refuse(trial.loss, BACKBONES.get(backbone))
             model = trial.model(data, backbone)
-        except UsageError:
+            batch = next(model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
+            value = value_of(model, batch)
+        except UsageError:  # the two do not work together
             continue
-        batch = next(model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
-        value = value_of(model, batch)
+        paired += 1
         if value.shape != ():
             raise UnmetError(f"with {backbone}: `forward` returned shape {list(value.shape)}, expected a scalar")
         value.backward()
         gradients = _gradients(model)
         _require(all(bool(g.isfinite().all()) for g in gradients), f"with {backbone}: a gradient is not finite")
         _require(any(float(g.abs().sum()) > 0 for g in gradients), f"with {backbone}: no gradient reaches the backbone")
+    _require(paired > 0, "it pairs with no backbone; see `needs`")
 
 
 def stable(trial: Trial) -> None:
@@ -169,7 +171,7 @@ def masks(trial: Trial) -> None:
         mask = torch.ones(batch.label.shape[:2], dtype=torch.bool)
         mask[:, -1] = width <= 2
         batch = replace(batch, mask=mask)
-    towers = model.loss.head(model.backbone(batch.user, batch.item))
+    towers = model.loss.head(model.backbone.of(batch))
     assert batch.mask is not None
     wild = torch.where(batch.mask[..., None], towers.inner, torch.full_like(towers.inner, 30.0))
     changed = replace(towers, pair=wild)
@@ -302,7 +304,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
 
 def value_of(model: Model, batch: Batch) -> Tensor:
     """Return the loss of a batch as training computes it, without the backbone's penalty."""
-    value: Tensor = model.loss(model.loss.head(model.backbone(batch.user, batch.item)), batch)
+    value: Tensor = model.loss(model.loss.head(model.backbone.of(batch)), batch)
     return value
 
 

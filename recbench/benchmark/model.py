@@ -58,6 +58,7 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     cosine = made.head.cosine
     body = backbone_class(data, made.towers, cosine, **owned(values, "backbone"))
     body, made = body.to(device), made.to(device)
+    made.meet(data)
     return Model(body, made, made.prepare(body, lr))
 
 

@@ -32,6 +32,8 @@ def make_keys(
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
+    if not of_training["noise"]:
+        del of_training["noise"]  # runs without noise keep the names that they had before there was any
     values = (
         _prefixed("loss", losses.resolve(loss_class, words["loss"]))
         | _prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))

@@ -10,7 +10,7 @@ from typing import Literal
 from rich.console import Console
 
 from recbench.benchmark import preset as presets
-from recbench.benchmark.evaluate import Candidates, evaluate_run
+from recbench.benchmark.evaluate import evaluate_run
 from recbench.benchmark.launcher import Failed, Work, launch
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.session import Order, keys_of, train_keys
@@ -23,7 +23,7 @@ from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
-from recbench.results.published import Cell, Published, cells
+from recbench.results.published import Cell, Protocol, Published, cells
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 
@@ -85,6 +85,8 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     target = pick_device(device)
     usual = preset.data if preset else f"{wanted[0].dataset}/{published.split}"
     data = Dataset.load(find_prepared(aim.data or (preset.prepared() if preset else usual)), target)
+    if len(published.feedback) == 1 and published.feedback[0] not in data.feedback:
+        wanted = [replace(cell, feedback=data.feedback[0]) for cell in wanted]  # the densest of other data
     console.print(f"{aim.table.name} on {data.name}/{data.split}, {aim.seeds} seeds", highlight=False)
     groups: dict[tuple[str, str, tuple[str, ...]], list[Cell]] = {}
     for cell in wanted:
@@ -95,12 +97,12 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
             order = _order(aim, preset, data, held[0], *group)
             orders[group] = _tuned(order, store, console, device, jobs, command) if aim.fair else order
     keys = {group: keys_of(order, data, target.type, {}) for group, order in orders.items()}
-    candidates = aim.table.protocol.candidates
+    protocol = aim.table.protocol
     missing = {
         key.digest: key
         for group, of_group in keys.items()
         for key in of_group
-        if key not in store or any(_value(cell, key, candidates, store) is None for cell in groups[group])
+        if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
     _train(list(missing.values()), data, store, console, jobs, command)
     lines: list[Line] = []
@@ -108,11 +110,11 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
         if group not in keys:
             lines += [_line(cell, [], ("recbench has no such method",), ()) for cell in held]
             continue
-        _evaluate(keys[group], held, candidates, store, device)
+        _evaluate(keys[group], held, protocol, store, device)
         of_preset = preset.words(*group[:2]) if preset else ()
         kept = tuple(word for word in orders[group].settings if word not in of_preset)
         for cell in held:
-            values = [_value(cell, key, candidates, store) for key in keys[group]]
+            values = [_value(cell, key, protocol, store) for key in keys[group]]
             reached = [value for value in values if value is not None]
             lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell, data, usual), keys[group]))
     leaderboard.write_markdown(store)
@@ -214,23 +216,38 @@ def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:
     return tuple(word for word in words if not word.startswith(f"{setting}="))
 
 
-def _evaluate(keys: Sequence[RunKey], held: Sequence[Cell], candidates: Candidates, store: Store, device: str) -> None:
+def _evaluate(keys: Sequence[RunKey], held: Sequence[Cell], protocol: Protocol, store: Store, device: str) -> None:
     """Compute the metrics of these cells that the runs do not have yet."""
     for key in keys:
-        missing = [_request(cell) for cell in held if _value(cell, key, candidates, store) is None]
+        missing = [_request(cell) for cell in held if _value(cell, key, protocol, store) is None]
         if missing:
-            evaluate_run(store.record(key), store, missing, candidates=candidates, device=pick_device(device))
+            evaluate_run(
+                store.record(key),
+                store,
+                missing,
+                candidates=protocol.candidates,
+                keep_seen=_keeps_seen(protocol),
+                device=pick_device(device),
+            )
+
+
+def _keeps_seen(protocol: Protocol) -> bool:
+    return protocol.candidates == "catalogue" and protocol.seen == "kept"
 
 
 def _request(cell: Cell) -> Request:
     return replace(parse(cell.metric), feedback=cell.feedback, by=cell.by)
 
 
-def _value(cell: Cell, key: RunKey, candidates: Candidates, store: Store) -> float | None:
-    """Return what the run reached among these candidates, by its last evaluation that says so."""
+def _value(cell: Cell, key: RunKey, protocol: Protocol, store: Store) -> float | None:
+    """Return what the run reached under this protocol, by its last evaluation that says so."""
     name = str(replace(_request(cell), feedback=None))
+    seen = "kept" if _keeps_seen(protocol) else "removed"
     for evaluation in reversed(store.evaluations(key)):
-        if evaluation.options.get("candidates") != candidates or evaluation.options.get("index") != "flat":
+        options = evaluation.options
+        if (options.get("candidates"), options.get("index")) != (protocol.candidates, "flat"):
+            continue
+        if options.get("seen", "removed") != seen:
             continue
         for value in evaluation.values:
             if (value.metric, value.feedback) == (name, cell.feedback) and value.value is not None:

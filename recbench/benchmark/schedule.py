@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recbench.data.dataset import Dataset
+from recbench.data.noise import parse_noise, with_noise
 from recbench.errors import UsageError
 
 
@@ -17,6 +19,7 @@ class Schedule:
     patience: int = 3  # epochs without improvement on validation before stopping
     refit: bool = False  # then train anew on train and validation rows, for as many epochs as were best
     select: str = "auto"  # validation metric that chooses the epoch; its mean over feedback types counts
+    noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
@@ -24,3 +27,9 @@ class Schedule:
                 raise UsageError(f"train.{name}={getattr(self, name)}: expected a whole number of at least 1")
         if self.lr <= 0:
             raise UsageError(f"train.lr={self.lr}: expected a number above 0")
+        if self.noise:
+            parse_noise(self.noise)
+
+    def training(self, data: Dataset, seed: int) -> Dataset:
+        """Return the data to train on: with noise, if there is any."""
+        return with_noise(data, *parse_noise(self.noise), seed) if self.noise else data

@@ -17,12 +17,17 @@ ROWS_PER_BLOCK = 65536
 
 
 class Scorer:
-    """A frozen model. Each entity's vectors are computed once, unless the backbone is not an inner product."""
+    """A frozen model. Each entity's vectors are computed once, unless the backbone is not an inner product.
+
+    `known` is what has been seen of the users, for backbones that read histories; default: what they did in train.
+    """
 
     @torch.no_grad()
-    def __init__(self, backbone: Backbone, loss: Loss) -> None:
+    def __init__(self, backbone: Backbone, loss: Loss, known: Log | None = None) -> None:
         self.backbone = backbone.eval()
         self.loss = loss.eval()
+        if known is not None:
+            backbone.show(known)
         if backbone.decomposable:
             self.user, self.item = loss.vectors(*backbone.tables())
 

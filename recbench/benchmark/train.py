@@ -68,9 +68,10 @@ def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports
     if saved is not None:
         console.print(f"  going on after epoch {state.refitted or len(state.curve)}", highlight=False)
 
+    validation = Validation(data, schedule.select)
+    data = schedule.training(data, key.seed)
     model = _model(key, data, schedule, saved if state.selecting(schedule) else None)
     rows = model.loss.sampler.rows(data)
-    validation = Validation(data, schedule.select)
     for note in model.loss.notes:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     title = f"{key.loss} × {key.backbone}, seed {key.seed}"
@@ -134,7 +135,7 @@ def check(key: RunKey, data: Dataset) -> None:
     """Raise UsageError if the run cannot work, before anything is written."""
     schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
     Validation(data, schedule.select)
-    build(data, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
+    build(schedule.training(data, key.seed), key.loss, key.backbone, key.settings, key.seed, schedule.lr)
 
 
 def load_weights(model: Model, folder: Path) -> None:

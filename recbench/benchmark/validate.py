@@ -11,36 +11,44 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.evaluation.evaluate import evaluate, expand
 from recbench.evaluation.metric import Request, parse
-from recbench.evaluation.signature import Protocol
+from recbench.evaluation.signature import GIVEN, Protocol
 
 
 class Validation:
     """One metric on the validation rows, as a mean over the feedback types for which it is defined.
 
-    `auto` is `auc`, or `recall@20` where the validation rows of every feedback are all alike.
+    `auto` is `auc`, or `recall@20` where the validation rows of every feedback are all alike. Of split `users`, the
+    first rows of each validation user are its history, and only the rest is scored.
     """
 
     def __init__(self, data: Dataset, select: str) -> None:
         self.data = data
+        given, self.log = data.halves(data.valid)
+        self.known = given if data.cold else None
         self.request = self._auto() if select == "auto" else parse(select)
-        if self.request.definition.lower_is_better:
+        if self.request.definition.lower_is_better or "better=1" in self.request.definition.words:
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
         expand([self.request], data.feedback, probability=True)
-        self.seen = cache(lambda column: data.positives_of(data.train, column))
-        self.protocol = Protocol(f"{data.name}/{data.split}@{data.fingerprint[:12]}", "valid")
+        self.seen = cache(lambda column: data.positives_of(given if data.cold else data.train, column))
+        self.protocol = Protocol(
+            f"{data.name}/{data.split}@{data.fingerprint[:12]}",
+            "valid",
+            seen="train+history" if data.cold else "train",
+            history=GIVEN if data.cold else "",
+        )
 
     def _auto(self) -> Request:
-        rates = self.data.valid.label.double().mean(0)
+        rates = self.log.label.double().mean(0)
         return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")
 
     def __call__(self, model: Model) -> float:
         """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
-        predictions = Scorer(model.backbone, model.loss).predictions(self.data.valid)
+        predictions = Scorer(model.backbone, model.loss, self.known).predictions(self.log)
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
         values = evaluate(
             [self.request],
-            self.data.valid,
+            self.log,
             self.data.feedback,
             predictions,
             self.seen,

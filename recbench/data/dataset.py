@@ -57,6 +57,10 @@ class Log:
     def __len__(self) -> int:
         return self.user.shape[0]
 
+    def __getitem__(self, chosen: Tensor | slice) -> Log:
+        truth = None if self.truth is None else self.truth[chosen]
+        return Log(self.user[chosen], self.item[chosen], self.label[chosen], truth)
+
 
 @dataclass(frozen=True)
 class Info:
@@ -154,7 +158,29 @@ class Dataset:
     def with_valid(self) -> Dataset:
         """Return the dataset with the validation rows added to train, but for users and items unseen in train."""
         known = (self.valid.user < self.users.seen) & (self.valid.item < self.items.seen)
-        return replace(self, train=joined(self.train, _rows(self.valid, known)))
+        return replace(self, train=joined(self.train, self.valid[known]))
+
+    def halves(self, log: Log) -> tuple[Log, Log]:
+        """Return the rows of a held-out log that are given as its users' history, and those that are scored.
+
+        With split `users` nothing else is known of these users, so that the first 80 % of each one's rows, rounded
+        down, are given (the released code of Tang et al., CIKM 2022, https://github.com/WDdeBWT/CROLoss). With
+        other splits all rows are scored.
+        """
+        if not self.cold:
+            return log[:0], log
+        user = log.user.long()
+        order = torch.argsort(user, stable=True)
+        count = torch.bincount(user, minlength=len(self.users))
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(log), device=order.device) - (count.cumsum(0) - count)[user[order]]
+        given = place < torch.div(4 * count, 5, rounding_mode="floor")[user]
+        return log[given], log[~given]
+
+    @property
+    def cold(self) -> bool:
+        """Whether the users of valid and test have no rows in train."""
+        return self.split.partition("+")[0] == "users"
 
     @property
     def info(self) -> Info:
@@ -172,6 +198,11 @@ class Dataset:
         """Distinct training pairs with any of the feedback types."""
         return self.positives_of(self.train, slice(None))
 
+    @cached_property
+    def popularity(self) -> Tensor:
+        """Number of users of whom each item is a training positive, [items] int64."""
+        return torch.bincount(self.positives.item, minlength=len(self.items))
+
     def positives_of(self, log: Log, feedback: int | slice) -> Positives:
         """Distinct pairs of a log with the given feedback column(s)."""
         label = log.label[:, feedback]
@@ -179,9 +210,12 @@ class Dataset:
         return Positives.of(log.user[row], log.item[row], len(self.users), len(self.items))
 
 
-def joined(first: Log, second: Log) -> Log:
-    """Return the rows of both logs, one after the other, without the true probabilities."""
-    return Log(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in ("user", "item", "label")))
+def joined(*logs: Log) -> Log:
+    """Return the rows of all logs, one after the other, without the true probabilities."""
+    held = [log for log in logs if len(log)] or [*logs[:1]]
+    if len(held) == 1:
+        return replace(held[0], truth=None)
+    return Log(*(torch.cat([getattr(log, name) for log in held]) for name in ("user", "item", "label")))
 
 
 def prepared_folders() -> list[Path]:
@@ -215,10 +249,6 @@ def find_prepared(name: str | None) -> Path:
             f"run `recbench prepare {dataset} --split {split}` first"
         )
     raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
-
-
-def _rows(log: Log, chosen: Tensor) -> Log:
-    return Log(log.user[chosen], log.item[chosen], log.label[chosen])
 
 
 def _check_unchanged(folder: Path, fingerprint: str) -> None:

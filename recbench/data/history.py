@@ -43,6 +43,14 @@ class Histories:
         start[order] = begins
         return Histories(item[order][held[order]], start[earlier:], past[earlier:])
 
+    @staticmethod
+    def of_users(log: Log, users: int, chosen: Tensor) -> Histories:
+        """Collect all that each user did in `log`; "row" u is then the end of user u's history, 0 to `users` - 1."""
+        user = log.user[chosen].long()
+        count = torch.bincount(user, minlength=users)
+        end = count.cumsum(0)
+        return Histories(log.item[chosen][torch.argsort(user, stable=True)], end - count, end)
+
     def last(self, row: Tensor, length: int) -> Tensor:
         """Return the last `length` items before each of these rows [B], oldest first, -1 before the first: [B, L]."""
         place = self.end[row, None] - torch.arange(length, 0, -1, device=row.device)

@@ -9,6 +9,7 @@ from recbench.evaluation.metric import Request, TopKMetric
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
 
+GIVEN = "first 80% of held-out rows"  # known of each user of split `users`; see Dataset.halves
 LOWER = "better=lower"  # in the signature of a metric whose low values are good
 
 
@@ -18,9 +19,10 @@ class Protocol:
 
     data: str  # dataset, split and fingerprint: ml-1m/user@1a2b3c4d5e6f
     part: Literal["valid", "test"]  # whose rows are scored and hold the relevant items
-    seen: str = "train"  # whose pairs are left out of the catalogue: train, or train+valid
+    seen: str = "train"  # whose pairs are left out of the catalogue: train, or train+valid; "" where none are
     candidates: Literal["catalogue", "rows"] = "catalogue"  # all items, or each user's own rows of `part`
     index: IndexKind = "flat"
+    history: str = ""  # what of `part` is known of its users instead of scored
 
 
 def signature(request: Request, protocol: Protocol, items: int, search: str = "exact") -> str:
@@ -31,13 +33,16 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
     """
     metric = request.definition
     words = [str(replace(request, feedback=None, by=None)), f"rows={protocol.part}"]
+    if protocol.history:
+        words.append(f"history={protocol.history}")
     if request.by is not None:
         words.append(f"ranked by={request.by}")
     if isinstance(metric, TopKMetric):
         if protocol.candidates == "rows":
             words += ["candidates=rows of the user", "repeated rows=best", "seen=kept"]
         else:
-            words += [f"candidates=catalogue({items})", f"seen={protocol.seen} positives removed"]
+            seen = f"{protocol.seen} positives removed" if protocol.seen else "kept"
+            words += [f"candidates=catalogue({items})", f"seen={seen}"]
             words += [f"search={search}"]
         words += ["users=with relevant", "ties=item order"]
     words.append(metric.definition)

@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 from recbench import settings
 from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
+from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError, unknown
 from recbench.registry import Registry
 from recbench.samplers import Rows, Sampler
@@ -119,6 +119,9 @@ class Loss(nn.Module, ABC):
         """Return the vectors [users, K, D'] and [items, K, D'] to score by, from those of the backbone."""
         return user, item
 
+    def meet(self, data: Dataset) -> None:
+        """Take what is needed of the training data beyond `info`, once, before `prepare`; nothing by default."""
+
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Return the optimiser of backbone and loss; raises UsageError if the two cannot work together."""
         refuse(type(self), type(backbone))
@@ -130,7 +133,7 @@ class Loss(nn.Module, ABC):
 
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update and return the loss before it, detached."""
-        towers = self.head(backbone(batch.user, batch.item))
+        towers = self.head(backbone.of(batch))
         loss: Tensor = self(towers, batch) + towers.regulariser(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

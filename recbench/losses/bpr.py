@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Loss
+from recbench.losses.pairwise import differences, mean
 from recbench.samplers import Sampler, Triplets
 from recbench.settings import at_least
 
@@ -21,8 +20,6 @@ class BPR(Loss):
     Rendle et al., UAI 2009, section 4.1, https://arxiv.org/abs/1205.2618.
     """
 
-    cosine: ClassVar[bool] = False
-
     def __init__(self, info: Info, *, negatives: int = 1) -> None:
         super().__init__(info)
         at_least("loss.negatives", negatives, 1)
@@ -30,9 +27,5 @@ class BPR(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over (positive, negative) pairs; slot 0 of each slate is the positive."""
-        logit = towers.logit[..., 0]
-        loss = softplus(logit[:, 1:] - logit[:, :1])
-        if batch.mask is None:
-            return loss.mean()
-        mask = batch.mask[:, 1:]
-        return loss.masked_fill(~mask, 0).sum() / mask.sum().clamp(min=1)
+        difference, counts = differences(towers, batch)
+        return mean(softplus(-difference), counts)

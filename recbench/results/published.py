@@ -46,6 +46,7 @@ class Protocol:
     definition: str  # the paper's, of the metrics
     unit: Literal["fraction", "percent"]
     candidates: Literal["catalogue", "test"]  # as for `recbench eval --candidates`; test where rows are scored
+    seen: Literal["removed", "kept"]  # whether what a user has had stays among the candidates
     selection: str  # how the epoch was chosen
     seeds: int  # runs that a value is the mean of; 0 where the paper does not say
     backbone: str
@@ -229,7 +230,18 @@ def _facts(table: Published) -> Table:
     grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for name in ("unit", "definition", "candidates", "split", "feedback", "selection", "seeds", "backbone", "training"):
+    for name in (
+        "unit",
+        "definition",
+        "candidates",
+        "seen",
+        "split",
+        "feedback",
+        "selection",
+        "seeds",
+        "backbone",
+        "training",
+    ):
         grid.add_row(name, Text(str(getattr(table.protocol, name) or "not said")))
     for name, data in table.datasets.items():
         grid.add_row(name, Text(f"split {data.split}; trained on {', '.join(data.feedback)}"))

@@ -58,10 +58,15 @@ def test_what_lacks_a_number_is_evaluated_with_its_weights(films: Run) -> None:
     assert records() == before
 
 
-def test_other_data_than_the_table_s_do_not_compare(films: Run) -> None:
-    assert films("prepare", "synthetic", "--rows", "2e4").code == 0
-    words = ("--data", "synthetic/global", "--method", "BCE", "--seeds", "1", "--set", "train.epochs=1", "--json")
-    told = films("reproduce", "gnolr/table2", "--dataset", "ml-1m", *words)
+def test_other_data_than_the_table_s_do_not_compare(run: Run) -> None:
+    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
+    words = ("--data", "synthetic/global", "--seeds", "1", "--set", "train.epochs=1", "--json")
+    told = run("reproduce", "gnolr/table2", "--dataset", "ml-1m", "--method", "BCE", *words)
+    assert told.code == 0, told.err
+    (line,) = told.json["lines"]
+    assert (line["feedback"], line["verdict"]) == ("view", "not comparable")
+    assert "measured on synthetic/global, the table is of ml-1m/user" in line["reasons"]
+    told = run("reproduce", "gnolr/table4", "--dataset", "kuairand-pure", "--method", "GNOLR", *words)
     assert told.code == 2 and "feedback of synthetic `like`" in told.err
 
 

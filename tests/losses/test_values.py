@@ -6,7 +6,6 @@ from math import exp, log, log1p
 
 import pytest
 import torch
-from torch import Tensor
 
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
@@ -144,63 +143,3 @@ def test_gnolr_stays_finite_and_points_the_right_way_above_the_gap() -> None:
     assert value.isfinite()
     assert inner.grad is not None
     assert float(inner.grad[0, 0, 1]) > 0
-
-
-CROLOSS = {
-    ("hinge", 0.0): 2.999,
-    ("hinge", 0.8): 1.3278068396843539,
-    ("hinge", 1.0): 1.1588727380542254,
-    ("sigmoid", 0.0): 0.5926523583214021,
-    ("sigmoid", 1.2): 0.9630611669483261,
-    ("exp", 1.0): 1.0329449335179668,
-    ("exp", 1.4): 1.0058579819474154,
-    ("softplus", 0.0): 0.7871082414098983,
-    ("softplus", 0.8): 0.9376409174091556,
-    ("softplus", 1.0): 0.9653889384797267,
-}
-POOL = Info(users=10, items=1000, rates=(0.1,))
-
-
-def croloss(kernel: str, alpha: float, **settings: object) -> Tensor:
-    made = loss("croloss", POOL, kernel=kernel, alpha=alpha, **settings)
-    value: Tensor = made(towers(one_list([0.5, 0.6, 0.2, -0.1])).affine(10.0, 0.0), batch(one_list([1, 0, 0, 0])))
-    return value
-
-
-@pytest.mark.parametrize(("kernel", "alpha"), CROLOSS)
-def test_croloss(kernel: str, alpha: float) -> None:
-    assert float(croloss(kernel, alpha)) == pytest.approx(CROLOSS[kernel, alpha], abs=1e-12)
-
-
-def test_croloss_exp_alpha_1_is_softmax_cross_entropy() -> None:
-    scaled = torch.tensor([5.0, 6.0, 2.0, -1.0], dtype=torch.float64)
-    cross_entropy = -float(scaled.log_softmax(0)[0])
-    expected = (cross_entropy + log(1000 / 3)) / log(1001)
-    assert float(croloss("exp", 1.0)) == pytest.approx(expected, abs=1e-12)
-
-
-def test_croloss_softplus_alpha_0_is_the_sum_of_bpr_terms() -> None:
-    terms = sum(softplus(difference) for difference in (1.0, -3.0, -6.0))
-    expected = ((1 + terms) * 1000 / 3 - 1) / 1000
-    assert float(croloss("softplus", 0.0)) == pytest.approx(expected, abs=1e-12)
-
-
-def test_croloss_is_continuous_at_alpha_1() -> None:
-    assert float(croloss("softplus", 1 + 1e-6)) == pytest.approx(float(croloss("softplus", 1.0)), abs=1e-6)
-
-
-@pytest.mark.parametrize(("alpha", "expected"), [(1.0, 2.117147 / log(1001)), (1.4, 0.07025726)])
-def test_croloss_lambda(alpha: float, expected: float) -> None:
-    assert float(croloss("exp", alpha, weight_kernel="sigmoid")) == pytest.approx(expected, abs=1e-6)
-
-
-def test_croloss_lambda_weight_passes_no_gradient() -> None:
-    inner = torch.tensor(one_list([0.5, 0.6, 0.2, -0.1]), dtype=torch.float64, requires_grad=True)
-    made = loss("croloss", POOL, kernel="exp", alpha=1.0, weight_kernel="step")
-    value = made(Towers(torch.empty(0), torch.empty(0), pair=inner).affine(10.0, 0.0), batch(one_list([1, 0, 0, 0])))
-    value.backward()
-    assert inner.grad is not None
-    # One of three negatives is above the positive, so the step rank is 2 * 1000 / 3 and its weight a constant.
-    weight = 1 / (2 * 1000 / 3 * log(1001))
-    expected = weight * 1000 / 3 * 10 * exp(1.0)
-    assert float(inner.grad[0, 1, 0]) == pytest.approx(expected, rel=1e-9)

@@ -95,7 +95,7 @@ til/table1     | lightgcn  | TIL-MI                 | lastfm        | ndcg@20   
 
 LOSS_NAMES = """
 bce jrc ranknet lambdarank listnet setrank s2srank gnolr gnolr-l gnolr-v0 gnolr-v1 neural-olr nsb esmm escm2-ips
-escm2-dr dcmt nise tafe croloss bpr aobpr wbpr pris tce rce tce-bpr rce-bpr til-ui til-mi
+escm2-dr dcmt nise tafe croloss croloss-lambda bpr aobpr wbpr pris tce rce tce-bpr rce-bpr til-ui til-mi
 """
 BACKBONE_NAMES = "twintower mmoe mmfi mf neumf mgccf lightgcn ytdnn"
 DATASET_NAMES = """

@@ -6,16 +6,24 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from recbench.batch import Batch
-from recbench.data.dataset import Dataset, Log, Positives
+from recbench.data.dataset import Dataset, Log
 from recbench.errors import TrainingError
-from recbench.samplers import Lists, Negatives, Rows, Sampler, Shared, Triplets
+from recbench.samplers import InBatch, Lists, Popularity, Rows, Sampler, Shared, Triplets
 from tests.conftest import make_dataset
 
-SAMPLERS = [Rows(), Triplets(), Triplets(4), Triplets(0), Shared(2), Lists(), Lists(7)]
+SAMPLERS = [
+    Rows(),
+    Triplets(),
+    Triplets(4),
+    Triplets(0),
+    Triplets(2, Popularity()),
+    Shared(2),
+    InBatch(),
+    Lists(),
+    Lists(7),
+]
 
 
 def epoch(sampler: Sampler, data: Dataset, seed: int = 0, size: int = 64) -> list[Batch]:
@@ -90,43 +98,49 @@ def test_shared_slates_mask_other_positives(toy: Dataset) -> None:
                 assert bool(batch.mask[row, count + slot]) == ((user, item) not in positives)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.sets(st.integers(0, 8), max_size=9), min_size=1, max_size=6),
-    st.integers(0, 2**31),
-)
-def test_drawn_items_are_free_and_users_without_any_are_marked(taken: list[set[int]], seed: int) -> None:
-    user = torch.tensor([u for u, items in enumerate(taken) for _ in items], dtype=torch.long)
-    item = torch.tensor([i for items in taken for i in items], dtype=torch.long)
-    draw = Negatives(Positives.of(user, item, len(taken), 9), 9)
-    drawn, valid, log_q = draw(torch.arange(len(taken)), 20, torch.Generator().manual_seed(seed))
-    for u, items in enumerate(taken):
-        free = set(range(9)) - items
-        assert bool(valid[u].all()) == bool(free)
-        if free:
-            assert set(drawn[u].tolist()) <= free
-            torch.testing.assert_close(log_q[u].exp(), torch.full((20,), 1 / len(free)))
+@pytest.mark.parametrize("sampler", [s for s in SAMPLERS if not isinstance(s, Lists)], ids=str)
+def test_a_slate_knows_its_row(sampler: Sampler, toy: Dataset) -> None:
+    for batch in epoch(sampler, toy):
+        assert batch.row is not None
+        assert torch.equal(toy.train.user[batch.row].long(), batch.user)
+        own = batch.item[0] if batch.item.shape[0] == 1 else batch.item[:, 0]
+        assert torch.equal(toy.train.item[batch.row].long(), own[: len(batch.user)])
 
 
-def test_negatives_are_uniform() -> None:
-    """Chi-squared with 5 degrees of freedom: 20.5 is its 99.9 % quantile."""
-    taken = Positives.of(torch.tensor([1, 1, 1, 1]), torch.tensor([0, 3, 4, 9]), 3, 10)
-    drawn, _, _ = Negatives(taken, 10)(torch.tensor([1]), 60_000, torch.Generator().manual_seed(7))
-    count = torch.bincount(drawn[0], minlength=10)
-    assert count[[0, 3, 4, 9]].sum() == 0
-    observed = count[[1, 2, 5, 6, 7, 8]].double()
-    assert ((observed - 10_000).square() / 10_000).sum() < 20.5
+def test_in_batch_slates_mask_other_positives_and_duplicates(toy: Dataset) -> None:
+    positives = set(zip(toy.positives.user.tolist(), toy.positives.item.tolist(), strict=True))
+    masked = 0
+    for batch in epoch(InBatch(), toy):
+        assert batch.mask is not None
+        count = len(batch.user)
+        assert batch.item.shape == (1, count)
+        for row, user in enumerate(batch.user.tolist()):
+            for slot, item in enumerate(batch.item[0].tolist()):
+                assert bool(batch.mask[row, slot]) == (row == slot or (user, item) not in positives)
+                masked += (user, item) in positives
+        own = toy.train.label[batch.row].float()
+        assert torch.equal(batch.label, torch.eye(count)[..., None] * own[:, None])
+    assert masked > 100
+
+
+def test_in_batch_log_q_is_the_share_of_positive_rows(toy: Dataset) -> None:
+    row = toy.train.label.amax(1).bool()
+    count = torch.bincount(toy.train.item[row], minlength=40)
+    for batch in epoch(InBatch(), toy):
+        assert batch.log_q is not None
+        expected = (count / row.sum())[batch.item].expand_as(batch.log_q)
+        torch.testing.assert_close(batch.log_q.exp(), expected)
 
 
 def test_items_unseen_in_training_are_not_drawn(toy: Dataset) -> None:
     known = toy.train.item < 30
     log = Log(toy.train.user[known], toy.train.item[known], toy.train.label[known])
     data = replace(toy, train=log, items=replace(toy.items, seen=30))
-    for sampler in (Triplets(3), Shared(5)):
+    for sampler in (Triplets(3), Triplets(3, Popularity()), Shared(5), InBatch()):
         assert max(int(batch.item.max()) for batch in epoch(sampler, data)) < 30
 
 
-@pytest.mark.parametrize("sampler", [Triplets(), Shared()], ids=str)
+@pytest.mark.parametrize("sampler", [Triplets(), Shared(), InBatch()], ids=str)
 def test_no_positive_at_all_is_an_error(sampler: Sampler, toy: Dataset) -> None:
     empty = replace(toy, train=replace(toy.train, label=torch.zeros_like(toy.train.label)))
     with pytest.raises(TrainingError, match="no training row has feedback view"):

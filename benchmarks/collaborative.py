@@ -1,0 +1,253 @@
+"""Training on triplets and over graphs at the shape of Gowalla, against bare loops in the same run.
+
+29,858 users, 40,981 items, 810,000 positives with the popularity of both skewed; dimension 64, batch 5000 as in TIL
+(CIKM 2022, section 5.4). The real log is taken where `recbench prepare gowalla` has been run.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.util import find_spec
+from itertools import chain, count, cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbench import settings
+from recbench.backbones.base import BACKBONES
+from recbench.backbones.lightgcn import normalised_graph
+from recbench.benchmark.model import Model, build
+from recbench.benchmark.scorer import Scorer
+from recbench.data.dataset import Column, Dataset, Log, Table, find_prepared
+from recbench.errors import UsageError
+from recbench.evaluation.evaluate import evaluate
+from recbench.evaluation.metric import parse
+from recbench.evaluation.signature import Protocol
+from recbench.losses import base
+from recbench.losses.base import LOSSES
+
+USERS, ITEMS, POSITIVES, TEST = 29_858, 40_981, 810_000, 217_000
+DIM, BATCH = 64, 5000
+PROTOCOL = Protocol("shape of gowalla", "valid")
+Step = Callable[[], int]
+
+
+def gowalla() -> Dataset:
+    """The prepared log, or a random one of its shape."""
+    try:
+        return Dataset.load(find_prepared("gowalla"))
+    except UsageError:
+        return shape_of_gowalla()
+
+
+def shape_of_gowalla() -> Dataset:
+    """Distinct pairs of log-normal users and items, about as skewed as Gowalla's."""
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(count: int, spread: float, size: int) -> Tensor:
+        weight = (spread * torch.randn(count, generator=generator)).exp()
+        return torch.searchsorted(weight.cumsum(0) / weight.sum(), torch.rand(size, generator=generator))
+
+    size = POSITIVES * 3 // 2
+    pair = drawn(USERS, 0.9, size).clamp(max=USERS - 1) * ITEMS + drawn(ITEMS, 0.9, size).clamp(max=ITEMS - 1)
+    pair = torch.unique(pair)
+    pair = pair[torch.randperm(len(pair), generator=generator)]
+
+    def log(chosen: Tensor) -> Log:
+        label = torch.ones(len(chosen), 1, dtype=torch.uint8)
+        return Log((chosen // ITEMS).int(), (chosen % ITEMS).int(), label)
+
+    def table(count: int) -> Table:
+        return Table((Column("id", "categorical", count + 1, 1),), torch.arange(1, count + 1).int()[:, None], count)
+
+    train, test = log(pair[:POSITIVES]), log(pair[POSITIVES : POSITIVES + TEST])
+    return Dataset("shape of gowalla", "random", "0" * 64, Path(), ("visit",), table(USERS), table(ITEMS), train, test)
+
+
+def made(data: Dataset, backbone: str, **words: str) -> Model:
+    """An untrained model of recbench for `bpr`."""
+    values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get("bpr"), {}).items()}
+    own = settings.resolve(BACKBONES.get(backbone), backbone, words)
+    return build(data, "bpr", backbone, values | {f"backbone.{k}": v for k, v in own.items()}, seed=0, lr=1e-3)
+
+
+def recbench_step(data: Dataset, model: Model) -> Step:
+    """recbench's own sampler, backbone, loss and step, one epoch after another."""
+    generator = torch.Generator().manual_seed(0)
+    batches = chain.from_iterable(model.loss.sampler.batches(data, BATCH, generator) for _ in count())
+
+    def step() -> int:
+        batch = next(batches)
+        model.loss.step(model.backbone, batch, model.optimizer)
+        return batch.rows
+
+    return step
+
+
+def bare_step(data: Dataset, smooth: Callable[[Tensor], Tensor], l2: float) -> Step:
+    """A loop without a harness and without sampling: ready-made triplets, dense fused Adam.
+
+    `smooth` maps the free vectors of all users and items to the final ones.
+    """
+    table = nn.Parameter(torch.randn(len(data.users) + len(data.items), DIM) * 0.1)
+    optimizer = torch.optim.Adam([table], lr=1e-3, fused=True)
+    order = torch.randperm(len(data.train))
+    other = torch.randint(len(data.items), order.shape)
+    triplets = torch.stack(
+        [data.train.user[order].long(), data.train.item[order] + len(data.users), other + len(data.users)]
+    )
+    batches = cycle(triplets.split(BATCH, 1))
+
+    def step() -> int:
+        index = next(batches)
+        of_user, of_item, of_other = F.embedding(index, smooth(table))
+        loss = F.softplus((of_user * of_other).sum(1) - (of_user * of_item).sum(1)).mean()
+        if l2:
+            loss = loss + l2 * 0.5 * F.embedding(index, table).square().sum() / index.shape[1]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return index.shape[1]
+
+    return step
+
+
+def layers_of(graph: Tensor, layers: int) -> Callable[[Tensor], Tensor]:
+    """LightGCN's propagation by torch.sparse."""
+
+    def smooth(layer: Tensor) -> Tensor:
+        total = layer
+        for _ in range(layers):
+            layer = torch.sparse.mm(graph, layer)
+            total = total + layer
+        return total / (layers + 1)
+
+    return smooth
+
+
+def side_by_side(steps: dict[str, Step], each: int, rounds: int) -> dict[str, float]:
+    """Return triplets per second of each, run in turn so that neighbours on the machine slow all alike."""
+    rows, seconds = Counter[str](), Counter[str]()
+    for number in range(rounds + 1):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            done = sum(step() for _ in range(each))
+            if number:  # the first round is a warm-up
+                rows[name] += done
+                seconds[name] += time.perf_counter() - started
+    return {name: rows[name] / seconds[name] for name in steps}
+
+
+def shown(title: str, rates: dict[str, float], bound: str, rows: int) -> None:
+    """Print rates, times of an epoch and ratios to one of them."""
+    print(f"\n{title}")
+    for name, rate in rates.items():
+        print(f"{name:34}{rate:>12,.0f} triplets/s{rows / rate:>9.1f} s an epoch{rate / rates[bound]:>8.2f}")
+
+
+def recbole_rate(data: Dataset) -> float:
+    """Return RecBole's triplets per second in one epoch of its BPR trainer."""
+    from recbole.config import Config
+    from recbole.data import create_dataset, data_preparation
+    from recbole.model.general_recommender import BPR
+    from recbole.trainer import Trainer
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "log", "log.inter")
+        path.parent.mkdir()
+        pairs = torch.stack([data.train.user, data.train.item], 1).tolist()
+        path.write_text("user_id:token\titem_id:token\n" + "".join(f"{u}\t{i}\n" for u, i in pairs))
+        config = Config(
+            model="BPR",
+            dataset="log",
+            config_dict={
+                "data_path": folder,
+                "load_col": {"inter": ["user_id", "item_id"]},
+                "embedding_size": DIM,
+                "train_batch_size": BATCH,
+                "eval_args": {"split": {"RS": [1, 0, 0]}, "order": "RO", "mode": "full", "group_by": None},
+                "use_gpu": False,
+                "show_progress": False,
+                "checkpoint_dir": folder,
+            },
+        )
+        rows = create_dataset(config)
+        train, _, _ = data_preparation(config, rows)
+        trainer = Trainer(config, BPR(config, train.dataset))
+        started = time.perf_counter()
+        trainer._train_epoch(train, 0)
+        return len(data.train) / (time.perf_counter() - started)
+
+
+def scoring(data: Dataset, model: Model) -> None:
+    """Print the time of a full-catalogue recall@20 of an inner product."""
+    predictions = Scorer(model.backbone, model.loss).predictions(data.valid)
+    seen = data.positives_of(data.train, 0)
+    users = len(data.valid.user.unique())
+    started = time.perf_counter()
+    evaluate([parse("recall@20")], data.valid, data.feedback, predictions, seen, len(data.items), PROTOCOL)
+    print(f"\nrecall@20 of {len(data.items):,} items for {users:,} users: {time.perf_counter() - started:.1f} s")
+
+
+def exhaustive(model: Model, users: int = 510) -> None:
+    """Print what it takes to score the catalogue with a perceptron for some users, and for all at that rate."""
+    scorer = Scorer(model.backbone, model.loss)
+    before = peak()
+    started = time.perf_counter()
+    for block in torch.arange(users).split(51):
+        scorer.block(block, 0)
+    seconds = time.perf_counter() - started
+    print(f"\nneumf, all items for {users} users: {seconds:.1f} s, so {seconds / users * USERS / 60:.1f} min for all")
+    print(f"peak memory grew by {peak() - before:.2f} GiB meanwhile")
+
+
+def peak() -> float:
+    """Return the most memory the process has held, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def main() -> None:
+    """Print triplets per second beside bare loops, and the time of evaluations."""
+    data = gowalla()
+    rows = len(data.train)
+    print(f"{data.name}: {rows:,} positives, batch {BATCH}, dimension {DIM}, {torch.get_num_threads()} threads")
+
+    neural = made(data, "neumf")
+    exhaustive(neural)  # first, while the peak of memory is still its own
+
+    model = made(data, "mf")
+    steps = {
+        "bare loop, no sampling": bare_step(data, lambda table: table, 0.0),
+        "recbench": recbench_step(data, model),
+    }
+    rates = side_by_side(steps, each=4, rounds=30)
+    if find_spec("recbole") is not None:  # not among the dependencies
+        rates["RecBole"] = recbole_rate(data)
+    shown("mf, bpr", rates, "bare loop, no sampling", rows)
+
+    graph = normalised_graph(data)
+    for layers in (1, 3):
+        ours = made(data, "lightgcn", layers=str(layers))
+        steps = {"torch.sparse loop, no sampling": bare_step(data, layers_of(graph, layers), 1e-4)}
+        steps["recbench"] = recbench_step(data, ours)
+        rates = side_by_side(steps, each=2, rounds=3)
+        shown(f"lightgcn, {layers} layers, bpr", rates, "torch.sparse loop, no sampling", rows)
+
+    started = time.perf_counter()
+    ours = made(data, "mgccf")
+    print(f"\nmgccf: built in {time.perf_counter() - started:.1f} s")
+    shown("mgccf, bpr", side_by_side({"recbench": recbench_step(data, ours)}, each=2, rounds=3), "recbench", rows)
+    shown("neumf, bpr", side_by_side({"recbench": recbench_step(data, neural)}, each=2, rounds=3), "recbench", rows)
+    scoring(data, model)
+    print(f"peak memory {peak():.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Neural matrix factorisation: an inner product and a perceptron side by side."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.mf import free_vectors, ridge
+from recbench.backbones.twintower import layer_widths
+from recbench.batch import Towers
+from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
+from recbench.settings import at_least
+
+BLOCK = 1 << 20  # numbers in a block of the first hidden layer: 4 MiB of float32, near the caches
+
+
+@BACKBONES.add("neumf")
+class NeuMF(Backbone):
+    """Generalised matrix factorisation beside a perceptron of both vectors, with one linear head; no inner product.
+
+    He et al., WWW 2017, equations 8-12, https://arxiv.org/abs/1708.05031: the logit is h . [p * q, phi([p', q'])] with
+    vectors p, q of `dim` and p', q' of `embedding` numbers, phi of ReLU layers `hidden`, and no bias in the head.
+    `dim=8`, `embedding=32`, `hidden=32-16-8` are the defaults of the authors' code; here p and p' start at N(0, std),
+    as there, all weights at Glorot's uniform distribution, and there is no pretraining. Each tower is such a model of
+    its own. `l2` weighs half the squared norms of the batch's vectors of both branches, per user. The towers' vectors
+    are p and q; they do not say what the scores are, so losses that work on vectors refuse this backbone. Raises
+    UsageError for a setting out of range.
+    """
+
+    decomposable: ClassVar[bool] = False
+    offers: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        data: Dataset,
+        towers: int,
+        cosine: bool,
+        *,
+        dim: int = 64,
+        embedding: int = 64,
+        hidden: str = "64-32-16",
+        l2: float = 0.0,
+        std: float = 0.01,
+    ) -> None:
+        super().__init__(data, towers, cosine)
+        at_least("backbone.dim", dim, 1)
+        at_least("backbone.embedding", embedding, 1)
+        at_least("backbone.l2", l2, 0)
+        widths = layer_widths(hidden)
+        if not widths:
+            raise UsageError("backbone.hidden is empty: expected widths joined by -, as in 64-32-16")
+        self.split = (dim, embedding)
+        self.l2 = l2
+        # The tables of both branches lie side by side, so that one gather reads both.
+        self.user_table = free_vectors(data.users, towers * (dim + embedding), std)
+        self.item_table = free_vectors(data.items, towers * (dim + embedding), std)
+        self.models = nn.ModuleList(_Tower(dim, embedding, widths) for _ in range(towers))
+        self.models.to(self.user_table.device)
+
+    def embed(self, user: Tensor, item: Tensor) -> Towers:
+        """Return the vectors p and q of user [B] and item [B, N], and the logits of all pairs."""
+        of_user, of_item = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        shape = (self.towers, -1)
+        p, p_mlp = of_user.unflatten(-1, shape).split(self.split, -1)
+        q, q_mlp = of_item.unflatten(-1, shape).split(self.split, -1)
+        logits = [model(p[:, k], q[:, :, k], p_mlp[:, k], q_mlp[:, :, k]) for k, model in enumerate(self.models)]
+        return Towers(p, q, *ridge(self.l2, of_user, of_item), pair=torch.stack(logits, -1))
+
+
+class _Tower(nn.Module):
+    def __init__(self, dim: int, embedding: int, widths: list[int]) -> None:
+        super().__init__()
+        self.user_side = nn.Linear(embedding, widths[0])
+        self.item_side = nn.Linear(embedding, widths[0], bias=False)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.head = nn.Linear(dim + widths[-1], 1, bias=False)
+        joint = torch.empty(widths[0], 2 * embedding)  # both sides are one layer of the paper
+        nn.init.xavier_uniform_(joint)
+        with torch.no_grad():
+            self.user_side.weight.copy_(joint[:, :embedding])
+            self.item_side.weight.copy_(joint[:, embedding:])
+        for layer in (*self.layers, self.head):
+            nn.init.xavier_uniform_(layer.weight)
+        for layer in (self.user_side, *self.layers):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, p: Tensor, q: Tensor, p_mlp: Tensor, q_mlp: Tensor) -> Tensor:
+        """Return the logits [B, N] of user vectors [B, .] and item vectors [B, N, .] (or a shared [1, N, .])."""
+        dim = p.shape[-1]
+        weighted = p * self.head.weight[0, :dim]
+        product = weighted @ q[0].T if len(q) == 1 else (weighted[:, None] * q).sum(-1)
+        first, second = self.user_side(p_mlp)[:, None], self.item_side(q_mlp)
+        width = max(1, BLOCK // (len(p) * first.shape[-1]))
+        return product + torch.cat([self._deep(first + part) for part in second.split(width, 1)], 1)
+
+    def _deep(self, hidden: Tensor) -> Tensor:
+        hidden = F.relu(hidden)
+        for layer in self.layers:
+            hidden = F.relu(layer(hidden))
+        deep: Tensor = hidden @ self.head.weight[0, -hidden.shape[-1] :]
+        return deep

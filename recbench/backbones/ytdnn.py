@@ -1,0 +1,72 @@
+"""A user tower over the items that the user has had."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.mf import free_vectors
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset, Log
+from recbench.data.history import Histories
+from recbench.errors import UsageError
+from recbench.settings import at_least
+
+
+@BACKBONES.add("ytdnn")
+class YouTubeDNN(Backbone):
+    """One dense layer over the mean vector of the user's last items; no user ids, so that new users are as good.
+
+    Covington et al., RecSys 2016, https://doi.org/10.1145/2959100.2959190, as in CROLoss (Tang et al., CIKM 2022,
+    section 4.1, https://arxiv.org/abs/2208.02971): history and target share one table of items, and `length` is 20
+    or 50. A history holds positives only, and of training rows what comes before them in the order of the log: by
+    time, or, where the data have none, as the file has it. An item unseen in training does not count. Without a
+    history the mean is zero. The paper takes no user's first four items as targets; here every positive is one.
+    """
+
+    def __init__(
+        self, data: Dataset, towers: int, cosine: bool, *, dim: int = 64, length: int = 20, std: float = 0.1
+    ) -> None:
+        super().__init__(data, towers, cosine)
+        at_least("backbone.dim", dim, 1)
+        at_least("backbone.length", length, 1)
+        self.length = length
+        self.seen = data.items.seen
+        self.item_table = free_vectors(data.items, towers * dim, std)
+        self.dense = nn.Linear(towers * dim, towers * dim)
+        self.past = Histories.of(data.train, chosen=self._counts(data.train))
+        self.show(data.train)
+
+    def show(self, log: Log) -> None:
+        """Take these rows for all that is known of the users when they are scored."""
+        self.known = Histories.of_users(log, self.users, self._counts(log))
+
+    def embed(self, user: Tensor, item: Tensor) -> Towers:
+        """Return the towers of user [B], by all that is known of them, and item [B, N]."""
+        return self._towers(self.known.last(user, self.length), item)
+
+    def of(self, batch: Batch) -> Towers:
+        """Return the towers of a batch whose histories end before its rows.
+
+        Raises UsageError if the slates do not stand for single rows.
+        """
+        if batch.row is None:
+            raise UsageError(
+                "backbone `ytdnn` reads what came before each row, and this loss trains on whole lists; "
+                "choose a loss of rows or positives, such as bce or croloss"
+            )
+        return self.scaled(self._towers(self.past.last(batch.row, self.length), batch.item))
+
+    def _counts(self, log: Log) -> Tensor:
+        return (log.label.amax(1) > 0) & (log.item < self.seen)
+
+    def _towers(self, history: Tensor, item: Tensor) -> Towers:
+        known = history >= 0
+        weight = known / known.sum(1, keepdim=True).clamp(min=1)
+        mean = F.embedding_bag(
+            history.clamp(min=0).long(), self.item_table, mode="sum", per_sample_weights=weight.to(self.item_table)
+        )
+        shape = (self.towers, -1)
+        of_item = F.embedding(item, self.item_table)
+        return Towers(self.dense(mean).unflatten(-1, shape), of_item.unflatten(-1, shape))

@@ -1,0 +1,46 @@
+"""CROLoss by the lambda method: one kernel for the weight of a rank, another for its gradient."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from recbench.data.dataset import Info
+from recbench.losses.base import LOSSES
+from recbench.losses.croloss import CROLoss
+from recbench.losses.rank import Gaps, Kernel, Normalise, log_rank, tangent
+
+
+@LOSSES.add("croloss-lambda")
+class CROLossLambda(CROLoss):
+    """CROLoss whose weight of each rank, by a kernel of its own and without gradient, multiplies the rank itself.
+
+    Tang et al., CIKM 2022, section 3.6, equations 21-24, https://arxiv.org/abs/2208.02971: `weight_kernel` is the
+    paper's phi 1 (step is the unit step of equation 6), `kernel` its phi 2, `loss.scale` its tau. The value is the mean
+    over positives of w_alpha(rank by `weight_kernel`) times the rank by `kernel`.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        weight_kernel: Literal["hinge", "sigmoid", "exp", "softplus", "step"] = "sigmoid",
+        kernel: Kernel = "softplus",
+        alpha: float = 1.0,
+        margin: float = 5.0,
+        negatives: int = 10,
+        normalise: Normalise = "paper",
+    ) -> None:
+        super().__init__(info, kernel=kernel, alpha=alpha, margin=margin, negatives=negatives, normalise=normalise)
+        self.weight_kernel: Literal["hinge", "sigmoid", "exp", "softplus", "step"] = weight_kernel
+
+    def _cost(self, gaps: Gaps) -> Tensor:
+        scale = self.weight.log_scale(gaps)
+        with torch.no_grad():
+            weight = self.weight.log_density(log_rank(self.weight_kernel, gaps, self.margin) + scale)
+        rank = log_rank(self.kernel, gaps, self.margin)
+        if self.weight.normalise == "paper":  # the code multiplies by the rank among the negatives drawn
+            rank = rank + scale
+        return tangent(torch.exp, weight + rank) * self.weight.unit

@@ -1,0 +1,25 @@
+"""What losses on differences between a positive and its negatives share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbench.batch import Batch, Towers
+
+
+def differences(towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return logits of the positive less those of its negatives, and which pairs count, both [B, N - 1].
+
+    Slot 0 of each slate is the positive; the first tower counts.
+    """
+    logit = towers.logit[..., 0]
+    difference = logit[:, :1] - logit[:, 1:]
+    if batch.mask is None:
+        return difference, torch.ones_like(difference, dtype=torch.bool)
+    return difference, batch.mask[:, 1:] & batch.mask[:, :1]
+
+
+def mean(value: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean of the values that count, both of one shape; 0 if none does."""
+    return value.masked_fill(~counts, 0).sum() / counts.sum().clamp(min=1)

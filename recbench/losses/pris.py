@@ -1,0 +1,79 @@
+"""Personalised ranking with importance sampling."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn.functional import softplus
+from torch.optim import Optimizer
+
+from recbench.backbones.base import Backbone
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.errors import UsageError
+from recbench.losses.base import LOSSES, Loss
+from recbench.losses.pairwise import differences
+from recbench.losses.snapshot import snapshot
+from recbench.samplers import Clustered, Popularity, Sampler, Triplets
+from recbench.settings import at_least
+
+Draw = Literal["uniform", "popularity", "cluster-uniform", "cluster-popularity"]
+
+
+@LOSSES.add("pris")
+class PRIS(Loss):
+    """BPR whose negatives are weighed by how much likelier the model finds them than the proposal they are from.
+
+    Lian et al., WWW 2020, https://doi.org/10.1145/3366423.3380187: sum over a positive's negatives j of
+    -w_j log sigmoid(s_ui - s_uj) with w = softmax over j of s_uj - log q_j; with one negative it is BPR. `proposal`
+    is where they are from; the clusters are those of the item vectors at the start of each epoch, which need a
+    backbone that has such. `beta` is the power of popularity. `detach` makes the weights constants, as the
+    derivation has them; the authors' code lets gradients through.
+    """
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        negatives: int = 5,
+        proposal: Draw = "popularity",
+        beta: float = 1.0,
+        clusters: int = 100,
+        detach: bool = True,
+    ) -> None:
+        super().__init__(info)
+        for name, value, least in (("negatives", negatives, 1), ("beta", beta, 0.0), ("clusters", clusters, 1)):
+            at_least(f"loss.{name}", value, least)
+        power = 0.0 if proposal.endswith("uniform") else beta
+        self.proposal = Clustered(clusters, power) if proposal.startswith("cluster") else Popularity(power)
+        self.detach = detach
+        self.sampler: Sampler = Triplets(negatives, self.proposal)
+
+    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
+        """Take the first vectors; raises UsageError if the proposal needs vectors and the backbone has none."""
+        if isinstance(self.proposal, Clustered) and "vectors" not in backbone.offers:
+            raise UsageError(
+                f"the clusters of loss `{self.name}` need vectors, which backbone `{backbone.name}` does not have; "
+                f"choose loss.proposal=popularity or uniform"
+            )
+        self.start_epoch(backbone, 0)
+        return super().prepare(backbone, lr)
+
+    def start_epoch(self, backbone: Backbone, epoch: int) -> None:
+        """Renew the vectors by which clusters are drawn."""
+        if isinstance(self.proposal, Clustered):
+            user, item = snapshot(backbone)
+            self.proposal.refresh(user * self.head.log_scale[0].detach().exp(), item)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over positives; slot 0 of each slate is the positive."""
+        difference, counts = differences(towers, batch)
+        log_weight = -difference if batch.log_q is None else -difference - batch.log_q[:, 1:]
+        # Slates on which nothing counts must not become 0 / 0.
+        counted = counts.any(1, keepdim=True)
+        weight = log_weight.masked_fill(counted & ~counts, -float("inf")).softmax(1)
+        if self.detach:
+            weight = weight.detach()
+        loss = (weight * softplus(-difference)).masked_fill(~counts, 0)
+        return loss.sum() / counted.sum().clamp(min=1)

@@ -1,0 +1,45 @@
+"""Bayesian personalised ranking with popular negatives."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset, Info
+from recbench.losses.base import LOSSES
+from recbench.losses.bpr import BPR
+from recbench.losses.pairwise import differences, mean
+from recbench.samplers import Popularity, Triplets
+from recbench.settings import at_least
+
+
+@LOSSES.add("wbpr")
+class WBPR(BPR):
+    """BPR whose negatives are drawn in proportion to popularity^beta, the number of users who have the item.
+
+    Gantner et al., JMLR W&CP 18, 2012, https://proceedings.mlr.press/v18/gantner12a.html, where beta is 1; with beta
+    0 it is BPR. `user_weight` weighs each positive by 1 / the number of its user's positives, as the paper does, so
+    that users count alike; the weights are scaled to 1 on average over an epoch.
+    """
+
+    weight: Tensor  # [users], set by `meet`
+
+    def __init__(self, info: Info, *, negatives: int = 1, beta: float = 1.0, user_weight: bool = False) -> None:
+        super().__init__(info, negatives=negatives)
+        at_least("loss.beta", beta, 0.0)
+        self.user_weight = user_weight
+        self.sampler = Triplets(negatives, Popularity(beta))
+
+    def meet(self, data: Dataset) -> None:
+        """Count the positive rows of each user."""
+        user = data.train.user[data.train.label.amax(1) > 0]
+        count = user.bincount(minlength=len(data.users))
+        self.weight = count.sum() / count.count_nonzero() / count.clamp(min=1)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over (positive, negative) pairs, weighed by user if so set."""
+        if not self.user_weight:
+            return super().forward(towers, batch)
+        difference, counts = differences(towers, batch)
+        return mean(self.weight[batch.user, None] * softplus(-difference), counts)

@@ -1,0 +1,27 @@
+"""From a training log to slates of candidates, on the device where the log lies."""
+
+from recbench.samplers.adaptive import AdaptiveRank
+from recbench.samplers.base import Sampler
+from recbench.samplers.clustered import Clustered
+from recbench.samplers.inbatch import InBatch
+from recbench.samplers.lists import Lists
+from recbench.samplers.negatives import Negatives, Popularity, Proposal, Uniform, Weighted
+from recbench.samplers.rows import Rows
+from recbench.samplers.shared import Shared
+from recbench.samplers.triplets import Triplets
+
+__all__ = [
+    "AdaptiveRank",
+    "Clustered",
+    "InBatch",
+    "Lists",
+    "Negatives",
+    "Popularity",
+    "Proposal",
+    "Rows",
+    "Sampler",
+    "Shared",
+    "Triplets",
+    "Uniform",
+    "Weighted",
+]

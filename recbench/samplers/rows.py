@@ -1,0 +1,22 @@
+"""Logged rows, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from recbench.batch import Batch
+from recbench.data.dataset import Dataset
+from recbench.samplers.base import Sampler, logged, shuffled
+
+
+@dataclass(frozen=True)
+class Rows(Sampler):
+    """Logged rows: slates of one, with all their feedback."""
+
+    def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield every row once per epoch, in random order: item [B, 1]."""
+        for index in shuffled(len(data.train), data.train, generator).split(size):
+            yield logged(data.train, index)

@@ -1,0 +1,49 @@
+"""A positive and negatives of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from recbench.batch import Batch
+from recbench.data.dataset import Dataset
+from recbench.samplers.base import Sampler, logged, positive_rows, shuffled
+from recbench.samplers.negatives import Proposal, Uniform
+
+
+@dataclass(frozen=True)
+class Triplets(Sampler):
+    """One positive and negatives that are not training positives of the user, drawn from a proposal.
+
+    Rendle et al., UAI 2009, section 4.2, https://arxiv.org/abs/1205.2618. With `negatives=0`, positive pairs only.
+    """
+
+    negatives: int = 1
+    proposal: Proposal = Uniform()
+
+    def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Yield every positive row once per epoch: item [B, 1 + negatives], the positive first."""
+        rows = positive_rows(data)
+        order = rows[shuffled(len(rows), data.train, generator)]
+        if not self.negatives:
+            yield from (logged(data.train, index) for index in order.split(size))
+            return
+        negatives = self.proposal.on(data)
+        for index in order.split(size):
+            batch = logged(data.train, index)
+            item, valid, log_q = negatives.draw(batch.user, self.negatives, generator)
+            yield Batch(
+                user=batch.user,
+                item=torch.cat([batch.item, item], 1),
+                label=torch.cat([batch.label, batch.label.new_zeros(*item.shape, batch.label.shape[-1])], 1),
+                mask=torch.cat([torch.ones_like(valid[:, :1]), valid], 1),
+                log_q=torch.cat([torch.zeros_like(log_q[:, :1]), log_q], 1),
+                rows=batch.rows,
+                row=batch.row,
+            )
+
+    def rows(self, data: Dataset) -> int:
+        """Return the number of positive rows."""
+        return len(positive_rows(data))

@@ -1,0 +1,76 @@
+"""New users: the first part of what they did is given, the rest is scored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbench.benchmark.model import build
+from recbench.benchmark.validate import Validation
+from recbench.data.dataset import Dataset, Log, joined
+from recbench.data.toy import toy as make_dataset
+
+
+@pytest.mark.parametrize("split", ["users", "users+all"])
+@given(user=st.lists(st.integers(0, 5), max_size=40))
+def test_the_first_80_percent_of_each_user_are_given(split: str, user: list[int]) -> None:
+    data = replace(make_dataset(), split=split)
+    count = len(user)
+    log = Log(torch.tensor(user, dtype=torch.int32), torch.arange(count).int(), torch.ones(count, 3).byte())
+    given_rows, sought = data.halves(log)
+    expected = []
+    for row, who in enumerate(user):
+        if user[:row].count(who) < user.count(who) * 4 // 5:
+            expected.append(row)
+    assert given_rows.item.tolist() == expected
+    assert sought.item.tolist() == [row for row in range(count) if row not in expected]
+    assert {int(who) for who in sought.user} == set(user)  # everybody is asked for something
+
+
+def test_other_splits_give_nothing(toy: Dataset) -> None:
+    given_rows, sought = toy.halves(toy.valid)
+    assert len(given_rows) == 0
+    assert sought is toy.valid
+
+
+def test_the_true_probabilities_stay_with_their_rows(toy: Dataset) -> None:
+    truth = torch.rand(len(toy.valid), 3)
+    log = replace(toy.valid, truth=truth)
+    given_rows, sought = replace(toy, split="users").halves(log)
+    assert given_rows.truth is not None and sought.truth is not None
+    assert len(given_rows) > 0
+    assert sorted(torch.cat([given_rows.truth, sought.truth])[:, 0].tolist()) == sorted(truth[:, 0].tolist())
+
+
+def test_joined_logs(toy: Dataset) -> None:
+    whole = joined(toy.train, toy.valid, toy.valid[:0])
+    assert len(whole) == len(toy.train) + len(toy.valid)
+    assert torch.equal(whole.item[len(toy.train) :], toy.valid.item)
+    assert joined(toy.train, toy.valid[:0]).user is toy.train.user  # no copy where there is nothing to add
+    assert len(joined(toy.train[:0], toy.valid[:0])) == 0
+
+
+def new_users(toy: Dataset) -> Dataset:
+    """Split `users` of users 0 to 19 and 20 to 29."""
+    whole = joined(toy.train, toy.valid)
+    held = whole.user >= 20
+    return replace(toy, split="users", train=whole[~held], valid=whole[held], users=replace(toy.users, seen=20))
+
+
+def test_validation_scores_the_rest_by_what_is_given(toy: Dataset) -> None:
+    data = new_users(toy).narrow(["view"])
+    validation = Validation(data, "recall@5")
+    assert len(validation.log) < len(data.valid) / 3
+    model = build(data, "bpr", "ytdnn", {"backbone.dim": 8, "loss.cosine": False}, seed=0, lr=0.1)
+    first = validation(model)
+    users, _ = model.backbone.tables()
+    shown = validation.known
+    assert shown is not None
+    assert len(torch.unique(users[20:, 0], dim=0)) == len(torch.unique(shown.user[shown.label[:, 0] > 0]))
+    assert validation(model) == first
+    assert validation.protocol.history == "first 80% of held-out rows"
+    assert validation.protocol.seen == "train+history"

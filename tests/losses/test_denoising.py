@@ -1,0 +1,219 @@
+"""Truncated and reweighted losses."""
+
+from __future__ import annotations
+
+from math import exp, log1p
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from recbench.batch import Batch, Towers
+from recbench.benchmark.conformance import Trial
+from recbench.data.dataset import Info
+from recbench.errors import UsageError
+from recbench.losses.base import LOSSES, Loss
+from recbench.losses.truncation import Truncated
+
+INFO = Info(users=10, items=10, rates=(0.25,))
+LOGITS, LABELS = [2.0, -1.0, 0.5, -2.0], [1.0, 1.0, 0.0, 0.0]
+MARGINS = [1.0, -1.0, 0.2, -0.4]
+DENOISING = ["tce", "rce", "tce-bpr", "rce-bpr"]
+
+
+def towers(logit: list[list[float]]) -> Towers:
+    nothing = torch.empty(0)
+    return Towers(nothing, nothing, pair=torch.tensor(logit, dtype=torch.float64).unsqueeze(-1))
+
+
+def batch(label: list[list[float]], mask: list[list[bool]] | None = None) -> Batch:
+    nothing = torch.empty(0, dtype=torch.long)
+    real = None if mask is None else torch.tensor(mask)
+    return Batch(nothing, nothing, torch.tensor(label, dtype=torch.float64).unsqueeze(-1), real)
+
+
+def loss(name: str, **settings: object) -> Loss:
+    return LOSSES.get(name)(INFO, **settings).double()  # type: ignore[arg-type]
+
+
+def truncated(name: str, **settings: object) -> Truncated:
+    """A truncated loss at the end of its schedule."""
+    made = loss(name, **settings)
+    assert isinstance(made, Truncated)
+    made.steps += 10**6
+    return made
+
+
+def softplus(x: float) -> float:
+    return log1p(exp(x))
+
+
+def rows(values: list[float]) -> list[list[float]]:
+    return [[value] for value in values]
+
+
+def pairs(margins: list[float]) -> list[list[float]]:
+    return [[margin + 0.7, 0.7] for margin in margins]
+
+
+def test_tce_leaves_out_the_positive_with_the_largest_loss() -> None:
+    value = truncated("tce", drop=0.25)(towers(rows(LOGITS)), batch(rows(LABELS)))
+    assert float(value) == pytest.approx(0.40931100208868404, abs=1e-12)
+
+
+def test_tce_may_count_the_share_of_positives_alone() -> None:
+    slates = towers(rows(LOGITS)), batch(rows(LABELS))
+    both_gone = (softplus(0.5) + softplus(-2)) / 2
+    assert float(truncated("tce", drop=0.5)(*slates)) == pytest.approx(both_gone, abs=1e-12)
+    value = truncated("tce", drop=0.5, share_of="positives")(*slates)
+    assert float(value) == pytest.approx(0.40931100208868404, abs=1e-12)
+
+
+def test_tce_never_leaves_out_a_negative() -> None:
+    value = truncated("tce", drop=0.9)(towers(rows(LOGITS)), batch(rows(LABELS)))
+    assert float(value) == pytest.approx((softplus(0.5) + softplus(-2)) / 2, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(0, 0.0), (14999, 0.09999666655555185), (29999, 0.2), (30000, 0.2), (90000, 0.2)]
+)
+def test_schedule(steps: int, expected: float) -> None:
+    made = loss("tce")
+    assert isinstance(made, Truncated)
+    made.steps += steps
+    assert float(made.share()) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["tce", "tce-bpr"])
+def test_every_update_counts_as_a_step_and_so_after_a_resume(name: str) -> None:
+    trial = Trial(name)
+    model = trial.model(words={"gradual": "5", "drop": "0.5"})
+    assert isinstance(model.loss, Truncated)
+    shares = []
+    for _ in range(3):
+        shares.append(float(model.loss.share()))
+        model.loss.step(model.backbone, trial.batch, model.optimizer)
+    again = trial.model(words={"gradual": "5", "drop": "0.5"})
+    again.load(model.state())
+    assert isinstance(again.loss, Truncated)
+    for _ in range(3):
+        shares.append(float(again.loss.share()))
+        again.loss.step(again.backbone, trial.batch, again.optimizer)
+    assert shares == pytest.approx([0, 0.125, 0.25, 0.375, 0.5, 0.5])
+
+
+def test_rce() -> None:
+    value = loss("rce")(towers(rows(LOGITS)), batch(rows(LABELS)))
+    assert float(value) == pytest.approx(0.5147639, abs=1e-7)
+
+
+def test_rce_may_leave_negatives_at_one() -> None:
+    expected = [0.9749339 * softplus(-2), 0.7690092 * softplus(1), softplus(0.5), softplus(-2)]
+    value = loss("rce", reweigh="positives")(towers(rows(LOGITS)), batch(rows(LABELS)))
+    assert float(value) == pytest.approx(sum(expected) / 4, abs=1e-7)
+
+
+def test_tce_bpr() -> None:
+    value = truncated("tce-bpr", drop=0.25)(towers(pairs(MARGINS)), batch([[1, 0]] * 4))
+    assert float(value) == pytest.approx(0.6081386, abs=1e-7)
+
+
+def test_rce_bpr() -> None:
+    value = loss("rce-bpr")(towers(pairs(MARGINS)), batch([[1, 0]] * 4))
+    assert float(value) == pytest.approx(0.6488696534494358, abs=1e-12)
+
+
+def gradient(name: str, given: Towers, slates: Batch, **settings: object) -> Tensor:
+    assert given.pair is not None
+    pair = given.pair.clone().requires_grad_()
+    made = truncated(name, **settings) if name.startswith("tce") else loss(name, **settings)
+    made(Towers(given.user, given.item, pair=pair), slates).backward()
+    assert pair.grad is not None
+    return pair.grad[..., 0]
+
+
+def test_weights_are_constants_of_the_gradient() -> None:
+    found = gradient("rce", towers(rows(LOGITS)), batch(rows(LABELS)))[:, 0]
+    weight = torch.tensor([0.9749339, 0.7690092, 0.8229866, 0.9749339], dtype=torch.float64)
+    error = torch.tensor(LOGITS, dtype=torch.float64).sigmoid() - torch.tensor(LABELS, dtype=torch.float64)
+    torch.testing.assert_close(found, weight * error / 4, rtol=1e-6, atol=0)
+    found = gradient("rce-bpr", towers(pairs(MARGINS)), batch([[1, 0]] * 4))
+    weight = torch.tensor([0.9392699658723878, 0.7690092065022304, 0.8872506331233825, 0.833098788274662]).double()
+    slope = -weight * torch.tensor(MARGINS, dtype=torch.float64).neg().sigmoid() / 4
+    torch.testing.assert_close(found, torch.stack([slope, -slope], 1), rtol=1e-6, atol=0)
+
+
+def test_what_is_left_out_has_no_gradient() -> None:
+    found = gradient("tce", towers(rows(LOGITS)), batch(rows(LABELS)), drop=0.25)[:, 0]
+    assert (found == 0).tolist() == [False, True, False, False]
+    found = gradient("tce-bpr", towers(pairs(MARGINS)), batch([[1, 0]] * 4), drop=0.25)
+    assert (found == 0).all(1).tolist() == [False, True, False, False]
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.booleans()), min_size=1, max_size=20))
+def test_without_truncation_and_weights_they_are_cross_entropy(slots: list[tuple[float, bool]]) -> None:
+    logit, label = [x for x, _ in slots], [float(y) for _, y in slots]
+    expected = binary_cross_entropy_with_logits(*torch.tensor([logit, label], dtype=torch.float64))
+    slates = towers([logit]), batch([label])
+    for made in (truncated("tce", drop=0.0), loss("tce", drop=0.5), loss("rce", beta=0.0)):
+        assert float(made(*slates)) == pytest.approx(float(expected), abs=1e-12)
+
+
+@given(st.lists(st.floats(-9, 9), min_size=1, max_size=20))
+def test_without_truncation_and_weights_they_are_bpr(margins: list[float]) -> None:
+    slates = towers(pairs(margins)), batch([[1, 0]] * len(margins))
+    expected = float(loss("bpr")(*slates))
+    for made in (truncated("tce-bpr", drop=0.0), loss("tce-bpr", drop=0.5), loss("rce-bpr", beta=0.0)):
+        assert float(made(*slates)) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.lists(st.floats(-9, 9), min_size=1, max_size=30, unique=True), st.floats(0, 0.99))
+def test_tce_bpr_is_the_mean_of_the_smallest_losses(margins: list[float], drop: float) -> None:
+    expected = sorted(softplus(-margin) for margin in margins)[: int((1 - drop) * len(margins))]
+    value = truncated("tce-bpr", drop=drop)(towers(pairs(margins)), batch([[1, 0]] * len(margins)))
+    assert float(value) == pytest.approx(sum(expected) / max(len(expected), 1), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", DENOISING)
+def test_masked_slots_do_not_count(name: str) -> None:
+    settings = {"drop": 0.25} if name.startswith("tce") else {}
+    make = truncated if name.startswith("tce") else loss
+    real = [[1.5, 0.3], [-0.2, 0.9], [0.1, -1.0], [0.4, -0.6]]
+    padded = [[*slate, wild] for slate, wild in zip(real, (40.0, -40.0, 7.0, 0.0), strict=True)]
+    for label in (0.0, 1.0):
+        slates = batch([[1, 0, label]] * 4, [[True, True, False]] * 4)
+        found = make(name, **settings)(towers(padded), slates)
+        expected = make(name, **settings)(towers(real), batch([[1, 0]] * 4))
+        assert float(found) == pytest.approx(float(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", DENOISING)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradients_stay_finite(name: str, dtype: torch.dtype) -> None:
+    pair = torch.tensor([[50.0, -50.0], [-50.0, 50.0], [50.0, 50.0]], dtype=dtype).unsqueeze(-1).requires_grad_()
+    nothing, settings = torch.empty(0), {"drop": 0.3} if name.startswith("tce") else {}
+    made = (truncated if name.startswith("tce") else loss)(name, **settings)
+    label = torch.tensor([[1.0, 0.0]] * 3).unsqueeze(-1)
+    made(Towers(nothing, nothing, pair=pair), Batch(nothing.long(), nothing.long(), label)).backward()
+    assert pair.grad is not None
+    assert pair.grad.isfinite().all()
+    assert pair.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("tce", {"drop": 1.0}, "loss.drop=1.0: expected a number in"),
+        ("tce-bpr", {"drop": -0.1}, "loss.drop=-0.1: expected a number in"),
+        ("tce", {"gradual": 0}, "loss.gradual=0: expected at least 1"),
+        ("tce-bpr", {"negatives": 0}, "loss.negatives=0: expected at least 1"),
+        ("rce", {"beta": -1.0}, "loss.beta=-1.0: expected at least 0"),
+        ("rce-bpr", {"negatives": 0}, "loss.negatives=0: expected at least 1"),
+    ],
+)
+def test_settings_are_checked(name: str, settings: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        loss(name, **settings)
