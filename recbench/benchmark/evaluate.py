@@ -7,20 +7,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import torch
 
-from recbench.benchmark.model import build
+from recbench.benchmark import predictions
+from recbench.benchmark.model import build, owned
+from recbench.benchmark.schedule import Schedule
 from recbench.benchmark.scorer import Scorer
 from recbench.benchmark.train import load_weights
 from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
 from recbench.errors import DataError, UsageError, unknown
+from recbench.evaluation.dialects import Asked
+from recbench.evaluation.dialects.compute import evaluate_as
 from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, evaluate
-from recbench.evaluation.metric import Request, RowMetric
+from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric
 from recbench.evaluation.retrieval import IndexKind
-from recbench.evaluation.signature import Protocol
+from recbench.evaluation.signature import GIVEN, Protocol
 from recbench.registry import import_recorded
+from recbench.results import parts
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 
@@ -41,65 +47,76 @@ class Outcome:
 def evaluate_run(
     record: RunRecord,
     store: Store,
-    requests: Sequence[Request],
+    requests: Sequence[Request] | Sequence[Asked],
     *,
     candidates: Candidates = "catalogue",
     index: IndexKind = "flat",
+    keep_seen: bool = False,
     device: torch.device | str = "cpu",
+    model: bool = True,
 ) -> Outcome:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
+    The scores are kept beside the run, and taken from there the next time; without `model`, only from there.
+
     A metric without a feedback is computed for every type the run was trained on; a run trained on a single type
-    may be asked for any other. Raises UsageError or DataError in one line.
+    may be asked for any other. Of split `users`, the first rows of each test user are its history, and only the rest
+    is scored. `keep_seen` leaves what a user has had before among the candidates. Raises UsageError or DataError in
+    one line.
     """
     started = time.perf_counter()
     key = record.key
     import_recorded(record.imports, key.sources)
     whole = load_dataset(key, device)
     feedback = _asked(key, whole, requests)
-    requests = [
+    wanted = [
         replace(request, feedback=name)
         for request in requests
         for name in ([request.feedback] if request.feedback else key.feedback)
     ]
-    trained_on = whole.narrow(key.feedback)
-    if key.settings["train.refit"]:
-        trained_on = trained_on.with_valid()
-    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, lr=1.0)
-    load_weights(model, store.folder(key))
-    scorer = Scorer(model.backbone, model.loss)
-
     data = whole.narrow(feedback)
-    test = data.read("test")
+    given, test = data.halves(data.read("test"))
+    known = joined(data.train, data.valid, given)
+    own = [data.feedback.index(name) for name in key.feedback]
+    folder = store.folder(key)
+    ranks = candidates == "catalogue" and any(request.k is not None for request in wanted)
+    held = predictions.load(folder, key.feedback, test, ranks)
+    if held is None:
+        if not model:
+            raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
+        scorer = _scorer(record, whole, replace(known, label=known.label[:, own]), folder)
+        held = scorer.predictions(test)
+        predictions.save(folder, key.feedback, test, scorer, held)
     towers = [key.feedback.index(name) if name in key.feedback else 0 for name in data.feedback]
-    predictions = _spread(scorer, test, towers)
     protocol = Protocol(
         data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
         part="test",
-        seen="train+valid",
+        seen="" if keep_seen else "train+valid+history" if data.cold else "train+valid",
         candidates="rows" if candidates == "test" else "catalogue",
         index=index,
+        history=GIVEN if data.cold else "",
     )
-
-    known = joined(data.train, data.valid)
 
     @cache
     def seen(column: int) -> Positives:
-        return data.positives_of(known, column)
+        return data.positives_of(known[:0] if keep_seen else known, column)
 
-    values = evaluate(requests, test, data.feedback, predictions, seen, len(data.items), protocol)
-    bound = _bound(requests, test, data, seen, protocol)
-    store.add_evaluation(
-        key,
-        Evaluation(
-            run=key.digest,
-            values=[_stored(value) for value in values],
-            when=now(),
-            seconds=time.perf_counter() - started,
-            options={"candidates": candidates, "index": index},
-            bound=[_stored(value) for value in bound],
-        ),
+    said = _spread(held, towers)
+    own_words = [request for request in wanted if isinstance(request, Request)]
+    foreign = [request for request in wanted if isinstance(request, Asked)]
+    values = evaluate(own_words, test, data.feedback, said, seen, len(data.items), protocol, by_user=True)
+    values += evaluate_as(foreign, test, data.feedback, said, seen, len(data.items), protocol)
+    bound = _bound(own_words, test, data, seen, protocol)
+    evaluation = Evaluation(
+        run=key.digest,
+        values=[_stored(value) for value in values],
+        when=now(),
+        seconds=time.perf_counter() - started,
+        options={"candidates": candidates, "index": index, "seen": "kept" if keep_seen else "removed"},
+        bound=[_stored(value) for value in bound],
     )
+    store.add_evaluation(key, evaluation)
+    parts.write(store, key, evaluation, {_place(value): _parts(value.parts) for value in values if value.parts})
     notes = [
         f"{request.metric}@{request.k} covers the whole catalogue of {len(data.items)} items"
         for request in requests
@@ -119,7 +136,7 @@ def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
     return data
 
 
-def _asked(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str, ...]:
+def _asked(key: RunKey, data: Dataset, requests: Sequence[Request] | Sequence[Asked]) -> tuple[str, ...]:
     """Return the trained feedback types and those that a metric names besides."""
     names = list(key.feedback)
     for request in requests:
@@ -138,16 +155,27 @@ def _asked(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str
                 f"metric `{request}`: run {key.digest} was trained on {', '.join(key.feedback)}; "
                 f"train with --feedback {','.join([*key.feedback, name])}"
             )
-        definition = request.definition
-        if isinstance(definition, RowMetric) and definition.needs_probability:
+        definition = request.rule if isinstance(request, Asked) else request.definition
+        if not isinstance(definition, TopKMetric) and definition.needs_probability:
             raise UsageError(f"metric `{request}`: run {key.digest} gives probabilities of {key.feedback[0]} only")
         names.append(name)
     return tuple(names)
 
 
-def _spread(scorer: Scorer, log: Log, towers: list[int]) -> Predictions:
+def _scorer(record: RunRecord, whole: Dataset, known: Log, folder: Path) -> Scorer:
+    """Return the run's model with its best weights, shown what is known of the users."""
+    key = record.key
+    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
+    trained_on = schedule.training(whole.narrow(key.feedback), key.seed)
+    if schedule.refit:
+        trained_on = trained_on.with_valid()
+    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, lr=1.0)
+    load_weights(model, folder)
+    return Scorer(model.backbone, model.loss, known)
+
+
+def _spread(own: Predictions, towers: list[int]) -> Predictions:
     """Arrange a model's scores by the columns of the log; a single-feedback model scores all alike."""
-    own = scorer.predictions(log)
     log_probability = None if own.log_probability is None else own.log_probability[:, towers]
     return Predictions(own.score[:, towers], lambda column: own.catalogue(towers[column]), log_probability)
 
@@ -162,6 +190,14 @@ def _bound(requests: Sequence[Request], log: Log, data: Dataset, seen: Seen, pro
 
 def _no_catalogue(column: int) -> Vectors | Blocks:
     raise NotImplementedError("the true probabilities are known for logged rows only")
+
+
+def _place(value: Value) -> parts.Place:
+    return value.metric, value.feedback, value.signature
+
+
+def _parts(of_users: Parts) -> parts.UserParts:
+    return parts.UserParts(*(column.cpu().numpy() for column in of_users))
 
 
 def _stored(value: Value) -> MetricValue:

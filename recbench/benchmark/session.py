@@ -17,7 +17,9 @@ from recbench.benchmark.train import check, is_complete, train
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.store import read_manifest
 from recbench.errors import DataError, UsageError
-from recbench.evaluation.metric import parse
+from recbench.evaluation import dialects
+from recbench.evaluation.dialects import Asked
+from recbench.evaluation.metric import Request, parse
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import import_file, import_recorded
 from recbench.results import leaderboard
@@ -116,6 +118,15 @@ def chosen(runs: Sequence[str], store: Store, console: Console) -> list[RunRecor
     return records
 
 
+def requested(metrics: Sequence[str], dialect: str | None) -> list[Request] | list[Asked]:
+    """Read the names of metrics, default those that the dialect has of AUC, GAUC, recall and NDCG."""
+    if dialect is None:
+        return [parse(word) for word in metrics or DEFAULT_METRICS]
+    spoken = dialects.dialect(dialect)
+    known = [word for word in DEFAULT_METRICS if word.partition("@")[0] in spoken.rules]
+    return [spoken.ask(word) for word in metrics or known]
+
+
 def evaluate_all(
     records: Sequence[RunRecord],
     metrics: Sequence[str],
@@ -124,14 +135,31 @@ def evaluate_all(
     candidates: Candidates,
     index: IndexKind,
     device: str,
+    keep_seen: bool = False,
+    model: bool = True,
+    dialect: str | None = None,
 ) -> list[Outcome]:
-    """Compute these metrics of the runs, by default AUC, GAUC, recall and NDCG, and keep them."""
-    requests = [parse(word) for word in metrics or DEFAULT_METRICS]
+    """Compute these metrics of the runs, by default AUC, GAUC, recall and NDCG, and keep them.
+
+    Without `model`, from the scores that an earlier evaluation kept.
+    """
+    requests = requested(metrics, dialect)
     target = pick_device(device)
     outcomes = []
     for record in records:
         with console.status(f"evaluating {record.key.digest}"):
-            outcomes.append(evaluate_run(record, store, requests, candidates=candidates, index=index, device=target))
+            outcomes.append(
+                evaluate_run(
+                    record,
+                    store,
+                    requests,
+                    candidates=candidates,
+                    index=index,
+                    keep_seen=keep_seen,
+                    device=target,
+                    model=model,
+                )
+            )
     leaderboard.write_markdown(store)
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
         _say(console, f"note: {note}")

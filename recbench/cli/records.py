@@ -1,4 +1,4 @@
-"""The commands about records: show, pack, replay."""
+"""The commands about records: show, compare, pack, replay."""
 
 from __future__ import annotations
 
@@ -27,6 +27,26 @@ def show(run: Prefix = None, as_json: Json = False) -> None:
         print_json({"record": encode(record), "evaluations": [encode(evaluation) for evaluation in evaluations]})
     else:
         stdout().print(report_table(provenance(record, evaluations)))
+
+
+@app.command(
+    epilog="Examples: `recbench compare gnolr bce`, `recbench compare gnolr/twintower 0bc13ddb 3f2a --metric auc "
+    "--metric recall@50/buy`."
+)
+def compare(
+    method: Annotated[list[str], typer.Argument(metavar="METHOD...", help="LOSS, LOSS/BACKBONE, or digits of a run.")],
+    metric: Annotated[list[str], typer.Option("--metric", help="Default: all that the runs have in common.")] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Say whether methods differ: paired bootstrap over test users and seeds, 95 % intervals, Holm's correction."""
+    from recbench.benchmark import compare as comparing
+
+    results = store()
+    found = comparing.compare_methods(comparing.methods(method, results), metric, results)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        stdout().print(comparing.table(found))
 
 
 @app.command(epilog="Examples: `recbench pack 0bc13ddb`, `recbench pack 0bc13ddb -o focal.json`.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -14,7 +15,7 @@ from recbench.errors import UsageError
 
 Candidates = Literal["catalogue", "test"]
 Index = Literal["flat", "hnsw", "ivf"]
-Format = Literal["table", "markdown", "csv", "json"]
+Format = Literal["table", "markdown", "csv", "json", "html", "parquet"]
 
 
 @app.command(
@@ -44,6 +45,12 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Logged rows in a batch.", min=1)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.")] = None,
     select: Annotated[str | None, typer.Option(help="Validation metric that chooses the epoch.")] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="pos=P,neg=N", help="False and missing positives put into train, as shares of each user's."
+        ),
+    ] = None,
     settings: Annotated[
         list[str],
         typer.Option("--set", metavar="OWNER.KEY=VALUE", help="As in loss.scale=2.57, backbone.dim=32."),
@@ -64,7 +71,7 @@ def train(
             raise UsageError(f"--resume goes on with the last `train` as it was; leave out {others[0]}")
         runs = resume_last(store(), console, device)
     else:
-        given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select}
+        given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
         words = [f"train.{name}={value}" for name, value in given.items() if value is not None]
         order = Order(
             loss=loss,
@@ -87,7 +94,8 @@ def train(
 @app.command(
     "eval",
     epilog="Examples: `recbench eval --metric recall@50`, `recbench eval --metric auc --metric "
-    "'gauc(mean)' --metric ndcg@20/buy`, `recbench eval --index hnsw`.",
+    "'gauc(mean)' --metric ndcg@20/buy`, `recbench eval --index hnsw`, "
+    "`recbench eval --dialect lenskit --metric ndcg@20`.",
 )
 def evaluate(
     metric: Annotated[
@@ -99,19 +107,79 @@ def evaluate(
         Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
     ] = "catalogue",
     index: Annotated[Index, typer.Option(help="Exact search, or what an approximate one costs.")] = "flat",
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Leave what a user has had before among the candidates.")
+    ] = False,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
     imports: Imports = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
-    from recbench.benchmark.session import chosen, evaluate_all
+    from recbench.benchmark.session import chosen, evaluate_all, requested
     from recbench.benchmark.show import outcomes_json, outcomes_table
     from recbench.registry import import_file
 
     for path in imports:
         import_file(path)
+    requested(metric, dialect)
     records = chosen(run, store(), stderr())
-    outcomes = evaluate_all(records, metric, store(), stderr(), candidates, index, device)
+    outcomes = evaluate_all(
+        records, metric, store(), stderr(), candidates, index, device, keep_seen=keep_seen, dialect=dialect
+    )
+    if as_json:
+        print_json(outcomes_json(outcomes))
+    else:
+        stdout().print(outcomes_table(outcomes))
+
+
+@app.command(
+    epilog="Examples: `recbench rescore --metric ndcg@10`, `recbench rescore --run 0bc13ddb --metric logloss`."
+)
+def rescore(
+    metric: Annotated[list[str], typer.Option("--metric", help="As for `eval`.")] = [],  # noqa: B006
+    run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
+    candidates: Annotated[
+        Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
+    ] = "catalogue",
+    keep_seen: Annotated[
+        bool, typer.Option("--keep-seen", help="Leave what a user has had before among the candidates.")
+    ] = False,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."
+        ),
+    ] = None,
+    imports: Imports = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Compute other metrics from the scores that `eval` kept, without the model or its weights."""
+    from recbench.benchmark.session import chosen, evaluate_all, requested
+    from recbench.benchmark.show import outcomes_json, outcomes_table
+    from recbench.registry import import_file
+
+    for path in imports:
+        import_file(path)
+    requested(metric, dialect)
+    records = chosen(run, store(), stderr())
+    outcomes = evaluate_all(
+        records,
+        metric,
+        store(),
+        stderr(),
+        candidates,
+        "flat",
+        "cpu",
+        keep_seen=keep_seen,
+        model=False,
+        dialect=dialect,
+    )
     if as_json:
         print_json(outcomes_json(outcomes))
     else:
@@ -150,28 +218,37 @@ def card(
 
 @app.command(
     epilog="Examples: `recbench leaderboard --dataset ml-1m --metric auc`, "
-    "`recbench leaderboard --format markdown > board.md`."
+    "`recbench leaderboard --format markdown > board.md`, `recbench leaderboard --format html -o board.html`."
 )
 def leaderboard(
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
     metric: Annotated[list[str], typer.Option("--metric", help="Only these metrics.")] = [],  # noqa: B006
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+    form: Annotated[Format, typer.Option("--format", help="How to print; html is one page with charts.")] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± sd over seeds."""
     from recbench.results import leaderboard as boards
     from recbench.results.board import board
+    from recbench.results.export import export
+    from recbench.results.marks import share_marks
 
+    form = "json" if as_json else form
+    if form == "table" and output is not None:
+        raise UsageError(f"-o {output}: a table is for the terminal; add --format markdown, csv, json, html or parquet")
+    if form in ("html", "parquet") and output is None and sys.stdout.isatty():
+        raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
     results = store()
     rows = board(results, dataset, metric or None)
+    share_marks(rows, results)
     for line in results.warnings:
         stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
-    if as_json or form == "json":
-        print_json(boards.json(rows))
-    elif form == "table":
+    if form == "table":
         stdout().print(boards.table(rows))
     else:
-        print(boards.markdown(rows) if form == "markdown" else boards.csv(rows), end="")
+        export(form, rows, results, output)
 
 
 def _given_options(context: typer.Context) -> list[str]:

@@ -59,7 +59,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class _Ranked:
+class Ranked:
     """Columns of the feedback that is relevant, and of the one whose scores rank."""
 
     column: int
@@ -67,12 +67,13 @@ class _Ranked:
 
 
 @dataclass(frozen=True)
-class _Top:
+class Top:
     """The hits of one feedback at the largest k."""
 
     hits: Hits
     search: str = "exact"
     cost: SearchCost | None = None
+    length: Tensor | None = None  # [U] items of the catalogue that there were to list, k at most
 
 
 def evaluate(
@@ -94,17 +95,19 @@ def evaluate(
     work.
     """
     wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
-    largest: dict[_Ranked, int] = {}
+    largest: dict[Ranked, int] = {}
     for request, ranked in wanted:
         if request.k is not None:
             largest[ranked] = max(largest.get(ranked, 0), request.k)
 
-    def depth(request: Request, ranked: _Ranked) -> int:
+    def depth(request: Request, ranked: Ranked) -> int:
         return largest[ranked] if protocol.index == "flat" or request.k is None else request.k
 
     searches = dict.fromkeys((ranked, depth(request, ranked)) for request, ranked in wanted if request.k is not None)
     tops = {
-        (ranked, k): _top(ranked, k, log, predictions, seen(ranked.column) if callable(seen) else seen, items, protocol)
+        (ranked, k): top_hits(
+            ranked, k, log, predictions, seen(ranked.column) if callable(seen) else seen, items, protocol
+        )
         for ranked, k in searches
     }
 
@@ -134,13 +137,13 @@ def evaluate(
     return values
 
 
-def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[tuple[Request, _Ranked]]:
+def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[tuple[Request, Ranked]]:
     """Return each request with the columns of each of its feedback types, without repetitions.
 
     Raises UsageError for a feedback that is not among `feedback`, and for a metric of probabilities where the
     model gives none.
     """
-    wanted: dict[tuple[Request, _Ranked], None] = {}
+    wanted: dict[tuple[Request, Ranked], None] = {}
     columns = {name: column for column, name in enumerate(feedback)}
     for request in requests:
         metric = request.definition
@@ -153,11 +156,11 @@ def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bo
                 raise unknown("feedback", name, feedback)
         for name in feedback if request.feedback is None else [request.feedback]:
             by = None if request.by == name else request.by  # ranked by its own scores is what every metric is
-            wanted[replace(request, feedback=None, by=by), _Ranked(columns[name], columns[by or name])] = None
+            wanted[replace(request, feedback=None, by=by), Ranked(columns[name], columns[by or name])] = None
     return list(wanted)
 
 
-def _rows(metric: RowMetric, ranked: _Ranked, log: Log, predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:
+def _rows(metric: RowMetric, ranked: Ranked, log: Log, predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:
     """Return score, label and user of the rows, as the metric wants them."""
     score, label = predictions.score, log.label[:, ranked.column]
     if metric.needs_probability and predictions.log_probability is not None:
@@ -174,17 +177,18 @@ def _users(metric: TopKMetric, k: int | None, hits: Hits) -> Tensor:
     return torch.cat([metric.values(hit, relevant) for hit, relevant in blocks])
 
 
-def _top(
-    ranked: _Ranked,
+def top_hits(
+    ranked: Ranked,
     k: int,
     log: Log,
     predictions: Predictions,
     seen: Positives,
     items: int,
     protocol: Protocol,
-) -> _Top:
+) -> Top:
+    """Return the first k items of each user with a relevant one, and which of them are relevant."""
     if protocol.candidates == "rows":
-        return _Top(within(predictions.score[:, ranked.by], log.label[:, ranked.column], log.user, log.item, k))
+        return Top(within(predictions.score[:, ranked.by], log.label[:, ranked.column], log.user, log.item, k))
     seen = Positives(seen.start.cpu(), seen.item.cpu())
     row = log.label[:, ranked.column].nonzero()[:, 0]
     positives = Positives.of(log.user[row].cpu(), log.item[row].cpu(), len(seen.start) - 1, items)
@@ -206,4 +210,4 @@ def _top(
     hit = torch.zeros(len(user), k, dtype=torch.bool)
     for rows in torch.arange(len(user)).split(_USERS):
         hit[rows, :reach] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
-    return _Top(Hits(hit, relevant.start.diff(), user), searched, cost)
+    return Top(Hits(hit, relevant.start.diff(), user), searched, cost, (ranking.item >= 0).sum(1))

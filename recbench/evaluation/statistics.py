@@ -57,13 +57,16 @@ class Difference:
         return self.corrected < 1 - LEVEL
 
 
-def compare(samples: Sequence[Sample], seed: int = 0, resamples: int = RESAMPLES) -> list[Difference]:
+def compare(
+    samples: Sequence[Sample], seed: int = 0, resamples: int = RESAMPLES, against_first: bool = False
+) -> list[Difference]:
     """Compare each method with each later one, over the same resamples of users, and of runs where there are several.
 
     Users are drawn with replacement, jointly for all methods (paired bootstrap, Efron and Tibshirani 1993, chapter
     16); runs are drawn for each method by itself, their deviations from the mean widened by sqrt(S / (S - 1)), since S
-    runs show too little of the spread (Davison and Hinkley 1997, section 2.3). Intervals are percentiles. Raises
-    UsageError for fewer than two methods or two users.
+    runs show too little of the spread (Davison and Hinkley 1997, section 2.3). Intervals are percentiles. With
+    `against_first`, only the first is compared with the others. Raises UsageError for fewer than two methods or two
+    users.
     """
     if len(samples) < 2:
         raise UsageError("expected at least two methods to compare")
@@ -71,7 +74,8 @@ def compare(samples: Sequence[Sample], seed: int = 0, resamples: int = RESAMPLES
         raise UsageError("expected at least two users that the metric counts; there is nothing to draw from")
     drawn = _resampled(samples, np.random.default_rng(seed), resamples)
     found = []
-    for first, second in combinations(range(len(samples)), 2):
+    pairs = list(combinations(range(len(samples)), 2))
+    for first, second in pairs[: len(samples) - 1] if against_first else pairs:
         difference = drawn[first] - drawn[second]
         low, high = np.quantile(difference, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         tail = min((difference <= 0).sum(), (difference >= 0).sum())

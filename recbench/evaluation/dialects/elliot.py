@@ -1,0 +1,68 @@
+"""Elliot 0.3.1, Anelli et al., SIGIR 2021, https://arxiv.org/abs/2103.02590. Its source was read, not run.
+
+Elliot computes AUC and GAUC over all items that are not in train; here they are computed over the scored rows. It
+counts one negative more than there are, and ranks equal scores as the model listed them: here, in the order of rows.
+"""
+
+from __future__ import annotations
+
+from recbench.evaluation.dialects import rows, top
+from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+
+_FOLDER = "elliot/evaluation/metrics/accuracy"
+_DROPPED = "users without relevant=left out"
+_AREA = "negatives+1; ties=earlier row first"
+
+ELLIOT = Dialect(
+    name="elliot",
+    version="Elliot 0.3.1",
+    link="https://github.com/sisinflab/elliot",
+    candidates="catalogue",
+    rules={
+        "auc": RowRule(
+            "AUC",
+            f"per user, weight=positives of the user; {_AREA}; {_DROPPED}",
+            f"{_FOLDER}/AUC/auc.py AUC.eval",
+            rows.auc_one_more_negative,
+        ),
+        "gauc": RowRule(
+            "GAUC",
+            f"per user, weight=1; {_AREA}; {_DROPPED}",
+            f"{_FOLDER}/AUC/gauc.py GAUC.eval",
+            rows.gauc_one_more_negative,
+        ),
+        "recall": TopRule(
+            "Recall",
+            f"denominator=relevant; {_DROPPED}",
+            f"{_FOLDER}/recall/recall.py Recall.eval_user_metric",
+            top.recall,
+        ),
+        "precision": TopRule(
+            "Precision",
+            f"denominator=k; {_DROPPED}",
+            f"{_FOLDER}/precision/precision.py Precision.eval_user_metric",
+            top.precision,
+        ),
+        "hr": TopRule(
+            "HR",
+            f"value=1 for any hit; {_DROPPED}",
+            f"{_FOLDER}/hit_rate/hit_rate.py HR.eval_user_metric",
+            top.hit_rate,
+        ),
+        "mrr": TopRule(
+            "MRR", f"beyond k=0; {_DROPPED}", f"{_FOLDER}/mrr/mrr.py MRR.eval_user_metric", top.reciprocal_rank
+        ),
+        "ndcg": TopRule(
+            "nDCG",
+            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
+            f"{_FOLDER}/ndcg/ndcg.py nDCG.compute_user_ndcg",
+            top.ndcg,
+        ),
+        "map": TopRule(
+            "MAP",
+            f"mean of the precision at every place to k, hit or not; {_DROPPED}",
+            f"{_FOLDER}/map/map.py MAP.eval_user_metric",
+            top.precision_at_every_place,
+        ),
+    },
+)

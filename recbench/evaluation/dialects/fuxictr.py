@@ -1,0 +1,59 @@
+"""FuxiCTR 2.3.10, Zhu et al., CIKM 2021, https://arxiv.org/abs/2009.05794.
+
+Its order of equal scores in MRR is that of numpy's default sort reversed, which is the later row first on short lists
+without vector instructions and arbitrary otherwise; here it is always the later row first.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from torch import Tensor
+
+from recbench.evaluation.dialects import rows, top
+from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.metric import Counted
+
+_FILE = "fuxictr/metrics.py"
+
+
+def log_loss(log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
+    """Log loss as scikit-learn has it: probabilities are kept a float64 epsilon away from 0 and 1."""
+    return rows.log_loss_clipped(sys.float_info.epsilon, log_probability, label)
+
+
+FUXICTR = Dialect(
+    name="fuxictr",
+    version="FuxiCTR 2.3.10",
+    link="https://github.com/reczoo/FuxiCTR",
+    candidates="rows",
+    rules={
+        "auc": RowRule("AUC", "pooled; ties=half", f"{_FILE} evaluate_metrics", rows.pooled_auc, unit="rows"),
+        "gauc": RowRule(
+            "gAUC", "weight=rows of the user; ties=half; one-class=skipped", f"{_FILE} gAUC", rows.gauc_by_rows
+        ),
+        "avgauc": RowRule("avgAUC", "weight=1; ties=half; one-class=skipped", f"{_FILE} avgAUC", rows.gauc_by_user),
+        "logloss": RowRule(
+            "logloss",
+            "unit=nats; mean=rows; p clipped to 2.2e-16",
+            f"{_FILE} evaluate_metrics",
+            log_loss,
+            unit="rows",
+            needs_probability=True,
+            lower_is_better=True,
+        ),
+        "mrr": RowRule(
+            "MRR",
+            "mean of 1/rank over all positives of the user; ties=later row first; users without relevant=0",
+            f"{_FILE} MRR",
+            rows.mean_reciprocal_ranks,
+        ),
+        "ndcg": TopRule(
+            "NDCG",
+            "ideal=min(k, relevant) items; discount=log2(rank+1); users without relevant=0",
+            f"{_FILE} NDCG",
+            top.ndcg,
+            without=0.0,
+        ),
+    },
+)

@@ -1,0 +1,55 @@
+"""The code of GNOLR (KDD 2025), https://github.com/FuCongResearchSquad/GNOLR. It was read, not run.
+
+A list there is at most 500 rows of a user; here it is all rows of the user. Equal scores are in no stated order there.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from recbench.evaluation.dialects import rows, top
+from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.metric import Counted
+
+_FILE = "util/metric.py"
+
+
+def mean_reciprocal_rank(score: Tensor, label: Tensor, user: Tensor) -> Counted:
+    """Mean over users of 1 / rank of the first positive; 1 without one, but 0 if no user has any."""
+    value = rows.reciprocal_ranks(score, label, user, later_first=False)
+    filled = value.where(value > 0, float(value.any()))
+    return Counted(float(filled.mean()), len(value))
+
+
+GNOLR = Dialect(
+    name="gnolr",
+    version="GNOLR 0ed6954",
+    link="https://github.com/FuCongResearchSquad/GNOLR",
+    candidates="rows",
+    rules={
+        "auc": RowRule("auc", "pooled; ties=half", "script/DSSMTrainable.py test", rows.pooled_auc, unit="rows"),
+        "gauc": RowRule(
+            "group_auc", "weight=1; ties=half; one-class=0.5", f"{_FILE} group_auc", rows.gauc_one_class_half
+        ),
+        "mrr": RowRule(
+            "mrr",
+            "1/rank of the first positive, all ranks; ties=earlier row first; users without relevant=1",
+            f"{_FILE} mrr",
+            mean_reciprocal_rank,
+        ),
+        "ndcg": TopRule(
+            "ndcg",
+            "ideal=min(k, relevant) items; discount=log2(rank+1); users without relevant=1",
+            f"{_FILE} ndcg",
+            top.ndcg,
+            without=1.0,
+        ),
+        "recall": TopRule(
+            "Recall",
+            "denominator=relevant; users without relevant=0",
+            "test_kuairand_recall_k.py recall_k_session",
+            top.recall,
+            without=0.0,
+        ),
+    },
+)

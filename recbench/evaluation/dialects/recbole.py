@@ -1,0 +1,61 @@
+"""RecBole 1.2.1, Zhao et al., CIKM 2021, https://arxiv.org/abs/2011.01731."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from recbench.evaluation.dialects import rows, top
+from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.metric import Counted
+
+_FILE = "recbole/evaluator/metrics.py"
+_DROPPED = "users without relevant=left out"
+
+
+def log_loss(log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
+    """Log loss of probabilities kept in [1e-15, 1 - 1e-15]."""
+    return rows.log_loss_clipped(1e-15, log_probability, label)
+
+
+RECBOLE = Dialect(
+    name="recbole",
+    version="RecBole 1.2.1",
+    link="https://github.com/RUCAIBox/RecBole",
+    candidates="catalogue",
+    rules={
+        "auc": RowRule("AUC", "pooled; ties=half", f"{_FILE} AUC.metric_info", rows.pooled_auc, unit="rows"),
+        "gauc": RowRule(
+            "GAUC",
+            "weight=positives of the user; ties=half; one-class=skipped",
+            f"{_FILE} GAUC.metric_info, recbole/evaluator/collector.py Collector._average_rank",
+            rows.gauc_by_positives,
+        ),
+        "logloss": RowRule(
+            "LogLoss",
+            "unit=nats; mean=rows; p clipped to 1e-15",
+            f"{_FILE} LogLoss.metric_info",
+            log_loss,
+            unit="rows",
+            needs_probability=True,
+            lower_is_better=True,
+        ),
+        "recall": TopRule("Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.metric_info", top.recall),
+        "precision": TopRule(
+            "Precision", f"denominator=k; {_DROPPED}", f"{_FILE} Precision.metric_info", top.precision
+        ),
+        "hr": TopRule("Hit", f"value=1 for any hit; {_DROPPED}", f"{_FILE} Hit.metric_info", top.hit_rate),
+        "mrr": TopRule("MRR", f"beyond k=0; {_DROPPED}", f"{_FILE} MRR.metric_info", top.reciprocal_rank),
+        "ndcg": TopRule(
+            "NDCG",
+            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
+            f"{_FILE} NDCG.metric_info",
+            top.ndcg,
+        ),
+        "map": TopRule(
+            "MAP",
+            f"precision at hits over min(k, relevant); {_DROPPED}",
+            f"{_FILE} MAP.metric_info",
+            top.average_precision,
+        ),
+    },
+)

@@ -1,0 +1,70 @@
+"""Torch-RecHub 0.9.0, https://github.com/datawhalechina/torch-rechub.
+
+Its `gauc` calls scikit-learn for each user, which gives NaN for users of one class since version 1.6 and stops before.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from recbench.evaluation.dialects import rows, top
+from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.metric import Counted
+
+_FILE = "torch_rechub/basic/metric.py"
+_ZERO = "users without relevant=0; a list shorter than k=undefined"
+_TOP = f"{_FILE} topk_metrics"
+
+
+def log_loss(log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
+    """Log loss of probabilities as they are: NaN or infinite where one is exactly 0 or 1."""
+    return rows.log_loss_clipped(0.0, log_probability, label)
+
+
+TORCH_RECHUB = Dialect(
+    name="torch-rechub",
+    version="Torch-RecHub 0.9.0",
+    link="https://github.com/datawhalechina/torch-rechub",
+    candidates="catalogue",
+    rules={
+        "auc": RowRule("auc_score", "pooled; ties=half", f"{_FILE} auc_score", rows.pooled_auc, unit="rows"),
+        "gauc": RowRule(
+            "gauc_score",
+            "weight=rows of the user; ties=half; one-class=undefined",
+            f"{_FILE} gauc_score",
+            rows.gauc_all_users,
+        ),
+        "logloss": RowRule(
+            "log_loss",
+            "unit=nats; mean=rows; p not clipped",
+            f"{_FILE} log_loss",
+            log_loss,
+            unit="rows",
+            needs_probability=True,
+            lower_is_better=True,
+        ),
+        "recall": TopRule(
+            "Recall", f"denominator=relevant; {_ZERO}", _TOP, top.recall, without=0.0, needs_full_lists=True
+        ),
+        "precision": TopRule(
+            "Precision", f"denominator=k; {_ZERO}", _TOP, top.precision, without=0.0, needs_full_lists=True
+        ),
+        "hr": TopRule(
+            "Hit",
+            "hits of all users over relevant of all users; a list shorter than k=undefined",
+            _TOP,
+            top.recall,
+            weight="relevant",
+            needs_full_lists=True,
+        ),
+        "mrr": TopRule("MRR", f"beyond k=0; {_ZERO}", _TOP, top.reciprocal_rank, without=0.0, needs_full_lists=True),
+        "ndcg": TopRule(
+            "NDCG",
+            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_ZERO}",
+            _TOP,
+            top.ndcg,
+            without=0.0,
+            needs_full_lists=True,
+        ),
+    },
+)

@@ -1,0 +1,68 @@
+"""What each user adds to a metric, beside the evaluation that it belongs to: `evaluations/<digest>.parquet`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recbench.errors import DataError
+from recbench.results.record import Evaluation, RunKey
+from recbench.results.store import Store
+
+Place = tuple[str, str, str]  # metric, feedback, signature
+
+
+@dataclass(frozen=True)
+class UserParts:
+    """One metric of one run as a ratio of sums over users."""
+
+    user: NDArray[np.int64]  # rows of the user table, ascending
+    numerator: NDArray[np.float64]
+    denominator: NDArray[np.float64]
+
+
+def write(store: Store, key: RunKey, evaluation: Evaluation, parts: Mapping[Place, UserParts]) -> None:
+    """Write the parts of one evaluation, unless they are there. Raises DataError if they cannot be written."""
+    path = _path(store, key, evaluation.digest)
+    if path.exists() or not parts:
+        return
+    columns: dict[str, object] = {
+        name: [place[number] for place in parts] for number, name in enumerate(("metric", "feedback", "signature"))
+    }
+    columns |= {name: [getattr(part, name) for part in parts.values()] for name in ("user", "numerator", "denominator")}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
+    try:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}); free space, and run again") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(store: Store, key: RunKey) -> dict[Place, UserParts]:
+    """Return all parts of a run; the later of equal ones, files that are damaged left out."""
+    found: dict[Place, UserParts] = {}
+    for evaluation in store.evaluations(key):
+        path = _path(store, key, evaluation.digest)
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException):
+            continue
+        for row in range(len(table)):
+            metric, feedback, signature = (table[name][row].as_py() for name in ("metric", "feedback", "signature"))
+            arrays = (table[name][row].values.to_numpy() for name in ("user", "numerator", "denominator"))
+            found[metric, feedback, signature] = UserParts(*arrays)
+    return found
+
+
+def _path(store: Store, key: RunKey, digest: str) -> Path:
+    return store.folder(key) / "evaluations" / f"{digest}.parquet"

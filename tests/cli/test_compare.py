@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def trained(run: Run) -> Run:
+    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
+    for words in (("--loss", "bce"), ("--loss", "bpr"), ("--loss", "bce", "--lr", "1e-9")):
+        assert run("train", *words, "--backbone", "mf", "--epochs", "6", "--seeds", "2").code == 0
+        assert run("eval", "--metric", "auc", "--metric", "gauc", "--metric", "recall@10").code == 0
+    return run
+
+
+def test_methods_are_compared_on_what_they_share(trained: Run) -> None:
+    digests = [row["run"] for row in trained("leaderboard", "--metric", "auc", "--json").json if row["loss"] == "bce"]
+    told = trained("compare", "bpr", *digests, "--json")
+    assert told.code == 0, told.err
+    assert [(one["metric"], one["feedback"]) for one in told.json] == [
+        (m, "view") for m in ("auc", "gauc", "recall@10")
+    ]
+    board = {(r["metric"], r["run"]): r["mean"] for r in trained("leaderboard", "--json").json}
+    for one in told.json:
+        assert sorted(one["values"].values()) == pytest.approx(
+            sorted(mean for (metric, _), mean in board.items() if metric == one["metric"]), abs=1e-9
+        )
+        assert len(one["differences"]) == 3 and set(one["seeds"].values()) == {2}
+        for difference in one["differences"]:
+            assert difference["low"] <= difference["value"] <= difference["high"]
+            assert difference["corrected"] >= difference["p"]
+    told = trained("compare", "bpr", digests[-1], "--metric", "auc").out
+    assert "cannot be told apart" in told or "real" in told
+    assert "bpr × mf" in told and "users" in told
+
+
+def test_what_cannot_be_told_from_the_best_shares_its_mark(trained: Run) -> None:
+    rows = trained("leaderboard", "--metric", "auc", "--json").json
+    assert [row["best"] for row in rows][0] and not rows[-1]["best"]  # untrained, against trained
+    digests = [row["run"] for row in rows]
+    for difference in trained("compare", *digests, "--metric", "auc", "--json").json[0]["differences"][:2]:
+        place = 1 if difference["second"] == rows[1]["loss"] else 2
+        if difference["corrected"] > 0.2 or difference["corrected"] < 0.01:  # far from where chance decides
+            assert rows[place]["best"] == (difference["corrected"] > 0.05)
+
+
+def test_what_cannot_be_compared(trained: Run) -> None:
+    for words, message in [
+        (("bpr", "gnolr"), "gnolr: no evaluated run"),
+        (("bpr", "bce"), "bce fits 2 methods; name one by a run: "),
+        (("bpr", "bpr/mf"), "at least two methods"),
+        (("bpr",), "at least two methods"),
+        (("bpr", "zz"), "zz: no evaluated run"),
+    ]:
+        told = trained("compare", *words)
+        assert told.code == 2 and message in told.err and told.err.count("\n") == 1
+    digest = trained("leaderboard", "--metric", "auc", "--json").json[0]["run"]
+    other = next(r["run"] for r in trained("leaderboard", "--metric", "auc", "--json").json if r["run"] != digest)
+    told = trained("compare", digest, other, "--metric", "ndcg@10")
+    assert told.code == 2 and "run `recbench eval --run" in told.err
