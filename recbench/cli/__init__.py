@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from recbench import __version__
-from recbench.cli import data, papers, records, runs, sweep, verify
+from recbench.cli import board, data, export, papers, plot, records, runs, sweep, verify
 from recbench.cli.app import Json, app, print_json, stdout
 from recbench.errors import RecbenchError
 
-__all__ = ["app", "data", "entry", "papers", "records", "runs", "sweep", "verify"]
+__all__ = ["app", "board", "data", "entry", "export", "papers", "plot", "records", "runs", "sweep", "verify"]
 
 INTERRUPTED = 130
 

@@ -1,0 +1,31 @@
+"""The command about the board as a page: board."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from recbench.cli.app import app, stderr, store
+
+
+@app.command(epilog="Examples: `recbench board --open`, `recbench board --port 8000 --dataset ml-1m`.")
+def board(
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    metric: Annotated[list[str], typer.Option("--metric", help="Only these metrics.")] = [],  # noqa: B006
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)] = 0,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Serve the leaderboard as a page on this machine and keep it up to date while runs go on."""
+    from recbench.results.page.server import Server
+
+    with Server(store(), port, dataset, metric) as server:
+        print(server.url, flush=True)
+        stderr().print("Ctrl-C ends it", style="dim")
+        if show:
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return

@@ -1,0 +1,73 @@
+"""The rows of the leaderboard for other programs and for the browser: Markdown, CSV, JSON, HTML, Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from secrets import token_hex
+from typing import Literal
+
+import polars as pl
+
+from recbench.errors import DataError
+from recbench.results import leaderboard
+from recbench.results.board import Row
+from recbench.results.page.render import html
+from recbench.results.store import Store
+
+WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
+SCHEMA = {
+    **dict.fromkeys(WORDS, pl.String()),
+    **dict.fromkeys(("mean", "sd", "bound"), pl.Float64()),
+    **dict.fromkeys(("runs", "trained_on"), pl.List(pl.String())),
+    "seeds": pl.Int64(),
+    "best": pl.Boolean(),
+}
+
+
+def export(
+    form: Literal["markdown", "csv", "json", "html", "parquet"], rows: Sequence[Row], store: Store, path: Path | None
+) -> None:
+    """Write the rows of `board`, which come from `store`, to a file that appears whole or not at all, or to stdout.
+
+    Raises DataError if the file cannot be written.
+    """
+    if form == "parquet":
+        content = parquet(rows)
+    elif form == "json":
+        content = json.dumps(leaderboard.json(rows), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    elif form == "html":
+        content = html(store, rows).encode()
+    else:
+        content = (leaderboard.markdown(rows) if form == "markdown" else leaderboard.csv(rows)).encode()
+    if path is not None:
+        _write(content, path)
+    elif form == "parquet":
+        sys.stdout.buffer.write(content)
+    else:
+        print(content.decode(), end="")  # in the encoding of the console
+
+
+def parquet(rows: Sequence[Row]) -> bytes:
+    """Return the rows of `board` as a Parquet file with the columns of `Row`."""
+    file = BytesIO()
+    schema = {name: SCHEMA[name] for name in Row.__annotations__}
+    pl.DataFrame([dict(row) for row in rows], schema=schema).write_parquet(file)
+    return file.getvalue()
+
+
+def _write(content: bytes, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_bytes(content)
+            os.replace(temporary, path)  # noqa: PTH105 (as in results.files)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another -o") from error

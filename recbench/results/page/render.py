@@ -1,0 +1,133 @@
+"""The page as one HTML file: markup by Jinja2, styles, scripts and data inside."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from recbench import __version__
+from recbench.results.board import Row
+from recbench.results.page.beside import beside
+from recbench.results.page.details import details
+from recbench.results.page.tables import MISSING, sections
+from recbench.results.published import tables as published_tables
+from recbench.results.store import Store
+
+FOLDER = Path(__file__).parent
+SCRIPTS = (
+    "vendor/chart.js/chart.umd.min.js",
+    "vendor/chartjs-chart-error-bars/index.umd.min.js",
+    "vendor/tablesort/tablesort.min.js",
+    "vendor/tablesort/tablesort.number.min.js",
+    "common.js",
+    "charts.js",
+    "provenance.js",
+    "board.js",
+)
+MINUTE, HOUR = 60, 3600
+
+
+def html(store: Store, rows: Sequence[Row], version: str = "") -> str:
+    """Return the page of these rows of `board`, which come from `store`.
+
+    With `version`, a word for the state of the store, the page asks its server every few seconds whether that changed.
+    """
+    wanted = {digest for row in rows for digest in row["runs"]}
+    records = {record.key.digest: record for record, _ in store.runs() if record.key.digest in wanted}
+    parts = sections(rows, records)
+    return _page(
+        version,
+        sections=parts,
+        beside=beside(rows, published_tables().values(), records),
+        records=records,
+        finished=max((record.finished for record in records.values()), default=""),
+        choices=_choices(rows),
+        methods=len({record.key.group for record in records.values()}),
+        data=details(rows, records, parts) | {"version": version},
+        message="",
+    )
+
+
+def message_page(message: str, version: str) -> str:
+    """Return a page that says why there is no board yet, and asks again as `html` does."""
+    empty: dict[str, Any] = {"cells": [], "sections": []}
+    return _page(
+        version,
+        sections=[],
+        beside={},
+        records={},
+        finished="",
+        choices={},
+        methods=0,
+        data=empty | {"version": version},
+        message=message,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: "14.8 s", "12 min 05 s", "3 h 20 min"."""
+    if seconds < MINUTE - 0.05:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
+    minutes = round(seconds / MINUTE)
+    return f"{minutes // MINUTE} h {minutes % MINUTE:02} min"
+
+
+def _page(version: str, **content: Any) -> str:
+    scripts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"duration": duration, "day": _day, "signed": _signed}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment.get_template("board.html").render(
+        **content,
+        scripts=[Markup(script) for script in scripts],
+        style=Markup((FOLDER / "board.css").read_text(encoding="utf-8")),
+        policy=_policy(scripts, connect=bool(version)),
+        missing=MISSING,
+        recbench=__version__,
+    )
+
+
+def _policy(scripts: Sequence[str], connect: bool) -> str:
+    """Return a content security policy: these scripts and no others run, and nothing is fetched from elsewhere."""
+    hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
+    allowed = "'self'" if connect else "'none'"
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; connect-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _choices(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return what can be filtered by, in the order of the board."""
+    return {
+        "dataset": list(dict.fromkeys(row["dataset"] for row in rows)),
+        "feedback": list(dict.fromkeys(row["feedback"] for row in rows)),
+        "metric": list(dict.fromkeys(row["metric"] for row in rows)),
+        "loss": sorted({row["loss"] for row in rows}),
+        "backbone": sorted({row["backbone"] for row in rows}),
+    }
+
+
+def _day(finished: str) -> str:
+    when = datetime.fromisoformat(finished)
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")

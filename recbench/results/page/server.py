@@ -1,0 +1,92 @@
+"""The page on localhost, made anew when a run or an evaluation came."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from hashlib import sha256
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
+
+from recbench.errors import UsageError
+from recbench.results.board import board
+from recbench.results.marks import share_marks
+from recbench.results.page.render import html, message_page
+from recbench.results.store import Store
+
+HOST = "127.0.0.1"
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `/`, the page of a store, and `/version.json`, which changes whenever the page would.
+
+    Raises UsageError if the port is taken or not allowed; port 0 takes a free one.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, store: Store, port: int, dataset: str | None = None, metrics: Sequence[str] = ()) -> None:
+        self.store = store
+        self.dataset = dataset
+        self.metrics = metrics
+        self.lock = threading.Lock()
+        self.made: tuple[str, str] | None = None  # version and page
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as error:
+            raise UsageError(f"port {port}: {error.strerror}; choose another --port, or 0 for a free one") from None
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{HOST}:{self.server_port}/"
+
+    def version(self) -> str:
+        """Return a word for what the store holds; records never change, so their paths tell."""
+        return sha256("\n".join(sorted(self.store.listing())).encode(errors="surrogateescape")).hexdigest()[:16]
+
+    def page(self) -> str:
+        """Return the page, the last one if nothing came since; where there is no board yet, it says why."""
+        with self.lock:
+            version = self.version()
+            if self.made is None or self.made[0] != version:
+                self.made = version, self._make(version)
+            return self.made[1]
+
+    def _make(self, version: str) -> str:
+        try:
+            rows = board(self.store, self.dataset, self.metrics)
+            share_marks(rows, self.store)
+            return html(self.store, rows, version)
+        except UsageError as error:
+            return message_page(str(error), version)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+        server = cast(Server, self.server)
+        if self.headers.get("Host", "").rpartition(":")[0] not in (HOST, "localhost"):
+            # a page elsewhere whose name was made to point here must not read what is served
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        elif self.path == "/":
+            self._answer("text/html; charset=utf-8", server.page())
+        elif self.path == "/version.json":
+            self._answer("application/json", json.dumps({"version": server.version()}))
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _answer(self, kind: str, text: str) -> None:
+        content = text.encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the page asks every other second."""

@@ -1,0 +1,117 @@
+"""The board as files, and the server that keeps the page fresh."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+import polars as pl
+import pytest
+
+from recbench.errors import UsageError
+from recbench.results.board import Row, board
+from recbench.results.export import parquet
+from recbench.results.page import server
+from recbench.results.page.render import html
+from tests.cli.conftest import run  # noqa: F401
+from tests.results.test_page import data_of, parse
+
+
+def test_parquet_holds_every_row(store, add, make_value):
+    add(make_value(0.5), make_value(None, metric="gauc"), loss="bce")
+    add(make_value(0.6), loss="bpr", feedback=("click",))
+    rows = board(store)
+    table = pl.read_parquet(io.BytesIO(parquet(rows)))
+    assert table.to_dicts() == rows
+    assert table.columns == list(Row.__annotations__)
+    assert pl.read_parquet(io.BytesIO(parquet([]))).schema == table.schema
+
+
+def test_the_command_writes_files(run, store, add, make_value, tmp_path):  # noqa: F811
+    add(make_value(0.5))
+    for form in ("html", "parquet", "csv", "json", "markdown"):
+        path = tmp_path / "new" / f"board.{form}"
+        told = run("leaderboard", "--format", form, "-o", str(path))
+        assert (told.code, told.out) == (0, "")
+        assert path.stat().st_size > 100
+    assert len(list((tmp_path / "new").iterdir())) == 5
+    assert pl.read_parquet(tmp_path / "new" / "board.parquet").to_dicts() == board(store)
+    assert run("leaderboard", "--format", "csv").out == (tmp_path / "new" / "board.csv").read_text()
+    assert json.loads((tmp_path / "new" / "board.json").read_text()) == run("leaderboard", "--json").json
+    printed = run("leaderboard", "--format", "html").out
+    assert parse(printed).all("title")[0].text == "recbench leaderboard"
+    told = run("leaderboard", "--format", "html", "-o", str(tmp_path))
+    assert told.code == 1 and "cannot be written" in told.err and told.err.count("\n") == 1
+
+
+def test_a_terminal_gets_no_page(run, store, add, make_value, monkeypatch):  # noqa: F811
+    add(make_value(0.5))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for form in ("html", "parquet"):
+        told = run("leaderboard", "--format", form)
+        assert (told.code, told.out) == (2, "")
+        assert told.err == f"error: --format {form} is not for a terminal; add -o board.{form}\n"
+    told = run("leaderboard", "-o", "board.txt")
+    assert told.code == 2 and "add --format markdown, csv, json, html or parquet" in told.err
+
+
+@pytest.fixture
+def served(store):
+    with server.Server(store, 0) as serving:
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def fetch(url: str, **headers: str) -> str:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_the_server_makes_the_page_anew_only_when_something_came(served, add, make_value, monkeypatch):
+    made = []
+    monkeypatch.setattr(server, "html", lambda *arguments: made.append(arguments) or html(*arguments))
+    assert "no runs to compare" in fetch(served.url)
+    before = json.loads(fetch(f"{served.url}version.json"))
+    add(make_value(0.5))
+    after = json.loads(fetch(f"{served.url}version.json"))
+    assert before != after == json.loads(fetch(f"{served.url}version.json"))
+    page = parse(fetch(served.url))
+    assert data_of(page)["version"] == after["version"]
+    assert "connect-src 'self'" in str(page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].attributes)
+    assert fetch(served.url).count('class="number"') == 1 and len(made) == 1
+    add(make_value(0.6), loss="bpr")
+    assert fetch(served.url).count('class="number"') == 2 and len(made) == 2
+
+
+def test_the_server_answers_nothing_else(served):
+    for path, headers, code in (("x", {}, 404), ("../record.json", {}, 404), ("", {"Host": "elsewhere.example"}, 421)):
+        with pytest.raises(urllib.error.HTTPError) as error_info:
+            fetch(served.url + path, **headers)
+        assert error_info.value.code == code
+        error_info.value.close()
+    assert served.server_address[0] == "127.0.0.1"
+    with pytest.raises(UsageError, match=f"port {served.server_port}: .*choose another --port, or 0 for a free one"):
+        server.Server(served.store, served.server_port)
+
+
+def test_ctrl_c_ends_the_command_quietly(store, add, make_value):
+    add(make_value(0.5))
+    code = "import sys; sys.argv = ['recbench', 'board']; from recbench.cli import entry; entry()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        url = running.stdout.readline().strip()
+        assert 'class="number"' in fetch(url)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=20)
+    assert (running.returncode, out, err) == (0, "", "Ctrl-C ends it\n")
