@@ -9,6 +9,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from recbench.backbones.base import BACKBONES
 from recbench.benchmark import preset as presets
 from recbench.benchmark.evaluate import evaluate_run
 from recbench.benchmark.launcher import Failed, Work, launch
@@ -21,7 +22,7 @@ from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.store import read_manifest
 from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
-from recbench.losses.base import LOSSES
+from recbench.losses.base import LOSSES, refuse
 from recbench.results import leaderboard
 from recbench.results.published import Cell, Protocol, Published, cells
 from recbench.results.record import RunKey
@@ -92,8 +93,12 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
     orders: dict[tuple[str, str, tuple[str, ...]], Order] = {}
+    impossible: dict[tuple[str, str, tuple[str, ...]], str] = {}
     for group, held in groups.items():
-        if group[0] in LOSSES.names():
+        reason = _impossible(*group[:2])
+        if reason:
+            impossible[group] = reason
+        else:
             order = _order(aim, preset, data, held[0], *group)
             orders[group] = _tuned(order, store, console, device, jobs, command) if aim.fair else order
     keys = {group: keys_of(order, data, target.type, {}) for group, order in orders.items()}
@@ -107,8 +112,8 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     _train(list(missing.values()), data, store, console, jobs, command)
     lines: list[Line] = []
     for group, held in groups.items():
-        if group not in keys:
-            lines += [_line(cell, [], ("recbench has no such method",), ()) for cell in held]
+        if group in impossible:
+            lines += [_line(cell, [], (impossible[group],), ()) for cell in held]
             continue
         _evaluate(keys[group], held, protocol, store, device)
         of_preset = preset.words(*group[:2]) if preset else ()
@@ -180,6 +185,17 @@ def _order(
 def _of_training(word: str, preset: presets.Preset) -> bool:
     """Whether a setting of a preset holds for every method; those of a single loss stand in the table."""
     return not word.startswith("loss.") or word in preset.paper.settings
+
+
+def _impossible(loss: str, backbone: str) -> str:
+    """Return why recbench cannot run a method, or ""."""
+    if loss not in LOSSES.names() or backbone not in BACKBONES.names():
+        return "recbench has no such method"
+    try:
+        refuse(LOSSES.get(loss), BACKBONES.get(backbone))
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console, jobs: int, command: str) -> None:

@@ -115,3 +115,14 @@ def test_papers(run: Run) -> None:
     assert "gnolr/table2" in run("papers").out
     assert "0.8139" in run("papers", "gnolr/table2").out
     assert run("papers", "gnolr/tabel2").code == 2
+
+
+def test_pairs_that_cannot_work_are_lines_of_the_table(run: Run) -> None:
+    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
+    words = ("--data", "synthetic/global", "--seeds", "1", "--set", "train.epochs=1", "--method", "AOBPR", "--json")
+    told = run("reproduce", "til/table1", "--dataset", "gowalla", *words)
+    assert told.code == 0, told.err
+    lines = {(line["backbone"], line["metric"]): line for line in told.json["lines"]}
+    assert lines["neumf", "recall@20"]["verdict"] == "not in recbench"
+    assert "needs vectors" in lines["neumf", "recall@20"]["reasons"][0]
+    assert lines["mf", "recall@20"]["verdict"] == "not comparable" and lines["mf", "recall@20"]["mean"] > 0
