@@ -17,6 +17,15 @@ Candidates = Literal["catalogue", "test"]
 Index = Literal["flat", "hnsw", "ivf"]
 Format = Literal["table", "markdown", "csv", "json", "html", "parquet"]
 
+Runs = Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
+Ranked = Annotated[Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")]
+KeepSeen = Annotated[bool, typer.Option("--keep-seen", help="Leave what a user has had before among the candidates.")]
+Dialect = Annotated[
+    str | None,
+    typer.Option(help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."),
+]
+
 
 @app.command(
     epilog="Examples: `recbench train --loss gnolr --backbone twintower --seeds 5`, "
@@ -55,7 +64,7 @@ def train(
         list[str],
         typer.Option("--set", metavar="OWNER.KEY=VALUE", help="As in loss.scale=2.57, backbone.dim=32."),
     ] = [],  # noqa: B006
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
+    device: Device = "auto",
     imports: Imports = [],  # noqa: B006
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
@@ -102,21 +111,12 @@ def evaluate(
         list[str],
         typer.Option("--metric", help="Such as auc, gauc(mean), recall@50 or recall@50/buy."),
     ] = [],  # noqa: B006
-    run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
-    candidates: Annotated[
-        Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
-    ] = "catalogue",
+    run: Runs = [],  # noqa: B006
+    candidates: Ranked = "catalogue",
     index: Annotated[Index, typer.Option(help="Exact search, or what an approximate one costs.")] = "flat",
-    keep_seen: Annotated[
-        bool, typer.Option("--keep-seen", help="Leave what a user has had before among the candidates.")
-    ] = False,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
+    keep_seen: KeepSeen = False,
+    dialect: Dialect = None,
+    device: Device = "auto",
     imports: Imports = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
@@ -143,19 +143,10 @@ def evaluate(
 )
 def rescore(
     metric: Annotated[list[str], typer.Option("--metric", help="As for `eval`.")] = [],  # noqa: B006
-    run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
-    candidates: Annotated[
-        Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
-    ] = "catalogue",
-    keep_seen: Annotated[
-        bool, typer.Option("--keep-seen", help="Leave what a user has had before among the candidates.")
-    ] = False,
-    dialect: Annotated[
-        str | None,
-        typer.Option(
-            help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."
-        ),
-    ] = None,
+    run: Runs = [],  # noqa: B006
+    candidates: Ranked = "catalogue",
+    keep_seen: KeepSeen = False,
+    dialect: Dialect = None,
     imports: Imports = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
@@ -191,12 +182,10 @@ def rescore(
     "--run 0bc13ddb --run 3f2a`."
 )
 def card(
-    run: Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")] = [],  # noqa: B006
+    run: Runs = [],  # noqa: B006
     k: Annotated[int, typer.Option("--k", help="Cut-off of recall.", min=1)] = 50,
-    candidates: Annotated[
-        Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
-    ] = "catalogue",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
+    candidates: Ranked = "catalogue",
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback."""
