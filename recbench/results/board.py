@@ -38,6 +38,7 @@ class Row(TypedDict):
     trained_on: list[str]
     best: bool
     bound: float | None  # value that the true probabilities reach
+    tested: int  # runs of this loss and backbone, of whatever settings, that have seen these test rows
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,16 @@ def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | Non
     values = _collect(store, dataset)
     columns = _chosen({column for _, column in values.cells}, metrics)
     labels = _labels(values.records)
+    tested: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for (group, _), of_run in values.cells.items():
+        tested[_method(values.records[group].key)].update(of_run)
     rows = defaultdict(list)
     for (group, column), of_run in values.cells.items():
         if column in columns:
-            row = _row(values.records[group].key, labels[group], column, of_run)
+            key = values.records[group].key
+            row = _row(key, labels[group], column, of_run)
             row["bound"] = values.bounds.get(column)
+            row["tested"] = len(tested[_method(key)])
             rows[column].append(row)
     for competing in rows.values():
         competing.sort(key=_rank)
@@ -80,6 +86,10 @@ def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | Non
             row["best"] = row["mean"] is not None and row["mean"] == competing[0]["mean"]
     order = _feedback_order(values.records.values())
     return [row for column in sorted(rows, key=lambda column: _place(column, order, columns)) for row in rows[column]]
+
+
+def _method(key: RunKey) -> tuple[str, ...]:
+    return key.dataset, key.split, key.fingerprint, key.loss, key.backbone
 
 
 def _collect(store: Store, dataset: str | None) -> _Values:
@@ -149,6 +159,7 @@ def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float | 
         trained_on=list(key.feedback),
         best=False,
         bound=None,
+        tested=0,
     )
 
 

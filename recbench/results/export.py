@@ -25,6 +25,7 @@ SCHEMA = {
     **dict.fromkeys(("mean", "sd", "bound"), pl.Float64()),
     **dict.fromkeys(("runs", "trained_on"), pl.List(pl.String())),
     "seeds": pl.Int64(),
+    "tested": pl.Int64(),
     "best": pl.Boolean(),
 }
 

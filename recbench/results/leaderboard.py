@@ -37,6 +37,7 @@ class _Section:
     title: str
     columns: dict[Column, str] = field(default_factory=dict)  # → heading
     notes: dict[str, str] = field(default_factory=dict)  # signature → letter, for all tables of one dataset
+    tested: dict[str, int] = field(default_factory=dict)  # loss × backbone → runs, likewise
     last: bool = True  # of the tables that share the notes
     lines: dict[Method, dict[Column, Row]] = field(default_factory=dict)
     bounds: dict[Column, float] = field(default_factory=dict)
@@ -87,11 +88,14 @@ def _sections(rows: Sequence[Row]) -> list[_Section]:
         versions.setdefault((row["dataset"], row["split"]), set()).add(row["fingerprint"])
     sections: dict[tuple[str, ...], _Section] = {}
     notes: dict[tuple[str, ...], dict[str, str]] = {}
+    tested: dict[tuple[str, ...], dict[str, int]] = {}
     for row in rows:
         data = f" (data {row['fingerprint'][:12]})" if len(versions[row["dataset"], row["split"]]) > 1 else ""
         place = (row["dataset"], row["split"], row["fingerprint"], row["feedback"])
         title = _plain(f"{row['dataset']}/{row['split']}{data}: {row['feedback']}")
-        section = sections.setdefault(place, _Section(title, notes=notes.setdefault(place[:3], {})))
+        shared = notes.setdefault(place[:3], {}), tested.setdefault(place[:3], {})
+        section = sections.setdefault(place, _Section(title, notes=shared[0], tested=shared[1]))
+        section.tested[_plain(f"{row['loss']} × {row['backbone']}")] = row["tested"]
         column = row["metric"], row["signature"]
         letter = section.notes.setdefault(row["signature"], _letter(len(section.notes)))
         section.columns.setdefault(column, f"{_plain(row['metric'])} ({letter})")
@@ -124,6 +128,12 @@ def _seeds(row: dict[Column, Row]) -> str:
     return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]}-{counts[-1]}"
 
 
+def _openings(section: _Section) -> str:
+    """Return how many runs of each method have seen the test rows: the more, the more they were chosen by luck."""
+    counts = [f"{name} {count}" for name, count in section.tested.items()]
+    return f"runs tested on these rows: {', '.join(counts)}"
+
+
 def _markdown_section(section: _Section) -> Iterator[str]:
     headings = ["loss", "backbone", "settings", *section.columns.values(), "seeds"]
     yield f"## {_escape(section.title)}\n"
@@ -142,6 +152,8 @@ def _markdown_section(section: _Section) -> Iterator[str]:
     yield ""
     for signature, letter in section.notes.items() if section.last else ():
         yield f"({letter}) {_escape(_plain(signature))}\n"
+    if section.last:
+        yield f"{_escape(_openings(section))}\n"
 
 
 def _markdown_line(cells: list[str]) -> str:
@@ -178,6 +190,8 @@ class _Tables:
                 yield Text()
             for signature, letter in section.notes.items() if section.last else ():
                 yield Text(f"({letter}) {_plain(signature)}", style="dim")
+            if section.last:
+                yield Text(_openings(section).replace("×", "×" if spread == "±" else "x"), style="dim")
 
 
 def _fit(section: _Section, width: int, spread: str) -> Iterator[list[Column]]:
