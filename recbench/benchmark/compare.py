@@ -87,21 +87,21 @@ def table(found: Sequence[Comparison]) -> RenderableType:
             seeds = f"{one.seeds[name]} seed{'s' if one.seeds[name] > 1 else ''}"
             means.add_row(Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
         pairs = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        pairs.add_column("difference")
-        for column in ("", f"{LEVEL:.0%} interval", "p (Holm)", "could show"):
-            pairs.add_column(column, justify="right")
+        pairs.add_column("first less second")
+        for column in ("difference", f"{LEVEL:.0%} interval", "p (Holm)", "shows"):
+            pairs.add_column(column, justify="right", no_wrap=True)
         pairs.add_column("")
         for difference in one.differences:
             pairs.add_row(
-                Text(f"{difference.first} - {difference.second}"),
+                Text(f"{difference.first}\n− {difference.second}"),
                 f"{difference.value:+.4f}",
                 Text(f"[{difference.low:+.4f}, {difference.high:+.4f}]"),
                 f"{difference.corrected:.4f}",
                 f"{difference.detectable:.4f}",
-                Text("real", "green") if difference.real else Text("cannot be told apart", "yellow"),
+                Text("real", "green") if difference.real else Text("not shown", "yellow"),
             )
         parts += [means, Text(), pairs, Text(one.signature, style="dim"), Text()]
-    said = f"could show: the smallest true difference that these users and seeds would show {POWER:.0%} of the time"
+    said = f"shows: the smallest true difference that these users and seeds would show {POWER:.0%} of the time"
     return Group(*parts, Text(said, style="dim"))
 
 
