@@ -21,6 +21,7 @@ LAYERS = [
     {"evaluation"},
     {"results"},
     {"benchmark"},
+    {"plots"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

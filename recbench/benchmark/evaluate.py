@@ -1,4 +1,4 @@
-"""The only place where the test rows are opened."""
+"""Metrics of the test rows. Beside this, only `export` and `plot angles --part test` open them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from recbench.benchmark import predictions
-from recbench.benchmark.model import build, owned
-from recbench.benchmark.schedule import Schedule
 from recbench.benchmark.scorer import Scorer
-from recbench.benchmark.train import load_weights
+from recbench.benchmark.train import trained_model
 from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.dialects import Asked
@@ -84,7 +81,8 @@ def evaluate_run(
     if held is None:
         if not model:
             raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
-        scorer = _scorer(record, whole, replace(known, label=known.label[:, own]), folder)
+        trained = trained_model(key, whole.narrow(key.feedback), folder)
+        scorer = Scorer(trained.backbone, trained.loss, replace(known, label=known.label[:, own]))
         held = scorer.predictions(test)
         predictions.save(folder, key.feedback, test, scorer, held)
     towers = [key.feedback.index(name) if name in key.feedback else 0 for name in data.feedback]
@@ -160,18 +158,6 @@ def _asked(key: RunKey, data: Dataset, requests: Sequence[Request] | Sequence[As
             raise UsageError(f"metric `{request}`: run {key.digest} gives probabilities of {key.feedback[0]} only")
         names.append(name)
     return tuple(names)
-
-
-def _scorer(record: RunRecord, whole: Dataset, known: Log, folder: Path) -> Scorer:
-    """Return the run's model with its best weights, shown what is known of the users."""
-    key = record.key
-    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
-    trained_on = schedule.training(whole.narrow(key.feedback), key.seed)
-    if schedule.refit:
-        trained_on = trained_on.with_valid()
-    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, lr=1.0)
-    load_weights(model, folder)
-    return Scorer(model.backbone, model.loss, known)
 
 
 def _spread(own: Predictions, towers: list[int]) -> Predictions:

@@ -138,6 +138,20 @@ def check(key: RunKey, data: Dataset) -> None:
     build(schedule.training(data, key.seed), key.loss, key.backbone, key.settings, key.seed, schedule.lr)
 
 
+def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
+    """Return the model of a finished run with its best weights; `data` has the key's feedback only.
+
+    Raises DataError if the weights are missing or do not fit.
+    """
+    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
+    trained_on = schedule.training(data, key.seed)
+    if schedule.refit:
+        trained_on = trained_on.with_valid()
+    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, lr=1.0)
+    load_weights(model, folder)
+    return model
+
+
 def load_weights(model: Model, folder: Path) -> None:
     """Take over the best weights of a finished run; raises DataError if they are missing or do not fit."""
     path = folder / WEIGHTS

@@ -102,7 +102,7 @@ class Positives:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared dataset. The test rows stay on disk until `read("test")`, which only `eval` calls."""
+    """A prepared dataset. The test rows stay on disk until `read("test")`, which no training calls."""
 
     name: str
     split: str

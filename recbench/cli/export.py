@@ -1,0 +1,29 @@
+"""The command that takes a model out of recbench: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recbench.cli.app import app, store
+from recbench.cli.records import Prefix
+
+
+@app.command(epilog="Examples: `recbench export 0bc13ddb`, `recbench export 0bc13ddb -o vectors`.")
+def export(
+    run: Prefix = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="A new folder; default: recbench-RUN.")
+    ] = None,
+) -> None:
+    """Write a run's vectors with the raw ids as Parquet, a faiss index, and a README that says how to query it."""
+    from recbench.benchmark.export import export_run
+
+    results = store()
+    record = results.find(run) if run else results.latest()
+    folder = output or Path(f"recbench-{record.key.digest}")
+    export_run(record, results, folder)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
+    print(f"{folder}: {record.key.title}, {size:.1f} MiB; {folder / 'README.md'} says how to query it")

@@ -1,0 +1,215 @@
+"""The commands that draw: plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recbench.cli.app import Json, app, print_json, stderr, store
+from recbench.errors import UsageError
+from recbench.plots.figure import target
+
+if TYPE_CHECKING:
+    from recbench.results.record import RunRecord
+
+plot = typer.Typer(help="Draw pictures of runs.", no_args_is_help=True)
+app.add_typer(plot, name="plot")
+
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="A name that ends in .png or .svg; default: KIND.png."),
+]
+Dataset = Annotated[str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: that of the last run.")]
+Metric = Annotated[str, typer.Option(help="Such as auc or recall@50/buy; without a feedback a panel for each.")]
+One = Annotated[str | None, typer.Option("--run", help="First digits of a run; default: the last one.")]
+Several = Annotated[
+    list[str], typer.Option("--run", help="First digits of a run, once per run; default: the last `train`.")
+]
+
+
+@plot.command(
+    epilog="Examples: `recbench plot angles`, `recbench plot angles --run 0bc13ddb --part test -o angles.svg`."
+)
+def angles(
+    run: One = None,
+    part: Annotated[Literal["valid", "test"], typer.Option(help="Whose rows.")] = "valid",
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the angles between users and items of logged rows by level of feedback, per tower and unified."""
+    path = target(output, "angles")
+    from recbench.plots import angles as angle
+
+    record = _one(run)
+    found = angle.spaces(record, store(), part)
+    angle.draw(found, path, f"{record.key.title}, {_rows(record, part)}")
+    _done(path, found, as_json)
+
+
+@plot.command(
+    epilog="Examples: `recbench plot sensitivity --setting loss.scale --metric auc`, "
+    "`recbench plot sensitivity --setting backbone.dim --metric recall@50/buy --dataset ml-1m -o dim.svg`."
+)
+def sensitivity(
+    setting: Annotated[str, typer.Option(help="As in loss.scale, backbone.dim, train.lr.")],
+    metric: Metric = "auc",
+    dataset: Dataset = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a metric against a setting: mean and sd over seeds of the runs that differ in it alone, sweeps included."""
+    path = target(output, "sensitivity")
+    from recbench.plots import sensitivity as sensitive
+    from recbench.plots.measured import runs_of
+    from recbench.plots.series import draw
+
+    runs = runs_of(store(), dataset)
+    found = sensitive.panels(runs, setting, metric)
+    draw(found, path, _data([record for record, _ in runs]))
+    _done(path, found, as_json)
+
+
+@plot.command(
+    epilog="Examples: `recbench plot kernels`, `recbench plot kernels --alpha 0,1 --items 1000000 -o kernels.svg`."
+)
+def kernels(
+    alpha: Annotated[str, typer.Option(help="Exponents of the weights, joined by commas.")] = "0,0.5,1,2",
+    margin: Annotated[float, typer.Option(help="Margin of the hinge kernel.")] = 1.0,
+    items: Annotated[int, typer.Option(help="Size of the catalogue.")] = 1000,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw the kernels and the weights of ranks that CROLoss chooses from; needs no run."""
+    path = target(output, "kernels")
+    from recbench.plots import kernels as kernel
+
+    found = kernel.panels(_numbers(alpha), margin, items)
+    kernel.draw(found, path, "CROLoss")
+    _done(path, found, as_json)
+
+
+@plot.command(
+    "recall-curve",
+    epilog="Examples: `recbench plot recall-curve`, `recbench plot recall-curve --run 0bc13ddb --k 10,100`.",
+)
+def recall_curve(
+    run: Several = [],  # noqa: B006
+    k: Annotated[str, typer.Option("--k", help="Cut-offs, joined by commas.")] = "10,20,50,100,200,500",
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw recall over the number of items retrieved; what has not been evaluated is now, on the test rows."""
+    path = target(output, "recall-curve")
+    from recbench.benchmark.session import chosen
+    from recbench.plots import recall_curve as recall
+    from recbench.plots.series import draw
+
+    records = chosen(run, store(), stderr())
+    _same_data(records)
+    found = recall.panels(records, k.split(","), store(), stderr())
+    draw(found, path, _data(records))
+    _done(path, found, as_json)
+
+
+@plot.command(epilog="Examples: `recbench plot importance`, `recbench plot importance --run 0bc13ddb -o weights.svg`.")
+def importance(run: One = None, output: Output = None, as_json: Json = False) -> None:
+    """Draw the weights of triplets that TIL (til-ui, til-mi) has learned, by the popularity of the positive item."""
+    path = target(output, "importance")
+    from recbench.plots import importance as weights
+
+    record = _one(run)
+    found = weights.distributions(record, store())
+    weights.draw(found, path, record.key.title)
+    _done(path, found, as_json)
+
+
+@plot.command(epilog="Examples: `recbench plot noise --metric recall@20`, `recbench plot noise --drop -o noise.svg`.")
+def noise(
+    metric: Metric = "auc",
+    drop: Annotated[bool, typer.Option("--drop", help="By how many per cent it falls, instead.")] = False,
+    dataset: Dataset = None,
+    output: Output = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a metric against the noise put into the training rows, from runs that differ in `--noise` alone."""
+    path = target(output, "noise")
+    from recbench.plots import noise as noisy
+    from recbench.plots.measured import runs_of
+    from recbench.plots.series import draw
+
+    runs = runs_of(store(), dataset)
+    found = noisy.panels(runs, metric, drop)
+    draw(found, path, _data([record for record, _ in runs]))
+    _done(path, found, as_json)
+
+
+@plot.command(
+    "quality-time",
+    epilog="Examples: `recbench plot quality-time --metric recall@50`, `recbench plot quality-time --dataset ml-1m`.",
+)
+def quality_time(metric: Metric = "auc", dataset: Dataset = None, output: Output = None, as_json: Json = False) -> None:
+    """Draw what each method of a dataset reaches against its seconds of training: mean and sd over seeds."""
+    path = target(output, "quality-time")
+    from recbench.plots import quality_time as quality
+    from recbench.plots.measured import runs_of
+
+    runs = runs_of(store(), dataset)
+    found = quality.clouds(runs, metric)
+    quality.draw(found, quality.devices(runs), path, _data([record for record, _ in runs]))
+    _done(path, found, as_json)
+
+
+@plot.command(
+    epilog="Examples: `recbench plot curves`, `recbench plot curves --run 0bc13ddb --run 3f2a -o curves.svg`."
+)
+def curves(run: Several = [], output: Output = None, as_json: Json = False) -> None:  # noqa: B006
+    """Draw the validation metric of runs after each epoch."""
+    path = target(output, "curves")
+    from recbench.benchmark.session import chosen
+    from recbench.plots import curves as curve
+
+    records = chosen(run, store(), stderr())
+    _same_data(records)
+    found = curve.curves(records)
+    curve.draw(found, records[0].select, path, _data(records))
+    _done(path, found, as_json)
+
+
+def _one(run: str | None) -> RunRecord:
+    return store().find(run) if run else store().latest()
+
+
+def _rows(record: RunRecord, part: str) -> str:
+    if part == "test":
+        return "test rows"
+    return "validation rows (trained on, by train.refit)" if record.key.settings["train.refit"] else "validation rows"
+
+
+def _data(records: Sequence[RunRecord]) -> str:
+    return f"{records[0].key.dataset}/{records[0].key.split}"
+
+
+def _same_data(records: Sequence[RunRecord]) -> None:
+    """Raise UsageError if runs were trained on different data."""
+    data = sorted({f"{_data([record])}@{record.key.fingerprint[:12]}" for record in records})
+    if len(data) > 1:
+        raise UsageError(f"--run: numbers on different data do not compare, and these runs are of {', '.join(data)}")
+
+
+def _numbers(word: str) -> list[float]:
+    try:
+        return [float(part) for part in word.split(",")]
+    except ValueError:
+        raise UsageError(f"--alpha {word}: expected numbers joined by commas") from None
+
+
+def _done(path: Path, found: Sequence[object], as_json: bool) -> None:
+    """Say where the picture is, or print the numbers behind it."""
+    if as_json:
+        print_json([asdict(one) for one in found])  # type: ignore[call-overload]
+    else:
+        print(path)

@@ -1,0 +1,120 @@
+"""One metric of several runs under one definition, and what to call the runs."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from recbench.errors import UsageError, unknown
+from recbench.evaluation.metric import parse
+from recbench.results.record import Evaluation, RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.settings import Value
+
+Run = tuple[RunRecord, list[Evaluation]]
+Part = Literal["test", "valid"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values of one metric and feedback that may be compared."""
+
+    title: str  # the feedback; several on validation, where the value is their mean
+    axis: str  # "auc, test rows"
+    signature: str  # of the values on test rows; "" on validation
+    values: dict[str, float]  # by digest of the run
+
+
+def runs_of(store: Store, dataset: str | None) -> list[Run]:
+    """Return the runs of DATASET or DATASET/SPLIT, by default that of the run that finished last.
+
+    Where it has been prepared more than once, those on the data of the last run. Raises UsageError if there are none.
+    """
+    runs = list(store.runs())
+    names = {_data(record) for record, _ in runs} | {record.key.dataset for record, _ in runs}
+    if runs and dataset not in (None, *names):
+        raise unknown("dataset of a run", str(dataset), names)
+    fitting = [run for run in runs if dataset in (None, _data(run[0]), run[0].key.dataset)]
+    if not fitting:
+        raise UsageError(f"{store.root}: no finished runs; run `recbench train`")
+    last = max(fitting, key=lambda run: run[0].finished)[0].key
+    same = (last.dataset, last.split, last.fingerprint)
+    return [run for run in fitting if (run[0].key.dataset, run[0].key.split, run[0].key.fingerprint) == same]
+
+
+def measured(runs: Sequence[Run], metric: str, part: Part) -> list[Measured]:
+    """Return the values of `metric`, as in auc or recall@50/buy, by feedback from dense to sparse.
+
+    On test rows, of the definition that most of the runs have been evaluated by; on validation rows, of the metric that
+    chose the epochs. Empty if no run has it; raises UsageError if it is no metric.
+    """
+    request = parse(metric)
+    name = str(replace(request, feedback=None))
+    if part == "valid":
+        return _validated(runs, name, request.feedback)
+    found: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for record, evaluations in runs:
+        for evaluation in evaluations:
+            for value in evaluation.values:
+                wanted = value.metric == name and request.feedback in (None, value.feedback)
+                if wanted and value.value is not None:
+                    found[value.signature][value.feedback][record.key.digest] = value.value
+    if not found:
+        return []
+    counts = Counter({words: len(set().union(*of_words.values())) for words, of_words in found.items()})
+    signature = counts.most_common(1)[0][0]
+    longest = max((record.key.feedback for record, _ in runs), key=len)
+    order = {feedback: place for place, feedback in enumerate(longest)}
+    feedbacks = sorted(found[signature], key=lambda feedback: (order.get(feedback, len(order)), feedback))
+    return [Measured(one, f"{name}, test rows", signature, found[signature][one]) for one in feedbacks]
+
+
+def missing(metric: str) -> UsageError:
+    """Return the error for a metric that none of the runs has."""
+    return UsageError(f"no run has values of {metric}; run `recbench eval --metric {metric} --run …` on those to show")
+
+
+def labels(records: Iterable[RunRecord], without: str = "") -> dict[str, str]:
+    """Return what to call each group of runs that differ only in their seed, by `RunKey.group`.
+
+    Loss and backbone, and the settings by which it differs from other groups of both, but for the setting `without`.
+    """
+    groups = {record.key.group: record.key for record in records}
+    facts: dict[str, dict[str, Value]] = {
+        group: {**key.settings, "feedback": "+".join(key.feedback), "device": key.device}
+        for group, key in groups.items()
+    }
+    named = {}
+    for group, key in groups.items():
+        twins = [facts[other] for other, of_other in groups.items() if _method(of_other) == _method(key)]
+        words = [
+            f"{name.rpartition('.')[2]}={str(value).lower() if isinstance(value, bool) else value}"
+            for name, value in facts[group].items()
+            if name != without and any(twin.get(name) != value for twin in twins)
+        ]
+        named[group] = ", ".join([" × ".join(_method(key)), *words])
+    return named
+
+
+def _method(key: RunKey) -> tuple[str, str]:
+    return key.loss, key.backbone
+
+
+def _validated(runs: Sequence[Run], name: str, feedback: str | None) -> list[Measured]:
+    found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
+    for record, _ in runs:
+        if record.select == name and feedback in (
+            None,
+            *(record.key.feedback if len(record.key.feedback) == 1 else ()),
+        ):
+            found[record.key.feedback][record.key.digest] = record.valid
+    return [
+        Measured(", ".join(kinds), f"{'mean ' if len(kinds) > 1 else ''}{name}, validation rows", "", found[kinds])
+        for kinds in sorted(found)
+    ]
+
+
+def _data(record: RunRecord) -> str:
+    return f"{record.key.dataset}/{record.key.split}"
