@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,12 @@ from recbench.errors import RecbenchError
 __all__ = ["app", "board", "data", "entry", "export", "papers", "plot", "records", "runs", "sweep", "verify"]
 
 INTERRUPTED = 130
+PANELS = {
+    "Data": ("prepare", "check", "list", "doctor"),
+    "Training and evaluation": ("train", "sweep", "eval", "rescore", "card"),
+    "Results": ("leaderboard", "board", "compare", "show", "plot", "export", "pack", "replay"),
+    "Papers and methods of your own": ("papers", "reproduce", "verify"),
+}
 
 
 @app.command()
@@ -30,6 +36,23 @@ def doctor(as_json: Json = False) -> None:
         print_json(report)
     else:
         stdout().print(report_table(report))
+
+
+def _arrange() -> None:
+    """Put the commands into the panels of `recbench --help`, in this order."""
+    place = {name: (panel, number) for panel, names in PANELS.items() for number, name in enumerate(names)}
+    order = list(PANELS)
+
+    def name_of(command: Any) -> str:
+        return str(command.name or command.callback.__name__)
+
+    commands: list[Any] = [*app.registered_commands, *app.registered_groups]
+    for command in commands:
+        command.rich_help_panel = place[name_of(command)][0]
+    app.registered_commands.sort(key=lambda c: (order.index(place[name_of(c)][0]), place[name_of(c)][1]))
+
+
+_arrange()
 
 
 @app.callback(invoke_without_command=True)
