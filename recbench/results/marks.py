@@ -12,6 +12,7 @@ from recbench.results.parts import Place, UserParts, read
 from recbench.results.store import Store
 
 RESAMPLES = 2000  # enough to say whether an interval holds 0, where many columns are looked at
+RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, which few resamples cannot show
 
 
 def share_marks(rows: Sequence[Row], store: Store) -> None:
@@ -36,7 +37,7 @@ def share_marks(rows: Sequence[Row], store: Store) -> None:
         samples = samples_of(place, {str(number): row["runs"] for number, row in enumerate(held)}, parts)
         if samples[0].numerator.shape[1] < 2:
             continue
-        for difference in compare(samples, resamples=RESAMPLES, against_first=True):
+        for difference in compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(held)), against_first=True):
             held[int(difference.second)]["best"] |= not difference.real
 
 

@@ -41,6 +41,13 @@ def test_the_mark_is_shared_by_what_cannot_be_told_apart(store, users):
     assert marks(store) == {"gnolr": True, "bce": True, "bpr": False}
 
 
+def test_many_methods_do_not_blur_the_mark(store, users):
+    noise = np.random.default_rng(1)
+    for number in range(60):
+        add(store, f"loss{number}", users - 0.1 * (number > 0) + noise.normal(0, 0.05, 400))
+    assert [loss for loss, best in marks(store).items() if best] == ["loss0"]
+
+
 def test_without_parts_only_the_best_is_marked(store, users):
     add(store, "gnolr", users)
     add(store, "bce", users - 1e-9, parts=False)
