@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -82,18 +83,19 @@ def table(found: Sequence[Comparison]) -> RenderableType:
     for one in found:
         parts.append(Text(f"{one.metric} of {one.feedback}, {one.users:,} users", style="bold"))
         means = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        letters = dict(zip(one.values, ascii_uppercase, strict=False))
         for name, value in one.values.items():
             low, high = one.intervals[name]
             seeds = f"{one.seeds[name]} seed{'s' if one.seeds[name] > 1 else ''}"
-            means.add_row(Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
+            means.add_row(letters.get(name, ""), Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
         pairs = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        pairs.add_column("first less second")
+        pairs.add_column("pair", overflow="fold")
         for column in ("difference", f"{LEVEL:.0%} interval", "p (Holm)", "shows"):
             pairs.add_column(column, justify="right", no_wrap=True)
         pairs.add_column("")
         for difference in one.differences:
             pairs.add_row(
-                Text(f"{difference.first}\n− {difference.second}"),
+                Text(" - ".join(letters.get(name, name) for name in (difference.first, difference.second))),
                 f"{difference.value:+.4f}",
                 Text(f"[{difference.low:+.4f}, {difference.high:+.4f}]"),
                 f"{difference.corrected:.4f}",
