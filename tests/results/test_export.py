@@ -107,11 +107,18 @@ def test_ctrl_c_ends_the_command_quietly(store, add, make_value):
     add(make_value(0.5))
     code = "import sys; sys.argv = ['recbench', 'board']; from recbench.cli import entry; entry()"
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     ) as running:
         assert running.stdout is not None
         url = running.stdout.readline().strip()
         assert 'class="number"' in fetch(url)
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=20)
+        try:
+            out, err = running.communicate(timeout=20)
+        finally:
+            running.kill()
     assert (running.returncode, out, err) == (0, "", "Ctrl-C ends it\n")
