@@ -13,13 +13,15 @@ WRITERS, RUNS = 16, 4
 WRITER = """
 import sys
 from pathlib import Path
+from time import sleep
 from recbench.errors import DataError
 from recbench.results.leaderboard import write_markdown
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 
 store, writer, runs = Store(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
-won = 0
+stuck = int(sys.argv[4]) if sys.argv[4:] else None  # hangs after so many runs, with the next one's record written
+won = done = 0
 for seed in [*range(writer * runs, (writer + 1) * runs), 1000]:
     key = RunKey("synthetic", "random", "f", ("click",), "bce", "mf", seed, "cpu", {}, {})
     record = RunRecord(
@@ -30,6 +32,9 @@ for seed in [*range(writer * runs, (writer + 1) * runs), 1000]:
         won += seed == 1000
     except DataError:
         assert key in store
+    if done == stuck:
+        sleep(600)
+    done += 1
     value = MetricValue("auc", "click", seed / 2000, "auc", 10)
     store.add_evaluation(key, Evaluation(key.digest, [value], now(), 1.0, {}, []))
     print(seed, file=sys.stderr, flush=True)
@@ -62,15 +67,15 @@ def test_what_was_recorded_survives_kills(store):
     chance, runs = Random(0), 13
     command = [sys.executable, "-c", WRITER, str(store.root)]
 
-    def start(writer: int) -> subprocess.Popen[str]:
-        words = [*command, str(writer), str(runs)]
+    def start(writer: int, *stuck: int) -> subprocess.Popen[str]:
+        words = [*command, *map(str, (writer, runs, *stuck))]
         return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
-    writers = [start(writer) for writer in range(WRITERS)]
-    killed = chance.sample(range(WRITERS), WRITERS // 2)
+    killed = {number: chance.randrange(1, runs) for number in chance.sample(range(WRITERS), WRITERS // 2)}
+    writers = [start(writer, *([killed[writer]] if writer in killed else [])) for writer in range(WRITERS)]
     told: set[int] = set()
-    for number in killed:
-        told.update(int(writers[number].stderr.readline()) for _ in range(chance.randrange(1, runs)))
+    for number, done in killed.items():
+        told.update(int(writers[number].stderr.readline()) for _ in range(done))
         writers[number].kill()
     for writer in writers:
         told.update(int(line) for line in writer.communicate(timeout=120)[1].splitlines() if line.isdigit())
