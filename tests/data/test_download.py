@@ -75,7 +75,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadServer]:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.delenv("RECBENCH_OFFLINE", raising=False)
     monkeypatch.setattr(download, "PAUSE", 0.001)
-    monkeypatch.setattr(download, "STALL", 0.2)
     with serving() as running:
         yield running
 
@@ -141,13 +140,15 @@ def test_resumes_after_every_break(server: BadServer, tmp_path: Path, end: str) 
     assert sorted(p.name for p in tmp_path.iterdir()) == [".log.bin.lock", ".log.bin.ok", "log.bin"]
 
 
-def test_resumes_after_a_stall(server: BadServer, tmp_path: Path) -> None:
+def test_resumes_after_a_stall(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = server.on("/a", Reply(BODY, stop=HALF, end="stall"), Reply(BODY))
+    monkeypatch.setattr(download, "STALL", 1)
     assert fetch(remote(url), tmp_path).read_bytes() == BODY
     assert server.ranges("/a") == [None, f"bytes={HALF}-"]
 
 
-def test_a_server_that_never_answers(server: BadServer, tmp_path: Path) -> None:
+def test_a_server_that_never_answers(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "STALL", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         told = failure(remote(f"http://127.0.0.1:{silent.getsockname()[1]}/a"), tmp_path)
     assert "sent nothing for 0.2 s" in told
