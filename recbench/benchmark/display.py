@@ -18,7 +18,8 @@ class Line:
     epoch: int
     loss: float
     valid: float | None  # None where nothing is validated
-    seconds: float
+    seconds: float  # of training
+    pace: float  # seconds an epoch, validation included
 
 
 class Display:
@@ -64,7 +65,7 @@ class Display:
     def epoch(self, line: Line, best: bool) -> None:
         """Print the line of a finished epoch."""
         rate = self.rows / max(line.seconds, 1e-9)
-        left = (self.epochs - line.epoch) * line.seconds
+        left = (self.epochs - line.epoch) * line.pace
         valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if best else '  '}"
         self.console.print(
             f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}"

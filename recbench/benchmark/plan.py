@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from recbench import settings
 from recbench.backbones.base import BACKBONES
+from recbench.baselines import base as baselines
 from recbench.benchmark.schedule import Schedule
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
-from recbench.results.record import RunKey
+from recbench.results.record import BASELINE, RunKey
 
 
 def make_keys(
@@ -32,8 +33,9 @@ def make_keys(
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
-    if not of_training["noise"]:
-        del of_training["noise"]  # runs without noise keep the names that they had before there was any
+    for name, usual in (("noise", ""), ("validate_every", 1)):
+        if of_training[name] == usual:
+            del of_training[name]  # runs keep the names that they had before there was such a setting
     values = (
         _prefixed("loss", losses.resolve(loss_class, words["loss"]))
         | _prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
@@ -59,6 +61,8 @@ def make_keys(
 
 def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
     """Return all settings of a run with their defaults; raises UsageError for a loss or backbone nobody registered."""
+    if backbone == BASELINE:
+        return baselines.defaults(loss)
     return (
         _prefixed("loss", losses.defaults(LOSSES.get(loss)))
         | _prefixed("backbone", settings.defaults(BACKBONES.get(backbone)))

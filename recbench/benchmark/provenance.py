@@ -21,7 +21,7 @@ def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
         "trained on": f"{', '.join(key.feedback)}{refit}",
         "settings": {name: _said(name, value, _usual(record)) for name, value in key.settings.items()},
         "own files": dict(key.sources),
-        "chosen": f"epoch {record.best_epoch} of {len(record.curve)} by validation {record.select} {record.valid:.6f}",
+        "chosen": f"epoch {record.best_epoch} of {record.epochs} by validation {record.select} {record.valid:.6f}",
         "cost": {
             "training": f"{record.seconds:.1f} s, {record.rows_per_second:,.0f} rows/s, {record.slots:,} item slots",
             "memory": f"{record.peak_memory_mib:,.0f} MiB at most",

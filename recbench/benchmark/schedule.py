@@ -17,12 +17,13 @@ class Schedule:
     batch_size: int = 1024  # logged rows in a batch
     lr: float = 0.01
     patience: int = 3  # epochs without improvement on validation before stopping
+    validate_every: int = 1  # epochs between looks at validation; only those looked at can be the best
     refit: bool = False  # then train anew on train and validation rows, for as many epochs as were best
     select: str = "auto"  # validation metric that chooses the epoch; its mean over feedback types counts
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
+        for name in ("epochs", "batch_size", "patience", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"train.{name}={getattr(self, name)}: expected a whole number of at least 1")
         if self.lr <= 0:

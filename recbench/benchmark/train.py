@@ -35,7 +35,7 @@ CHECK_EVERY = 100  # steps between looks at the loss, each of which waits for th
 class State:
     """What a run has reached."""
 
-    curve: list[Epoch] = field(default_factory=list)
+    curve: list[Epoch] = field(default_factory=list)  # of the validated epochs
     best: dict[str, Any] = field(default_factory=dict)  # weights of the best epoch
     best_epoch: int = 0
     refitted: int = 0  # epochs done on train and validation rows together
@@ -45,12 +45,17 @@ class State:
     @property
     def valid(self) -> float:
         """Validation metric of the best epoch."""
-        return self.curve[self.best_epoch - 1]["metric"]
+        return next(epoch["metric"] for epoch in self.curve if epoch["epoch"] == self.best_epoch)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done to find the best one."""
+        return self.curve[-1]["epoch"] if self.curve else 0
 
     def selecting(self, schedule: Schedule) -> bool:
         """Whether the best epoch is still to be found."""
-        waited = len(self.curve) - self.best_epoch
-        return not self.refitted and len(self.curve) < schedule.epochs and waited < schedule.patience
+        waited = self.epochs - self.best_epoch
+        return not self.refitted and self.epochs < schedule.epochs and waited < schedule.patience
 
 
 def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports: list[str], command: str) -> RunRecord:
@@ -66,7 +71,7 @@ def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports
     saved = checkpoint.load(folder / PROGRESS) if (folder / PROGRESS).exists() else None
     state = State() if saved is None else State(**saved["state"])
     if saved is not None:
-        console.print(f"  going on after epoch {state.refitted or len(state.curve)}", highlight=False)
+        console.print(f"  going on after epoch {state.refitted or state.epochs}", highlight=False)
 
     validation = Validation(data, schedule.select)
     data = schedule.training(data, key.seed)
@@ -126,7 +131,7 @@ def _refit(
             state.refitted += 1
             state.refit_seconds += seconds
             state.refit_slots += slots
-            display.epoch(Line(state.refitted, loss, None, seconds), best=False)
+            display.epoch(Line(state.refitted, loss, None, seconds, seconds), best=False)
             checkpoint.save(folder / PROGRESS, _snapshot(model, state))
     return model
 
@@ -172,25 +177,21 @@ def _select(
     validation: Validation,
     display: Display,
 ) -> None:
-    """Train one epoch, validate, and keep the weights if they are the best so far."""
-    number = len(state.curve) + 1
-    loss, seconds, slots = _epoch(model, data, schedule, seed, number, display)
+    """Train until the next validation, validate, and keep the weights if they are the best so far."""
+    began = time.perf_counter()
+    done, number = state.epochs, min(state.epochs + schedule.validate_every, schedule.epochs)
+    seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
+    for epoch in range(done + 1, number + 1):
+        loss, took, seen = _epoch(model, data, schedule, seed, epoch, display)
+        seconds += took
+        slots += seen
     metric = validation(model)
-    before = state.curve[-1] if state.curve else None
-    state.curve.append(
-        Epoch(
-            epoch=number,
-            loss=loss,
-            metric=metric,
-            seconds=seconds + (before["seconds"] if before else 0.0),
-            slots=slots + (before["slots"] if before else 0),
-        )
-    )
+    state.curve.append(Epoch(epoch=number, loss=loss, metric=metric, seconds=seconds, slots=slots))
     best = state.best_epoch == 0 or metric > state.valid
     if best:
         state.best_epoch = number
         state.best = {name: checkpoint.copy_of(part) for name, part in model.state().items()}
-    display.epoch(Line(number, loss, metric, seconds), best)
+    display.epoch(Line(number, loss, metric, took, (time.perf_counter() - began) / (number - done)), best)
 
 
 def _epoch(
@@ -259,7 +260,7 @@ def _record(
         valid=state.valid,
         seconds=last["seconds"] + state.refit_seconds,
         slots=last["slots"] + state.refit_slots,
-        rows_per_second=rows * len(state.curve) / last["seconds"],
+        rows_per_second=rows * state.epochs / last["seconds"],
         peak_memory_mib=peak,
         parameters=model.parameters,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",

@@ -96,7 +96,7 @@ def train(
     for record in runs:
         print(
             f"{record.key.digest}  {record.key.title}  valid {record.select} {record.valid:.4f} "
-            f"at epoch {record.best_epoch} of {len(record.curve)}  {record.seconds:.1f} s"
+            f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"
         )
 
 
@@ -118,9 +118,13 @@ def evaluate(
     dialect: Dialect = None,
     device: Device = "auto",
     imports: Imports = [],  # noqa: B006
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Do not put popularity on the board beside it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
+    from recbench.benchmark.baselines import Terms, stand_beside
     from recbench.benchmark.session import chosen, evaluate_all, requested
     from recbench.benchmark.show import outcomes_json, outcomes_table
     from recbench.registry import import_file
@@ -136,6 +140,9 @@ def evaluate(
         print_json(outcomes_json(outcomes))
     else:
         stdout().print(outcomes_table(outcomes))
+    if index == "flat" and not no_baselines:
+        terms = Terms(tuple(metric), candidates, keep_seen, dialect)
+        stand_beside(outcomes, terms, store(), stderr(), shlex.join(["recbench", *sys.argv[1:]]))
 
 
 @app.command(

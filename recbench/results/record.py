@@ -16,6 +16,7 @@ from recbench.results.strict import decode, encode
 from recbench.settings import Value
 
 SCHEMA = 1
+BASELINE = "baseline"  # the backbone of runs that are none: a reference recommender instead of a loss
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Epoch(TypedDict):
     """One row of a training curve."""
 
     epoch: int  # from 1
-    loss: float  # mean training loss
+    loss: float  # mean training loss of this epoch
     metric: float  # the selection metric on the validation rows
     seconds: float  # since training began
     slots: int  # item slots seen since training began
@@ -85,7 +86,7 @@ class RunRecord:
     """What training one key gave, and with what it was done."""
 
     key: RunKey
-    curve: list[Epoch]
+    curve: list[Epoch]  # of the epochs that were validated, the last one always
     select: str  # name of the metric that chose the epoch
     best_epoch: int
     valid: float  # that metric on the validation rows, at the best epoch
@@ -104,6 +105,11 @@ class RunRecord:
     imports: list[str] = field(default_factory=list)  # files of --import, as typed
     notes: list[str] = field(default_factory=list)
     schema: int = SCHEMA
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained to find the best one."""
+        return self.curve[-1]["epoch"]
 
 
 @dataclass(frozen=True)
