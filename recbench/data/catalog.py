@@ -200,7 +200,8 @@ def choose_feedback(spec: Spec, words: str) -> Spec:
             raise unknown(f"feedback of {spec.name}", word, known)
         else:
             chosen[_name_of(word)] = word
-    return _check(replace(spec, feedback=chosen))
+    same = {name: count for name, count in (spec.expect.positives or {}).items() if chosen.get(name) == known.get(name)}
+    return _check(replace(spec, feedback=chosen, expect=replace(spec.expect, positives=same)))
 
 
 def _name_of(expression: str) -> str:

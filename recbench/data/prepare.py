@@ -71,7 +71,7 @@ def prepare(
         spec = choose_feedback(spec, feedback)
         words.append("-".join(spec.feedback))
     if ratio is not None:
-        spec = replace(spec, ratio=ratio)
+        spec = replace(spec, ratio=ratio, expect=replace(spec.expect, train=None, test=None))
         words.append("-".join(map(str, ratio)))
     memory, progress = memory or Memory.of(None), progress or Progress()
     check(name, words[0], spec.splits, spec.time is not None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,13 @@ def test_bad_feedback_of_ones_own() -> None:
         catalog.choose_feedback(catalog.find("ml-1m"), "lik")
     with pytest.raises(UsageError, match="no feedback"):
         catalog.choose_feedback(catalog.find("ml-1m"), " , ")
+
+
+def test_counts_are_expected_only_of_feedback_that_is_still_meant() -> None:
+    spec = catalog.find("ml-1m")
+    assert spec.expect.positives == {"like": 226_310}
+    for words, expected in {"like": {"like": 226_310}, "rating>3": {}, "like=rating>3": {}}.items():
+        assert catalog.choose_feedback(spec, words).expect == replace(spec.expect, positives=expected)
 
 
 def test_own_tables_are_added(tmp_path: Path) -> None:
