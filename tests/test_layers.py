@@ -19,7 +19,7 @@ LAYERS = [
     {"backbones"},
     {"losses"},
     {"evaluation"},
-    {"results"},
+    {"results", "baselines"},
     {"benchmark"},
     {"plots"},
     {"cli"},

@@ -11,7 +11,8 @@ from typing import Literal
 
 import torch
 
-from recbench.benchmark import predictions
+from recbench.benchmark import fit, predictions
+from recbench.benchmark.collapse import collapse_note
 from recbench.benchmark.scorer import Scorer
 from recbench.benchmark.train import trained_model
 from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
@@ -19,12 +20,12 @@ from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.dialects import Asked
 from recbench.evaluation.dialects.compute import evaluate_as
 from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, evaluate
-from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric
+from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import GIVEN, Protocol
 from recbench.registry import import_recorded
 from recbench.results import parts
-from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
+from recbench.results.record import BASELINE, Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 
 Candidates = Literal["catalogue", "test"]
@@ -50,11 +51,12 @@ def evaluate_run(
     index: IndexKind = "flat",
     keep_seen: bool = False,
     device: torch.device | str = "cpu",
-    model: bool = True,
+    model: bool | fit.Model = True,
 ) -> Outcome:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
-    The scores are kept beside the run, and taken from there the next time; without `model`, only from there.
+    The scores are kept beside the run, and taken from there the next time; without `model`, only from there. A baseline
+    is fitted anew for them, unless it is given as `model`.
 
     A metric without a feedback is computed for every type the run was trained on; a run trained on a single type
     may be asked for any other. Of split `users`, the first rows of each test user are its history, and only the rest
@@ -64,7 +66,7 @@ def evaluate_run(
     started = time.perf_counter()
     key = record.key
     import_recorded(record.imports, key.sources)
-    whole = load_dataset(key, device)
+    whole = load_dataset(key, "cpu" if key.backbone == BASELINE else device)
     feedback = _asked(key, whole, requests)
     wanted = [
         replace(request, feedback=name)
@@ -76,15 +78,21 @@ def evaluate_run(
     known = joined(data.train, data.valid, given)
     own = [data.feedback.index(name) for name in key.feedback]
     folder = store.folder(key)
-    ranks = candidates == "catalogue" and any(request.k is not None for request in wanted)
+    ranks = any(_reads_vectors(request, candidates) for request in wanted)
     held = predictions.load(folder, key.feedback, test, ranks)
+    notes = collapse_note(key, held) if held is not None and ranks and key.backbone != BASELINE else []
     if held is None:
         if not model:
             raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
-        trained = trained_model(key, whole.narrow(key.feedback), folder)
-        scorer = Scorer(trained.backbone, trained.loss, replace(known, label=known.label[:, own]))
-        held = scorer.predictions(test)
-        predictions.save(folder, key.feedback, test, scorer, held)
+        if key.backbone == BASELINE:
+            fitted = model if isinstance(model, fit.Model) else fit.fitted_model(key, whole.narrow(key.feedback))
+            held, kept = fitted.predictions(test, replace(given, label=given.label[:, own]))
+        else:
+            trained = trained_model(key, whole.narrow(key.feedback), folder)
+            scorer = Scorer(trained.backbone, trained.loss, replace(known, label=known.label[:, own]))
+            held, kept = scorer.predictions(test), predictions.Kept.of(scorer)
+            notes = collapse_note(key, held)
+        predictions.save(folder, key.feedback, test, held, kept)
     towers = [key.feedback.index(name) if name in key.feedback else 0 for name in data.feedback]
     protocol = Protocol(
         data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
@@ -115,12 +123,18 @@ def evaluate_run(
     )
     store.add_evaluation(key, evaluation)
     parts.write(store, key, evaluation, {_place(value): _parts(value.parts) for value in values if value.parts})
-    notes = [
+    notes += [
         f"{request.metric}@{request.k} covers the whole catalogue of {len(data.items)} items"
         for request in requests
         if candidates == "catalogue" and request.k is not None and request.k >= len(data.items)
     ]
     return Outcome(record, values, bound, notes)
+
+
+def _reads_vectors(request: Request | Asked, candidates: Candidates) -> bool:
+    if isinstance(request, Request) and isinstance(request.definition, VectorMetric):
+        return True
+    return candidates == "catalogue" and request.k is not None
 
 
 def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
@@ -154,7 +168,7 @@ def _asked(key: RunKey, data: Dataset, requests: Sequence[Request] | Sequence[As
                 f"train with --feedback {','.join([*key.feedback, name])}"
             )
         definition = request.rule if isinstance(request, Asked) else request.definition
-        if not isinstance(definition, TopKMetric) and definition.needs_probability:
+        if not isinstance(definition, TopKMetric | VectorMetric) and definition.needs_probability:
             raise UsageError(f"metric `{request}`: run {key.digest} gives probabilities of {key.feedback[0]} only")
         names.append(name)
     return tuple(names)

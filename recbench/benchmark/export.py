@@ -14,6 +14,7 @@ from torch import Tensor
 
 from recbench.backbones.base import BACKBONES
 from recbench.benchmark.evaluate import load_dataset
+from recbench.benchmark.fit import require_trained
 from recbench.benchmark.model import Model
 from recbench.benchmark.scorer import Scorer
 from recbench.benchmark.train import trained_model
@@ -119,6 +120,7 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
 
 def _trained(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
     key = record.key
+    require_trained(key)
     import_recorded(record.imports, key.sources)
     if not BACKBONES.get(key.backbone).decomposable:
         raise UsageError(

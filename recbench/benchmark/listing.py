@@ -10,14 +10,14 @@ from recbench.data import catalog
 from recbench.data.dataset import prepared_folders
 from recbench.errors import UsageError, unknown
 
-KINDS = ("datasets", "losses", "backbones", "metrics")
+KINDS = ("datasets", "losses", "backbones", "baselines", "metrics")
 Item = dict[str, object]
 
 
 def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
-    """Return one object with at least `name` per dataset, loss, backbone or metric."""
+    """Return one object with at least `name` per dataset, loss, backbone, baseline or metric."""
     makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
-    makers["metrics"] = _metrics
+    makers |= {"baselines": _baselines, "metrics": _metrics}
     if kind not in makers:
         raise unknown("list", kind, KINDS)
     return makers[kind]()
@@ -78,6 +78,17 @@ def _backbones() -> list[Item]:
         losses = [loss for loss in base.LOSSES.names() if base.LOSSES.get(loss).needs <= backbone.offers]
         about = {"name": name, "about": first_line(backbone), "losses": losses}
         items.append({**about, "settings": settings.defaults(backbone)})
+    return items
+
+
+def _baselines() -> list[Item]:
+    from recbench.baselines.base import BASELINES, INSTALL
+
+    items: list[Item] = []
+    for name in BASELINES.names():
+        baseline = BASELINES.get(name)
+        about = {"name": name, "about": first_line(baseline), "settings": settings.defaults(baseline)}
+        items.append({**about, "install": INSTALL if baseline.missing() else ""})
     return items
 
 

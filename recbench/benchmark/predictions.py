@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,8 +26,27 @@ VECTORS = "vectors.safetensors"
 KINDS = ("score", "log_probability")
 
 
-def save(folder: Path, feedback: tuple[str, ...], log: Log, scorer: Scorer, found: Predictions) -> None:
-    """Write both files for a run trained on these kinds of feedback; vectors only where they rank as the scores do.
+@dataclass(frozen=True)
+class Kept:
+    """Vectors whose inner products, weighed, rank as the scores do."""
+
+    user: Tensor  # [users, K, D]
+    item: Tensor  # [items, K, D]
+    weight: Tensor  # [T, K]
+
+    @staticmethod
+    def of(scorer: Scorer) -> Kept | None:
+        """Return the vectors of a model, or None if its scores are not linear in inner products."""
+        weight = linear_weights(scorer.loss) if scorer.backbone.decomposable else None
+        return None if weight is None else Kept(scorer.user, scorer.item, weight)
+
+    def catalogue(self, task: int) -> Vectors:
+        """Return the vectors that rank by one feedback: [users, K * D], [items, K * D]."""
+        return Vectors((self.user * self.weight[task, :, None]).flatten(1), self.item.flatten(1))
+
+
+def save(folder: Path, feedback: tuple[str, ...], log: Log, found: Predictions, kept: Kept | None) -> None:
+    """Write both files for a run trained on these kinds of feedback; vectors only where there are any to keep.
 
     `log` [R] are the rows that were scored, in the order of the test rows. Raises DataError if there is no space.
     """
@@ -38,9 +58,8 @@ def save(folder: Path, feedback: tuple[str, ...], log: Log, scorer: Scorer, foun
     for kind, values in zip(KINDS, (found.score, found.log_probability), strict=True):
         if values is not None:
             columns |= {f"{kind}/{name}": pa.array(values[:, t].cpu().numpy()) for t, name in enumerate(feedback)}
-    weight = linear_weights(scorer.loss) if scorer.backbone.decomposable else None
-    if weight is not None:
-        checkpoint.save(folder / VECTORS, {"user": scorer.user, "item": scorer.item, "weight": weight})
+    if kept is not None:
+        checkpoint.save(folder / VECTORS, dict(vars(kept)))
     temporary = folder / f".{SCORES}.{os.getpid()}.tmp"
     try:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
@@ -78,8 +97,7 @@ def _columns(table: pa.Table, kind: str, feedback: tuple[str, ...]) -> Tensor | 
 
 def _catalogue(folder: Path, device: torch.device) -> Callable[[int], Vectors | Blocks]:
     held = checkpoint.load(folder / VECTORS)
-    user, item, weight = (held[name].to(device) for name in ("user", "item", "weight"))
-    return lambda task: Vectors((user * weight[task, :, None]).flatten(1), item.flatten(1))
+    return Kept(**{name: held[name].to(device) for name in ("user", "item", "weight")}).catalogue
 
 
 def _nothing(task: int) -> Vectors | Blocks:

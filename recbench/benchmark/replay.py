@@ -13,14 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.benchmark.evaluate import evaluate_run, load_dataset
+from recbench.benchmark.fit import fit_run
 from recbench.benchmark.model import pick_device
 from recbench.benchmark.train import train
+from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.evaluation.metric import Request, parse
 from recbench.registry import import_file
 from recbench.results.files import load
 from recbench.results.provenance import versions
-from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
+from recbench.results.record import BASELINE, Evaluation, MetricValue, Pack, RunKey, RunRecord
 from recbench.results.store import Store
 
 
@@ -56,7 +58,7 @@ def replay(path: Path, tolerance: float, console: Console, device: str) -> list[
         for line in changes(packed.record):
             console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
         store = Store(Path(folder) / "results")
-        record = train(key, data, store, console, imports=imports, command=f"recbench replay {path.name}")
+        record = _again(key, data, store, console, imports, f"recbench replay {path.name}")
         found = [_compared(f"valid {record.select}", packed.record.valid, record.valid, tolerance)]
         found.append(_compared("best epoch", packed.record.best_epoch, record.best_epoch, 0))
         for evaluation in packed.evaluations:
@@ -86,6 +88,12 @@ def table(found: list[Comparison]) -> Table:
         )
         table.add_row(Text(line.number), _figure(line.packed), _figure(line.replayed), difference, said)
     return table
+
+
+def _again(key: RunKey, data: Dataset, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
+    if key.backbone == BASELINE:
+        return fit_run(key, data, store, command)[0]
+    return train(key, data, store, console, imports=imports, command=command)
 
 
 def _imported(packed: Pack, folder: Path) -> list[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
-from typing import Literal
 
 from rich.console import Console
 
-from recbench.backbones.base import BACKBONES
 from recbench.benchmark import preset as presets
 from recbench.benchmark.evaluate import evaluate_run
 from recbench.benchmark.launcher import Failed, Work, launch
@@ -22,42 +19,15 @@ from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.store import read_manifest
 from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
-from recbench.losses.base import LOSSES, refuse
+from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
+from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
+from recbench.results.line import Line, line_of, lines_json
 from recbench.results.published import Cell, Protocol, Published, cells
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 
-Verdict = Literal["matches", "differs", "not comparable", "not in recbench"]
-
-CLOSE = 0.01  # a mean so near to the printed value matches it
 BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # of every method under `fair`, with one seed on validation
-
-
-@dataclass(frozen=True)
-class Line:
-    """One published number and what recbench measures for it."""
-
-    method: str
-    loss: str
-    backbone: str
-    settings: tuple[str, ...]  # those of the run beside the preset's
-    dataset: str
-    metric: str
-    feedback: str
-    printed: str
-    reported: float  # as a fraction
-    mean: float | None
-    sd: float | None  # over seeds; None for one
-    seeds: int
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    runs: tuple[str, ...]
-
-    @property
-    def difference(self) -> float | None:
-        """What was measured less what was reported."""
-        return None if self.mean is None else self.mean - self.reported
 
 
 @dataclass(frozen=True)
@@ -93,11 +63,11 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
     orders: dict[tuple[str, str, tuple[str, ...]], Order] = {}
-    impossible: dict[tuple[str, str, tuple[str, ...]], str] = {}
+    without: dict[tuple[str, str, tuple[str, ...]], str] = {}
     for group, held in groups.items():
-        reason = _impossible(*group[:2])
+        reason = impossible(*group[:2])
         if reason:
-            impossible[group] = reason
+            without[group] = reason
         else:
             order = _order(aim, preset, data, held[0], *group)
             orders[group] = _tuned(order, store, console, device, jobs, command) if aim.fair else order
@@ -110,10 +80,12 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
         if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
     _train(list(missing.values()), data, store, console, jobs, command)
+    on = f"{data.name}/{data.split}"
     lines: list[Line] = []
     for group, held in groups.items():
-        if group in impossible:
-            lines += [_line(cell, [], (impossible[group],), ()) for cell in held]
+        if group in without:
+            why = (without[group],)
+            lines += [line_of(aim.table, cell, on, reasons=why, absent="not in recbench") for cell in held]
             continue
         _evaluate(keys[group], held, protocol, store, device)
         of_preset = preset.words(*group[:2]) if preset else ()
@@ -121,7 +93,8 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
         for cell in held:
             values = [_value(cell, key, protocol, store) for key in keys[group]]
             reached = [value for value in values if value is not None]
-            lines.append(_line(replace(cell, settings=kept), reached, _reasons(aim, cell, data, usual), keys[group]))
+            runs = tuple(key.digest for key in keys[group])
+            lines.append(line_of(aim.table, cell, on, reached, _reasons(aim, cell, data, usual), kept, runs))
     leaderboard.write_markdown(store)
     return lines
 
@@ -131,7 +104,7 @@ def as_json(aim: Aim, lines: Iterable[Line]) -> dict[str, object]:
     return {
         "table": aim.table.name,
         "protocol": "fair" if aim.fair else "paper",
-        "lines": [vars(line) | {"difference": line.difference} for line in lines],
+        "lines": lines_json(lines),
     }
 
 
@@ -185,17 +158,6 @@ def _order(
 def _of_training(word: str, preset: presets.Preset) -> bool:
     """Whether a setting of a preset holds for every method; those of a single loss stand in the table."""
     return not word.startswith("loss.") or word in preset.paper.settings
-
-
-def _impossible(loss: str, backbone: str) -> str:
-    """Return why recbench cannot run a method, or ""."""
-    if loss not in LOSSES.names() or backbone not in BACKBONES.names():
-        return "recbench has no such method"
-    try:
-        refuse(LOSSES.get(loss), BACKBONES.get(backbone))
-    except UsageError as error:
-        return str(error)
-    return ""
 
 
 def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console, jobs: int, command: str) -> None:
@@ -257,62 +219,18 @@ def _request(cell: Cell) -> Request:
 
 def _value(cell: Cell, key: RunKey, protocol: Protocol, store: Store) -> float | None:
     """Return what the run reached under this protocol, by its last evaluation that says so."""
-    name = str(replace(_request(cell), feedback=None))
-    seen = "kept" if _keeps_seen(protocol) else "removed"
     for evaluation in reversed(store.evaluations(key)):
-        options = evaluation.options
-        if (options.get("candidates"), options.get("index")) != (protocol.candidates, "flat"):
-            continue
-        if options.get("seen", "removed") != seen:
-            continue
         for value in evaluation.values:
-            if (value.metric, value.feedback) == (name, cell.feedback) and value.value is not None:
+            same = (value.metric, value.feedback) == (metric_of(cell), cell.feedback)
+            if same and value.value is not None and ranks_the_same(protocol, value.signature):
                 return value.value
     return None
 
 
 def _reasons(aim: Aim, cell: Cell, data: Dataset, usual: str) -> tuple[str, ...]:
     """Return why no number on these data, or of this protocol, is the paper's; `usual` names the paper's data."""
-    reasons = [*aim.table.datasets[cell.dataset].incomparable, *aim.table.protocol.incomparable]
-    if f"{data.name}/{data.split}" != usual:
-        reasons.append(f"measured on {data.name}/{data.split}, the table is of {usual}")
-    if read_manifest(data.folder)["counts"]["matches"] is False:
-        reasons.append("what is prepared here has other counts of rows than the paper; `recbench prepare` says which")
+    miscounted = read_manifest(data.folder)["counts"]["matches"] is False
+    reasons = reasons_for(aim.table, cell.dataset, f"{data.name}/{data.split}", usual, miscounted)
     if aim.fair:
         reasons.append("every method has a learned scale and bias here")
     return tuple(reasons)
-
-
-def _line(cell: Cell, values: Sequence[float], reasons: tuple[str, ...], keys: Sequence[RunKey]) -> Line:
-    mean = fmean(values) if values else None
-    verdict: Verdict = (
-        "not in recbench"
-        if mean is None
-        else "not comparable"
-        if reasons
-        else "matches"
-        if abs(mean - cell.value) <= CLOSE
-        else "differs"
-    )
-    return Line(
-        method=cell.method,
-        loss=cell.loss,
-        backbone=cell.backbone,
-        settings=cell.settings,
-        dataset=cell.dataset,
-        metric=cell.metric + (f":{cell.by}" if cell.by else ""),
-        feedback=cell.feedback,
-        printed=cell.printed,
-        reported=cell.value,
-        mean=mean,
-        sd=stdev(values) if len(values) > 1 else None,
-        seeds=len(values),
-        verdict=verdict,
-        reasons=reasons,
-        runs=tuple(key.digest for key in keys),
-    )
-
-
-def told(lines: Sequence[Line]) -> Iterator[str]:
-    """Yield why numbers do not compare, each reason once."""
-    yield from dict.fromkeys(reason for line in lines for reason in line.reasons)

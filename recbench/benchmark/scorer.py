@@ -57,7 +57,8 @@ class Scorer:
         query = self.queries(task)
         if query is None:
             device = next(self.backbone.parameters()).device
-            return Blocks(lambda user: self.block(user.to(device), task), self.backbone.items)
+            towers = Vectors(self.user.flatten(1), self.index_items) if self.backbone.decomposable else None
+            return Blocks(lambda user: self.block(user.to(device), task), self.backbone.items, towers)
         return Vectors(query, self.index_items)
 
     @torch.no_grad()

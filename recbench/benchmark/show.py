@@ -12,11 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.benchmark.evaluate import Outcome
-from recbench.benchmark.reproduce import Line
 from recbench.evaluation.evaluate import Value
-
-HEADINGS = ("method", "metric", "feedback", "reported", "measured", "difference", "seeds", "verdict")
-STYLES = {"matches": "green", "differs": "bold", "not comparable": "yellow", "not in recbench": "dim"}
 
 
 def outcomes_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
@@ -82,47 +78,6 @@ def items_table(items: Sequence[Mapping[str, object]]) -> RenderableType:
         for line in others:
             table.add_row("", Text(line, style="dim"))
     return table
-
-
-def lines_table(lines: Sequence[Line]) -> RenderableType:
-    """Return a published table with what was measured: reported, measured ± sd, difference, verdict."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in HEADINGS[:3]:
-        table.add_column(column)
-    for column in HEADINGS[3:]:
-        table.add_column(column, justify="right" if column != "verdict" else "left")
-    for line in lines:
-        cells = _cells(line)
-        table.add_row(*map(escape, cells[:-1]), Text(cells[-1], STYLES[line.verdict]))
-        if line.settings:
-            table.add_row(Text("  " + ", ".join(line.settings), style="dim"))
-    return table
-
-
-def lines_markdown(lines: Sequence[Line]) -> str:
-    """Return the same as a Markdown table, and below it why numbers do not compare."""
-    rule = ["---" if name in ("method", "metric", "feedback", "verdict") else "---:" for name in HEADINGS]
-    rows = [list(HEADINGS), rule, *(_cells(line) for line in lines)]
-    text = "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
-    reasons = dict.fromkeys(reason for line in lines for reason in line.reasons)
-    return text + "".join(f"\nNot comparable: {reason}.\n" for reason in reasons)
-
-
-def _cells(line: Line) -> list[str]:
-    return [
-        line.method,
-        line.metric,
-        line.feedback,
-        line.printed,
-        "" if line.mean is None else _spread(line.mean, line.sd),
-        "" if line.difference is None else f"{line.difference:+.4f}",
-        str(line.seeds or ""),
-        line.verdict,
-    ]
-
-
-def _spread(mean: float, sd: float | None) -> str:
-    return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"
 
 
 def report_table(report: Mapping[str, object]) -> RenderableType:

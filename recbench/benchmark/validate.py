@@ -9,7 +9,7 @@ from recbench.benchmark.model import Model
 from recbench.benchmark.scorer import Scorer
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
-from recbench.evaluation.evaluate import evaluate, expand
+from recbench.evaluation.evaluate import Predictions, evaluate, expand
 from recbench.evaluation.metric import Request, parse
 from recbench.evaluation.signature import GIVEN, Protocol
 
@@ -43,7 +43,10 @@ class Validation:
 
     def __call__(self, model: Model) -> float:
         """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
-        predictions = Scorer(model.backbone, model.loss, self.known).predictions(self.log)
+        return self.of(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
+
+    def of(self, predictions: Predictions) -> float:
+        """Return the metric of what is said of the rows `log`; raises TrainingError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
         values = evaluate(

@@ -10,16 +10,29 @@ from typing import Annotated, Any
 import typer
 
 from recbench import __version__
-from recbench.cli import board, data, export, papers, plot, records, runs, sweep, verify
+from recbench.cli import baselines, board, data, export, papers, plot, records, runs, sweep, verify
 from recbench.cli.app import Json, app, print_json, stdout
 from recbench.errors import RecbenchError
 
-__all__ = ["app", "board", "data", "entry", "export", "papers", "plot", "records", "runs", "sweep", "verify"]
+__all__ = [
+    "app",
+    "baselines",
+    "board",
+    "data",
+    "entry",
+    "export",
+    "papers",
+    "plot",
+    "records",
+    "runs",
+    "sweep",
+    "verify",
+]
 
 INTERRUPTED = 130
 PANELS = {
     "Data": ("prepare", "check", "list", "doctor"),
-    "Training and evaluation": ("train", "sweep", "eval", "rescore", "card"),
+    "Training and evaluation": ("train", "sweep", "eval", "baselines", "rescore", "card"),
     "Results": ("leaderboard", "board", "compare", "show", "plot", "export", "pack", "replay"),
     "Papers and methods of your own": ("papers", "reproduce", "verify"),
 }

@@ -94,12 +94,12 @@ def check(
 
 @app.command("list")
 def list_names(
-    kind: Annotated[str, typer.Argument(help="datasets, losses, backbones or metrics")],
+    kind: Annotated[str, typer.Argument(help="datasets, losses, backbones, baselines or metrics")],
     catalog: Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")] = None,
     imports: Imports = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """List datasets, losses, backbones or metrics, and what goes with what."""
+    """List datasets, losses, backbones, baselines or metrics, and what goes with what."""
     from recbench.benchmark.listing import listing
     from recbench.benchmark.show import items_table
     from recbench.registry import import_file

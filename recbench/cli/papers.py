@@ -63,8 +63,8 @@ def reproduce(
 ) -> None:
     """Run what a published table needs and print it beside the paper's numbers; what is done is not done again."""
     from recbench.benchmark import reproduce as reproduction
-    from recbench.benchmark.show import lines_markdown, lines_table
     from recbench.results import published
+    from recbench.results.line import lines_markdown, lines_table
 
     aim = reproduction.Aim(
         table=published.find(table),
@@ -86,5 +86,3 @@ def reproduce(
         print(lines_markdown(lines), end="")
     else:
         stdout().print(lines_table(lines))
-        for reason in reproduction.told(lines):
-            stdout().print(f"not comparable: {reason}", highlight=False, markup=False)

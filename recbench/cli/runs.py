@@ -214,7 +214,8 @@ def card(
 
 @app.command(
     epilog="Examples: `recbench leaderboard --dataset ml-1m --metric auc`, "
-    "`recbench leaderboard --format markdown > board.md`, `recbench leaderboard --format html -o board.html`."
+    "`recbench leaderboard --format markdown > board.md`, `recbench leaderboard --format html -o board.html`, "
+    "`recbench leaderboard --against gnolr/table2`."
 )
 def leaderboard(
     dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
@@ -222,6 +223,9 @@ def leaderboard(
     form: Annotated[Format, typer.Option("--format", help="How to print; html is one page with charts.")] = "table",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Show it beside a published table, as in gnolr/table2.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -236,6 +240,9 @@ def leaderboard(
         raise UsageError(f"-o {output}: a table is for the terminal; add --format markdown, csv, json, html or parquet")
     if form in ("html", "parquet") and output is None and sys.stdout.isatty():
         raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
+    if against is not None:
+        _against(against, dataset, metric, form, output)
+        return
     results = store()
     rows = board(results, dataset, metric or None)
     share_marks(rows, results)
@@ -245,6 +252,29 @@ def leaderboard(
         stdout().print(boards.table(rows))
     else:
         export(form, rows, results, output)
+
+
+def _against(name: str, dataset: str | None, metrics: list[str], form: Format, output: Path | None) -> None:
+    """Print the board beside a published table."""
+    from recbench.results.against import lines_against, require_measured
+    from recbench.results.board import board
+    from recbench.results.export import export_lines
+    from recbench.results.line import lines_table
+    from recbench.results.published import find
+
+    if form == "html" or form == "parquet":
+        raise UsageError(f"--against comes as table, markdown, csv or json, not as {form}")
+    table, results = find(name), store()
+    require_measured(table, dataset, results)
+    records = {record.key.digest: record for record, _ in results.runs()}
+    lines = lines_against(board(results, dataset), table, records, metrics)
+    if form == "table":
+        stdout().print(lines_table(lines))
+    else:
+        export_lines(form, table, lines, output)
+    left = {line.dataset: None for line in lines if line.verdict == "not run"}
+    for one in left:
+        stderr().print(f"not run: see `recbench reproduce {name} --dataset {one}`", style="dim", soft_wrap=True)
 
 
 def _given_options(context: typer.Context) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.candidates import Hits, exhaustive, within
-from recbench.evaluation.metric import Counted, Parts, Request, RowMetric, TopKMetric
+from recbench.evaluation.metric import Counted, Parts, Request, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.retrieval import SearchCost, compare, search
 from recbench.evaluation.signature import Protocol, signature
@@ -33,6 +33,7 @@ class Blocks:
 
     score: Callable[[Tensor], Tensor]  # users [u] int64 on the CPU -> scores [u, items] on any device
     items: int
+    towers: Vectors | None = None  # side by side, of a model whose scores are a function of several inner products
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Value:
 
     metric: str  # without the feedback: recall@50
     feedback: str
-    value: float  # NaN where undefined: no row or no user counts
+    value: float  # NaN where undefined: nothing counts
     count: int
-    unit: str  # what `count` counts: rows or users
+    unit: str  # what `count` counts: rows, users or items
     signature: str
     cost: SearchCost | None = None  # of an approximate search
     parts: Parts | None = None  # by users, if asked for and the metric has them
@@ -92,7 +93,7 @@ def evaluate(
     search leaves out, for every feedback or as a function of its column. One exact search per
     feedback serves all cut-offs; an approximate one is made for each, since what it finds depends on how far it
     looks. With `by_user`, values carry what each user adds to them. Raises UsageError as `expand` does, before any
-    work.
+    work, and for a metric of vectors where there are none.
     """
     wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
     largest: dict[Ranked, int] = {}
@@ -117,6 +118,11 @@ def evaluate(
         if isinstance(metric, RowMetric):
             top, rows = None, _rows(metric, ranked, log, predictions)
             number, parts = metric.value(*rows), metric.parts(*rows) if by_user else None
+        elif isinstance(metric, VectorMetric):
+            top, parts, own = None, None, vectors_of(predictions, ranked.by)
+            if own is None:
+                raise UsageError(f"metric `{request}`: these scores are no inner products of vectors; leave it out")
+            number = metric.value(own.user, own.item)
         else:
             top = tops[ranked, depth(request, ranked)]
             users = _users(metric, request.k, top.hits)
@@ -158,6 +164,16 @@ def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bo
             by = None if request.by == name else request.by  # ranked by its own scores is what every metric is
             wanted[replace(request, feedback=None, by=by), Ranked(columns[name], columns[by or name])] = None
     return list(wanted)
+
+
+def vectors_of(predictions: Predictions, column: int) -> Vectors | None:
+    """Return the vectors that enter the score of one feedback, without towers that it weighs by 0; None without any."""
+    found = predictions.catalogue(column)
+    own = found if isinstance(found, Vectors) else found.towers
+    if own is None:
+        return None
+    used = (own.user != 0).any(0)
+    return own if used.all() else Vectors(own.user[:, used], own.item[:, used])
 
 
 def _rows(metric: RowMetric, ranked: Ranked, log: Log, predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:

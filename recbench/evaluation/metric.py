@@ -81,7 +81,20 @@ class TopKMetric(Definition):
         """Compute the metric of each user [U] from hit [U, k] bool and relevant [U], at least 1."""
 
 
-Metric = RowMetric | TopKMetric
+class VectorMetric(Definition):
+    """A metric of the vectors whose inner products are the scores; it looks at no row."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> Literal["users", "items"]:
+        """What `count` counts."""
+
+    @abstractmethod
+    def value(self, user: Tensor, item: Tensor) -> Counted:
+        """Compute the metric from the vectors of all users [users, D] and all items [items, D]."""
+
+
+Metric = RowMetric | TopKMetric | VectorMetric
 
 METRICS: Registry[Metric] = Registry("metric", "recbench.evaluation.metrics", "recbench.metrics")
 

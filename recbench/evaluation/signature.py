@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from recbench.evaluation.metric import Request, TopKMetric
+from recbench.evaluation.metric import Request, TopKMetric, VectorMetric
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
 
@@ -32,7 +32,9 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
     the kind of approximate index. The feedback is not part of the definition.
     """
     metric = request.definition
-    words = [str(replace(request, feedback=None, by=None)), f"rows={protocol.part}"]
+    words = [str(replace(request, feedback=None, by=None))]
+    if not isinstance(metric, VectorMetric):
+        words.append(f"rows={protocol.part}")
     if protocol.history:
         words.append(f"history={protocol.history}")
     if request.by is not None:

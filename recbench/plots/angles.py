@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from recbench.benchmark.export import scorer_of
 from recbench.benchmark.scorer import Scorer, linear_weights
 from recbench.data.dataset import Log
+from recbench.errors import UsageError
 from recbench.plots.figure import COLOURS, figure
 from recbench.plots.measured import Part
 from recbench.results.record import RunRecord
@@ -45,8 +46,14 @@ def spaces(record: RunRecord, store: Store, part: Part) -> list[Space]:
     """Return how the angles of the rows of `part` are distributed, in each tower and in the unified space.
 
     GNOLR (KDD 2025), Figures 4 and 8. The unified space is that of the sparsest feedback, where its score adds up
-    several towers. Levels are those of `Batch.level`. Raises UsageError for a backbone that is no inner product.
+    several towers. Levels are those of `Batch.level`. Raises UsageError for a backbone that is no inner product, and
+    for the test rows of a run that was never evaluated: the board counts the runs that have seen them.
     """
+    if part == "test" and not store.evaluations(record.key):
+        digest = record.key.digest
+        raise UsageError(
+            f"run {digest} has not seen the test rows; run `recbench eval --run {digest}` first, which the board counts"
+        )
     data, scorer, log = scorer_of(record, store, part)
     rank = torch.arange(1, len(data.feedback) + 1)
     level = (log.label * rank).amax(1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recbench.benchmark import checkpoint
+from recbench.benchmark.fit import require_trained
 from recbench.benchmark.train import WEIGHTS
 from recbench.errors import DataError, UsageError
 from recbench.losses.importance import QUANTILES, QUARTERS
@@ -31,6 +32,7 @@ def distributions(record: RunRecord, store: Store) -> list[Weights]:
     Wu et al., CIKM 2022, section 5.6.1, https://arxiv.org/abs/2208.01709, by popularity where the paper has ratings.
     Raises UsageError for a run of a loss that weighs no triplets, DataError if its weights are gone.
     """
+    require_trained(record.key)
     path = store.folder(record.key) / WEIGHTS
     if not path.exists():
         raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")

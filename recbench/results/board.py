@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from recbench.errors import UsageError, unknown
+from recbench.results.record import BASELINE
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
 
@@ -32,6 +33,9 @@ class Row(TypedDict):
     mean: float | None  # None where the metric is undefined
     sd: float | None  # of the sample; None for one seed
     seeds: int
+    values: list[float | None]  # of the single runs
+    seconds: float  # of training, a mean over the runs
+    curve: list[float]  # the selection metric on validation, a mean over the runs, as far as all of them went
     signature: str
     run: str
     runs: list[str]
@@ -39,6 +43,10 @@ class Row(TypedDict):
     best: bool
     bound: float | None  # value that the true probabilities reach
     tested: int  # runs of this loss and backbone, of whatever settings, that have seen these test rows
+    below: str  # the best baseline of the column, if it is better; "" if none is
+
+
+COLUMNS = tuple(name for name in Row.__annotations__ if name != "curve")  # of tables for other programs
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ class _Column:
 @dataclass
 class _Values:
     records: dict[str, RunRecord] = field(default_factory=dict)  # group → one of its runs
+    trained: dict[str, RunRecord] = field(default_factory=dict)  # digest → run
     cells: dict[tuple[str, _Column], dict[str, float | None]] = field(default_factory=lambda: defaultdict(dict))
     bounds: dict[_Column, float | None] = field(default_factory=dict)
 
@@ -79,11 +88,17 @@ def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | Non
             row = _row(key, labels[group], column, of_run)
             row["bound"] = values.bounds.get(column)
             row["tested"] = len(tested[_method(key)])
+            trained = [values.trained[digest] for digest in of_run]
+            row["seconds"] = statistics.fmean(record.seconds for record in trained)
+            row["curve"] = _curve(trained)
             rows[column].append(row)
     for competing in rows.values():
         competing.sort(key=_rank)
+        baseline = next((row for row in competing if row["backbone"] == BASELINE), None)
         for row in competing:
             row["best"] = row["mean"] is not None and row["mean"] == competing[0]["mean"]
+            if baseline is not None and row["backbone"] != BASELINE and row["mean"] is not None:
+                row["below"] = baseline["loss"] if _rank(row)[0] > _rank(baseline)[0] else ""
     order = _feedback_order(values.records.values())
     return [row for column in sorted(rows, key=lambda column: _place(column, order, columns)) for row in rows[column]]
 
@@ -101,6 +116,7 @@ def _collect(store: Store, dataset: str | None) -> _Values:
             continue
         for evaluation in evaluations:
             values.records.setdefault(key.group, record)
+            values.trained[key.digest] = record
             for value in evaluation.values:
                 column = _column(key, value.feedback, value.metric, value.signature)
                 values.cells[key.group, column][key.digest] = value.value
@@ -153,6 +169,9 @@ def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float | 
         mean=mean,
         sd=sd,
         seeds=len(of_run),
+        values=list(of_run.values()),
+        seconds=0.0,
+        curve=[],
         signature=column.signature,
         run=next(iter(of_run)),
         runs=list(of_run),
@@ -160,7 +179,14 @@ def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float | 
         best=False,
         bound=None,
         tested=0,
+        below="",
     )
+
+
+def _curve(records: Sequence[RunRecord]) -> list[float]:
+    """Return the mean validation curve, up to the epoch at which the first run stopped."""
+    curves = ([epoch["metric"] for epoch in record.curve] for record in records)
+    return [statistics.fmean(of_epoch) for of_epoch in zip(*curves, strict=False)]
 
 
 def _spread(values: list[float | None]) -> tuple[float | None, float | None]:

@@ -15,18 +15,22 @@ import polars as pl
 
 from recbench.errors import DataError
 from recbench.results import leaderboard
-from recbench.results.board import Row
+from recbench.results.board import COLUMNS, Row
+from recbench.results.line import Line, lines_csv, lines_json, lines_markdown
 from recbench.results.page.render import html
+from recbench.results.published import Published
 from recbench.results.store import Store
 
 WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
 SCHEMA = {
     **dict.fromkeys(WORDS, pl.String()),
-    **dict.fromkeys(("mean", "sd", "bound"), pl.Float64()),
+    **dict.fromkeys(("mean", "sd", "bound", "seconds"), pl.Float64()),
+    "values": pl.List(pl.Float64()),
     **dict.fromkeys(("runs", "trained_on"), pl.List(pl.String())),
     "seeds": pl.Int64(),
     "tested": pl.Int64(),
     "best": pl.Boolean(),
+    "below": pl.String(),
 }
 
 
@@ -45,19 +49,36 @@ def export(
         content = html(store, rows).encode()
     else:
         content = (leaderboard.markdown(rows) if form == "markdown" else leaderboard.csv(rows)).encode()
-    if path is not None:
-        _write(content, path)
-    elif form == "parquet":
+    if path is None and form == "parquet":
         sys.stdout.buffer.write(content)
     else:
+        _deliver(content, path)
+
+
+def export_lines(
+    form: Literal["markdown", "csv", "json"], table: Published, lines: Sequence[Line], path: Path | None
+) -> None:
+    """Write a published table beside what was measured, as `export` writes the board."""
+    if form == "json":
+        document = {"table": table.name, "lines": lines_json(lines)}
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    else:
+        text = lines_markdown(lines) if form == "markdown" else lines_csv(lines)
+    _deliver(text.encode(), path)
+
+
+def _deliver(content: bytes, path: Path | None) -> None:
+    if path is None:
         print(content.decode(), end="")  # in the encoding of the console
+    else:
+        _write(content, path)
 
 
 def parquet(rows: Sequence[Row]) -> bytes:
-    """Return the rows of `board` as a Parquet file with the columns of `Row`."""
+    """Return the rows of `board` as a Parquet file with the columns of `Row`, but for the curve."""
     file = BytesIO()
-    schema = {name: SCHEMA[name] for name in Row.__annotations__}
-    pl.DataFrame([dict(row) for row in rows], schema=schema).write_parquet(file)
+    schema = {name: SCHEMA[name] for name in COLUMNS}
+    pl.DataFrame([{name: dict(row)[name] for name in COLUMNS} for row in rows], schema=schema).write_parquet(file)
     return file.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from csv import DictWriter
 from dataclasses import dataclass, field
 from io import StringIO
@@ -17,8 +17,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.board import Row, board
+from recbench.results.board import COLUMNS, Row, board
 from recbench.results.files import write_atomically
+from recbench.results.sparkline import sparkline
 from recbench.results.store import Store
 
 __all__ = ["Row", "board", "csv", "json", "markdown", "table", "write_markdown"]
@@ -27,7 +28,10 @@ Column = tuple[str, str]  # metric, signature
 Method = tuple[str, str, str]  # loss, backbone, settings
 
 BOUND = "true probability (best attainable)"
+BELOW = "↓"
+CURVES = "curve: validation by epoch, each from its lowest to its highest"
 NARROWEST = 16  # cells that the column of methods may be squeezed to
+MINUTE, HOUR = 60, 3600
 
 
 @dataclass
@@ -43,6 +47,15 @@ class _Section:
     bounds: dict[Column, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What of a section fits side by side."""
+
+    columns: list[Column]
+    time: bool = False
+    curve: bool = False
+
+
 def table(rows: Sequence[Row]) -> RenderableType:
     """Return the rows of `board` for a rich console, in tables no wider than it."""
     return _Tables(_sections(rows))
@@ -54,13 +67,25 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def csv(rows: Sequence[Row]) -> str:
-    """Return the rows of `board` as CSV; text that a spreadsheet would take for a formula gets a '."""
+    """Return the rows of `board` as CSV, without the curve."""
+    return csv_of([{name: dict(row)[name] for name in COLUMNS} for row in rows], COLUMNS)
+
+
+def csv_of(rows: Sequence[Mapping[str, object]], columns: Sequence[str]) -> str:
+    """Return rows as CSV; text that a spreadsheet would take for a formula gets a '."""
     text = StringIO()
-    writer = DictWriter(text, list(Row.__annotations__), lineterminator="\n")
+    writer = DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _csv_cell(value) for name, value in row.items()})
     return text.getvalue()
+
+
+def clock(seconds: float) -> str:
+    """Return a time as on a stopwatch: "0:07", "1:34", "2:05:00"."""
+    whole = round(seconds)
+    minutes = f"{whole // MINUTE}" if whole < HOUR else f"{whole // HOUR}:{whole % HOUR // MINUTE:02}"
+    return f"{minutes}:{whole % MINUTE:02}"
 
 
 def json(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -120,12 +145,18 @@ def _plain(text: str) -> str:
 def _number(row: Row | None) -> str:
     if row is None or row["mean"] is None:
         return "-"
-    return f"{row['mean']:.4f}" if row["sd"] is None else f"{row['mean']:.4f} ± {row['sd']:.4f}"
+    spread = "" if row["sd"] is None else f" ± {row['sd']:.4f}"
+    return f"{f'{BELOW} ' if row['below'] else ''}{row['mean']:.4f}{spread}"
 
 
 def _seeds(row: dict[Column, Row]) -> str:
     counts = sorted(cell["seeds"] for cell in row.values())
     return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]}-{counts[-1]}"
+
+
+def _fullest(cells: Mapping[Column, Row]) -> Row:
+    """Return the row of a method that has the most runs."""
+    return max(cells.values(), key=lambda row: row["seeds"])
 
 
 def _openings(section: _Section) -> str:
@@ -134,8 +165,19 @@ def _openings(section: _Section) -> str:
     return f"runs tested on these rows: {', '.join(counts)}"
 
 
+def _baselines(section: _Section) -> str:
+    """Return what the mark of being below a baseline means in this table; "" if nothing has it."""
+    best: dict[str, list[str]] = {}
+    for column, heading in section.columns.items():
+        names = {cells[column]["below"] for cells in section.lines.values() if column in cells} - {""}
+        for name in names:
+            best.setdefault(name, []).append(heading)
+    said = "; ".join(f"{name} in {', '.join(headings)}" for name, headings in best.items())
+    return f"{BELOW} below the best baseline: {said}" if said else ""
+
+
 def _markdown_section(section: _Section) -> Iterator[str]:
-    headings = ["loss", "backbone", "settings", *section.columns.values(), "seeds"]
+    headings = ["loss", "backbone", "settings", *section.columns.values(), "time", "seeds"]
     yield f"## {_escape(section.title)}\n"
     yield _markdown_line([_escape(heading) for heading in headings])
     yield _markdown_line(["---"] * 3 + ["---:"] * (len(headings) - 3))
@@ -145,11 +187,14 @@ def _markdown_section(section: _Section) -> Iterator[str]:
             row = cells.get(column)
             number = _number(row)
             numbers.append(f"**{number}**" if row and row["best"] else number)
-        yield _markdown_line([*(_escape(_plain(name)) for name in method), *numbers, _seeds(cells)])
+        time = clock(_fullest(cells)["seconds"])
+        yield _markdown_line([*(_escape(_plain(name)) for name in method), *numbers, time, _seeds(cells)])
     if section.bounds:
         limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in section.columns]
-        yield _markdown_line([BOUND, "", "", *limits, ""])
+        yield _markdown_line([BOUND, "", "", *limits, "", ""])
     yield ""
+    if mark := _baselines(section):
+        yield f"{_escape(mark)}\n"
     for signature, letter in section.notes.items() if section.last else ():
         yield f"({letter}) {_escape(_plain(signature))}\n"
     if section.last:
@@ -167,7 +212,7 @@ def _escape(text: str) -> str:
 
 def _csv_cell(value: object) -> object:
     if isinstance(value, list):
-        value = " ".join(value)
+        value = " ".join("" if member is None else str(member) for member in value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
@@ -182,20 +227,32 @@ class _Tables:
         self.sections = sections
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        curves = False
         for place, section in enumerate(self.sections):
             yield Text("\n" * (place > 0 and self.sections[place - 1].last) + section.title, style="bold")
             spread = "+/-" if options.ascii_only else "±"
-            for columns in _fit(section, options.max_width, spread):
-                yield _grid(section, columns, spread)
+            for part in _fit(section, options.max_width, spread):
+                yield _grid(section, part, spread)
                 yield Text()
+                curves |= part.curve
+            if mark := _baselines(section):
+                yield Text(_for(spread, mark), style="dim")
+                if not section.last:
+                    yield Text()
             for signature, letter in section.notes.items() if section.last else ():
                 yield Text(f"({letter}) {_plain(signature)}", style="dim")
+            if section.last and curves:
+                yield Text(CURVES, style="dim")
+                curves = False
             if section.last:
-                yield Text(_openings(section).replace("×", "×" if spread == "±" else "x"), style="dim")
+                yield Text(_for(spread, _openings(section)), style="dim")
 
 
-def _fit(section: _Section, width: int, spread: str) -> Iterator[list[Column]]:
-    """Split the columns so that each table fits the width, names of methods folded if need be."""
+def _fit(section: _Section, width: int, spread: str) -> Iterator[_Part]:
+    """Split the columns so that each table fits the width, names of methods folded if need be.
+
+    The last one has the times and the curves if there is room beside whole names; curves are the first to go.
+    """
     names = max(cell_len(f"{loss} × {backbone}") for loss, backbone, _ in section.lines)
     free = width - min(names, NARROWEST) - len("  seeds")
     taken: list[Column] = []
@@ -204,27 +261,39 @@ def _fit(section: _Section, width: int, spread: str) -> Iterator[list[Column]]:
         numbers = (_cell(cells.get(column), spread).cell_len for cells in section.lines.values())
         needed = 2 + max(cell_len(heading), *numbers)
         if taken and needed > room:
-            yield taken
+            yield _Part(taken)
             taken, room = [], free
         taken.append(column)
         room -= needed
-    yield taken
+    room -= max(names - NARROWEST, 0)
+    longest = [_fullest(cells) for cells in section.lines.values()]
+    room -= 2 + max(cell_len(clock(row["seconds"])) for row in longest)
+    curve = 2 + max(len("curve"), *(len(sparkline(row["curve"])) for row in longest))
+    drawn = spread == "±" and any(sparkline(row["curve"]) for row in longest)
+    yield _Part(taken, time=room >= 0, curve=drawn and room >= curve)
 
 
-def _grid(section: _Section, columns: list[Column], spread: str) -> Table:
+def _grid(section: _Section, part: _Part, spread: str) -> Table:
     times = "×" if spread == "±" else "x"
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     grid.add_column(Text(f"loss {times} backbone"), overflow="fold")
-    for column in columns:
+    for column in part.columns:
         grid.add_column(Text(section.columns[column]), justify="right", no_wrap=True, overflow="fold")
+    if part.curve:
+        grid.add_column("curve", no_wrap=True)
+    if part.time:
+        grid.add_column("time", justify="right", no_wrap=True)
     grid.add_column("seeds", justify="right", no_wrap=True)
     for method, cells in section.lines.items():
-        numbers = [_cell(cells.get(column), spread) for column in columns]
-        shown = {column: cells[column] for column in columns if column in cells}
-        grid.add_row(_method(method, times), *numbers, _seeds(shown) if shown else "-")
-    if section.bounds.keys() & set(columns):
-        limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in columns]
-        grid.add_row(BOUND, *limits, "", style="dim")
+        numbers = [_cell(cells.get(column), spread) for column in part.columns]
+        shown = {column: cells[column] for column in part.columns if column in cells}
+        fullest = _fullest(cells)
+        curve = [sparkline(fullest["curve"])] if part.curve else []
+        time = [clock(fullest["seconds"])] if part.time else []
+        grid.add_row(_method(method, times), *numbers, *curve, *time, _seeds(shown) if shown else "-")
+    if section.bounds.keys() & set(part.columns):
+        limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in part.columns]
+        grid.add_row(BOUND, *limits, *[""] * (1 + part.time + part.curve), style="dim")
     return grid
 
 
@@ -235,4 +304,9 @@ def _method(method: Method, times: str) -> RenderableType:
 
 
 def _cell(row: Row | None, spread: str) -> Text:
-    return Text(_number(row).replace("±", spread), style="bold" if row and row["best"] else "")
+    return Text(_for(spread, _number(row)), style="bold" if row and row["best"] else "")
+
+
+def _for(spread: str, text: str) -> str:
+    """Return the text in ASCII where the console has `+/-` for ±."""
+    return text if spread == "±" else text.replace("±", spread).replace("×", "x").replace(BELOW, "v")

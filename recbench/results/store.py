@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recbench.errors import DataError, UsageError
 from recbench.results.files import load, write_atomically
-from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
+from recbench.results.record import BASELINE, Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
 from recbench.results.strict import encode
 
 __all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
@@ -81,9 +81,12 @@ class Store:
         raise UsageError(f"no run starts with `{prefix}`; there are {len(folders)}, such as {listed}")
 
     def latest(self) -> RunRecord:
-        """Return the record that finished last; raises UsageError if there is none."""
-        records = (record for record, _ in self.runs())
-        latest = max(records, key=lambda record: (record.finished, record.key.digest), default=None)
+        """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""
+
+        def place(record: RunRecord) -> tuple[bool, str, str]:
+            return record.key.backbone != BASELINE, record.finished, record.key.digest
+
+        latest = max((record for record, _ in self.runs()), key=place, default=None)
         if latest is None:
             raise self._empty()
         return latest

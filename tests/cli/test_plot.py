@@ -53,6 +53,11 @@ def plain_angles(part: str, towers: slice) -> tuple[list[float], list[int]]:
 @pytest.mark.parametrize("part", ["valid", "test"])
 def test_angles(prepared: Run, part: str) -> None:
     assert prepared("train", "--loss", "gnolr", *FAST).code == 0
+    if part == "test":
+        told = prepared("plot", "angles", "--part", "test")
+        assert told.code == 2 and told.err.count("\n") == 1
+        assert "has not seen the test rows; run `recbench eval --run" in told.err
+        assert prepared("eval", "--metric", "auc").code == 0
     assert written(prepared, "angles", "--part", part) == "angles.png"
     spaces = numbers(prepared, "angles", "--part", part)
     assert [space["title"] for space in spaces] == ["tower 1", "tower 2", "tower 3", "unified (buy)"]

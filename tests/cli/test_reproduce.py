@@ -44,9 +44,13 @@ def test_a_table_beside_what_is_measured(films: Run) -> None:
         weights.unlink()
     again = films(*words, "--format", "markdown")
     assert again.code == 0 and records() == before  # nothing is trained twice, with records alone
-    assert "| method | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
-    assert again.out.count("\n") == 7 and "Not comparable: what is prepared here" in again.out
+    assert "| method | settings | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
+    assert again.out.count("\n") == 9 and "\nnot comparable: what is prepared here" in again.out
     assert "reported" in films(*words).out
+    board = {line["method"]: line for line in films("leaderboard", "--against", "gnolr/table2", "--json").json["lines"]}
+    same = ("mean", "sd", "seeds", "verdict", "reasons", "runs", "printed", "data")
+    assert all(board[method][name] == line[name] for method, line in lines.items() for name in same)
+    assert board["JRC"]["verdict"] == "not run"
 
 
 def test_what_lacks_a_number_is_evaluated_with_its_weights(films: Run) -> None:

@@ -8,6 +8,7 @@ from recbench.evaluation.metric import LARGEST_K, METRICS, Request, TopKMetric, 
 
 def test_names_of_the_metrics() -> None:
     assert METRICS.names() == [
+        "anisotropy",
         "auc",
         "cindex",
         "ece",

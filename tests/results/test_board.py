@@ -30,6 +30,18 @@ def test_mean_and_sd_over_seeds_by_hand(store, add, make_value):
     assert row["trained_on"] == ["click", "buy"]
 
 
+def test_time_and_curve_are_means_over_seeds(store, make_key, make_record, make_evaluation, make_value):
+    for seed, (seconds, metrics) in enumerate(((10.0, (0.5, 0.7)), (40.0, (0.6, 0.9, 0.8)))):
+        curve = [{"epoch": n, "loss": 1.0, "metric": m, "seconds": n, "slots": n} for n, m in enumerate(metrics, 1)]
+        key = make_key(seed=seed)
+        store.write_record(make_record(key, seconds=seconds, curve=curve))
+        store.add_evaluation(key, make_evaluation(key, make_value(0.5 + seed)))
+    (row,) = board(store)
+    assert row["seconds"] == 25
+    assert row["curve"] == pytest.approx([0.55, 0.8])  # as far as both of them went
+    assert row["values"] == [0.5, 1.5]
+
+
 def test_one_seed_has_no_spread(store, add, make_value):
     add(make_value(0.5))
     (row,) = board(store)

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from recbench.errors import DataError, UsageError
 from recbench.results import leaderboard
-from recbench.results.leaderboard import board, csv, json, markdown, table, write_markdown
+from recbench.results.leaderboard import board, clock, csv, json, markdown, table, write_markdown
+from recbench.results.sparkline import sparkline
 
 SIGNATURES = {
     "auc": "auc|ties:half|rows:test",
@@ -72,6 +73,7 @@ def test_a_terminal_of_80_columns(rows):
     ]
     assert methods[:4] == methods[6:10] == best_first  # two tables, in the same order
     assert lines[3].split()[3:] == ["0.7110", "±", "0.0010"] * 3 + ["3"]
+    assert next(line for line in lines if "recall@50 (d)" in line).split()[-2:] == ["time", "seeds"]
     assert "  logit=learned" in [line.rstrip() for line in lines]
     assert any("(upper bound)" in line or "true probability" in line for line in lines)
     assert any("0.9000" in line for line in lines)
@@ -91,6 +93,81 @@ def test_any_width_keeps_the_numbers_whole(rows, width):
     text = show(rows, width=width)
     assert max(map(len, text.splitlines())) <= width
     assert text.count("0.7110 ± 0.0010") == 4
+
+
+@pytest.fixture
+def curved(store, make_key, make_record, make_evaluation, make_value):
+    """One method, validated four times, trained for 94 seconds."""
+    curve = [{"epoch": n, "loss": 0.5, "metric": m, "seconds": n, "slots": n} for n, m in enumerate((0.1, 0.8, 0.4), 1)]
+    key = make_key()
+    store.write_record(make_record(key, curve=curve, seconds=94.0))
+    store.add_evaluation(key, make_evaluation(key, make_value(0.5)))
+    return board(store)
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (80, ["auc (a)", "curve", "time", "seeds"]),
+        (46, ["auc (a)", "curve", "time", "seeds"]),  # 17 of the name, 9 of the number, 7, 6 and 7
+        (45, ["auc (a)", "time", "seeds"]),
+        (39, ["auc (a)", "time", "seeds"]),
+        (38, ["auc (a)", "seeds"]),
+        (33, ["auc (a)", "seeds"]),
+    ],
+)
+def test_curves_are_the_first_to_go_then_times(curved, width, headings):
+    lines = show(curved, width=width).splitlines()
+    assert lines[1].split() == ["loss", "×", "backbone", *" ".join(headings).split()]
+    assert lines[3].split() == ["gnolr", "×", "twintower", "0.5000"] + ["▁█▄"] * ("curve" in headings) + ["1:34"] * (
+        "time" in headings
+    ) + ["1"]
+    assert ("curve: validation" in "".join(lines)) == ("curve" in headings)
+
+
+def test_no_curve_of_one_epoch(rows):
+    text = show(rows, width=200)
+    assert "curve" not in text and "0:02" in text
+
+
+def test_no_curve_without_blocks(curved):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Console(file=stream, width=80, color_system=None).print(table(curved))
+    stream.flush()
+    text = stream.buffer.getvalue().decode("ascii")
+    assert "curve" not in text and "1:34" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.2, "0:00"),
+        (7.4, "0:07"),
+        (59.6, "1:00"),
+        (94, "1:34"),
+        (3599.4, "59:59"),
+        (3600, "1:00:00"),
+        (7384, "2:03:04"),
+    ],
+)
+def test_clock(seconds, said):
+    assert clock(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([], ""),
+        ([0.5], ""),
+        ([0, 1], "▁█"),
+        ([1, 0, 7], "▂▁█"),
+        ([0.3, 0.3, 0.3], "▁▁▁"),
+        ([-2, -1, 0, 1, 2, 3, 4, 5], "▁▂▃▄▅▆▇█"),
+        ([n // 10 for n in range(120)], "▁▂▂▃▄▄▅▅▆▇▇█"),  # means of ten equal values each
+    ],
+)
+def test_sparkline(values, said):
+    assert sparkline(values) == said
 
 
 def test_the_best_is_bold_and_the_bound_dim(rows):
@@ -137,7 +214,7 @@ def test_two_signatures_of_a_metric_are_two_columns(store, add, make_value):
     assert "auc (a)" in text
     assert "auc (b)" in text
     bpr = next(line for line in text.splitlines() if line.startswith("bpr"))
-    assert bpr.split() == ["bpr", "×", "twintower", "0.7000", "±", "0.1414", "-", "2"]
+    assert bpr.split() == ["bpr", "×", "twintower", "0.7000", "±", "0.1414", "-", "0:02", "2"]
 
 
 def test_differing_numbers_of_seeds_and_data(store, add, make_value):
@@ -154,14 +231,14 @@ def test_differing_numbers_of_seeds_and_data(store, add, make_value):
 def test_markdown(rows):
     text = markdown(rows)
     assert "## synthetic/random: click" in text
-    assert "| loss | backbone | settings | auc (a) | gauc (b) | ndcg@50 (c) | recall@50 (d) | seeds |" in text
+    assert "| loss | backbone | settings | auc (a) | gauc (b) | ndcg@50 (c) | recall@50 (d) | time | seeds |" in text
     assert "| gnolr | mf |  | **0.7110 ± 0.0010** |" in text
     assert "| gnolr | twintower |  | 0.7010 ± 0.0010 |" in text
     assert "| bce | mf | logit=learned | 0.6110 ± 0.0010 |" in text
-    assert "| true probability (best attainable) |  |  | 0.9000 |  |  |  |  |" in text
+    assert "| true probability (best attainable) |  |  | 0.9000 |  |  |  |  |  |" in text
     assert text.count("recall@50\\|denominator:relevant") == 1
     cells = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
-    assert cells == {9}
+    assert cells == {10}
 
 
 def test_markdown_escapes_names(store, add, make_value):
@@ -172,7 +249,7 @@ def test_markdown_escapes_names(store, add, make_value):
     )
     text = markdown(board(store))
     assert "## synthetic/random: a\\|b" in text
-    assert "| x\\|y\\*&lt;b> | twintower | s=line�break \\`code\\` \\[a\\](b) \\\\ | **0.5000** | 1 |" in text
+    assert "| x\\|y\\*&lt;b> | twintower | s=line�break \\`code\\` \\[a\\](b) \\\\ | **0.5000** | 0:02 | 1 |" in text
 
 
 def test_csv_is_safe_to_open_in_a_spreadsheet(store, add, make_value):
@@ -188,6 +265,7 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(store, add, make_value):
     assert (row["mean"], row["sd"], row["seeds"], row["best"], row["bound"]) == ("-0.5", "", "1", "true", "")
     assert row["trained_on"] == "click buy"
     assert row["run"] == row["runs"]
+    assert (row["values"], row["seconds"]) == ("'-0.5", "1.5") and "curve" not in row
 
 
 def test_csv_keeps_all_digits(rows):
@@ -199,6 +277,8 @@ def test_json_is_json(rows):
     objects = json(rows)
     assert python_json.loads(python_json.dumps(objects, allow_nan=False)) == objects
     assert objects[0]["loss"] == "gnolr"
+    assert objects[0]["values"] == [0.71, 0.711, 0.712] and objects[0]["seconds"] == 1.5
+    assert objects[0]["curve"] == [pytest.approx(0.7)]
 
 
 def test_the_file_holds_the_whole_board(store, rows, add, make_value):

@@ -147,6 +147,7 @@ def test_every_number_names_where_it_comes_from(page, store):
         assert method["settings"]["loss.scale"] == {"bce": 0.6, "gnolr": 0.7}[method["loss"]]
         assert data["signatures"][cell["signature"]].startswith(cell["metric"])
         trained = [data["runs"][place] for place in cell["runs"]]
+        assert cell["mean"] == pytest.approx(sum(cell["values"]) / len(trained))
         assert [one["seed"] for one in trained] == [0, 1, 2]
         for one in trained:
             record = store.find(one["run"])
@@ -297,4 +298,7 @@ def test_known_differences_are_said(store, add, make_value):
     assert "measured on ml-1m/random, the table is of ml-1m/user" in reasons
     assert "trained on view, like, the paper on like" in reasons
     assert part.all("tbody")[0].all("td")[-1].text.strip() == "1, 2"
+    assert [row.all("th")[0].text.split()[0] for row in part.all("tbody")[0].all("tr")] == ["BCE"]
+    (button,) = part.all("button", class_="number")
+    assert data_of(page)["cells"][int(str(button.attributes["data-cell"]))]["mean"] == 0.7
     assert "https://arxiv.org/abs/2505.20900" in [link.attributes["href"] for link in part.all("a")]

@@ -160,6 +160,8 @@ def test_a_number_says_where_it_comes_from(tab, file, results):
         "a processor",
         "c" * 40,
         "recbench train --dataset synthetic",
+        "by seed",
+        "0:\u00a00.6300, 1:\u00a00.6310",
         "40.0 s",
         "120 MiB",
         record.key.digest,

@@ -33,6 +33,7 @@ def details(rows: Sequence[Row], records: Mapping[str, RunRecord], sections: Seq
             "signature": signatures[row["signature"]],
             "mean": row["mean"],
             "sd": row["sd"],
+            "values": row["values"],
             "method": groups[records[row["run"]].key.group],
             "runs": [digests[digest] for digest in row["runs"]],
         }

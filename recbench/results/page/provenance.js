@@ -7,6 +7,8 @@
   let pinned = false;
   let timer = 0;
 
+  const bySeed = (seed, value) => `${seed}:\u00a0${value === null ? "undefined" : value.toFixed(4)}`;
+
   function fill(place) {
     const cell = data.cells[place];
     const method = data.methods[cell.method];
@@ -25,7 +27,7 @@
     add(method.changed.length ? "as default" : "settings", words(usual), "code");
     add("own files", words(method.sources), "code");
     add("trained on", method.trained_on.join(", "));
-    add("seeds", runs.map((run) => run.seed).join(", "));
+    add(runs.length > 1 ? "by seed" : "seed", runs.map((run, place) => bySeed(run.seed, cell.values[place])).join(", "));
     add("runs", runs.map((run) => run.run).join(" "), "code");
     add("data", `${method.data}@${method.fingerprint}`, "code");
     add("training", span(duration, runs.map((run) => run.seconds)));

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -13,11 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recbench import __version__
+from recbench.results.against import Match, Place, against
 from recbench.results.board import Row
-from recbench.results.page.beside import beside
 from recbench.results.page.details import details
 from recbench.results.page.tables import MISSING, sections
 from recbench.results.published import tables as published_tables
+from recbench.results.record import RunRecord
 from recbench.results.store import Store
 
 FOLDER = Path(__file__).parent
@@ -45,7 +46,8 @@ def html(store: Store, rows: Sequence[Row], version: str = "") -> str:
     return _page(
         version,
         sections=parts,
-        beside=beside(rows, published_tables().values(), records),
+        rows=rows,
+        beside=_beside(rows, records),
         records=records,
         finished=max((record.finished for record in records.values()), default=""),
         choices=_choices(rows),
@@ -61,6 +63,7 @@ def message_page(message: str, version: str) -> str:
     return _page(
         version,
         sections=[],
+        rows=[],
         beside={},
         records={},
         finished="",
@@ -80,6 +83,12 @@ def duration(seconds: float) -> str:
         return f"{whole // MINUTE} min {whole % MINUTE:02} s"
     minutes = round(seconds / MINUTE)
     return f"{minutes // MINUTE} h {minutes % MINUTE:02} min"
+
+
+def _beside(rows: Sequence[Row], records: Mapping[str, RunRecord]) -> dict[Place, list[Match]]:
+    """Return what stands beside published numbers, without those that were not run."""
+    found = against(rows, published_tables().values(), records)
+    return {place: [match for match in matches if match.row is not None] for place, matches in found.items()}
 
 
 def _page(version: str, **content: Any) -> str:

@@ -1,0 +1,199 @@
+"""`recbench baselines`, and what `eval` does beside a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recbench.baselines import base
+from recbench.benchmark import baselines
+from recbench.data import facsimile
+from recbench.home import home, results_home
+from tests.cli.conftest import Run, prepared, run  # noqa: F401 (fixtures)
+
+METRICS = ("--metric", "auc", "--metric", "recall@5")
+NAMES = {"popularity", "item-knn", "ials"}
+
+
+@pytest.fixture
+def trained(prepared: Run) -> Run:  # noqa: F811
+    assert prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "2").code == 0
+    return prepared
+
+
+@pytest.fixture
+def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "find_spec", lambda name: None if name == "implicit" else find_spec(name))
+
+
+def part(name: str, feedback: str) -> list[tuple[int, int]]:
+    rows = pl.read_parquet(home() / "prepared" / "synthetic" / "global" / f"{name}.parquet")
+    return list(rows.filter(pl.col(feedback) > 0).select("user", "item").iter_rows())
+
+
+@pytest.mark.parametrize("feedback", ["view", "buy"])
+def test_recall_of_popularity_is_what_a_loop_finds(prepared: Run, feedback: str) -> None:  # noqa: F811
+    told = prepared("baselines", "--only", "popularity", "--metric", "recall@5", "--feedback", feedback, "--json").json
+    train = set(part("train", feedback))
+    seen = train | set(part("valid", feedback))
+    count = Counter(item for _, item in train)
+    items = pl.read_parquet(home() / "prepared" / "synthetic" / "global" / "items.parquet").height
+    order = sorted(range(items), key=lambda item: (-count[item], item))
+    wanted: dict[int, set[int]] = {}
+    for user, item in set(part("test", feedback)) - seen:
+        wanted.setdefault(user, set()).add(item)
+    recalls = []
+    for user, relevant in wanted.items():
+        first = [item for item in order if (user, item) not in seen][:5]
+        recalls.append(len(relevant & set(first)) / len(relevant))
+    (row,) = told
+    assert (row["feedback"], row["counted"]) == (feedback, len(recalls))
+    assert row["value"] == pytest.approx(sum(recalls) / len(recalls), abs=1e-12)
+
+
+def test_all_of_them_stand_on_the_board_once(trained: Run) -> None:
+    trained("eval", *METRICS)
+    told = trained("baselines", *METRICS, "--seeds", "2", "--json")
+    assert told.code == 0, told.err
+    assert {(row["loss"], row["seed"]) for row in told.json} == {(name, 0) for name in NAMES} | {("ials", 1)}
+    records = {path: path.stat().st_mtime_ns for path in results_home().rglob("record.json")}
+    again = trained("baselines", *METRICS, "--seeds", "2", "--json")
+    assert again.json == told.json
+    assert {path: path.stat().st_mtime_ns for path in results_home().rglob("record.json")} == records
+    board = [row for row in trained("leaderboard", "--json").json if row["feedback"] == "view"]
+    for metric in ("auc", "recall@5"):  # one signature for all methods
+        rows = [row for row in board if row["metric"] == metric]
+        assert {row["loss"] for row in rows} == NAMES | {"bce"} and len({row["signature"] for row in rows}) == 1
+    assert [row["seeds"] for row in board if row["loss"] == "ials"] == [2, 2]
+    assert {row["backbone"] for row in board} == {"mf", "baseline"}
+
+
+def test_settings_stand_beside_each_other(prepared: Run) -> None:  # noqa: F811
+    words = ("baselines", "--only", "item-knn", "--metric", "auc/view")
+    for more in ((), ("--set", "item-knn.k=2"), ("--set", "train.refit=true")):
+        assert prepared(*words, *more).code == 0
+    rows = prepared("leaderboard", "--json").json
+    assert {row["settings"] for row in rows} == {"", "k=2", "refit=true"}
+    assert len({row["mean"] for row in rows}) == 3
+
+
+def test_eval_sees_to_popularity(trained: Run) -> None:
+    alone = trained("eval", *METRICS, "--no-baselines", "--json")
+    assert not list(results_home().rglob("popularity-baseline")) and "baselines" not in alone.err
+    beside = trained("eval", *METRICS, "--json")
+    assert beside.json == alone.json
+    assert beside.err.splitlines()[-1] == (
+        "hint: `recbench baselines --dataset synthetic/global --metric auc --metric recall@5` "
+        "puts ials and item-knn beside it"
+    )
+    files = sorted(results_home().rglob("*-baseline/*/*"))
+    assert trained("eval", *METRICS).code == 0
+    assert sorted(results_home().rglob("*-baseline/*/*")) == files
+    rows = {(r["loss"], r["metric"]): r for r in trained("leaderboard", "--json").json if r["feedback"] == "view"}
+    for metric in ("auc", "recall@5"):
+        own, other = rows["bce", metric], rows["popularity", metric]
+        assert own["below"] == ("popularity" if own["mean"] < other["mean"] else "")
+        assert (f"is below popularity in {metric} of view" in beside.err) or not own["below"]
+    assert "popularity" in (results_home() / "leaderboard.md").read_text()
+    assert trained("baselines", *METRICS).code == 0
+    assert "hint" not in trained("eval", *METRICS).err
+
+
+def test_eval_keeps_its_protocol(trained: Run) -> None:
+    for words in (("--candidates", "test"), ("--keep-seen",), ("--dialect", "lenskit")):
+        assert trained("eval", "--metric", "recall@5", *words).code == 0
+    rows = trained("leaderboard", "--json").json
+    assert {r["signature"] for r in rows if r["loss"] == "bce"} == {
+        r["signature"] for r in rows if r["loss"] == "popularity"
+    }
+
+
+def test_metrics_that_need_more_than_scores(trained: Run) -> None:
+    told = trained("eval", "--metric", "logloss", "--metric", "auc")
+    assert told.code == 0 and "popularity is not" not in told.err
+    told = trained("baselines", "--metric", "logloss", "--metric", "auc")
+    assert told.code == 0 and "note: logloss left out: baselines give scores alone" in told.err
+    told = trained("eval", "--metric", "logloss")
+    assert told.code == 0 and "error" not in told.err
+    told = trained("baselines", "--metric", "logloss")
+    assert told.code == 2 and "choose auc instead" in told.err
+
+
+@pytest.mark.usefixtures("no_library")
+def test_without_the_library(trained: Run) -> None:
+    assert trained("eval", *METRICS).code == 0
+    told = trained("baselines", *METRICS, "--json")
+    assert told.code == 0 and {row["loss"] for row in told.json} == {"popularity"}
+    said = "ials, item-knn left out: implicit is not installed; run `pip install 'recbench[baselines]'`"
+    assert told.err.splitlines()[-1] == f"note: {said}"
+    told = trained("baselines", "--only", "ials")
+    assert told.code == 2 and told.err.splitlines()[-1].startswith("error: ials left out: implicit is not installed")
+    assert "pip install" in trained("list", "baselines").out
+
+
+def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr(baselines, "available", lambda: 1 << 20)
+    words = ("--metric", "auc", "--only", "popularity,ials", "--set", "ials.factors=10000", "--json")
+    told = prepared("baselines", *words)
+    assert told.code == 0 and {row["loss"] for row in told.json} == {"popularity"}
+    assert "note: ials left out: it takes about" in told.err and "lower ials.factors with --set" in told.err
+
+
+def test_users_that_are_new(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    facsimile.write("amazon-books", tmp_path / "raw", 8000)
+    assert run("prepare", "amazon-books", "--raw", str(tmp_path / "raw")).code == 0
+    told = run("baselines", "--metric", "recall@50", "--json")
+    assert told.code == 0, told.err
+    values = {row["loss"]: row["value"] for row in told.json}
+    assert values.keys() == NAMES and len(set(values.values())) == 3
+    assert all("history=first 80%" in row["signature"] for row in told.json)
+
+
+def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
+    trained("eval", *METRICS)
+    runs = {row["loss"]: row["run"] for row in trained("baselines", *METRICS, "--json").json}
+    told = trained("compare", "popularity", "bce", "ials/baseline", "--metric", "recall@5/view")
+    assert told.code == 0 and "popularity × baseline" in told.out
+    assert trained("rescore", "--run", runs["ials"], "--metric", "ndcg@5").code == 0
+    assert "auc" in trained("card", "--run", runs["popularity"]).out
+    told = trained("rescore", "--run", runs["item-knn"], "--metric", "ndcg@5")
+    assert told.code == 2 and "run `recbench eval`" in told.err
+    assert trained("eval", "--run", runs["item-knn"], "--metric", "ndcg@5").code == 0
+    assert "bce × mf" in trained("show").out  # the last run is the last trained one
+    assert "item-knn.k: 100" in trained("show", runs["item-knn"]).out
+    for words in (("export", runs["ials"], "-o", str(tmp_path / "x")), ("plot", "angles", "--run", runs["ials"])):
+        told = trained(*words)
+        assert told.code == 2 and "of the baseline `ials`" in told.err and told.err.count("\n") == 1
+    packed = tmp_path / "packed.json"
+    assert trained("pack", runs["ials"], "-o", str(packed)).code == 0
+    told = trained("replay", str(packed), "--json")
+    assert told.code == 0 and {line["difference"] for line in told.json} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--only", "popularty"), "unknown baseline `popularty`; did you mean `popularity`"),
+        (("--set", "item-knn.kk=3"), "unknown setting of item-knn `kk`; did you mean `k`"),
+        (("--set", "itemknn.k=3"), "unknown owner of a setting `itemknn`; did you mean `item-knn`"),
+        (("--set", "item-knn.k=0"), "item-knn.k=0: expected at least 1"),
+        (("--set", "ials.alpha=0"), "ials.alpha=0.0: expected a number above 0"),
+        (("--set", "ials.factors=many"), "ials.factors=many: expected a whole number"),
+        (("--set", "train.epochs=3"), "unknown setting of train `epochs`"),
+        (("--feedback", "veiw"), "unknown feedback of synthetic `veiw`; did you mean `view`"),
+        (("--feedback", "view", "--metric", "auc/buy"), "unknown feedback of these baselines `buy`"),
+        (("--metric", "acu"), "unknown metric `acu`; did you mean `auc`"),
+        (("--dataset", "ml-1m"), "ml-1m is not prepared"),
+        (("--seeds", "0"), "--seeds"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_input(prepared: Run, words: tuple[str, ...], message: str) -> None:  # noqa: F811
+    told = prepared("baselines", *words)
+    assert told.code == 2
+    assert message in told.err and told.err.startswith("error: ") and len(told.err.splitlines()) == 1
+    assert not results_home().exists()

@@ -1,0 +1,66 @@
+"""Where the board says that a method is below a baseline."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from recbench.results.leaderboard import Row, board, markdown, table
+from tests.results.conftest import add, make_value, store  # noqa: F401 (fixtures)
+
+
+def show(rows: list[Row], encoding: str = "utf-8") -> str:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=file, width=100, color_system=None)
+    console.print(table(rows))
+    file.flush()
+    return file.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def rows(store, add, make_value) -> list[Row]:  # noqa: ANN001, F811
+    lower = {"metric": "logloss", "signature": "logloss; better=lower"}
+    for loss, backbone, value, loss_value in (
+        ("bce", "mf", 0.6, 0.5),
+        ("bpr", "mf", 0.8, 0.7),
+        ("popularity", "baseline", 0.55, 0.6),
+        ("ials", "baseline", 0.7, 0.65),
+    ):
+        add(make_value(value), make_value(loss_value, **lower), loss=loss, backbone=backbone)
+    return board(store)
+
+
+def test_the_best_baseline_of_the_column_counts(rows: list[Row]) -> None:
+    assert {(row["loss"], row["metric"]): row["below"] for row in rows} == {
+        ("bpr", "auc"): "",
+        ("ials", "auc"): "",
+        ("bce", "auc"): "ials",
+        ("popularity", "auc"): "",
+        ("bce", "logloss"): "",
+        ("popularity", "logloss"): "",
+        ("ials", "logloss"): "",
+        ("bpr", "logloss"): "popularity",
+    }
+
+
+def test_it_is_marked_and_explained(rows: list[Row]) -> None:
+    printed = show(rows)
+    assert "↓ 0.6000" in printed and "↓ 0.7000" in printed and "↓ 0.8000" not in printed
+    assert "↓ below the best baseline: ials in auc (a); popularity in logloss (b)" in printed
+    written = markdown(rows)
+    assert "| ↓ 0.6000 |" in written and "\n↓ below the best baseline: ials in auc (a)" in written
+    plain = show(rows, "ascii")
+    assert "v 0.6000" in plain and "v below the best baseline" in plain
+
+
+def test_nothing_is_said_where_nothing_is_below(rows: list[Row]) -> None:
+    above = [row for row in rows if not row["below"]]
+    assert "below" not in show(above) and "below" not in markdown(above)
+
+
+def test_an_equal_mean_is_not_below(store, add, make_value) -> None:  # noqa: ANN001, F811
+    add(make_value(0.6), loss="bce")
+    add(make_value(0.6), loss="popularity", backbone="baseline")
+    assert [row["below"] for row in board(store)] == ["", ""]

@@ -1,0 +1,129 @@
+"""Whether vectors still tell things apart: the mean cosine, and the note on a model that has collapsed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+
+from recbench.benchmark import checkpoint
+from recbench.benchmark.collapse import collapse_note
+from recbench.data.dataset import Positives
+from recbench.errors import UsageError
+from recbench.evaluation.evaluate import Blocks, Predictions, Vectors, evaluate, vectors_of
+from recbench.evaluation.metric import parse
+from recbench.evaluation.metrics.vectors import COLLAPSED, collapsed, mean_cosine
+from recbench.evaluation.signature import Protocol
+from recbench.home import results_home
+from recbench.results.record import RunKey
+from tests.cli.conftest import Run, prepared, run  # noqa: F401
+
+PROTOCOL = Protocol("shop/global@0", "test", "train+valid")
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def key_of(*feedback: str) -> RunKey:
+    return RunKey("shop", "global", "0", feedback, "nsb", "twintower", 0, "cpu", {})
+
+
+@pytest.mark.parametrize("shift", [0, 1, 10])
+def test_the_mean_cosine_is_that_of_all_pairs(shift: float) -> None:
+    vectors = drawn(200, 7) + shift
+    pairs = cosine_similarity(vectors.numpy())[~torch.eye(200, dtype=torch.bool).numpy()]
+    found = mean_cosine(vectors)
+    assert (found.value, found.count) == (pytest.approx(pairs.mean(), abs=1e-6), 200)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "value", "count"),
+    [
+        ([[1.0, 0.0], [0.0, 5.0]], 0, 2),
+        ([[1.0, 0.0], [-2.0, 0.0]], -1, 2),
+        ([[1.0, 1.0], [3.0, 3.0], [0.1, 0.1]], 1, 3),
+        ([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]], -1 / 3, 3),  # one pair of three agrees
+        ([[0.0, 0.0], [1.0, 0.0], [1.0, math.sqrt(3)]], 0.5, 2),  # 60 degrees
+        ([[0.0, 0.0], [1.0, 0.0]], math.nan, 1),
+    ],
+)
+def test_by_hand(vectors: list[list[float]], value: float, count: int) -> None:
+    found = mean_cosine(torch.tensor(vectors))
+    assert (found.value, found.count) == (pytest.approx(value, abs=1e-7, nan_ok=True), count)
+
+
+def test_blocks_and_float32_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = 1e-4 * drawn(300, 5) + torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    whole = mean_cosine(vectors)
+    monkeypatch.setattr("recbench.evaluation.metrics.vectors.LINES", 7)
+    assert mean_cosine(vectors).value == pytest.approx(whole.value, abs=1e-14)
+    assert whole.value == pytest.approx(float(mean_cosine(vectors.double()).value), abs=1e-12) and whole.value < 1
+
+
+def test_only_the_towers_that_enter_a_score_count() -> None:
+    near, far = drawn(50, 3) + 100, drawn(50, 3, seed=1)
+    both = torch.cat([near, far], 1)
+    user = torch.cat([far, 0 * far], 1)
+    found = vectors_of(Predictions(torch.zeros(1, 1), lambda column: Vectors(user, both)), 0)
+    assert found is not None and torch.equal(found.item, near) and torch.equal(found.user, far)
+
+
+def test_as_a_metric() -> None:
+    user, item = drawn(30, 4), drawn(20, 4, seed=1) + 1
+    values = of(Predictions(torch.zeros(2, 1), lambda column: Vectors(user, item)))
+    assert [(value.value, value.count, value.unit) for value in values] == [
+        (mean_cosine(item).value, 20, "items"),
+        (mean_cosine(user).value, 30, "users"),
+    ]
+    assert values[1].signature == (
+        "anisotropy(users); pairs=users; zero vectors=left out; better=lower; data=shop/global@0"
+    )
+    towers = Vectors(user, item)
+    assert of(Predictions(torch.zeros(2, 1), lambda column: Blocks(lambda user: user, 20, towers))) == values
+    with pytest.raises(UsageError, match="metric `anisotropy`: these scores are no inner products of vectors"):
+        of(Predictions(torch.zeros(2, 1), lambda column: Blocks(lambda user: user, 20)))
+
+
+def of(predictions: Predictions) -> list:
+    from recbench.data.dataset import Log
+
+    log = Log(torch.zeros(2).int(), torch.zeros(2).int(), torch.zeros(2, 1).to(torch.uint8))
+    requests = [parse("anisotropy"), parse("anisotropy(users)")]
+    nothing = Positives.of(torch.zeros(0).long(), torch.zeros(0).long(), 30, 20)
+    return evaluate(requests, log, ("view",), predictions, nothing, 20, PROTOCOL)
+
+
+def test_what_has_collapsed() -> None:
+    spread, cone = drawn(100, 8), 0.3 * drawn(100, 8) + 1  # a narrow cone, as healthy models have
+    point = 1e-3 * drawn(100, 8) + 1
+    assert 0.8 < mean_cosine(cone).value < 0.95 and mean_cosine(point).value > COLLAPSED
+    assert collapsed(Vectors(spread, cone)) == {}
+    assert collapsed(Vectors(point, spread)).keys() == {"users"}
+    assert collapsed(Vectors(point, point)).keys() == {"users", "items"}
+    of_column = {0: Vectors(spread, cone), 1: Vectors(point, point)}
+    (note,) = collapse_note(key_of("view", "buy"), Predictions(torch.zeros(1, 2), of_column.__getitem__))
+    assert "point one way (mean cosine of buy: users 1.0000 and items 1.0000)" in note and "view" not in note
+    assert collapse_note(key_of("view"), Predictions(torch.zeros(1, 1), of_column.__getitem__)) == []
+
+
+@pytest.mark.parametrize(("loss", "backbone"), [("bpr", "mf"), ("esmm", "twintower"), ("bce", "neumf")])
+def test_eval_says_it_once_and_only_of_what_has_collapsed(prepared: Run, loss: str, backbone: str) -> None:  # noqa: F811
+    assert prepared("train", "--loss", loss, "--backbone", backbone, "--epochs", "1").code == 0
+    told = prepared("eval", "--metric", "recall@5", "--no-baselines")
+    assert told.code == 0 and "point one way" not in told.err
+    asked = prepared("eval", "--metric", "anisotropy", "--metric", "anisotropy(users)", "--no-baselines", "--json")
+    if backbone == "neumf":
+        assert asked.code == 2 and "no inner products of vectors; leave it out" in asked.err
+        assert asked.err.count("\n") == 2  # which run, and the error
+        return
+    assert all(-1 <= row["value"] < 0.99 for row in asked.json)
+    for path in results_home().rglob("vectors.safetensors"):
+        held = checkpoint.load(path)
+        one = torch.ones_like(held["item"])
+        checkpoint.save(path, held | {"item": one + 1e-4 * held["item"]})
+        told = prepared("eval", "--metric", "recall@5", "--no-baselines")
+        assert told.err.count("bpr × mf on synthetic/global, seed 0: its vectors all point one way") == 1
+        assert "items 1.0000" in told.err and "users" not in told.err.partition("one way")[2]
