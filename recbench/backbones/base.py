@@ -24,7 +24,9 @@ class Backbone(nn.Module, ABC):
 
     name: ClassVar[str]
     decomposable: ClassVar[bool] = True  # scores are inner products of user and item vectors
-    offers: ClassVar[frozenset[str]] = frozenset({"vectors"})  # what a loss may ask for in `needs`
+    # What a loss may ask for in `needs`: vectors of users and items that have one length ("embeddings"), and whose
+    # inner products are the scores ("vectors").
+    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors"})
 
     def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
         super().__init__()

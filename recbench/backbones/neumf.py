@@ -28,12 +28,12 @@ class NeuMF(Backbone):
     `dim=8`, `embedding=32`, `hidden=32-16-8` are the defaults of the authors' code; here p and p' start at N(0, std),
     as there, all weights at Glorot's uniform distribution, and there is no pretraining. Each tower is such a model of
     its own. `l2` weighs half the squared norms of the batch's vectors of both branches, per user. The towers' vectors
-    are p and q; they do not say what the scores are, so losses that work on vectors refuse this backbone. Raises
-    UsageError for a setting out of range.
+    are [p, p'] and [q, q']; their inner products are not the scores, so losses that need such refuse this backbone.
+    Raises UsageError for a setting out of range.
     """
 
     decomposable: ClassVar[bool] = False
-    offers: ClassVar[frozenset[str]] = frozenset()
+    offers: ClassVar[frozenset[str]] = frozenset({"embeddings"})
 
     def __init__(
         self,
@@ -63,13 +63,14 @@ class NeuMF(Backbone):
         self.models.to(self.user_table.device)
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the vectors p and q of user [B] and item [B, N], and the logits of all pairs."""
+        """Return the vectors [p, p'] and [q, q'] of user [B] and item [B, N], and the logits of all pairs."""
         of_user, of_item = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
         shape = (self.towers, -1)
-        p, p_mlp = of_user.unflatten(-1, shape).split(self.split, -1)
-        q, q_mlp = of_item.unflatten(-1, shape).split(self.split, -1)
+        user_vectors, item_vectors = of_user.unflatten(-1, shape), of_item.unflatten(-1, shape)
+        (p, p_mlp), (q, q_mlp) = user_vectors.split(self.split, -1), item_vectors.split(self.split, -1)
         logits = [model(p[:, k], q[:, :, k], p_mlp[:, k], q_mlp[:, :, k]) for k, model in enumerate(self.models)]
-        return Towers(p, q, *ridge(self.l2, of_user, of_item), pair=torch.stack(logits, -1))
+        penalty = ridge(self.l2, of_user, of_item)
+        return Towers(user_vectors, item_vectors, *penalty, pair=torch.stack(logits, -1))
 
 
 class _Tower(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from recbench.benchmark import checkpoint
+from recbench.benchmark.allocator import keep_freed_memory
 from recbench.benchmark.display import Display, Line
 from recbench.benchmark.model import Model, build, check_finite, owned
 from recbench.benchmark.plan import non_default
@@ -66,6 +67,7 @@ def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports
     """
     if is_complete(key, store):
         return store.record(key)
+    keep_freed_memory()
     folder = store.folder(key)
     schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
     saved = checkpoint.load(folder / PROGRESS) if (folder / PROGRESS).exists() else None

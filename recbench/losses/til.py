@@ -32,9 +32,10 @@ class TIL(Loss):
     network descends the unweighted mean of L at Theta'. Theta descends J with the same w, and nothing else: in the
     released code the gradient at Theta' is added to it. The states are constants of Theta's gradient and of the
     network's, and a user's interest is the mean of the vectors that its training items had at the epoch's start.
+    The paper does not say what the vectors of NeuMF are; here they are those of both its branches side by side.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"vectors"})
+    needs: ClassVar[frozenset[str]] = frozenset({"embeddings"})
 
     positives: Positives  # set by `meet`
     popularity: Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ TOTAL = 2**40  # that weights sum up to at most, about
 
 class Negatives(ABC):
     """Draws negatives from one dataset's items."""
+
+    ahead: ClassVar[bool] = False  # cheaper for several batches at once; what is drawn is the same on a CPU
 
     @abstractmethod
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,6 +89,8 @@ class Even(Negatives):
     the sorted keys `user * items + p_j - j` finds.
     """
 
+    ahead: ClassVar[bool] = True
+
     def __init__(self, positives: Positives, items: int) -> None:
         rank = torch.arange(len(positives.item), device=positives.item.device) - positives.start[positives.user]
         self.items = items
@@ -95,10 +100,10 @@ class Even(Negatives):
 
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return item, valid and log_q = -log(free items of the user), each [B, count]."""
-        free = self.free[user, None]
+        free = self.free.index_select(0, user)[:, None]
         nth = below(free, count, generator)
-        passed = torch.searchsorted(self.key, user[:, None] * self.items + nth, right=True)
-        item = (nth + passed - self.start[user, None]).clamp(max=self.items - 1)
+        passed = passed_by(self.key, user[:, None] * self.items + nth)
+        item = (nth + passed - self.start.index_select(0, user)[:, None]).clamp(max=self.items - 1)
         return item, (free > 0).expand_as(item), -torch.log(free.clamp(min=1).float()).expand_as(item)
 
 
@@ -110,6 +115,8 @@ class Weighted(Negatives):
     keys `user * total + length left before the positive` finds r, another over the ends of the items the item.
     `weight` [items] is int64; its sum times the number of users must stay below 2^63.
     """
+
+    ahead: ClassVar[bool] = True
 
     def __init__(self, positives: Positives, weight: Tensor) -> None:
         self.weight = weight
@@ -125,16 +132,28 @@ class Weighted(Negatives):
 
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return item, valid and log_q = log(weight of the item / free weight of the user), each [B, count]."""
-        free = self.free[user, None]
+        free = self.free.index_select(0, user)[:, None]
         item = self.at(user, below(free, count, generator))
         log_q = self.weight[item].clamp(min=1).double().log() - free.clamp(min=1).double().log()
         return item, (free > 0).expand_as(item), log_q.float()
 
     def at(self, user: Tensor, unit: Tensor) -> Tensor:
         """Return the item in which the unit [B, n] of user [B]'s free weight lies, [B, n]."""
-        number = torch.searchsorted(self.key, user[:, None] * self.total + unit, right=True)
-        unit = unit + self.passed[number] - self.before[user, None]
+        number = passed_by(self.key, user[:, None] * self.total + unit)
+        unit = unit + self.passed[number] - self.before.index_select(0, user)[:, None]
         return torch.searchsorted(self.end, unit, right=True).clamp(max=len(self.end) - 1)
+
+
+def passed_by(key: Tensor, value: Tensor) -> Tensor:
+    """Return how many of the sorted keys [n] are at most each value [B, N].
+
+    A CPU looks up the values in ascending order, in which neighbours meet the same keys in its caches.
+    """
+    if value.device.type != "cpu":
+        return torch.searchsorted(key, value, right=True)
+    ascending, place = value.flatten().sort()
+    found = torch.searchsorted(key, ascending, right=True)
+    return torch.empty_like(found).scatter_(0, place, found).view_as(value)
 
 
 def below(bound: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,8 @@ from recbench.data.dataset import Dataset
 from recbench.samplers.base import Sampler, logged, positive_rows, shuffled
 from recbench.samplers.negatives import Proposal, Uniform
 
+AHEAD = 1 << 17  # slots that are filled at a time where the proposal allows it: a few MiB
+
 
 @dataclass(frozen=True)
 class Triplets(Sampler):
@@ -31,18 +33,20 @@ class Triplets(Sampler):
             yield from (logged(data.train, index) for index in order.split(size))
             return
         negatives = self.proposal.on(data)
-        for index in order.split(size):
-            batch = logged(data.train, index)
-            item, valid, log_q = negatives.draw(batch.user, self.negatives, generator)
-            yield Batch(
-                user=batch.user,
-                item=torch.cat([batch.item, item], 1),
-                label=torch.cat([batch.label, batch.label.new_zeros(*item.shape, batch.label.shape[-1])], 1),
-                mask=torch.cat([torch.ones_like(valid[:, :1]), valid], 1),
-                log_q=torch.cat([torch.zeros_like(log_q[:, :1]), log_q], 1),
-                rows=batch.rows,
-                row=batch.row,
+        batches = max(1, AHEAD // (size * (1 + self.negatives))) if negatives.ahead else 1
+        for index in order.split(size * batches):
+            own = logged(data.train, index)
+            item, valid, log_q = negatives.draw(own.user, self.negatives, generator)
+            slates = (
+                own.user,
+                torch.cat([own.item, item], 1),
+                torch.cat([own.label, own.label.new_zeros(*item.shape, own.label.shape[-1])], 1),
+                torch.cat([torch.ones_like(valid[:, :1]), valid], 1),
+                torch.cat([torch.zeros_like(log_q[:, :1]), log_q], 1),
+                index,
             )
+            for user, items, label, mask, q, row in zip(*(part.split(size) for part in slates), strict=True):
+                yield Batch(user, items, label, mask, q, rows=len(row), row=row)
 
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""

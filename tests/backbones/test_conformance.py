@@ -16,12 +16,18 @@ def made(name: str, data: Dataset, towers: int = 2, cosine: bool = False) -> Bac
     return BACKBONES.get(name)(data, towers, cosine, dim=8)  # type: ignore[call-arg]
 
 
+def width(backbone: Backbone) -> int:
+    """The length of its vectors: `dim`, and of neumf also `embedding`, for its two branches lie side by side."""
+    return 8 + (64 if backbone.name == "neumf" else 0)
+
+
 @pytest.mark.parametrize("towers", [1, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes(name: str, towers: int, toy: Dataset) -> None:
-    out = made(name, toy, towers)(torch.tensor([1, 2]), torch.tensor([[3, 4, 5], [6, 7, 8]]))
-    assert out.user.shape == (2, towers, 8)
-    assert out.item.shape == (2, 3, towers, 8)
+    backbone = made(name, toy, towers)
+    out = backbone(torch.tensor([1, 2]), torch.tensor([[3, 4, 5], [6, 7, 8]]))
+    assert out.user.shape == (2, towers, width(backbone))
+    assert out.item.shape == (2, 3, towers, width(backbone))
     assert out.logit.shape == (2, 3, towers)
 
 
@@ -30,8 +36,8 @@ def test_shapes(name: str, towers: int, toy: Dataset) -> None:
 def test_a_slate_equals_rows_of_the_tables(name: str, cosine: bool, toy: Dataset) -> None:
     backbone = made(name, toy, cosine=cosine)
     users, items = backbone.tables(block=7)
-    assert users.shape == (len(toy.users), 2, 8)
-    assert items.shape == (len(toy.items), 2, 8)
+    assert users.shape == (len(toy.users), 2, width(backbone))
+    assert items.shape == (len(toy.items), 2, width(backbone))
     user, item = torch.tensor([0, 29]), torch.tensor([[39, 1], [5, 0]])
     out = backbone(user, item)
     torch.testing.assert_close(out.user, users[user])

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log
 from recbench.errors import UsageError
-from recbench.samplers import AdaptiveRank, Clustered, Popularity, Proposal, Triplets, Uniform
+from recbench.samplers import AdaptiveRank, Clustered, Popularity, Proposal, Triplets, Uniform, triplets
 from recbench.samplers.clustered import k_means
-from recbench.samplers.negatives import whole
+from recbench.samplers.negatives import passed_by, whole
 from tests.conftest import make_dataset
 
 ITEMS, DIM, SHARE = 9, 3, 0.3
@@ -160,6 +161,28 @@ def test_a_seed_fixes_the_draws(kind: str, toy: Dataset) -> None:
 
     assert torch.equal(epoch(3), epoch(3))
     assert not torch.equal(epoch(3), epoch(4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_drawn_does_not_depend_on_how_many_batches_are_filled_at_a_time(
+    kind: str, toy: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def epoch() -> list[Batch]:
+        return list(Triplets(2, proposal(kind, 30, 40)).batches(toy, 64, torch.Generator().manual_seed(3)))
+
+    monkeypatch.setattr(triplets, "AHEAD", 64 * 3 * 4)
+    some = epoch()
+    monkeypatch.setattr(triplets, "AHEAD", 1)
+    for batch, alone in zip(some, epoch(), strict=True):
+        assert batch.rows == alone.rows == len(batch.user)
+        for name in ("user", "item", "label", "mask", "log_q", "row"):
+            assert torch.equal(getattr(batch, name), getattr(alone, name)), name
+
+
+def test_looking_up_counts_the_keys_up_to_each_value() -> None:
+    key = torch.tensor([1, 1, 4, 9, 2**62])
+    value = torch.tensor([[9, 0], [1, 2**62], [3, 8]])
+    assert passed_by(key, value).tolist() == [[4, 0], [2, 5], [2, 3]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
