@@ -11,15 +11,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recbench.benchmark.plan import non_default
 from recbench.errors import UsageError
-from recbench.evaluation.metric import parse
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import samples_of
 from recbench.results.parts import Place, UserParts, read
-from recbench.results.record import RunKey
+from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 
+LISTED = 6  # methods that a word may mean
 Runs = Mapping[str, Mapping[Place, UserParts]]  # digest → what its users add
 
 
@@ -45,16 +44,23 @@ class Comparison:
     differences: list[Difference]
 
 
-def methods(words: Sequence[str], store: Store) -> list[Method]:
+def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> list[Method]:
     """Return what each word names: the first digits of a run, for its seeds too, or LOSS or LOSS/BACKBONE.
 
-    Raises UsageError where a word fits no method, or several with different settings or data.
+    Only on `dataset` (DATASET or DATASET/SPLIT), if given. Raises UsageError where a word fits no method, or several
+    with different settings or data.
     """
-    groups: dict[str, list[RunKey]] = {}
+    groups: dict[str, list[RunRecord]] = {}
+    waiting = []
     for record, evaluations in store.runs():
+        key = record.key
+        if dataset not in (None, key.dataset, f"{key.dataset}/{key.split}"):
+            continue
         if evaluations:
-            groups.setdefault(record.key.group, []).append(record.key)
-    return [_method(word, groups) for word in words]
+            groups.setdefault(key.group, []).append(record)
+        else:
+            waiting.append(key)
+    return [_method(word, groups, waiting) for word in words]
 
 
 def compare_methods(chosen: Sequence[Method], metrics: Sequence[str], store: Store) -> list[Comparison]:
@@ -65,15 +71,18 @@ def compare_methods(chosen: Sequence[Method], metrics: Sequence[str], store: Sto
     if len({method.keys[0].group for method in chosen}) < 2:
         raise UsageError("expected at least two methods; `recbench leaderboard` names them")
     found = {key.digest: read(store, key) for method in chosen for key in method.keys}
-    asked = [parse(word) for word in metrics]
     common = [place for place in next(iter(found.values())) if all(place in places for places in found.values())]
-    wanted = [place for place in common if not asked or any(_fits(place, request) for request in asked)]
+    wanted = [place for place in common if not metrics or any(_fits(place, word) for word in metrics)]
     if not wanted:
         names = " ".join(f"--run {key.digest}" for method in chosen for key in method.keys)
         said = " ".join(f"--metric {word}" for word in metrics or ("auc",))
-        raise UsageError(
-            f"these runs have no such metric of one definition in common; run `recbench eval {names} {said}`"
+        without = [digest for digest, places in found.items() if not places]
+        reason = (
+            f"what single users add is not kept with {', '.join(without)}, as in records that were passed on"
+            if without
+            else "these runs have no such metric of one definition in common"
         )
+        raise UsageError(f"{reason}; run `recbench eval {names} {said}` where their data and weights are")
     return [_comparison(place, chosen, found) for place in wanted]
 
 
@@ -92,7 +101,7 @@ def table(found: Sequence[Comparison]) -> RenderableType:
         pairs.add_column("pair", overflow="fold")
         for column in ("difference", f"{LEVEL:.0%} interval", "p (Holm)", "shows"):
             pairs.add_column(column, justify="right", no_wrap=True)
-        pairs.add_column("")
+        pairs.add_column("verdict")
         for difference in one.differences:
             pairs.add_row(
                 Text(" - ".join(letters.get(name, name) for name in (difference.first, difference.second))),
@@ -103,38 +112,52 @@ def table(found: Sequence[Comparison]) -> RenderableType:
                 Text("real", "green") if difference.real else Text("not shown", "yellow"),
             )
         parts += [means, Text(), pairs, Text(one.signature, style="dim"), Text()]
-    said = f"shows: the smallest true difference that these users and seeds would show {POWER:.0%} of the time"
+    said = (
+        f"real: p below {1 - LEVEL:.2f} after Holm's correction over the pairs of one metric and feedback, not over "
+        f"metrics; shows: the smallest true difference that these users and seeds would show {POWER:.0%} of the time"
+    )
     return Group(*parts, Text(said, style="dim"))
 
 
-def _method(word: str, groups: Mapping[str, Sequence[RunKey]]) -> Method:
-    loss, _, backbone = word.partition("/")
-    by_digest = [keys for keys in groups.values() if any(key.digest.startswith(word) for key in keys)]
-    by_name = [keys for keys in groups.values() if keys[0].loss == loss and backbone in ("", keys[0].backbone)]
-    fitting = by_digest or by_name
+def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], waiting: Sequence[RunKey]) -> Method:
+    by_digest = [runs for runs in groups.values() if any(run.key.digest.startswith(word) for run in runs)]
+    fitting = by_digest or [runs for runs in groups.values() if _is(word, runs[0].key)]
     if not fitting:
+        trained = [key.digest for key in waiting if key.digest.startswith(word) or _is(word, key)]
+        if trained:
+            names = " ".join(f"--run {digest}" for digest in trained)
+            raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {names}`")
         raise UsageError(f"{word}: no evaluated run or method of that name; `recbench leaderboard` shows what there is")
     if len(fitting) > 1:
-        listed = "; ".join(f"{keys[0].digest} ({_label(keys[0])})" for keys in fitting[:6])
-        raise UsageError(f"{word} fits {len(fitting)} methods; name one by a run: {listed}")
-    keys = sorted(fitting[0], key=lambda key: key.seed)
-    return Method(_label(keys[0]), tuple(keys))
+        listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:LISTED])
+        more = f"; and {len(fitting) - LISTED} more on `recbench leaderboard`" if len(fitting) > LISTED else ""
+        raise UsageError(f"{word} fits {len(fitting)} methods; name one by a run: {listed}{more}")
+    runs = sorted(fitting[0], key=lambda run: run.key.seed)
+    return Method(_label(runs[0]), tuple(run.key for run in runs))
 
 
-def _label(key: RunKey) -> str:
-    try:
-        settings = [f"{name.partition('.')[2]}={value}" for name, value in non_default(key).items()]
-    except UsageError:  # a loss of the user's own that is not imported now
-        settings = []
+def _is(word: str, key: RunKey) -> bool:
+    loss, _, backbone = word.partition("/")
+    return key.loss == loss and backbone in ("", key.backbone)
+
+
+def _label(run: RunRecord) -> str:
+    settings = [f"{name.partition('.')[2]}={value}" for name, value in run.non_default.items()]
     settings = [word for word in settings if word.partition("=")[0] in ("logit", "scale", "pos_weight")]
-    return " ".join([f"{key.loss} × {key.backbone}", *settings])
+    return " ".join([f"{run.key.loss} × {run.key.backbone}", *settings])
 
 
-def _fits(place: Place, request: object) -> bool:
-    asked = parse(str(request))
-    feedback = asked.feedback
-    bare = str(request).replace(f"/{feedback}", "") if feedback else str(request)
-    return place[0] == bare and feedback in (None, place[1])
+def _in_full(run: RunRecord) -> str:
+    settings = [f"{name}={value}" for name, value in run.non_default.items()]
+    return " ".join([f"on {run.key.dataset}/{run.key.split} {','.join(run.key.feedback)}", *settings])
+
+
+def _fits(place: Place, word: str) -> bool:
+    from recbench.evaluation.metric import parse  # which loads torch
+
+    asked = parse(word).feedback
+    bare = word.replace(f"/{asked}", "") if asked else word
+    return place[0] == bare and asked in (None, place[1])
 
 
 def _comparison(place: Place, chosen: Sequence[Method], found: Runs) -> Comparison:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recbench.benchmark.plan import defaults
-from recbench.errors import UsageError
 from recbench.results.record import Evaluation, RunRecord
 
 
 def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str, object]:
-    """Return heading → value, list of lines or mapping, for `show.report_table`."""
+    """Return heading → value, list of lines or mapping, for `report.report_table`."""
     key = record.key
     commit = "installed from a package" if record.commit is None else record.commit
     refit = ", then again on train + validation rows" if key.settings.get("train.refit") else ""
@@ -19,9 +17,9 @@ def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
         "command": record.command,
         "data": f"{key.dataset}/{key.split}@{key.fingerprint}",
         "trained on": f"{', '.join(key.feedback)}{refit}",
-        "settings": {name: _said(name, value, _usual(record)) for name, value in key.settings.items()},
+        "settings": {name: _said(name, value, record) for name, value in key.settings.items()},
         "own files": dict(key.sources),
-        "chosen": f"epoch {record.best_epoch} of {record.epochs} by validation {record.select} {record.valid:.6f}",
+        "chosen": f"epoch {record.best_epoch} of {record.epochs} by validation {record.selected_by} {record.valid:.6f}",
         "cost": {
             "training": f"{record.seconds:.1f} s, {record.rows_per_second:,.0f} rows/s, {record.slots:,} item slots",
             "memory": f"{record.peak_memory_mib:,.0f} MiB at most",
@@ -32,27 +30,22 @@ def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
         "versions": dict(record.versions),
         "notes": list(record.notes),
     }
-    numbers: dict[tuple[str, str], list[str]] = {}
+    numbers: dict[tuple[str, str], dict[str, str]] = {}  # metric, signature → feedback → the newest value
     for evaluation in evaluations:
         for value in evaluation.values:
             figure = "undefined" if value.value is None else f"{value.value:.6f}"
-            numbers.setdefault((value.metric, value.signature), []).append(f"{value.feedback} {figure}")
-    lines = [f"{metric}: {', '.join(figures)}" for (metric, _), figures in numbers.items()]
+            numbers.setdefault((value.metric, value.signature), {})[value.feedback] = figure
+    lines = [
+        f"{metric}: {', '.join(f'{feedback} {figure}' for feedback, figure in figures.items())}"
+        for (metric, _), figures in numbers.items()
+    ]
     report["test"] = lines or "not evaluated"
     report["definitions"] = [signature for _, signature in numbers]
     return {name: value for name, value in report.items() if value not in ([], {})}
 
 
-def _usual(record: RunRecord) -> dict[str, object]:
-    try:
-        return dict(defaults(record.key.loss, record.key.backbone))
-    except UsageError:  # a loss of the user's own that is not imported now
-        return {}
-
-
-def _said(name: str, value: object, usual: dict[str, object]) -> str:
-    default = usual.get(name, value)
-    return _plain(value) if value == default else f"{_plain(value)} (default {_plain(default)})"
+def _said(name: str, value: object, record: RunRecord) -> str:
+    return f"{_plain(value)} (not the default)" if name in record.non_default else _plain(value)
 
 
 def _plain(value: object) -> str:

@@ -110,9 +110,9 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
 
 
 def chosen(runs: Sequence[str], store: Store, console: Console) -> list[RunRecord]:
-    """Return the runs named by the first digits of their digests, or those of the last `train`, and say so."""
+    """Return the runs that the words name, see `Store.named`, or those of the last `train`, and say so."""
     if runs:
-        return [store.find(prefix) for prefix in runs]
+        return list({record.key.digest: record for word in runs for record in store.named(word)}.values())
     records = _last_records(store)
     _say(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
     return records

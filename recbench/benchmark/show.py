@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.benchmark.evaluate import Outcome
+from recbench.benchmark.report import in_words
 from recbench.evaluation.evaluate import Value
 
 
@@ -73,38 +74,11 @@ def items_table(items: Sequence[Mapping[str, object]]) -> RenderableType:
         fields = dict(item)
         name = fields.pop("name")
         lead = fields.pop("about", None) or fields.pop("title", "")
-        others = [f"{field}: {_plain(value)}" for field, value in fields.items() if value not in ("", [], {})]
+        others = [f"{field}: {in_words(value)}" for field, value in fields.items() if value not in ("", [], {})]
         table.add_row(escape(str(name)), escape(str(lead)))
         for line in others:
             table.add_row("", Text(line, style="dim"))
     return table
-
-
-def report_table(report: Mapping[str, object]) -> RenderableType:
-    """Return a two-column table of a nested report."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in report.items():
-        lines = _lines(value)
-        table.add_row(f"[bold]{escape(name.replace('_', ' '))}[/]", escape("\n".join(lines)))
-    return table
-
-
-def _lines(value: object) -> list[str]:
-    if isinstance(value, Mapping):
-        return [f"{name}: {_plain(member)}" for name, member in value.items()]
-    if isinstance(value, list):
-        return [_plain(member) for member in value] or ["none"]
-    return [_plain(value)]
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={_plain(member)}" for name, member in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)
 
 
 def _costs(values: Iterable[Value]) -> list[RenderableType]:

@@ -82,7 +82,7 @@ def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports
     for note in model.loss.notes:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     title = f"{key.loss} × {key.backbone}, seed {key.seed}"
-    with Display(console, title, str(validation.request), schedule.epochs, rows) as display:
+    with Display(console, title, validation.label, schedule.epochs, rows) as display:
         while state.selecting(schedule):
             _select(model, data, schedule, key.seed, state, validation, display)
             checkpoint.save(folder / PROGRESS, _snapshot(model, state))

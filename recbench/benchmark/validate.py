@@ -37,6 +37,12 @@ class Validation:
             history=GIVEN if data.cold else "",
         )
 
+    @property
+    def label(self) -> str:
+        """The metric in words: the mean over feedback types where there are several."""
+        of_all = len(self.data.feedback) > 1 and self.request.feedback is None
+        return f"mean {self.request}" if of_all else str(self.request)
+
     def _auto(self) -> Request:
         rates = self.log.label.double().mean(0)
         return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")

@@ -42,7 +42,7 @@ PANELS = {
 def doctor(as_json: Json = False) -> None:
     """Show versions, devices, threads, folders and what is prepared."""
     from recbench.benchmark.doctor import examine
-    from recbench.benchmark.show import report_table
+    from recbench.benchmark.report import report_table
 
     report = examine()
     if as_json:

@@ -17,7 +17,7 @@ Prefix = Annotated[str | None, typer.Argument(metavar="RUN", help="First digits 
 def show(run: Prefix = None, as_json: Json = False) -> None:
     """Show where a run's numbers come from: settings, data, code, machine, cost, and every number with its meaning."""
     from recbench.benchmark.provenance import provenance
-    from recbench.benchmark.show import report_table
+    from recbench.benchmark.report import report_table
     from recbench.results.strict import encode
 
     results = store()
@@ -36,13 +36,14 @@ def show(run: Prefix = None, as_json: Json = False) -> None:
 def compare(
     method: Annotated[list[str], typer.Argument(metavar="METHOD...", help="LOSS, LOSS/BACKBONE, or digits of a run.")],
     metric: Annotated[list[str], typer.Option("--metric", help="Default: all that the runs have in common.")] = [],  # noqa: B006
+    dataset: Annotated[str | None, typer.Option(help="Only runs on this DATASET or DATASET/SPLIT.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether methods differ: paired bootstrap over test users and seeds, 95 % intervals, Holm's correction."""
     from recbench.benchmark import compare as comparing
 
     results = store()
-    found = comparing.compare_methods(comparing.methods(method, results), metric, results)
+    found = comparing.compare_methods(comparing.methods(method, results, dataset), metric, results)
     if as_json:
         print_json([asdict(one) for one in found])
     else:

@@ -17,7 +17,10 @@ Candidates = Literal["catalogue", "test"]
 Index = Literal["flat", "hnsw", "ivf"]
 Format = Literal["table", "markdown", "csv", "json", "html", "parquet"]
 
-Runs = Annotated[list[str], typer.Option("--run", help="First digits of a run; default: the last `train`.")]
+Runs = Annotated[
+    list[str],
+    typer.Option("--run", help="First digits of a run, LOSS, LOSS/BACKBONE or all; default: the last `train`."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
 Ranked = Annotated[Candidates, typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")]
 KeepSeen = Annotated[bool, typer.Option("--keep-seen", help="Leave what a user has had before among the candidates.")]
@@ -95,7 +98,7 @@ def train(
         runs = train_all(order, store(), console, device, command)
     for record in runs:
         print(
-            f"{record.key.digest}  {record.key.title}  valid {record.select} {record.valid:.4f} "
+            f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
             f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"
         )
 
@@ -103,7 +106,7 @@ def train(
 @app.command(
     "eval",
     epilog="Examples: `recbench eval --metric recall@50`, `recbench eval --metric auc --metric "
-    "'gauc(mean)' --metric ndcg@20/buy`, `recbench eval --index hnsw`, "
+    "'gauc(mean)' --metric ndcg@20/buy`, `recbench eval --run all`, `recbench eval --index hnsw`, "
     "`recbench eval --dialect lenskit --metric ndcg@20`.",
 )
 def evaluate(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def compare(
         raise UsageError("expected at least two methods to compare")
     if samples[0].numerator.shape[1] < 2:
         raise UsageError("expected at least two users that the metric counts; there is nothing to draw from")
-    drawn = _resampled(samples, np.random.default_rng(seed), resamples)
+    drawn = _resampled(samples, seed, resamples)
     found = []
     pairs = list(combinations(range(len(samples)), 2))
     for first, second in pairs[: len(samples) - 1] if against_first else pairs:
@@ -99,7 +100,7 @@ def compare(
 
 def interval(sample: Sample, seed: int = 0, resamples: int = RESAMPLES) -> tuple[float, float]:
     """Return the interval that holds the metric of one method with probability LEVEL, over users and runs."""
-    drawn = _resampled([sample], np.random.default_rng(seed), resamples)[0]
+    drawn = _resampled([sample], seed, resamples)[0]
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -118,18 +119,19 @@ def _with(difference: Difference, corrected: float) -> Difference:
     return Difference(**{**vars(difference), "corrected": corrected})
 
 
-def _resampled(samples: Sequence[Sample], random: np.random.Generator, resamples: int) -> list[Array]:
-    """Return each method's value in every resample, [resamples]."""
+def _resampled(samples: Sequence[Sample], seed: int, resamples: int) -> list[Array]:
+    """Return each method's value in every resample, [resamples]; who else is compared does not change it."""
+    of_runs = [np.random.default_rng([seed, crc32(sample.name.encode())]) for sample in samples]
     sums = np.concatenate([part for sample in samples for part in (sample.numerator, sample.denominator)]).T
     values: list[list[Array]] = [[] for _ in samples]
-    for count in _counts(random, sums.shape[0], resamples):
+    for count in _counts(np.random.default_rng(seed), sums.shape[0], resamples):
         totals = count @ sums
         start = 0
-        for sample, kept in zip(samples, values, strict=True):
+        for sample, kept, drawing in zip(samples, values, of_runs, strict=True):
             runs = len(sample.numerator)
             top, bottom = totals[:, start : start + runs], totals[:, start + runs : start + 2 * runs]
             start += 2 * runs
-            kept.append(_over_runs(top / bottom, random))
+            kept.append(_over_runs(top / bottom, drawing))
     return [np.concatenate(kept) for kept in values]
 
 

@@ -21,7 +21,7 @@ def panels(runs: Sequence[Run], metric: str, drop: bool) -> list[Panel]:
     out. Raises UsageError if no two runs differ in their noise alone, or if these have no values of `metric`.
     """
     if not any(SETTING in record.key.settings for record, _ in runs):
-        raise UsageError("no run was trained with noise; run `recbench train --noise pos=0.5,neg=0.5`")
+        raise UsageError("no run was trained with noise; train once without, once with --noise pos=0.5,neg=0.5")
     found = [_sorted(panel) for panel in sensitivity(runs, SETTING, metric)]
     if not drop:
         return found

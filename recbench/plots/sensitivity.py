@@ -24,7 +24,7 @@ def panels(runs: Sequence[Run], setting: str, metric: str) -> list[Panel]:
         raise unknown("setting of these runs", setting, known)
     varied = _varied([record for record, _ in runs], setting)
     if not varied:
-        raise UsageError(f"no two runs differ in {setting} alone; run `recbench sweep --grid {setting}=…`")
+        raise UsageError(f"no two runs differ in {setting} alone; run `recbench sweep --grid {setting}=` with values")
     for part in ("test", "valid"):
         drawn = [panel for one in measured(runs, metric, part) if (panel := _panel(one, varied, setting)).lines]
         if drawn:

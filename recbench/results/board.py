@@ -40,7 +40,8 @@ class Row(TypedDict):
     run: str
     runs: list[str]
     trained_on: list[str]
-    best: bool
+    best: bool  # the highest mean of its column, or, where compared, not to be told from it
+    compared: bool  # whether it was compared with the best, user by user; see marks
     bound: float | None  # value that the true probabilities reach
     tested: int  # runs of this loss and backbone, of whatever settings, that have seen these test rows
     below: str  # the best baseline of the column, if it is better; "" if none is
@@ -101,6 +102,17 @@ def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | Non
                 row["below"] = baseline["loss"] if _rank(row)[0] > _rank(baseline)[0] else ""
     order = _feedback_order(values.records.values())
     return [row for column in sorted(rows, key=lambda column: _place(column, order, columns)) for row in rows[column]]
+
+
+def best_means(rows: Sequence[Row]) -> str:
+    """Return what being marked as best means in these rows; "" if nothing is beside it."""
+    if len({row["run"] for row in rows if row["mean"] is not None}) < 2:
+        return ""
+    if not any(row["compared"] for row in rows):
+        return "the best mean of a column; differences were not tested, for lack of the runs' scores"
+    left = len({row["run"] for row in rows if not row["compared"] and row["mean"] is not None})
+    untested = f"; {left} without their scores were not compared" if left else ""
+    return f"the best mean of a column, and what a paired bootstrap over users cannot tell from it{untested}"
 
 
 def _method(key: RunKey) -> tuple[str, ...]:
@@ -177,6 +189,7 @@ def _row(key: RunKey, label: str, column: _Column, of_run: Mapping[str, float | 
         runs=list(of_run),
         trained_on=list(key.feedback),
         best=False,
+        compared=False,
         bound=None,
         tested=0,
         below="",

@@ -30,6 +30,7 @@ SCHEMA = {
     "seeds": pl.Int64(),
     "tested": pl.Int64(),
     "best": pl.Boolean(),
+    "compared": pl.Boolean(),
     "below": pl.String(),
 }
 
@@ -72,6 +73,7 @@ def _deliver(content: bytes, path: Path | None) -> None:
         print(content.decode(), end="")  # in the encoding of the console
     else:
         _write(content, path)
+        print(f"{path}: {len(content) / 1024:,.0f} KiB", file=sys.stderr)
 
 
 def parquet(rows: Sequence[Row]) -> bytes:
@@ -85,7 +87,6 @@ def parquet(rows: Sequence[Row]) -> bytes:
 def _write(content: bytes, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(content)
             os.replace(temporary, path)  # noqa: PTH105 (as in results.files)

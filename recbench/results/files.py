@@ -26,6 +26,8 @@ def load(path: Path, cls: type[T]) -> T:
     """
     try:
         data: Any = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: damaged ({reason})") from None

@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.board import COLUMNS, Row, board
+from recbench.results.board import COLUMNS, Row, best_means, board
 from recbench.results.files import write_atomically
 from recbench.results.sparkline import sparkline
 from recbench.results.store import Store
@@ -173,7 +173,13 @@ def _baselines(section: _Section) -> str:
         for name in names:
             best.setdefault(name, []).append(heading)
     said = "; ".join(f"{name} in {', '.join(headings)}" for name, headings in best.items())
-    return f"{BELOW} below the best baseline: {said}" if said else ""
+    return f"{BELOW} mean below that of the best baseline: {said}" if said else ""
+
+
+def _best(section: _Section) -> str:
+    """Return what bold means in this table; "" if nothing competes."""
+    said = best_means([row for cells in section.lines.values() for row in cells.values()])
+    return f"bold: {said}" if said else ""
 
 
 def _markdown_section(section: _Section) -> Iterator[str]:
@@ -193,7 +199,7 @@ def _markdown_section(section: _Section) -> Iterator[str]:
         limits = [f"{section.bounds[c]:.4f}" if c in section.bounds else "" for c in section.columns]
         yield _markdown_line([BOUND, "", "", *limits, "", ""])
     yield ""
-    if mark := _baselines(section):
+    for mark in filter(None, (_best(section), _baselines(section))):
         yield f"{_escape(mark)}\n"
     for signature, letter in section.notes.items() if section.last else ():
         yield f"({letter}) {_escape(_plain(signature))}\n"
@@ -235,10 +241,11 @@ class _Tables:
                 yield _grid(section, part, spread)
                 yield Text()
                 curves |= part.curve
-            if mark := _baselines(section):
+            marks = [_best(section) if console.is_terminal else "", _baselines(section)]  # bold is lost elsewhere
+            for mark in filter(None, marks):
                 yield Text(_for(spread, mark), style="dim")
-                if not section.last:
-                    yield Text()
+            if any(marks) and not section.last:
+                yield Text()
             for signature, letter in section.notes.items() if section.last else ():
                 yield Text(f"({letter}) {_plain(signature)}", style="dim")
             if section.last and curves:

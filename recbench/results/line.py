@@ -124,7 +124,8 @@ def lines_table(lines: Sequence[Line]) -> RenderableType:
         settings = dict.fromkeys((_method(line, held), ", ".join(line.settings)) for line in held if line.settings)
         parts += [Text(f"{method}: {words}", style="dim") for method, words in settings]
         parts += [Text(reason) for reason in _reasons(held)]
-    return Group(*parts)
+    said = f"matches: the mean is within {CLOSE} of the printed value, whatever its spread"
+    return Group(*parts, Text(said, style="dim") if any(line.mean is not None for line in lines) else Text())
 
 
 def lines_markdown(lines: Sequence[Line]) -> str:

@@ -16,7 +16,10 @@ RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, whic
 
 
 def share_marks(rows: Sequence[Row], store: Store) -> None:
-    """Mark as best what cannot be told from the best of its column, where the users' parts are at hand."""
+    """Mark as best what cannot be told from the best of its column, where the users' parts are at hand.
+
+    Rows that were compared say so; the scores of others, such as those of records without weights, are not at hand.
+    """
     columns: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         column = (row["dataset"], row["split"], row["fingerprint"], row["feedback"], row["metric"], row["signature"])
@@ -39,6 +42,8 @@ def share_marks(rows: Sequence[Row], store: Store) -> None:
             continue
         for difference in compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(held)), against_first=True):
             held[int(difference.second)]["best"] |= not difference.real
+        for row in held:
+            row["compared"] = True
 
 
 def samples_of(

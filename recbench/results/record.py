@@ -107,6 +107,11 @@ class RunRecord:
     schema: int = SCHEMA
 
     @property
+    def selected_by(self) -> str:
+        """The selection metric in words: the mean over feedback types where there are several."""
+        return f"mean {self.select}" if len(self.key.feedback) > 1 and "/" not in self.select else self.select
+
+    @property
     def epochs(self) -> int:
         """Epochs trained to find the best one."""
         return self.curve[-1]["epoch"]

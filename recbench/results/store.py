@@ -80,6 +80,24 @@ class Store:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
         raise UsageError(f"no run starts with `{prefix}`; there are {len(folders)}, such as {listed}")
 
+    def named(self, word: str) -> list[RunRecord]:
+        """Return the runs that a word means: LOSS, LOSS/BACKBONE or "all", else the first digits of one.
+
+        By name they are those on the data of the most recent of them. Raises UsageError as `find` does.
+        """
+        loss, _, backbone = word.partition("/")
+        held = [
+            record
+            for record, _ in self.runs()
+            if (word == "all" and record.key.backbone != BASELINE)
+            or (record.key.loss == loss and backbone in ("", record.key.backbone))
+        ]
+        if not held:
+            return [self.find(word)]
+        newest = max(held, key=lambda record: record.finished).key
+        place = newest.dataset, newest.split, newest.fingerprint
+        return [record for record in held if (record.key.dataset, record.key.split, record.key.fingerprint) == place]
+
     def latest(self) -> RunRecord:
         """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""
 

@@ -48,16 +48,16 @@ def test_the_best_baseline_of_the_column_counts(rows: list[Row]) -> None:
 def test_it_is_marked_and_explained(rows: list[Row]) -> None:
     printed = show(rows)
     assert "↓ 0.6000" in printed and "↓ 0.7000" in printed and "↓ 0.8000" not in printed
-    assert "↓ below the best baseline: ials in auc (a); popularity in logloss (b)" in printed
+    assert "↓ mean below that of the best baseline: ials in auc (a); popularity in logloss (b)" in printed
     written = markdown(rows)
-    assert "| ↓ 0.6000 |" in written and "\n↓ below the best baseline: ials in auc (a)" in written
+    assert "| ↓ 0.6000 |" in written and "\n↓ mean below that of the best baseline: ials in auc (a)" in written
     plain = show(rows, "ascii")
-    assert "v 0.6000" in plain and "v below the best baseline" in plain
+    assert "v 0.6000" in plain and "v mean below that of the best baseline" in plain
 
 
 def test_nothing_is_said_where_nothing_is_below(rows: list[Row]) -> None:
     above = [row for row in rows if not row["below"]]
-    assert "below" not in show(above) and "below" not in markdown(above)
+    assert "baseline:" not in show(above) and "baseline:" not in markdown(above)
 
 
 def test_an_equal_mean_is_not_below(store, add, make_value) -> None:  # noqa: ANN001, F811

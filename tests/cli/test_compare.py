@@ -59,3 +59,18 @@ def test_what_cannot_be_compared(trained: Run) -> None:
     other = next(r["run"] for r in trained("leaderboard", "--metric", "auc", "--json").json if r["run"] != digest)
     told = trained("compare", digest, other, "--metric", "ndcg@10")
     assert told.code == 2 and "run `recbench eval --run" in told.err
+
+
+def test_names_of_runs(trained: Run) -> None:
+    assert trained("train", "--loss", "wbpr", "--backbone", "mf", "--epochs", "1").code == 0
+    told = trained("compare", "bpr", "wbpr")
+    assert told.code == 2 and "wbpr: trained but not evaluated; run `recbench eval --run " in told.err
+    told = trained("compare", "bpr", "bce", "--dataset", "other")
+    assert told.code == 2 and "bpr: no evaluated run" in told.err
+    assert "train.lr=1e-09" in trained("compare", "bpr", "bce").err
+    evaluated = {word: trained("eval", "--run", word, "--metric", "auc", "--json").json for word in ("bpr", "bce/mf")}
+    assert [row["seed"] for row in evaluated["bpr"]] == [0, 1] and len(evaluated["bce/mf"]) == 4
+    whole = trained("eval", "--run", "all", "--metric", "auc", "--json").json
+    assert {row["loss"] for row in whole} == {"bce", "bpr", "wbpr"} and len(whole) == 7
+    assert trained("compare", "bpr", "wbpr", "--metric", "auc").code == 0
+    assert "no run starts with `gnolr`" in trained("eval", "--run", "gnolr").err

@@ -23,7 +23,7 @@ def test_show(trained: Run) -> None:
     for word in (
         "bce × mf on synthetic/global",
         "recbench train --loss bce",
-        "epochs: 2 (default",
+        "epochs: 2 (not the default)",
         "torch:",
         "auc: view 0.",
     ):
@@ -70,6 +70,6 @@ def test_a_pack_carries_the_user_s_own_loss(prepared: Run, tmp_path: Path) -> No
 
 def test_what_is_no_pack(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
-    for path in (tmp_path / "x.json", tmp_path / "none.json"):
-        told = run("replay", str(path))
-        assert told.code == 1 and "damaged" in told.err and told.err.count("\n") == 1
+    for name, reason in {"x.json": "damaged", "none.json": "no such file"}.items():
+        told = run("replay", str(tmp_path / name))
+        assert told.code == 1 and reason in told.err and told.err.count("\n") == 1

@@ -90,6 +90,15 @@ def test_equal_seeds_give_equal_numbers() -> None:
     assert compare(samples, seed=7) != compare(samples, seed=8)
 
 
+def test_who_else_is_compared_changes_no_interval() -> None:
+    random = np.random.default_rng(6)
+    runs = {name: random.normal(size=(3, 80)) for name in "abc"}
+    a, b, c = (Sample(name, values, np.ones_like(values)) for name, values in runs.items())
+    (alone,) = compare([a, c])
+    of_pair = next(d for d in compare([a, b, c]) if (d.first, d.second) == ("a", "c"))
+    assert (of_pair.low, of_pair.high, of_pair.p) == (alone.low, alone.high, alone.p)
+
+
 def test_holm() -> None:  # the values of R's p.adjust(c(.01, .04, .03, .005), "holm")
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 

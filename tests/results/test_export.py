@@ -42,8 +42,9 @@ def test_the_command_writes_files(run, store, add, make_value, tmp_path):  # noq
     add(make_value(0.5))
     for form in ("html", "parquet", "csv", "json", "markdown"):
         path = tmp_path / "new" / f"board.{form}"
+        path.parent.mkdir(exist_ok=True)
         told = run("leaderboard", "--format", form, "-o", str(path))
-        assert (told.code, told.out) == (0, "")
+        assert (told.code, told.out) == (0, "") and f"{path}: " in told.err
         assert path.stat().st_size > 100
     assert len(list((tmp_path / "new").iterdir())) == 5
     assert pl.read_parquet(tmp_path / "new" / "board.parquet").to_dicts() == without_curve(board(store))
@@ -51,6 +52,8 @@ def test_the_command_writes_files(run, store, add, make_value, tmp_path):  # noq
     assert json.loads((tmp_path / "new" / "board.json").read_text()) == run("leaderboard", "--json").json
     printed = run("leaderboard", "--format", "html").out
     assert parse(printed).all("title")[0].text == "recbench leaderboard"
+    told = run("leaderboard", "--format", "html", "-o", str(tmp_path / "typo" / "board.html"))
+    assert told.code == 1 and "cannot be written (No such file or directory)" in told.err
     told = run("leaderboard", "--format", "html", "-o", str(tmp_path))
     assert told.code == 1 and "cannot be written" in told.err and told.err.count("\n") == 1
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recbench.results.board import board
+from recbench.results.board import best_means, board
+from recbench.results.leaderboard import markdown
 from recbench.results.marks import share_marks
 from recbench.results.parts import UserParts, read, write
 from recbench.results.store import Store
@@ -52,6 +53,23 @@ def test_without_parts_only_the_best_is_marked(store, users):
     add(store, "gnolr", users)
     add(store, "bce", users - 1e-9, parts=False)
     assert marks(store) == {"gnolr": True, "bce": False}
+
+
+def test_what_bold_means_is_said(store, users):
+    add(store, "gnolr", users)
+    assert best_means(board(store)) == ""  # nothing competes
+    add(store, "bce", users - 0.1)
+    rows = board(store)
+    assert best_means(rows) == "the best mean of a column; differences were not tested, for lack of the runs' scores"
+    share_marks(rows, store)
+    assert [row["compared"] for row in rows] == [True, True]
+    assert best_means(rows).endswith("what a paired bootstrap over users cannot tell from it")
+    add(store, "bpr", users - 0.2, parts=False)
+    rows = board(store)
+    share_marks(rows, store)
+    assert [row["compared"] for row in rows] == [True, True, False]
+    assert best_means(rows).endswith("; 1 without their scores were not compared")
+    assert best_means(rows) in markdown(rows).replace("\\", "")
 
 
 def test_what_was_written_is_read(store, users):

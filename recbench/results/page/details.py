@@ -70,7 +70,7 @@ def _run(record: RunRecord, versions: _Places) -> dict[str, Any]:
     return {
         "run": record.key.digest,
         "seed": record.key.seed,
-        "select": record.select,
+        "select": record.selected_by,
         "best_epoch": record.best_epoch,
         "curve": [[epoch["epoch"], round(epoch["metric"], 6)] for epoch in record.curve],  # finer cannot be drawn
         "seconds": record.seconds,

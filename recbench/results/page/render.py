@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from recbench import __version__
 from recbench.results.against import Match, Place, against
-from recbench.results.board import Row
+from recbench.results.board import Row, best_means
 from recbench.results.page.details import details
 from recbench.results.page.tables import MISSING, sections
 from recbench.results.published import tables as published_tables
@@ -47,6 +47,7 @@ def html(store: Store, rows: Sequence[Row], version: str = "") -> str:
         version,
         sections=parts,
         rows=rows,
+        best_means=best_means(rows),
         beside=_beside(rows, records),
         records=records,
         finished=max((record.finished for record in records.values()), default=""),
