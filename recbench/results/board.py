@@ -44,7 +44,7 @@ class Row(TypedDict):
     compared: bool  # whether it was compared with the best, user by user; see marks
     bound: float | None  # value that the true probabilities reach
     tested: int  # runs of this loss and backbone, of whatever settings, that have seen these test rows
-    below: str  # the best baseline of the column, if it is better; "" if none is
+    below: str  # the best baseline of the column that learned from no more rows, if it is better; "" if none is
 
 
 COLUMNS = tuple(name for name in Row.__annotations__ if name != "curve")  # of tables for other programs
@@ -68,6 +68,10 @@ class _Values:
     trained: dict[str, RunRecord] = field(default_factory=dict)  # digest → run
     cells: dict[tuple[str, _Column], dict[str, float | None]] = field(default_factory=lambda: defaultdict(dict))
     bounds: dict[_Column, float | None] = field(default_factory=dict)
+
+    def refit(self, row: Row) -> bool:
+        """Whether the runs of a row have learned from validation rows too."""
+        return bool(self.trained[row["run"]].key.settings.get("train.refit"))
 
 
 def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | None = None) -> list[Row]:
@@ -95,9 +99,11 @@ def board(store: Store, dataset: str | None = None, metrics: Sequence[str] | Non
             rows[column].append(row)
     for competing in rows.values():
         competing.sort(key=_rank)
-        baseline = next((row for row in competing if row["backbone"] == BASELINE), None)
+        baselines = [row for row in competing if row["backbone"] == BASELINE]
         for row in competing:
             row["best"] = row["mean"] is not None and row["mean"] == competing[0]["mean"]
+            refit = values.refit(row)
+            baseline = next((other for other in baselines if refit or not values.refit(other)), None)
             if baseline is not None and row["backbone"] != BASELINE and row["mean"] is not None:
                 row["below"] = baseline["loss"] if _rank(row)[0] > _rank(baseline)[0] else ""
     order = _feedback_order(values.records.values())

@@ -64,3 +64,15 @@ def test_an_equal_mean_is_not_below(store, add, make_value) -> None:  # noqa: AN
     add(make_value(0.6), loss="bce")
     add(make_value(0.6), loss="popularity", backbone="baseline")
     assert [row["below"] for row in board(store)] == ["", ""]
+
+
+def test_a_baseline_that_learned_from_more_rows_does_not_count(store, add, make_value) -> None:  # noqa: ANN001, F811
+    refit = {"train.refit": True}
+    add(make_value(0.9), loss="ials", backbone="baseline", settings=refit)
+    add(make_value(0.7), loss="item-knn", backbone="baseline", settings={"train.refit": False})
+    for value, loss in ((0.6, "bce"), (0.8, "bpr")):
+        add(make_value(value), loss=loss)
+        add(make_value(value), loss=loss, settings=refit)
+    found = {(row["loss"], "refit" in row["settings"]): row["below"] for row in board(store)}
+    assert (found["bce", False], found["bpr", False]) == ("item-knn", "")
+    assert (found["bce", True], found["bpr", True]) == ("ials", "ials")

@@ -105,7 +105,7 @@ function scatter(part, column, looks) {
   datasets.push(group(({ cell }) => !looks.has(cell.method), colour("bar"), { radius: 3 }));
   const xs = points.map((point) => point.x);
   const wide = Math.min(...xs) > 0 && Math.max(...xs) / Math.min(...xs) > 10;
-  const x = wide ? { type: "logarithmic" } : { type: "linear", grace: "10%" };
+  const x = wide ? { type: "logarithmic", ticks: { callback: (value) => (Number.isInteger(+Math.log10(value).toFixed(9)) ? `${value}` : "") } } : { type: "linear", grace: "10%" };
   const tooltip = {
     title: ([item]) => nameOf(data.methods[item.raw.cell.method]),
     label: ({ raw: { cell } }) =>
@@ -129,7 +129,9 @@ function curves(part, column, looks, count) {
   }).filter((run) => looks.has(run.method));
   const selections = [...new Set(runs.map((run) => run.selection))];
   const selection = selections[offer(part.querySelector(".of-selection"), selections)];
-  const shown = runs.filter((run) => run.selection === selection);
+  const selected = runs.filter((run) => run.selection === selection);
+  const trained = selected.filter((run) => run.curve.length > 1); // baselines have no epochs
+  const shown = trained.length > 0 ? trained : selected;
   const datasets = shown.map((run) => {
     const look = looks.get(run.method);
     return {
