@@ -24,7 +24,7 @@ def share_marks(rows: Sequence[Row], store: Store) -> None:
     for row in rows:
         column = (row["dataset"], row["split"], row["fingerprint"], row["feedback"], row["metric"], row["signature"])
         columns.setdefault(column, []).append(row)
-    keys = {record.key.digest: record.key for record, _ in store.runs()} if rows else {}
+    folders = store.folders() if rows else {}
     parts: dict[str, dict[Place, UserParts]] = {}
     for (*_, feedback, metric, signature), competing in columns.items():
         place = (metric, feedback, signature)
@@ -32,7 +32,7 @@ def share_marks(rows: Sequence[Row], store: Store) -> None:
         for row in competing:
             for digest in row["runs"]:
                 if digest not in parts:
-                    parts[digest] = read(store, keys[digest])
+                    parts[digest] = read(folders[digest])
             if row["mean"] is not None and all(place in parts[digest] for digest in row["runs"]):
                 held.append(row)
         if len(held) < 2 or not held[0]["best"]:

@@ -48,11 +48,11 @@ def write(store: Store, key: RunKey, evaluation: Evaluation, parts: Mapping[Plac
         temporary.unlink(missing_ok=True)
 
 
-def read(store: Store, key: RunKey) -> dict[Place, UserParts]:
-    """Return all parts of a run; the later of equal ones, files that are damaged left out."""
+def read(folder: Path) -> dict[Place, UserParts]:
+    """Return all parts in a run's folder; the later written of equal ones, files that are damaged left out."""
     found: dict[Place, UserParts] = {}
-    for evaluation in store.evaluations(key):
-        path = _path(store, key, evaluation.digest)
+    written = [path for path in (folder / "evaluations").glob("*.parquet") if path.with_suffix(".json").exists()]
+    for path in sorted(written, key=lambda path: path.stat().st_mtime_ns):
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException):

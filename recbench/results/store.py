@@ -69,7 +69,7 @@ class Store:
 
     def find(self, prefix: str) -> RunRecord:
         """Read the record whose digest starts with `prefix`; raises UsageError unless one does."""
-        folders = {folder.name.split("-")[-1]: folder for folder in self._folders() if _finished(folder)}
+        folders = self.folders()
         matches = [digest for digest in folders if prefix and digest.startswith(prefix.lower())]
         if len(matches) == 1:
             return self._read(folders[matches[0]])
@@ -79,6 +79,10 @@ class Store:
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
         raise UsageError(f"no run starts with `{prefix}`; there are {len(folders)}, such as {listed}")
+
+    def folders(self) -> dict[str, Path]:
+        """Return the digests and folders of all finished runs, without reading them."""
+        return {folder.name.rpartition("-")[2]: folder for folder in self._folders() if _finished(folder)}
 
     def named(self, word: str) -> list[RunRecord]:
         """Return the runs that a word means: LOSS, LOSS/BACKBONE or "all", else the first digits of one.

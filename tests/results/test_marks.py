@@ -75,8 +75,8 @@ def test_what_bold_means_is_said(store, users):
 def test_what_was_written_is_read(store, users):
     add(store, "gnolr", users)
     key = key_of(loss="gnolr")
-    (found,) = read(store, key).items()
+    (found,) = read(store.folder(key)).items()
     assert found[0] == ("auc", "click", SIGNATURE)
     assert np.array_equal(found[1].numerator, users) and found[1].user.tolist() == list(range(400))
     next(store.folder(key).rglob("*.parquet")).write_bytes(b"PAR1")
-    assert read(store, key) == {}
+    assert read(store.folder(key)) == {}
