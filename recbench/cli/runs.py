@@ -235,7 +235,6 @@ def leaderboard(
     """Compare all evaluated runs: mean ± sd over seeds."""
     from recbench.results import leaderboard as boards
     from recbench.results.board import board
-    from recbench.results.export import export
     from recbench.results.marks import share_marks
 
     form = "json" if as_json else form
@@ -254,6 +253,8 @@ def leaderboard(
     if form == "table":
         stdout().print(boards.table(rows))
     else:
+        from recbench.results.export import export
+
         export(form, rows, results, output)
 
 

@@ -9,17 +9,18 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from recbench.errors import DataError
 from recbench.results import leaderboard
 from recbench.results.board import COLUMNS, Row
-from recbench.results.line import Line, lines_csv, lines_json, lines_markdown
-from recbench.results.page.render import html
-from recbench.results.published import Published
 from recbench.results.store import Store
+
+if TYPE_CHECKING:
+    from recbench.results.line import Line
+    from recbench.results.published import Published
 
 WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
 SCHEMA = {
@@ -47,6 +48,8 @@ def export(
     elif form == "json":
         content = json.dumps(leaderboard.json(rows), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     elif form == "html":
+        from recbench.results.page.render import html  # loads torch, which the other forms do without
+
         content = html(store, rows).encode()
     else:
         content = (leaderboard.markdown(rows) if form == "markdown" else leaderboard.csv(rows)).encode()
@@ -60,6 +63,8 @@ def export_lines(
     form: Literal["markdown", "csv", "json"], table: Published, lines: Sequence[Line], path: Path | None
 ) -> None:
     """Write a published table beside what was measured, as `export` writes the board."""
+    from recbench.results.line import lines_csv, lines_json, lines_markdown
+
     if form == "json":
         document = {"table": table.name, "lines": lines_json(lines)}
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
