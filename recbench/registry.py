@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,18 +23,21 @@ class Registry(Generic[T]):
     """The classes known under one kind of name (losses, backbones, metrics).
 
     Modules of `package` and entry points of `group` (by default of the same name) are imported at the first
-    look-up.
+    look-up. Names that are `reserved` mean something else where a name of this kind stands.
     """
 
-    def __init__(self, kind: str, package: str, group: str | None = None) -> None:
+    def __init__(self, kind: str, package: str, group: str | None = None, reserved: Collection[str] = ()) -> None:
         self.kind = kind
         self.package = package
         self.group = group or package
+        self.reserved = reserved
         self._classes: dict[str, type[T]] = {}
         self._loaded = False
 
     def add(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Register a class under `name`; raises UsageError if the name is taken by another class."""
+        """Register a class under `name`; raises UsageError if the name is reserved or taken by another class."""
+        if name in self.reserved:
+            raise UsageError(f"{self.kind} `{name}`: recbench has another use for that name; choose another")
 
         def register(cls: type[T]) -> type[T]:
             taken = self._classes.get(name)

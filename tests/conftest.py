@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from recbench.backbones.base import BACKBONES
+from recbench.baselines.base import BASELINES
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy as make_dataset
 from recbench.evaluation.metric import METRICS
@@ -31,7 +32,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def own_registries() -> Iterator[None]:
     """What a test imports is forgotten after it."""
-    registries: list[Registry[Any]] = [LOSSES, BACKBONES, METRICS]
+    registries: list[Registry[Any]] = [LOSSES, BACKBONES, METRICS, BASELINES]
     before = [(registry, dict(registry._classes)) for registry in registries if registry.names()]
     yield
     for registry, classes in before:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recbench import registry
+from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import Registry, import_file
@@ -20,6 +21,11 @@ def test_unknown_names_get_a_suggestion() -> None:
 def test_a_taken_name() -> None:
     with pytest.raises(UsageError, match="loss `bce` is already defined in recbench.losses.bce"):
         LOSSES.add("bce")(type("Other", (Loss,), {"__module__": "elsewhere"}))
+
+
+def test_a_name_with_another_use() -> None:
+    with pytest.raises(UsageError, match="backbone `baseline`: recbench has another use for that name"):
+        BACKBONES.add("baseline")
 
 
 def test_importing_twice_registers_once(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.registry import Registry
+from recbench.results.record import BASELINE
 
 
 class Backbone(nn.Module, ABC):
@@ -67,4 +68,4 @@ class Backbone(nn.Module, ABC):
         return torch.cat(user), torch.cat(item)
 
 
-BACKBONES: Registry[Backbone] = Registry("backbone", "recbench.backbones")
+BACKBONES: Registry[Backbone] = Registry("backbone", "recbench.backbones", reserved=(BASELINE,))

@@ -13,7 +13,7 @@ from recbench.baselines.base import BASELINES, INSTALL, Rows, prefixed
 from recbench.benchmark.evaluate import Candidates, Outcome, evaluate_run
 from recbench.benchmark.fit import fit_run
 from recbench.benchmark.model import owned
-from recbench.benchmark.session import requested
+from recbench.benchmark.session import requested, say
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.memory import available
 from recbench.data.store import read_manifest
@@ -77,15 +77,15 @@ def run_all(order: Order, terms: Terms, store: Store, console: Console, command:
         if name not in feedback:
             raise unknown("feedback of these baselines", name, feedback)
     chosen = "" if order.dataset else " (the most recently prepared)"
-    _say(console, f"dataset {data.name}/{data.split}{chosen}")
+    say(console, f"dataset {data.name}/{data.split}{chosen}")
     left_out = [str(one) for one in requested(terms.metrics, terms.dialect) if not _has(one)]
     if left_out:
-        _say(console, f"note: {', '.join(left_out)} left out: baselines give scores alone, no probabilities or vectors")
+        say(console, f"note: {', '.join(left_out)} left out: baselines give scores alone, no probabilities or vectors")
     skipped = _skipped(names, values, data, len(feedback))
     if len(skipped) == len(names):
         raise UsageError("; ".join(dict.fromkeys(skipped.values())))
     for reason in dict.fromkeys(skipped.values()):
-        _say(console, f"note: {reason}")
+        say(console, f"note: {reason}")
     outcomes = []
     for name in names:
         if name in skipped:
@@ -108,20 +108,20 @@ def stand_beside(outcomes: Sequence[Outcome], terms: Terms, store: Store, consol
     for outcome in outcomes:
         key = outcome.record.key
         if key.backbone != BASELINE:
-            trained.setdefault((key.dataset, key.split, key.fingerprint), []).append(outcome)
+            trained.setdefault(key.place, []).append(outcome)
     for place, group in trained.items():
         try:
             _see_to_popularity(place, group, terms, store, console, command)
         except RecbenchError as error:
-            _say(console, f"note: {ALWAYS} is not beside it: {error}")
+            say(console, f"note: {ALWAYS} is not beside it: {error}")
         rows = [row for row in board(store, place[0]) if _place(row) in _places(group)]
         for line in _below(rows, {outcome.record.key.digest for outcome in group}):
-            _say(console, line)
+            say(console, line)
         present = {row["loss"] for row in rows if row["backbone"] == BASELINE}
         absent = [name for name in BASELINES.names() if name not in present]
         if absent:
             words = ["recbench", "baselines", "--dataset", f"{place[0]}/{place[1]}", *terms.words()]
-            _say(console, f"hint: `{shlex.join(words)}` puts {' and '.join(absent)} beside it")
+            say(console, f"hint: `{shlex.join(words)}` puts {' and '.join(absent)} beside it")
 
 
 def _see_to_popularity(
@@ -152,16 +152,16 @@ def _outcome(
     """Fit a baseline, unless it is on record, and evaluate it."""
     with console.status(f"fitting and evaluating {key.loss}, seed {key.seed}"):
         if key in store:
-            record, model = store.record(key), None
+            record, fitted = store.record(key), None
         else:
-            record, model = fit_run(key, data.narrow(key.feedback), store, command)
+            record, fitted = fit_run(key, data.narrow(key.feedback), store, command)
         return evaluate_run(
             record,
             store,
             requests,  # type: ignore[arg-type]
             candidates=terms.candidates,
             keep_seen=terms.keep_seen,
-            model=model or True,
+            fitted=fitted,
         )
 
 
@@ -272,7 +272,3 @@ def _below(rows: Iterable[Row], runs: set[str]) -> list[str]:
         more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
         lines.append(f"note: {name} is below {'; '.join(found[:NAMED])}{more}")
     return lines
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -75,7 +75,7 @@ def _card(held: Sequence[Outcome]) -> Card:
             place = metric, value.feedback, by or value.feedback
             found.setdefault(place, []).append((value.value, value.count, value.signature))
     return Card(
-        dataset=f"{key.dataset}/{key.split}",
+        dataset=key.data,
         loss=key.loss,
         backbone=key.backbone,
         settings=settings,

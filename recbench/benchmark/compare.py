@@ -54,7 +54,7 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
     waiting = []
     for record, evaluations in store.runs():
         key = record.key
-        if dataset not in (None, key.dataset, f"{key.dataset}/{key.split}"):
+        if dataset not in (None, key.dataset, key.data):
             continue
         if evaluations:
             groups.setdefault(key.group, []).append(record)
@@ -121,9 +121,9 @@ def table(found: Sequence[Comparison]) -> RenderableType:
 
 def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], waiting: Sequence[RunKey]) -> Method:
     by_digest = [runs for runs in groups.values() if any(run.key.digest.startswith(word) for run in runs)]
-    fitting = by_digest or [runs for runs in groups.values() if _is(word, runs[0].key)]
+    fitting = by_digest or [runs for runs in groups.values() if runs[0].key.is_method(word)]
     if not fitting:
-        trained = [key.digest for key in waiting if key.digest.startswith(word) or _is(word, key)]
+        trained = [key.digest for key in waiting if key.digest.startswith(word) or key.is_method(word)]
         if trained:
             names = " ".join(f"--run {digest}" for digest in trained)
             raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {names}`")
@@ -136,11 +136,6 @@ def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], waiting: Seque
     return Method(_label(runs[0]), tuple(run.key for run in runs))
 
 
-def _is(word: str, key: RunKey) -> bool:
-    loss, _, backbone = word.partition("/")
-    return key.loss == loss and backbone in ("", key.backbone)
-
-
 def _label(run: RunRecord) -> str:
     settings = [f"{name.partition('.')[2]}={value}" for name, value in run.non_default.items()]
     settings = [word for word in settings if word.partition("=")[0] in ("logit", "scale", "pos_weight")]
@@ -149,7 +144,7 @@ def _label(run: RunRecord) -> str:
 
 def _in_full(run: RunRecord) -> str:
     settings = [f"{name}={value}" for name, value in run.non_default.items()]
-    return " ".join([f"on {run.key.dataset}/{run.key.split} {','.join(run.key.feedback)}", *settings])
+    return " ".join([f"on {run.key.data} {','.join(run.key.feedback)}", *settings])
 
 
 def _fits(place: Place, word: str) -> bool:

@@ -51,12 +51,13 @@ def evaluate_run(
     index: IndexKind = "flat",
     keep_seen: bool = False,
     device: torch.device | str = "cpu",
-    model: bool | fit.Model = True,
+    rescore: bool = False,
+    fitted: fit.Model | None = None,
 ) -> Outcome:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
-    The scores are kept beside the run, and taken from there the next time; without `model`, only from there. A baseline
-    is fitted anew for them, unless it is given as `model`.
+    The scores are kept beside the run, and taken from there the next time; to `rescore`, only from there. A baseline
+    is fitted anew for them, unless it is given as `fitted`.
 
     A metric without a feedback is computed for every type the run was trained on; a run trained on a single type
     may be asked for any other. Of split `users`, the first rows of each test user are its history, and only the rest
@@ -80,18 +81,17 @@ def evaluate_run(
     folder = store.folder(key)
     ranks = any(_reads_vectors(request, candidates) for request in wanted)
     held = predictions.load(folder, key.feedback, test, ranks)
-    notes = collapse_note(key, held) if held is not None and ranks and key.backbone != BASELINE else []
+    has_vectors = key.backbone != BASELINE and (ranks or held is None)
     if held is None:
-        if not model:
+        if rescore:
             raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
         if key.backbone == BASELINE:
-            fitted = model if isinstance(model, fit.Model) else fit.fitted_model(key, whole.narrow(key.feedback))
+            fitted = fitted or fit.fitted_model(key, whole.narrow(key.feedback))
             held, kept = fitted.predictions(test, replace(given, label=given.label[:, own]))
         else:
             trained = trained_model(key, whole.narrow(key.feedback), folder)
             scorer = Scorer(trained.backbone, trained.loss, replace(known, label=known.label[:, own]))
             held, kept = scorer.predictions(test), predictions.Kept.of(scorer)
-            notes = collapse_note(key, held)
         predictions.save(folder, key.feedback, test, held, kept)
     towers = [key.feedback.index(name) if name in key.feedback else 0 for name in data.feedback]
     protocol = Protocol(
@@ -123,6 +123,7 @@ def evaluate_run(
     )
     store.add_evaluation(key, evaluation)
     parts.write(store, key, evaluation, {_place(value): _parts(value.parts) for value in values if value.parts})
+    notes = collapse_note(key, held) if has_vectors else []
     notes += [
         f"{request.metric}@{request.k} covers the whole catalogue of {len(data.items)} items"
         for request in requests
@@ -139,10 +140,10 @@ def _reads_vectors(request: Request | Asked, candidates: Candidates) -> bool:
 
 def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
     """Load the data a run was trained on; raises DataError if what is prepared now is something else."""
-    data = Dataset.load(find_prepared(f"{key.dataset}/{key.split}"), device)
+    data = Dataset.load(find_prepared(key.data), device)
     if data.fingerprint != key.fingerprint:
         raise DataError(
-            f"run {key.digest} was trained on {key.dataset}/{key.split}@{key.fingerprint[:12]}, but what is prepared "
+            f"run {key.digest} was trained on {key.data}@{key.fingerprint[:12]}, but what is prepared "
             f"now is @{data.fingerprint[:12]}; prepare it as then, or train again"
         )
     return data

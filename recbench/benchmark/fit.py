@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from importlib import import_module
 from importlib.metadata import version
@@ -15,6 +13,7 @@ from recbench.benchmark import predictions
 from recbench.benchmark.model import owned
 from recbench.benchmark.validate import Validation
 from recbench.data.dataset import Dataset, Log, joined
+from recbench.data.memory import peak
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.evaluate import Predictions
 from recbench.results.provenance import checkout, versions
@@ -99,7 +98,6 @@ def _record(key: RunKey, model: Model, validation: Validation, valid: float, com
     libraries = {name: version(name) for name in BASELINES.get(key.loss).needs}
     commit, dirty = checkout()
     usual = defaults(key.loss)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
     return RunRecord(
         key=key,
         curve=[Epoch(epoch=1, loss=0.0, metric=valid, seconds=model.seconds, slots=pairs)],  # there is no loss
@@ -109,7 +107,7 @@ def _record(key: RunKey, model: Model, validation: Validation, valid: float, com
         seconds=model.seconds,
         slots=pairs,
         rows_per_second=len(model.data.train) / max(model.seconds, 1e-9),
-        peak_memory_mib=peak,
+        peak_memory_mib=peak() / 2**20,
         parameters=model.parameters,
         device_name="cpu",
         command=command,

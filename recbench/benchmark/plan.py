@@ -14,6 +14,11 @@ from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.results.record import BASELINE, RunKey
 
+ADDED = (
+    "noise",
+    "validate_every",
+)  # left out where usual: runs keep the names they had before there were such settings
+
 
 def make_keys(
     data: Dataset,
@@ -33,9 +38,9 @@ def make_keys(
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
-    for name, usual in (("noise", ""), ("validate_every", 1)):
-        if of_training[name] == usual:
-            del of_training[name]  # runs keep the names that they had before there was such a setting
+    for name, usual in settings.defaults(Schedule).items():
+        if name in ADDED and of_training[name] == usual:
+            del of_training[name]
     values = (
         _prefixed("loss", losses.resolve(loss_class, words["loss"]))
         | _prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))

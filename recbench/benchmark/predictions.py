@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -83,7 +84,7 @@ def load(folder: Path, feedback: tuple[str, ...], log: Log, ranks: bool) -> Pred
         score, log_probability = (_columns(table, kind, feedback) for kind in KINDS)
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DataError(f"{folder / SCORES}: damaged ({error}); delete it, and run `recbench eval`") from None
-    if score is None or len(score) != len(log) or table["user"].to_numpy().tolist() != log.user.tolist():
+    if score is None or len(score) != len(log) or not np.array_equal(table["user"].to_numpy(), log.user.cpu().numpy()):
         raise DataError(f"{folder / SCORES}: not of these test rows; delete it, and run `recbench eval`")
     catalogue = _catalogue(folder, device) if ranks else _nothing
     return Predictions(score.to(device), catalogue, None if log_probability is None else log_probability.to(device))

@@ -15,7 +15,7 @@ def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
     report: dict[str, object] = {
         "run": f"{key.digest}  {key.title}",
         "command": record.command,
-        "data": f"{key.dataset}/{key.split}@{key.fingerprint}",
+        "data": f"{key.data}@{key.fingerprint}",
         "trained on": f"{', '.join(key.feedback)}{refit}",
         "settings": {name: _said(name, value, record) for name, value in key.settings.items()},
         "own files": dict(key.sources),

@@ -53,11 +53,11 @@ def train_all(order: Order, store: Store, console: Console, device: str, command
     keys = keys_of(filled, data, target.type, sources)
     check(keys[0], data.narrow(keys[0].feedback))
     if order.preset is not None:
-        _say(console, f"preset {order.preset}: {' '.join(filled.settings)}")
+        say(console, f"preset {order.preset}: {' '.join(filled.settings)}")
     chosen = "" if filled.dataset else " (the most recently prepared)"
-    _say(console, f"dataset {data.name}/{data.split}{chosen}")
+    say(console, f"dataset {data.name}/{data.split}{chosen}")
     if read_manifest(data.folder)["counts"]["matches"] is False:
-        _say(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
+        say(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
     imports = [str(path) for path in order.imports]
     store.write_plan(keys, imports, command)
     return train_keys(keys, data, store, console, command, imports)
@@ -105,7 +105,7 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     if target.type != left[0].device:
         raise UsageError(f"--device {device}: the run began on {left[0].device}, and goes on there only")
     data = load_dataset(left[0], target)
-    _say(console, f"dataset {data.name}/{data.split}, {len(left)} of {len(plan.keys)} runs to finish")
+    say(console, f"dataset {data.name}/{data.split}, {len(left)} of {len(plan.keys)} runs to finish")
     return train_keys(left, data, store, console, plan.command, plan.imports)
 
 
@@ -114,7 +114,7 @@ def chosen(runs: Sequence[str], store: Store, console: Console) -> list[RunRecor
     if runs:
         return list({record.key.digest: record for word in runs for record in store.named(word)}.values())
     records = _last_records(store)
-    _say(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
+    say(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
     return records
 
 
@@ -136,12 +136,12 @@ def evaluate_all(
     index: IndexKind,
     device: str,
     keep_seen: bool = False,
-    model: bool = True,
+    rescore: bool = False,
     dialect: str | None = None,
 ) -> list[Outcome]:
     """Compute these metrics of the runs, by default AUC, GAUC, recall and NDCG, and keep them.
 
-    Without `model`, from the scores that an earlier evaluation kept.
+    To `rescore`, from the scores that an earlier evaluation kept.
     """
     requests = requested(metrics, dialect)
     target = pick_device(device)
@@ -157,12 +157,12 @@ def evaluate_all(
                     index=index,
                     keep_seen=keep_seen,
                     device=target,
-                    model=model,
+                    rescore=rescore,
                 )
             )
     leaderboard.write_markdown(store)
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
-        _say(console, f"note: {note}")
+        say(console, f"note: {note}")
     return outcomes
 
 
@@ -178,10 +178,10 @@ def train_keys(
     records = []
     for key in keys:
         if is_complete(key, store):
-            _say(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
+            say(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
         else:
             method = f"{key.loss} × {key.backbone} on {', '.join(key.feedback)}"
-            _say(console, f"run {key.digest}: {method}, seed {key.seed}, {key.device}")
+            say(console, f"run {key.digest}: {method}, seed {key.seed}, {key.device}")
         records.append(train(key, data.narrow(key.feedback), store, console, imports=imports, command=command))
     return records
 
@@ -195,5 +195,6 @@ def _last_records(store: Store) -> list[RunRecord]:
     return finished or [store.latest()]
 
 
-def _say(console: Console, line: str) -> None:
+def say(console: Console, line: str) -> None:
+    """Print a line as it is, whatever its length."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)

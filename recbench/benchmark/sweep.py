@@ -195,7 +195,7 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
 def _command(key: RunKey, plan: _Plan, device: str) -> str:
     """Return the command that trains a point with several seeds, those of the sweep first."""
     words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone]
-    words += ["--dataset", f"{key.dataset}/{key.split}", "--feedback", ",".join(key.feedback)]
+    words += ["--dataset", key.data, "--feedback", ",".join(key.feedback)]
     words += [word for path in plan.order.common.imports for word in ("--import", str(path))]
     words += [word for setting in _settings(key) for word in ("--set", setting)]
     words += [] if device == "auto" else ["--device", device]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -21,6 +19,7 @@ from recbench.benchmark.plan import non_default
 from recbench.benchmark.schedule import Schedule
 from recbench.benchmark.validate import Validation
 from recbench.data.dataset import Dataset
+from recbench.data.memory import peak
 from recbench.errors import DataError
 from recbench.results.provenance import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
@@ -253,7 +252,6 @@ def _record(
     commit, dirty = checkout()
     last = state.curve[-1]
     device = next(model.backbone.parameters()).device
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
     return RunRecord(
         key=key,
         curve=state.curve,
@@ -263,7 +261,7 @@ def _record(
         seconds=last["seconds"] + state.refit_seconds,
         slots=last["slots"] + state.refit_slots,
         rows_per_second=rows * state.epochs / last["seconds"],
-        peak_memory_mib=peak,
+        peak_memory_mib=peak() / 2**20,
         parameters=model.parameters,
         device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         command=command,

@@ -12,6 +12,7 @@ from recbench.errors import TrainingError, UsageError
 from recbench.evaluation.evaluate import Predictions, evaluate, expand
 from recbench.evaluation.metric import Request, parse
 from recbench.evaluation.signature import GIVEN, Protocol
+from recbench.results.record import of_all
 
 
 class Validation:
@@ -40,8 +41,7 @@ class Validation:
     @property
     def label(self) -> str:
         """The metric in words: the mean over feedback types where there are several."""
-        of_all = len(self.data.feedback) > 1 and self.request.feedback is None
-        return f"mean {self.request}" if of_all else str(self.request)
+        return of_all(str(self.request), self.data.feedback)
 
     def _auto(self) -> Request:
         rates = self.log.label.double().mean(0)

@@ -52,6 +52,11 @@ def stdout() -> Console:
     return Console()
 
 
+def names(words: str | None) -> tuple[str, ...]:
+    """Return the names that one option joins by commas, each once."""
+    return tuple(dict.fromkeys(name for name in (words or "").split(",") if name))
+
+
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
     print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))

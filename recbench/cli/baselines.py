@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import Json, app, print_json, stderr, stdout, store
+from recbench.cli.app import Json, app, names, print_json, stderr, stdout, store
 from recbench.cli.runs import Dialect, KeepSeen, Ranked
 
 
@@ -42,8 +42,8 @@ def baselines(
 
     order = Order(
         dataset=dataset,
-        feedback=_names(feedback),
-        only=_names(only),
+        feedback=names(feedback),
+        only=names(only),
         seeds=tuple(range(seed, seed + seeds)),
         settings=tuple(settings),
     )
@@ -53,7 +53,3 @@ def baselines(
         print_json(outcomes_json(outcomes))
     else:
         stdout().print(outcomes_table(outcomes))
-
-
-def _names(word: str | None) -> tuple[str, ...]:
-    return tuple(name for name in (word or "").split(",") if name)

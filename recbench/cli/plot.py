@@ -69,7 +69,7 @@ def sensitivity(
 
     runs = runs_of(store(), dataset)
     found = sensitive.panels(runs, setting, metric)
-    draw(found, path, _data([record for record, _ in runs]))
+    draw(found, path, runs[0][0].key.data)
     _done(path, found, as_json)
 
 
@@ -111,7 +111,7 @@ def recall_curve(
     records = chosen(run, store(), stderr())
     _same_data(records)
     found = recall.panels(records, k.split(","), store(), stderr())
-    draw(found, path, _data(records))
+    draw(found, path, records[0].key.data)
     _done(path, found, as_json)
 
 
@@ -143,7 +143,7 @@ def noise(
 
     runs = runs_of(store(), dataset)
     found = noisy.panels(runs, metric, drop)
-    draw(found, path, _data([record for record, _ in runs]))
+    draw(found, path, runs[0][0].key.data)
     _done(path, found, as_json)
 
 
@@ -159,7 +159,7 @@ def quality_time(metric: Metric = "auc", dataset: Dataset = None, output: Output
 
     runs = runs_of(store(), dataset)
     found = quality.clouds(runs, metric)
-    quality.draw(found, quality.devices(runs), path, _data([record for record, _ in runs]))
+    quality.draw(found, quality.devices(runs), path, runs[0][0].key.data)
     _done(path, found, as_json)
 
 
@@ -175,7 +175,7 @@ def curves(run: Several = [], output: Output = None, as_json: Json = False) -> N
     records = chosen(run, store(), stderr())
     _same_data(records)
     found = curve.curves(records)
-    curve.draw(found, records[0].select, path, _data(records))
+    curve.draw(found, records[0].select, path, records[0].key.data)
     _done(path, found, as_json)
 
 
@@ -189,13 +189,9 @@ def _rows(record: RunRecord, part: str) -> str:
     return "validation rows (trained on, by train.refit)" if record.key.settings["train.refit"] else "validation rows"
 
 
-def _data(records: Sequence[RunRecord]) -> str:
-    return f"{records[0].key.dataset}/{records[0].key.split}"
-
-
 def _same_data(records: Sequence[RunRecord]) -> None:
     """Raise UsageError if runs were trained on different data."""
-    data = sorted({f"{_data([record])}@{record.key.fingerprint[:12]}" for record in records})
+    data = sorted({f"{record.key.data}@{record.key.fingerprint[:12]}" for record in records})
     if len(data) > 1:
         raise UsageError(f"--run: numbers on different data do not compare, and these runs are of {', '.join(data)}")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import Imports, Json, app, print_json, stderr, stdout, store
+from recbench.cli.app import Imports, Json, app, names, print_json, stderr, stdout, store
 from recbench.errors import UsageError
 
 Candidates = Literal["catalogue", "test"]
@@ -89,7 +89,7 @@ def train(
             loss=loss,
             backbone=backbone,
             dataset=dataset,
-            feedback=tuple(name for name in (feedback or "").split(",") if name),
+            feedback=names(feedback),
             seeds=tuple(range(seed, seed + seeds)),
             settings=tuple(words + settings),
             imports=tuple(imports),
@@ -178,7 +178,7 @@ def rescore(
         "flat",
         "cpu",
         keep_seen=keep_seen,
-        model=False,
+        rescore=True,
         dialect=dialect,
     )
     if as_json:
@@ -269,8 +269,9 @@ def _against(name: str, dataset: str | None, metrics: list[str], form: Format, o
     if form == "html" or form == "parquet":
         raise UsageError(f"--against comes as table, markdown, csv or json, not as {form}")
     table, results = find(name), store()
-    require_measured(table, dataset, results)
-    records = {record.key.digest: record for record, _ in results.runs()}
+    runs = list(results.runs())
+    require_measured(table, dataset, {record.key.dataset for record, evaluations in runs if evaluations})
+    records = {record.key.digest: record for record, _ in runs}
     lines = lines_against(board(results, dataset), table, records, metrics)
     if form == "table":
         stdout().print(lines_table(lines))

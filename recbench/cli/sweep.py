@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import Imports, Json, app, print_json, stderr, stdout, store
+from recbench.cli.app import Imports, Json, app, names, print_json, stderr, stdout, store
 from recbench.errors import TrainingError
 
 Search = Literal["grid", "random", "optuna"]
@@ -70,14 +70,13 @@ def sweep(
         loss="",
         backbone=backbone,
         dataset=dataset,
-        feedback=tuple(name for name in (feedback or "").split(",") if name),
+        feedback=names(feedback),
         seeds=tuple(range(seed, seed + seeds)),
         settings=tuple(settings),
         imports=tuple(imports),
         preset=preset,
     )
-    named = tuple(dict.fromkeys(name for name in losses.split(",") if name))
-    order = SweepOrder(named, tuple(grid), common, search, trials)
+    order = SweepOrder(names(losses), tuple(grid), common, search, trials)
     command = shlex.join(["recbench", *sys.argv[1:]])
     found = sweep_all(order, store(), stderr(), device, jobs, command)
     if as_json:

@@ -1,9 +1,11 @@
-"""How much memory `prepare` may take, and what that means for what is held at once."""
+"""How much memory there is, was taken and may be taken by `prepare`, and what that means for what is held at once."""
 
 from __future__ import annotations
 
 import os
 import re
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,12 @@ def available() -> int:
     except OSError:
         return total
     return min(total, int(confined)) if confined.isdigit() else total
+
+
+def peak() -> int:
+    """Return the most bytes that this process has held in memory."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import resource
-import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ import recbench
 from recbench.data import certificate, manifest, sources, store
 from recbench.data.build import build
 from recbench.data.catalog import Spec, choose_feedback, find
-from recbench.data.memory import Memory
+from recbench.data.memory import Memory, peak
 from recbench.data.progress import Progress
 from recbench.data.readers import Source
 from recbench.data.sources import Accept
@@ -125,7 +123,7 @@ def _prepared(
         }
         progress.step("certifying", None)
         told["certificate"] = certificate.as_json(certificate.certify(temporary, told))
-        told["cost"] = {"seconds": time.monotonic() - began, "peak_bytes": _peak(), "max_memory": memory.limit}
+        told["cost"] = {"seconds": time.monotonic() - began, "peak_bytes": peak(), "max_memory": memory.limit}
         store.write_manifest(temporary, told)
     return told
 
@@ -148,12 +146,6 @@ def _about(spec: Spec) -> dict[str, Any]:
 
 def _schema(facts: dict[str, Any]) -> list[Any]:
     return [facts["feedback"], facts["users"]["columns"], facts["items"]["columns"]]
-
-
-def _peak() -> int:
-    """Return the most bytes that this process has held in memory."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _versions() -> dict[str, str]:

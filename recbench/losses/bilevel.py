@@ -40,15 +40,16 @@ def slopes(
     each: Callable[[Parameters], Tensor],
     outer: Callable[[Parameters], Tensor],
     parameters: Parameters,
-    step: Parameters,
+    inner: Parameters,
+    rate: float,
 ) -> Tensor:
-    """Return <gradient of each_t at `parameters`, gradient of outer at `parameters + step`> for every t, [B].
+    """Return <gradient of each_t at `parameters`, gradient of outer at `parameters - rate * inner`> for every t, [B].
 
-    If `step` is -rate times the gradient of mean_t(w_t each_t), then the derivative of outer(parameters + step) by
-    w_t is -rate / B times this number. One reverse pass at the new point and one forward-mode pass at the old one:
-    no graph of second order is built.
+    If `inner` is the gradient of mean_t(w_t each_t), then the derivative of outer(parameters - rate * inner) by w_t is
+    -rate / B times this number. One reverse pass at the new point and one forward-mode pass at the old one: no graph
+    of second order is built.
     """
-    ahead = {name: (value + step[name]).detach().requires_grad_() for name, value in parameters.items()}
+    ahead = {name: value.detach().add(inner[name], alpha=-rate).requires_grad_() for name, value in parameters.items()}
     gradient = torch.autograd.grad(outer(ahead), list(ahead.values()), materialize_grads=True)
     with torch.no_grad(), forward_ad.dual_level():
         dual = {

@@ -132,7 +132,7 @@ class TIL(Loss):
     def _slopes(self, scoring: Scoring, inner: Batch, outer: Batch) -> Tensor:
         """Return B times the derivatives of the outer objective by the weights, [B]."""
         parameters = {name: p for name, p in scoring.named_parameters() if p.grad is not None}
-        step = {name: -self.lookahead * p.grad for name, p in parameters.items() if p.grad is not None}
+        inner_slope = {name: p.grad for name, p in parameters.items() if p.grad is not None}
 
         def each(at: Parameters) -> Tensor:
             return softplus(-differences(scoring.at(at, inner), inner)[0][:, 0])
@@ -141,7 +141,7 @@ class TIL(Loss):
             return self.forward(scoring.at(at, outer), outer)
 
         try:
-            return -self.lookahead * slopes(each, ahead, parameters, step)
+            return -self.lookahead * slopes(each, ahead, parameters, inner_slope, self.lookahead)
         except NotImplementedError:
             raise UsageError(
                 f"loss `{self.name}` needs forward-mode derivatives, which PyTorch lacks for an operation of backbone "

@@ -9,7 +9,7 @@ from typing import Literal
 
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.metric import parse
-from recbench.results.record import Evaluation, RunKey, RunRecord
+from recbench.results.record import Evaluation, RunKey, RunRecord, of_all
 from recbench.results.store import Store
 from recbench.settings import Value
 
@@ -33,15 +33,14 @@ def runs_of(store: Store, dataset: str | None) -> list[Run]:
     Where it has been prepared more than once, those on the data of the last run. Raises UsageError if there are none.
     """
     runs = list(store.runs())
-    names = {_data(record) for record, _ in runs} | {record.key.dataset for record, _ in runs}
+    names = {record.key.data for record, _ in runs} | {record.key.dataset for record, _ in runs}
     if runs and dataset not in (None, *names):
         raise unknown("dataset of a run", str(dataset), names)
-    fitting = [run for run in runs if dataset in (None, _data(run[0]), run[0].key.dataset)]
+    fitting = [run for run in runs if dataset in (None, run[0].key.data, run[0].key.dataset)]
     if not fitting:
         raise UsageError(f"{store.root}: no finished runs; run `recbench train`")
     last = max(fitting, key=lambda run: run[0].finished)[0].key
-    same = (last.dataset, last.split, last.fingerprint)
-    return [run for run in fitting if (run[0].key.dataset, run[0].key.split, run[0].key.fingerprint) == same]
+    return [run for run in fitting if run[0].key.place == last.place]
 
 
 def measured(runs: Sequence[Run], metric: str, part: Part) -> list[Measured]:
@@ -111,10 +110,6 @@ def _validated(runs: Sequence[Run], name: str, feedback: str | None) -> list[Mea
         ):
             found[record.key.feedback][record.key.digest] = record.valid
     return [
-        Measured(", ".join(kinds), f"{'mean ' if len(kinds) > 1 else ''}{name}, validation rows", "", found[kinds])
+        Measured(", ".join(kinds), f"{of_all(name, kinds)}, validation rows", "", found[kinds])
         for kinds in sorted(found)
     ]
-
-
-def _data(record: RunRecord) -> str:
-    return f"{record.key.dataset}/{record.key.split}"

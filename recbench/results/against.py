@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -16,7 +16,6 @@ from recbench.results.board import Row
 from recbench.results.line import Line, line_of
 from recbench.results.published import OWNERS, Cell, Protocol, Published, cells
 from recbench.results.record import RunRecord
-from recbench.results.store import Store
 from recbench.settings import Value, split_words
 
 Place = tuple[str, str, str]  # dataset, split, fingerprint
@@ -66,11 +65,10 @@ def lines_against(
     return [line for line in lines if not metrics or {line.metric, f"{line.metric}/{line.feedback}"} & set(metrics)]
 
 
-def require_measured(table: Published, dataset: str | None, store: Store) -> None:
-    """Raise UsageError, with what to type, unless a dataset of the table has been evaluated in the store."""
+def require_measured(table: Published, dataset: str | None, measured: Set[str]) -> None:
+    """Raise UsageError, with what to type, unless one of the datasets of evaluated runs is of the table."""
     if dataset is not None and dataset not in table.datasets:
         raise unknown(f"dataset of {table.name}", dataset, table.datasets)
-    measured = {record.key.dataset for record, evaluations in store.runs() if evaluations}
     wanted = [dataset] if dataset else list(table.datasets)
     if not measured & set(wanted):
         first = next(filter(_is_prepared, wanted), wanted[0])

@@ -122,7 +122,7 @@ def best_means(rows: Sequence[Row]) -> str:
 
 
 def _method(key: RunKey) -> tuple[str, ...]:
-    return key.dataset, key.split, key.fingerprint, key.loss, key.backbone
+    return *key.place, key.loss, key.backbone
 
 
 def _collect(store: Store, dataset: str | None) -> _Values:
@@ -151,7 +151,7 @@ def _collect(store: Store, dataset: str | None) -> _Values:
 
 
 def _column(key: RunKey, feedback: str, metric: str, signature: str) -> _Column:
-    return _Column(key.dataset, key.split, key.fingerprint, feedback, metric, signature)
+    return _Column(*key.place, feedback, metric, signature)
 
 
 def _chosen(columns: set[_Column], metrics: Sequence[str] | None) -> dict[_Column, int]:
@@ -254,7 +254,7 @@ def _labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
     twins = defaultdict(list)
     for group, record in records.items():
         key = record.key
-        twins[key.dataset, key.split, key.fingerprint, key.loss, key.backbone, labels[group]].append(group)
+        twins[*_method(key), labels[group]].append(group)
     for groups in twins.values():
         facts = {group: _facts(records[group].key) for group in groups}
         for group, own in facts.items():

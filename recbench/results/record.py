@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -47,7 +47,21 @@ class RunKey:
     @property
     def title(self) -> str:
         """What a person calls the run."""
-        return f"{self.loss} × {self.backbone} on {self.dataset}/{self.split}, seed {self.seed}"
+        return f"{self.loss} × {self.backbone} on {self.data}, seed {self.seed}"
+
+    @property
+    def data(self) -> str:
+        """DATASET/SPLIT, as options take it."""
+        return f"{self.dataset}/{self.split}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Dataset, split and fingerprint: numbers of runs compare where these are equal."""
+        return self.dataset, self.split, self.fingerprint
+
+    def is_method(self, word: str) -> bool:
+        """Whether LOSS or LOSS/BACKBONE names the run."""
+        return word in (self.loss, f"{self.loss}/{self.backbone}")
 
     @cached_property
     def digest(self) -> str:
@@ -109,7 +123,7 @@ class RunRecord:
     @property
     def selected_by(self) -> str:
         """The selection metric in words: the mean over feedback types where there are several."""
-        return f"mean {self.select}" if len(self.key.feedback) > 1 and "/" not in self.select else self.select
+        return of_all(self.select, self.key.feedback)
 
     @property
     def epochs(self) -> int:
@@ -171,6 +185,11 @@ class Pack:
 def now() -> str:
     """Return the time in the one format of records: ISO 8601, UTC, microseconds; later sorts higher."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def of_all(metric: str, feedback: Sequence[str]) -> str:
+    """Return a metric in words: the mean over these kinds of feedback where there are several and it names none."""
+    return f"mean {metric}" if len(feedback) > 1 and "/" not in metric else metric
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -89,18 +89,15 @@ class Store:
 
         By name they are those on the data of the most recent of them. Raises UsageError as `find` does.
         """
-        loss, _, backbone = word.partition("/")
         held = [
             record
             for record, _ in self.runs()
-            if (word == "all" and record.key.backbone != BASELINE)
-            or (record.key.loss == loss and backbone in ("", record.key.backbone))
+            if (word == "all" and record.key.backbone != BASELINE) or record.key.is_method(word)
         ]
         if not held:
             return [self.find(word)]
         newest = max(held, key=lambda record: record.finished).key
-        place = newest.dataset, newest.split, newest.fingerprint
-        return [record for record in held if (record.key.dataset, record.key.split, record.key.fingerprint) == place]
+        return [record for record in held if record.key.place == newest.place]
 
     def latest(self) -> RunRecord:
         """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""

@@ -93,8 +93,8 @@ def test_weight_of_a_triplet(output: str, expected: float) -> None:
 
 def test_slope_of_one_number() -> None:
     theta, weight, rate = {"theta": torch.tensor([0.3], dtype=torch.float64)}, 0.6, 0.1
-    step = {"theta": rate * weight * torch.sigmoid(-theta["theta"])}
-    assert float(theta["theta"] + step["theta"]) == pytest.approx(0.3255334, abs=1e-7)
+    slope = {"theta": -weight * torch.sigmoid(-theta["theta"])}
+    assert float(theta["theta"] - rate * slope["theta"]) == pytest.approx(0.3255334, abs=1e-7)
     seen: list[float] = []
 
     def each(at: object) -> Tensor:
@@ -105,7 +105,7 @@ def test_slope_of_one_number() -> None:
         seen.append(float(value.detach()))
         return value
 
-    found = -rate * slopes(each, outer, theta, step)
+    found = -rate * slopes(each, outer, theta, slope, rate)
     assert seen == pytest.approx([0.5435689], abs=1e-7)
     assert found.tolist() == pytest.approx([-0.0178448], abs=1e-7)
 

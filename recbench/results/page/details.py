@@ -61,7 +61,7 @@ def _method(record: RunRecord, label: str) -> dict[str, Any]:
         "settings": dict(key.settings),
         "changed": list(record.non_default),
         "sources": dict(key.sources),
-        "data": f"{key.dataset}/{key.split}",
+        "data": key.data,
         "fingerprint": key.fingerprint,
     }
 
