@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = ("startup", "gauc", "training", "search")
+QUICK = ("startup", "board", "gauc", "training", "search")
 LONG = ("prepare", "collaborative", "synthetic", "kuairand", "ml1m")  # ten minutes to an hour, on data prepared before
 
 
