@@ -16,6 +16,8 @@ from recbench.errors import DataError, UsageError, unknown
 
 T = TypeVar("T")
 
+BASELINE = "baseline"  # the backbone of runs that are none: a reference recommender instead of a loss
+
 _IMPORTED = "recbench_import_"  # how the modules of users' files are called
 
 

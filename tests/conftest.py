@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from recbench.registry import Registry
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore, and their children too
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
-from recbench.registry import Registry
-from recbench.results.record import BASELINE
+from recbench.registry import BASELINE, Registry
 
 
 class Backbone(nn.Module, ABC):

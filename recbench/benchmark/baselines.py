@@ -20,10 +20,11 @@ from recbench.data.store import read_manifest
 from recbench.errors import RecbenchError, UsageError, unknown
 from recbench.evaluation.dialects import Asked
 from recbench.evaluation.metric import Request, RowMetric, TopKMetric
+from recbench.registry import BASELINE
 from recbench.results import leaderboard
 from recbench.results.board import Row, board
 from recbench.results.parts import Place
-from recbench.results.record import BASELINE, RunKey
+from recbench.results.record import RunKey
 from recbench.results.store import Store
 
 ALWAYS = "popularity"  # costs next to nothing, so that `eval` sees to it

@@ -23,9 +23,9 @@ from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, ev
 from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import GIVEN, Protocol
-from recbench.registry import import_recorded
+from recbench.registry import BASELINE, import_recorded
 from recbench.results import parts
-from recbench.results.record import BASELINE, Evaluation, MetricValue, RunKey, RunRecord, now
+from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 
 Candidates = Literal["catalogue", "test"]

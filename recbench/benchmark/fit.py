@@ -16,8 +16,9 @@ from recbench.data.dataset import Dataset, Log, joined
 from recbench.data.memory import peak
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.evaluate import Predictions
+from recbench.registry import BASELINE
 from recbench.results.provenance import checkout, versions
-from recbench.results.record import BASELINE, Epoch, RunKey, RunRecord, now
+from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
 
 

@@ -12,12 +12,11 @@ from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
-from recbench.results.record import BASELINE, RunKey
+from recbench.registry import BASELINE
+from recbench.results.record import RunKey
 
-ADDED = (
-    "noise",
-    "validate_every",
-)  # left out where usual: runs keep the names they had before there were such settings
+# Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
+ADDED = ("noise", "validate_every")
 
 
 def make_keys(

@@ -19,10 +19,10 @@ from recbench.benchmark.train import train
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.evaluation.metric import Request, parse
-from recbench.registry import import_file
+from recbench.registry import BASELINE, import_file
 from recbench.results.files import load
 from recbench.results.provenance import versions
-from recbench.results.record import BASELINE, Evaluation, MetricValue, Pack, RunKey, RunRecord
+from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
 from recbench.results.store import Store
 
 

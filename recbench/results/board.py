@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from recbench.errors import UsageError, unknown
-from recbench.results.record import BASELINE
+from recbench.registry import BASELINE
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
 

@@ -16,7 +16,6 @@ from recbench.results.strict import decode, encode
 from recbench.settings import Value
 
 SCHEMA = 1
-BASELINE = "baseline"  # the backbone of runs that are none: a reference recommender instead of a loss
 
 
 @dataclass(frozen=True)
