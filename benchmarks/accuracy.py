@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from recbench.benchmark.evaluate import evaluate_run
-from recbench.benchmark.session import Order, train_all
 from recbench.evaluation.metric import parse
 from recbench.home import results_home
 from recbench.results.leaderboard import write_markdown
 from recbench.results.store import Store
+from recbench.run.evaluate import evaluate_run
+from recbench.run.session import TrainRequest, train_all
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def compare(
     columns: dict[str, None] = {}
     lines: list[tuple[Method, dict[str, list[float]]]] = []
     for method in methods:
-        order = Order(
+        order = TrainRequest(
             loss=method.loss,
             backbone=backbone,
             dataset=dataset,

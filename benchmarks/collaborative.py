@@ -24,9 +24,6 @@ from torch.nn import functional as F
 from recbench import settings
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.lightgcn import normalised_graph
-from recbench.benchmark.allocator import keep_freed_memory
-from recbench.benchmark.model import Model, build
-from recbench.benchmark.scorer import Scorer
 from recbench.data.dataset import Column, Dataset, Log, Table, find_prepared
 from recbench.errors import UsageError
 from recbench.evaluation.evaluate import evaluate
@@ -34,6 +31,9 @@ from recbench.evaluation.metric import parse
 from recbench.evaluation.signature import Protocol
 from recbench.losses import base
 from recbench.losses.base import LOSSES
+from recbench.run.allocator import keep_freed_memory
+from recbench.run.model import Model, build
+from recbench.run.scorer import Scorer
 
 USERS, ITEMS, POSITIVES, TEST = 29_858, 40_981, 810_000, 217_000
 DIM, BATCH = 64, 5000

@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 
-from recbench.data import facsimile
+from tests import facsimile
 
 SIZES = {"aliccp": (2_000_000, 10_000_000), "kuairand-1k": (2_000_000, 11_700_000), "ml-20m": (20_000_000,)}
 KEPT = {"aliccp": "frequent", "kuairand-1k": "tab_1"}  # what the default rule leaves
@@ -29,8 +29,8 @@ FIELDS = ("205", "206", "207", "216")
 CODE = """
 import json, sys
 from pathlib import Path
-from recbench.data.memory import Memory
-from recbench.data.prepare import prepare
+from recbench.memory import Memory
+from recbench.prepare.prepare import prepare
 done = prepare(sys.argv[1], raw=Path(sys.argv[2]), memory=Memory.of(sys.argv[3]), force=True)
 print(json.dumps({"folder": str(done.folder), "manifest": done.manifest}))
 """

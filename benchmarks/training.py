@@ -21,10 +21,10 @@ from torch.utils.data import Dataset as RowDataset
 
 from recbench import settings
 from recbench.backbones.base import BACKBONES
-from recbench.benchmark.model import build
 from recbench.data.dataset import Column, Dataset, Log, Table
 from recbench.losses import base
 from recbench.losses.base import LOSSES
+from recbench.run.model import build
 from recbench.samplers import Rows
 
 BATCH = 1024

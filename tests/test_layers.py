@@ -11,17 +11,22 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "recbench"
 LAYERS = [
-    {"errors", "home", "numerics"},
-    {"registry", "settings"},
+    {"errors", "home", "numerics", "progress"},
+    {"memory", "registry", "settings"},
+    {"sources"},
+    {"readers"},
     {"data"},
+    {"prepare"},
     {"batch"},
     {"samplers"},
     {"backbones"},
     {"losses"},
     {"evaluation"},
-    {"results", "baselines"},
-    {"benchmark"},
-    {"plots"},
+    {"baselines"},
+    {"results"},
+    {"run"},
+    {"study"},
+    {"inspect", "plots"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

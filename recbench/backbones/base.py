@@ -43,7 +43,7 @@ class Backbone(nn.Module, ABC):
         """Return the towers, of unit length with `cosine`."""
         return self.scaled(self.embed(user, item))
 
-    def of(self, batch: Batch) -> Towers:
+    def encode(self, batch: Batch) -> Towers:
         """Return the towers of a batch of training; a backbone that reads histories ends them before `batch.row`."""
         towers: Towers = self(batch.user, batch.item)
         return towers

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.building_blocks.free_vectors import free_vectors, ridge
 from recbench.batch import Towers
-from recbench.data.dataset import Dataset, Table
+from recbench.data.dataset import Dataset
 from recbench.settings import at_least
 
 
@@ -35,20 +35,3 @@ class MF(Backbone):
         of_item = nn.functional.embedding(item, self.item_table)
         shape = (self.towers, -1)
         return Towers(of_user.unflatten(-1, shape), of_item.unflatten(-1, shape), *ridge(self.l2, of_user, of_item))
-
-
-def free_vectors(table: Table, dim: int, std: float) -> nn.Parameter:
-    """Return normal vectors [entities, dim], zero for entities unseen in training."""
-    vectors = torch.randn(len(table), dim) * std
-    vectors[table.seen :] = 0
-    return nn.Parameter(vectors.to(table.value.device))
-
-
-def ridge(l2: float, user: Tensor, item: Tensor) -> tuple[Tensor | float, Tensor | None]:
-    """Return `l2` times half the squared norms of free vectors user [B, D] and item [B, N, D].
-
-    The mean over users comes first, then that of each slot [B, N], as `Towers` takes them.
-    """
-    if not l2:
-        return 0.0, None
-    return l2 * 0.5 * user.square().sum() / len(user), l2 * 0.5 * item.square().sum(-1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.features import Features
+from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.twintower import layer_widths, perceptron
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table

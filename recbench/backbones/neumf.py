@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.mf import free_vectors, ridge
+from recbench.backbones.building_blocks.free_vectors import free_vectors, ridge
 from recbench.backbones.twintower import layer_widths
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.features import Features
+from recbench.backbones.building_blocks.features import Features
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table
 from recbench.errors import UsageError

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.mf import free_vectors
+from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
@@ -50,7 +50,7 @@ class YouTubeDNN(Backbone):
         """Return the towers of user [B], by all that is known of them, and item [B, N]."""
         return self._towers(self.known.last(user, self.length), item)
 
-    def of(self, batch: Batch) -> Towers:
+    def encode(self, batch: Batch) -> Towers:
         """Return the towers of a batch whose histories end before its rows.
 
         Raises UsageError if the slates do not stand for single rows.

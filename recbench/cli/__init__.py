@@ -41,8 +41,8 @@ PANELS = {
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Show versions, devices, threads, folders and what is prepared."""
-    from recbench.benchmark.doctor import examine
-    from recbench.benchmark.report import report_table
+    from recbench.inspect.doctor import examine
+    from recbench.inspect.nested_table import report_table
 
     report = examine()
     if as_json:

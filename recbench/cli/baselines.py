@@ -37,10 +37,10 @@ def baselines(
     as_json: Json = False,
 ) -> None:
     """Fit and evaluate popularity, item-kNN and iALS, which stand on the board beside the trained methods."""
-    from recbench.benchmark.baselines import Order, Terms, run_all
-    from recbench.benchmark.show import outcomes_json, outcomes_table
+    from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
+    from recbench.run.baselines import BaselineRequest, Terms, run_all
 
-    order = Order(
+    order = BaselineRequest(
         dataset=dataset,
         feedback=names(feedback),
         only=names(only),

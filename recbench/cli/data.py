@@ -40,10 +40,10 @@ def prepare(
     force: Annotated[bool, typer.Option("--force", help="Prepare again what is prepared.")] = False,
 ) -> None:
     """Turn raw files into Parquet: download, labels, split, vocabulary, buckets, leak certificate."""
-    from recbench.data import prepare as preparation
-    from recbench.data.display import Display
-    from recbench.data.memory import Memory
-    from recbench.data.report import report, warnings
+    from recbench.memory import Memory
+    from recbench.prepare import prepare as preparation
+    from recbench.prepare.progress_display import Display
+    from recbench.prepare.report import report, warnings
 
     console = stderr()
     with Display(console, dataset) as display:
@@ -77,9 +77,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look for leaks of the test rows into the rest; exit code 1 if there is one."""
-    from recbench.data import certificate
     from recbench.data.dataset import find_prepared
-    from recbench.data.store import read_manifest
+    from recbench.data.prepared_folder import read_manifest
+    from recbench.prepare import leak_certificate as certificate
 
     folder = find_prepared(dataset)
     findings = certificate.certify(folder, read_manifest(folder))
@@ -100,8 +100,8 @@ def list_names(
     as_json: Json = False,
 ) -> None:
     """List datasets, losses, backbones, baselines or metrics, and what goes with what."""
-    from recbench.benchmark.listing import listing
-    from recbench.benchmark.show import items_table
+    from recbench.inspect.listing import listing
+    from recbench.inspect.outcome_tables import items_table
     from recbench.registry import import_file
 
     for path in imports:

@@ -19,7 +19,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a run's vectors with the raw ids as Parquet, a faiss index, and a README that says how to query it."""
-    from recbench.benchmark.export import export_run
+    from recbench.run.export import export_run
 
     results = store()
     record = results.find(run) if run else results.latest()

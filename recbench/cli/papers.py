@@ -20,7 +20,7 @@ def papers(
     as_json: Json = False,
 ) -> None:
     """Show the tables of the papers as they were printed, and how each number came about."""
-    from recbench.benchmark.show import items_table
+    from recbench.inspect.outcome_tables import items_table
     from recbench.results import published
 
     if table is None:
@@ -62,9 +62,9 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run what a published table needs and print it beside the paper's numbers; what is done is not done again."""
-    from recbench.benchmark import reproduce as reproduction
     from recbench.results import published
-    from recbench.results.line import lines_markdown, lines_table
+    from recbench.results.published_row import lines_markdown, lines_table
+    from recbench.study import reproduce as reproduction
 
     aim = reproduction.Aim(
         table=published.find(table),

@@ -104,9 +104,9 @@ def recall_curve(
 ) -> None:
     """Draw recall over the number of items retrieved; what has not been evaluated is now, on the test rows."""
     path = target(output, "recall-curve")
-    from recbench.benchmark.session import chosen
     from recbench.plots import recall_curve as recall
     from recbench.plots.series import draw
+    from recbench.run.session import chosen
 
     records = chosen(run, store(), stderr())
     _same_data(records)
@@ -169,8 +169,8 @@ def quality_time(metric: Metric = "auc", dataset: Dataset = None, output: Output
 def curves(run: Several = [], output: Output = None, as_json: Json = False) -> None:  # noqa: B006
     """Draw the validation metric of runs after each epoch."""
     path = target(output, "curves")
-    from recbench.benchmark.session import chosen
     from recbench.plots import curves as curve
+    from recbench.run.session import chosen
 
     records = chosen(run, store(), stderr())
     _same_data(records)

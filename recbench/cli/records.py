@@ -16,9 +16,9 @@ Prefix = Annotated[str | None, typer.Argument(metavar="RUN", help="First digits 
 @app.command(epilog="Examples: `recbench show`, `recbench show 0bc13ddb --json`.")
 def show(run: Prefix = None, as_json: Json = False) -> None:
     """Show where a run's numbers come from: settings, data, code, machine, cost, and every number with its meaning."""
-    from recbench.benchmark.provenance import provenance
-    from recbench.benchmark.report import report_table
-    from recbench.results.strict import encode
+    from recbench.inspect.nested_table import report_table
+    from recbench.inspect.run_report import provenance
+    from recbench.results.json_structs import encode
 
     results = store()
     record = results.find(run) if run else results.latest()
@@ -40,7 +40,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say whether methods differ: paired bootstrap over test users and seeds, 95 % intervals, Holm's correction."""
-    from recbench.benchmark import compare as comparing
+    from recbench.study import compare as comparing
 
     results = store()
     found = comparing.compare_methods(comparing.methods(method, results, dataset), metric, results)
@@ -75,7 +75,7 @@ def replay(
 
     The file may hold Python of its maker (files of --import), which is run: replay only what you trust.
     """
-    from recbench.benchmark import replay as replaying
+    from recbench.study import replay as replaying
 
     found = replaying.replay(file, tolerance, stderr(), device)
     if as_json:

@@ -72,7 +72,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
     """Train a loss on a backbone, keeping the epoch that is best on validation."""
-    from recbench.benchmark.session import Order, resume_last, train_all
+    from recbench.run.session import TrainRequest, resume_last, train_all
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = stderr()
@@ -85,7 +85,7 @@ def train(
     else:
         given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
         words = [f"train.{name}={value}" for name, value in given.items() if value is not None]
-        order = Order(
+        order = TrainRequest(
             loss=loss,
             backbone=backbone,
             dataset=dataset,
@@ -127,10 +127,10 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
-    from recbench.benchmark.baselines import Terms, stand_beside
-    from recbench.benchmark.session import chosen, evaluate_all, requested
-    from recbench.benchmark.show import outcomes_json, outcomes_table
+    from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
     from recbench.registry import import_file
+    from recbench.run.baselines import Terms, add_popularity_row
+    from recbench.run.session import chosen, evaluate_all, requested
 
     for path in imports:
         import_file(path)
@@ -145,7 +145,7 @@ def evaluate(
         stdout().print(outcomes_table(outcomes))
     if index == "flat" and not no_baselines:
         terms = Terms(tuple(metric), candidates, keep_seen, dialect)
-        stand_beside(outcomes, terms, store(), stderr(), shlex.join(["recbench", *sys.argv[1:]]))
+        add_popularity_row(outcomes, terms, store(), stderr(), shlex.join(["recbench", *sys.argv[1:]]))
 
 
 @app.command(
@@ -161,9 +161,9 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Compute other metrics from the scores that `eval` kept, without the model or its weights."""
-    from recbench.benchmark.session import chosen, evaluate_all, requested
-    from recbench.benchmark.show import outcomes_json, outcomes_table
+    from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
     from recbench.registry import import_file
+    from recbench.run.session import chosen, evaluate_all, requested
 
     for path in imports:
         import_file(path)
@@ -201,8 +201,8 @@ def card(
     """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback."""
     from dataclasses import asdict
 
-    from recbench.benchmark import card as report
-    from recbench.benchmark.session import chosen, evaluate_all
+    from recbench.run.session import chosen, evaluate_all
+    from recbench.study import card as report
 
     outcomes = []
     for record in chosen(run, store(), stderr()):
@@ -234,7 +234,7 @@ def leaderboard(
 ) -> None:
     """Compare all evaluated runs: mean ± sd over seeds."""
     from recbench.results import leaderboard as boards
-    from recbench.results.board import board
+    from recbench.results.leaderboard_rows import board
     from recbench.results.marks import share_marks
 
     form = "json" if as_json else form
@@ -253,7 +253,7 @@ def leaderboard(
     if form == "table":
         stdout().print(boards.table(rows))
     else:
-        from recbench.results.export import export
+        from recbench.results.leaderboard_export import export
 
         export(form, rows, results, output)
 
@@ -261,10 +261,10 @@ def leaderboard(
 def _against(name: str, dataset: str | None, metrics: list[str], form: Format, output: Path | None) -> None:
     """Print the board beside a published table."""
     from recbench.results.against import lines_against, require_measured
-    from recbench.results.board import board
-    from recbench.results.export import export_lines
-    from recbench.results.line import lines_table
+    from recbench.results.leaderboard_export import export_lines
+    from recbench.results.leaderboard_rows import board
     from recbench.results.published import find
+    from recbench.results.published_row import lines_table
 
     if form == "html" or form == "parquet":
         raise UsageError(f"--against comes as table, markdown, csv or json, not as {form}")

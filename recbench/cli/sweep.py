@@ -61,12 +61,12 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Search settings on validation, the same way for every loss; exit code 1 if a run failed."""
-    from recbench.benchmark.session import Order
-    from recbench.benchmark.sweep import SweepOrder, sweep_all
-    from recbench.benchmark.sweep_display import sweep_json, sweep_table
+    from recbench.run.session import TrainRequest
+    from recbench.study.sweep import SweepRequest, sweep_all
+    from recbench.study.sweep_display import sweep_json, sweep_table
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    common = Order(
+    common = TrainRequest(
         loss="",
         backbone=backbone,
         dataset=dataset,
@@ -76,7 +76,7 @@ def sweep(
         imports=tuple(imports),
         preset=preset,
     )
-    order = SweepOrder(names(losses), tuple(grid), common, search, trials)
+    order = SweepRequest(names(losses), tuple(grid), common, search, trials)
     command = shlex.join(["recbench", *sys.argv[1:]])
     found = sweep_all(order, store(), stderr(), device, jobs, command)
     if as_json:

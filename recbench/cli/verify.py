@@ -28,7 +28,7 @@ def loss(
     """
     from rich.text import Text
 
-    from recbench.benchmark.conformance import verify as checks
+    from recbench.inspect.conformance import verify as checks
 
     outcomes = []
     for name in _names(what):

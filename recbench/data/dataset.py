@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recbench.data.store import read_manifest, restore
+from recbench.data.prepared_folder import read_manifest, restore
 from recbench.errors import DataError, UsageError, unknown
 from recbench.home import prepared_home
 

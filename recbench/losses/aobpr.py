@@ -11,7 +11,7 @@ from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES
 from recbench.losses.bpr import BPR
-from recbench.losses.snapshot import snapshot
+from recbench.losses.building_blocks.snapshot import snapshot
 from recbench.samplers import AdaptiveRank, Triplets
 
 

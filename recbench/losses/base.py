@@ -85,7 +85,7 @@ class Loss(nn.Module, ABC):
     name: ClassVar[str]
     sampler: Sampler = Rows()  # the slates it trains on
     multitask: ClassVar[bool] = False  # sees every kind of feedback, or one only
-    fewest: ClassVar[int] = 1  # kinds of feedback it needs
+    min_tasks: ClassVar[int] = 1  # kinds of feedback it needs
     cosine: ClassVar[bool] = False  # is defined on cosines rather than inner products
     logit: ClassVar[Logit] = Logit()  # its scale and bias unless the user sets others
     reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
@@ -119,7 +119,7 @@ class Loss(nn.Module, ABC):
         """Return the vectors [users, K, D'] and [items, K, D'] to score by, from those of the backbone."""
         return user, item
 
-    def meet(self, data: Dataset) -> None:
+    def setup(self, data: Dataset) -> None:
         """Take what is needed of the training data beyond `info`, once, before `prepare`; nothing by default."""
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
@@ -133,7 +133,7 @@ class Loss(nn.Module, ABC):
 
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update and return the loss before it, detached."""
-        towers = self.head(backbone.of(batch))
+        towers = self.head(backbone.encode(batch))
         loss: Tensor = self(towers, batch) + towers.regulariser(batch)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -186,9 +186,9 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
 
     Raises UsageError if the data has too few kinds of feedback for it.
     """
-    if info.tasks < loss.fewest:
+    if info.tasks < loss.min_tasks:
         raise UsageError(
-            f"loss `{loss.name}` needs at least {loss.fewest} kinds of feedback, the data has {info.tasks} "
+            f"loss `{loss.name}` needs at least {loss.min_tasks} kinds of feedback, the data has {info.tasks} "
             f"({', '.join(info.feedback)}); use a loss for a single feedback, such as bce or gnolr"
         )
     shared = head_defaults(loss).keys()

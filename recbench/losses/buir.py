@@ -49,7 +49,7 @@ class BUIR(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positive pairs of both squared distances between unit vectors, each in [0, 4]."""
         with torch.no_grad():
-            slow = self.slow.of(replace(batch, item=batch.item[:, :1]))
+            slow = self.slow.encode(replace(batch, item=batch.item[:, :1]))
         user, item = towers.user, towers.item[:, 0]  # [B, 1, D]
         loss = 4 - 2 * cosine_similarity(self.predictor(user), slow.item[:, 0], dim=-1)
         return (loss - 2 * cosine_similarity(self.predictor(item), slow.user, dim=-1)).mean()

@@ -9,7 +9,7 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Logit, Loss
-from recbench.losses.rank import Gaps, Kernel, Normalise, PowerWeight, log_rank, mean_over_positives
+from recbench.losses.building_blocks.rank import Gaps, Kernel, Normalise, PowerWeight, log_rank, mean_over_positives
 from recbench.samplers import Sampler, Shared
 from recbench.settings import at_least
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
+from recbench.losses.building_blocks.rank import Gaps, Kernel, Normalise, log_rank, tangent
 from recbench.losses.croloss import CROLoss
-from recbench.losses.rank import Gaps, Kernel, Normalise, log_rank, tangent
 
 
 @LOSSES.add("croloss-lambda")

@@ -10,7 +10,7 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.multitask import MultitaskLoss, StepWeight, inverse_propensity
+from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight, inverse_propensity
 from recbench.numerics import log1mexp
 from recbench.settings import at_least
 

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.multitask import MultitaskLoss, StepWeight, inverse_propensity
+from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight, inverse_propensity
 from recbench.settings import at_least
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recbench.batch import Batch, Towers
 from recbench.losses.base import LOSSES
-from recbench.losses.multitask import MultitaskLoss
+from recbench.losses.building_blocks.multitask import MultitaskLoss
 
 
 @LOSSES.add("esmm")

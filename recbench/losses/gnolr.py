@@ -12,7 +12,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES
-from recbench.losses.ordinal import OrdinalLoss, mean_at_level
+from recbench.losses.building_blocks.ordinal import OrdinalLoss, mean_at_level
 from recbench.settings import at_least
 
 PULL = 1e-3

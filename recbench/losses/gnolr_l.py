@@ -9,8 +9,8 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.lists import against, log_share, mean_of_lists, split
-from recbench.losses.ordinal import OrdinalLoss
+from recbench.losses.building_blocks.lists import against, log_share, mean_of_lists, split
+from recbench.losses.building_blocks.ordinal import OrdinalLoss
 from recbench.samplers import Lists, Sampler
 from recbench.settings import at_least
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recbench.losses.base import LOSSES
-from recbench.losses.ordinal import OrdinalLoss
+from recbench.losses.building_blocks.ordinal import OrdinalLoss
 
 
 @LOSSES.add("gnolr-v1")

@@ -12,7 +12,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss
-from recbench.losses.lists import against, log_share, mean_of_lists, split
+from recbench.losses.building_blocks.lists import against, log_share, mean_of_lists, split
 from recbench.samplers import Lists, Sampler
 from recbench.settings import at_least
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.ordinal import OrdinalLoss
+from recbench.losses.building_blocks.ordinal import OrdinalLoss
 
 
 @LOSSES.add("neural-olr")

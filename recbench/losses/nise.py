@@ -9,7 +9,7 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.multitask import MultitaskLoss, StepWeight
+from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight
 from recbench.settings import at_least
 
 

@@ -7,7 +7,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recbench.batch import Batch, Towers
 from recbench.losses.base import LOSSES
-from recbench.losses.multitask import MultitaskLoss
+from recbench.losses.building_blocks.multitask import MultitaskLoss
 
 
 @LOSSES.add("nsb")

@@ -13,8 +13,8 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss
-from recbench.losses.pairwise import differences
-from recbench.losses.snapshot import snapshot
+from recbench.losses.building_blocks.pairwise import differences
+from recbench.losses.building_blocks.snapshot import snapshot
 from recbench.samplers import Clustered, Popularity, Sampler, Triplets
 from recbench.settings import at_least
 

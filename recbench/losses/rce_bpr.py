@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Loss
-from recbench.losses.pairwise import differences, mean
+from recbench.losses.building_blocks.pairwise import differences, mean
 from recbench.samplers import Sampler, Triplets
 from recbench.settings import at_least
 

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Loss
-from recbench.losses.lists import differences, mean_of_lists, pairs, split
+from recbench.losses.building_blocks.lists import differences, mean_of_lists, pairs, split
 from recbench.samplers import Lists, Sampler
 from recbench.settings import at_least
 

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES, Loss
-from recbench.losses.lists import against, mean_of_lists, split
+from recbench.losses.building_blocks.lists import against, mean_of_lists, split
 from recbench.samplers import Lists, Sampler
 from recbench.settings import at_least
 

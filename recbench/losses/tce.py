@@ -11,8 +11,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.pairwise import mean
-from recbench.losses.truncation import Truncated
+from recbench.losses.building_blocks.pairwise import mean
+from recbench.losses.building_blocks.truncation import Truncated
 
 
 @LOSSES.add("tce")

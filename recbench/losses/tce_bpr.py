@@ -8,8 +8,8 @@ from torch.nn.functional import softplus
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.pairwise import differences, mean
-from recbench.losses.truncation import Truncated
+from recbench.losses.building_blocks.pairwise import differences, mean
+from recbench.losses.building_blocks.truncation import Truncated
 
 
 @LOSSES.add("tce-bpr")

@@ -11,9 +11,9 @@ from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.losses.base import LOSSES
-from recbench.losses.clusters import Clusters
-from recbench.losses.importance import Output
-from recbench.losses.til import TIL, item_vectors, width
+from recbench.losses.building_blocks.clusters import Clusters
+from recbench.losses.building_blocks.importance import Output
+from recbench.losses.building_blocks.triplet_importance import TIL, item_vectors, width
 from recbench.settings import at_least
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recbench.losses.base import LOSSES
-from recbench.losses.til import TIL
+from recbench.losses.building_blocks.triplet_importance import TIL
 
 
 @LOSSES.add("til-ui")

@@ -9,7 +9,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.losses.base import LOSSES
 from recbench.losses.bpr import BPR
-from recbench.losses.pairwise import differences, mean
+from recbench.losses.building_blocks.pairwise import differences, mean
 from recbench.samplers import Popularity, Triplets
 from recbench.settings import at_least
 
@@ -23,7 +23,7 @@ class WBPR(BPR):
     that users count alike; the weights are scaled to 1 on average over an epoch.
     """
 
-    weight: Tensor  # [users], set by `meet`
+    weight: Tensor  # [users], set by `setup`
 
     def __init__(self, info: Info, *, negatives: int = 1, beta: float = 1.0, user_weight: bool = False) -> None:
         super().__init__(info, negatives=negatives)
@@ -31,7 +31,7 @@ class WBPR(BPR):
         self.user_weight = user_weight
         self.sampler = Triplets(negatives, Popularity(beta))
 
-    def meet(self, data: Dataset) -> None:
+    def setup(self, data: Dataset) -> None:
         """Count the positive rows of each user."""
         user = data.train.user[data.train.label.amax(1) > 0]
         count = user.bincount(minlength=len(data.users))

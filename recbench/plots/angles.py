@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from recbench.benchmark.export import scorer_of
-from recbench.benchmark.scorer import Scorer, linear_weights
 from recbench.data.dataset import Log
 from recbench.errors import UsageError
 from recbench.plots.figure import COLOURS, figure
 from recbench.plots.measured import Part
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
+from recbench.run.export import scorer_of
+from recbench.run.scorer import Scorer, linear_weights
 
 BIN = 5  # degrees
 BINS = 180 // BIN

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recbench.benchmark import checkpoint
-from recbench.benchmark.fit import require_trained
-from recbench.benchmark.train import WEIGHTS
 from recbench.errors import DataError, UsageError
-from recbench.losses.importance import QUANTILES, QUARTERS
+from recbench.losses.building_blocks.importance import QUANTILES, QUARTERS
 from recbench.plots.figure import COLOURS, figure
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
+from recbench.run import checkpoint
+from recbench.run.fit_baseline import require_trained
+from recbench.run.train import WEIGHTS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from recbench.errors import UsageError
-from recbench.losses.rank import Gaps, Kernel, PowerWeight, log_rank
+from recbench.losses.building_blocks.rank import Gaps, Kernel, PowerWeight, log_rank
 from recbench.plots.figure import figure, look
 from recbench.plots.series import Line, Panel, Point
 from recbench.settings import at_least

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from recbench.benchmark.session import evaluate_all
 from recbench.evaluation.metric import parse
 from recbench.plots.measured import labels
 from recbench.plots.series import Line, Panel, mean_of
 from recbench.results.record import MetricValue, RunKey, RunRecord
 from recbench.results.store import Store
+from recbench.run.session import evaluate_all
 
 
 def panels(records: Sequence[RunRecord], cutoffs: Sequence[str], store: Store, console: Console) -> list[Panel]:

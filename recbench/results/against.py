@@ -8,13 +8,13 @@ from statistics import fmean
 
 from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import find_prepared
-from recbench.data.store import read_manifest
+from recbench.data.prepared_folder import read_manifest
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.metric import parse
 from recbench.losses.base import LOSSES, refuse
-from recbench.results.board import Row
-from recbench.results.line import Line, line_of
+from recbench.results.leaderboard_rows import Row
 from recbench.results.published import OWNERS, Cell, Protocol, Published, cells
+from recbench.results.published_row import Line, line_of
 from recbench.results.record import RunRecord
 from recbench.settings import Value, split_words
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from recbench.errors import DataError
+from recbench.results.json_structs import decode
 from recbench.results.record import SCHEMA
-from recbench.results.strict import decode
 
 T = TypeVar("T")
 

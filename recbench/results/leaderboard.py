@@ -17,8 +17,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.board import COLUMNS, Row, best_means, board
 from recbench.results.files import write_atomically
+from recbench.results.leaderboard_rows import COLUMNS, Row, best_means, board
 from recbench.results.sparkline import sparkline
 from recbench.results.store import Store
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from recbench.evaluation.statistics import Sample, compare
-from recbench.results.board import Row
-from recbench.results.parts import Place, UserParts, read
+from recbench.results.leaderboard_rows import Row
 from recbench.results.store import Store
+from recbench.results.user_contributions import Place, UserParts, read
 
 RESAMPLES = 2000  # enough to say whether an interval holds 0, where many columns are looked at
 RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, which few resamples cannot show

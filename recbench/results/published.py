@@ -18,7 +18,7 @@ from rich.text import Text
 
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
-from recbench.results.strict import decode
+from recbench.results.json_structs import decode
 from recbench.settings import split_words
 
 FOLDER = Path(__file__).with_name("papers")

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, TypedDict
 
 from recbench.errors import UsageError
-from recbench.results.strict import decode, encode
+from recbench.results.json_structs import decode, encode
 from recbench.settings import Value
 
 SCHEMA = 1

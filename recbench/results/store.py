@@ -12,8 +12,8 @@ from pathlib import Path
 from recbench.errors import DataError, UsageError
 from recbench.registry import BASELINE
 from recbench.results.files import load, write_atomically
+from recbench.results.json_structs import encode
 from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
-from recbench.results.strict import encode
 
 __all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from recbench.errors import UsageError
 from recbench.results.files import load, write_atomically
+from recbench.results.json_structs import encode
 from recbench.results.record import SCHEMA
 from recbench.results.store import Store
-from recbench.results.strict import encode
 
 
 @dataclass(frozen=True)

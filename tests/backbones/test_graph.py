@@ -14,12 +14,12 @@ from torch import Tensor
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.lightgcn import Graph, LightGCN, compressed, normalised_graph
 from recbench.backbones.mgccf import MGCCF, similar_pairs, similarity_graph, threshold
-from recbench.benchmark.model import build
-from recbench.benchmark.scorer import Scorer
 from recbench.data.dataset import Column, Dataset, Log, Positives, Table
 from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
 from recbench.evaluation.ranking import auc
+from recbench.run.model import build
+from recbench.run.scorer import Scorer
 from recbench.settings import defaults
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it

@@ -12,8 +12,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from recbench.backbones import neumf
 from recbench.backbones.neumf import NeuMF
 from recbench.batch import Batch
-from recbench.benchmark.model import Model, build
-from recbench.benchmark.scorer import Scorer
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
@@ -21,6 +19,8 @@ from recbench.evaluation.evaluate import Blocks, evaluate
 from recbench.evaluation.metric import parse
 from recbench.evaluation.ranking import auc
 from recbench.evaluation.signature import Protocol
+from recbench.run.model import Model, build
+from recbench.run.scorer import Scorer
 from recbench.settings import defaults
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.features import Features
+from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.twintower import TwinTower
 from recbench.data.dataset import Column, Dataset, Table
 from recbench.settings import resolve

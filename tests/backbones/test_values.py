@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recbench.backbones.base import Backbone
-from recbench.backbones.features import Features
+from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.lightgcn import LightGCN, normalised_graph
 from recbench.backbones.mf import MF
 from recbench.batch import Batch, Towers

@@ -87,7 +87,7 @@ def test_without_a_history_the_mean_is_zero(toy: Dataset, cosine: bool) -> None:
     data = with_log(toy, [(0, 5, 1), (0, 6, 1), (1, 7, 1)])
     backbone = made(data, cosine)
     batch = batch_of(data, [0, 2])
-    towers = backbone.of(batch)
+    towers = backbone.encode(batch)
     bias = backbone.dense.bias / backbone.dense.bias.norm() if cosine else backbone.dense.bias
     torch.testing.assert_close(towers.user[:, 0], bias.expand(2, -1))
     towers.inner.sum().backward()
@@ -104,7 +104,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.integers(0, 1
 def test_training_sees_the_past_of_a_row_and_scoring_all(rows: list[tuple[int, int, int]], length: int) -> None:
     data = with_log(make_dataset(), rows, seen=8)
     backbone = identity(made(data, length=length))
-    found = backbone.of(batch_of(data, list(range(len(rows))))).user[:, 0]
+    found = backbone.encode(batch_of(data, list(range(len(rows))))).user[:, 0]
     known, _ = backbone.tables()
 
     def history(user: int, before: int) -> list[int]:
@@ -119,13 +119,13 @@ def test_training_sees_the_past_of_a_row_and_scoring_all(rows: list[tuple[int, i
 def test_what_is_shown_is_known_to_scoring_alone(toy: Dataset) -> None:
     data = with_log(toy, [(0, 5, 1), (0, 6, 1), (1, 7, 1)])
     backbone = identity(made(data))
-    before = backbone.of(batch_of(data, [1])).user
+    before = backbone.encode(batch_of(data, [1])).user
     backbone.show(log_of([(0, 5, 1), (0, 6, 1), (2, 9, 1), (0, 4, 0), (0, 8, 1)]))
     users, _ = backbone.tables()
     torch.testing.assert_close(users[0, 0], mean_of(backbone, [5, 6, 8]))
     torch.testing.assert_close(users[2, 0], mean_of(backbone, [9]))
     assert users[1].eq(0).all()
-    assert torch.equal(backbone.of(batch_of(data, [1])).user, before)
+    assert torch.equal(backbone.encode(batch_of(data, [1])).user, before)
 
 
 @pytest.mark.parametrize("sampler", [Triplets(2), Shared(1)])
@@ -136,7 +136,7 @@ def test_a_step_of_training_reads_the_rows_of_the_sampler(toy: Dataset, sampler:
     assert batch.row is not None
     assert torch.equal(data.train.user[batch.row].long(), batch.user)
     expected = backbone.dense(torch.stack([mean_of(backbone, past(data, row)) for row in batch.row.tolist()]))
-    torch.testing.assert_close(backbone.of(batch).user[:, 0], expected)
+    torch.testing.assert_close(backbone.encode(batch).user[:, 0], expected)
 
 
 def past(data: Dataset, row: int) -> list[int]:
@@ -160,7 +160,7 @@ def test_a_loss_steps_on_what_came_before(toy: Dataset) -> None:
 def test_whole_lists_are_refused(toy: Dataset) -> None:
     batch = replace(batch_of(toy, [0, 1]), row=None)
     with pytest.raises(UsageError, match="`ytdnn` reads what came before each row"):
-        made(toy).of(batch)
+        made(toy).encode(batch)
 
 
 @pytest.mark.parametrize(("key", "value"), [("length", 0), ("dim", 0)])

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from recbench.baselines import base
-from recbench.benchmark import baselines
-from recbench.data import facsimile
 from recbench.home import home, results_home
+from recbench.run import baselines
+from tests import facsimile
 from tests.cli.conftest import Run, prepared, run  # noqa: F401 (fixtures)
 
 METRICS = ("--metric", "auc", "--metric", "recall@5")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recbench.data import facsimile
 from recbench.home import home, raw_home
+from tests import facsimile
 from tests.cli.conftest import Run
 
 
@@ -78,7 +78,7 @@ def test_licence_then_download_then_prepared(run: Run, site: tuple[str, Path], m
     offline = run("prepare", "films", "--catalog", str(catalog), "--accept-licence")
     assert offline.code == 1 and "RECBENCH_OFFLINE forbids to download it" in offline.err
     monkeypatch.delenv("RECBENCH_OFFLINE")
-    monkeypatch.setattr("recbench.data.download.PAUSE", 0.01)
+    monkeypatch.setattr("recbench.sources.download.PAUSE", 0.01)
     done = run("prepare", "films", "--catalog", str(catalog))  # the licence was accepted before
     assert done.code == 0 and "3,000 rows" in done.out, done.err
     unpacked = sorted(path.name for path in (raw_home("films") / "unpacked").glob("*/*.dat"))

@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 import torch
 
-from recbench.benchmark import predictions
-from recbench.data import facsimile
 from recbench.data.dataset import Dataset, find_prepared, joined
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.retrieval import search
 from recbench.home import results_home
 from recbench.results.store import Store
+from recbench.run import predictions
+from tests import facsimile
 from tests.cli.conftest import Run
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recbench.data import facsimile
+from tests import facsimile
 from tests.cli.conftest import Run
 
 

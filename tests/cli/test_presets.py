@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from recbench.benchmark import preset
 from recbench.home import results_home
+from recbench.run import preset
 from tests.cli.conftest import Run
-from tests.test_sweep import shop  # noqa: F401
+from tests.study.test_sweep import shop  # noqa: F401
 
 TOY = """
 source = "nobody (2026)"

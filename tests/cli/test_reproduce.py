@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recbench.data import facsimile
 from recbench.home import results_home
+from tests import facsimile
 from tests.cli.conftest import Run
 
 

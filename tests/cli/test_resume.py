@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from recbench.benchmark import train as training
 from recbench.home import results_home
+from recbench.run import train as training
 from tests.cli.conftest import Run, forget_imports
 
 
@@ -60,10 +60,10 @@ def test_interrupted_at_an_epoch(
 
 def test_seeds_left_over_are_trained_too(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     train = training.train
-    monkeypatch.setattr("recbench.benchmark.session.train", _raise_for_seed(1, train))
+    monkeypatch.setattr("recbench.run.session.train", _raise_for_seed(1, train))
     assert prepared("train", "--loss", "bce", "--backbone", "mf", "--seeds", "3", "--epochs", "1").code == 130
     assert len(list(results_home().rglob("record.json"))) == 1
-    monkeypatch.setattr("recbench.benchmark.session.train", train)
+    monkeypatch.setattr("recbench.run.session.train", train)
     assert "2 of 3 runs to finish" in prepared("train", "--resume").err
     assert len(list(results_home().rglob("record.json"))) == 3
 
@@ -105,7 +105,7 @@ def test_a_changed_import_is_not_resumed(prepared: Run, tmp_path: Path, monkeypa
     )
     file.write_text(source)
     with monkeypatch.context() as patch:
-        patch.setattr("recbench.benchmark.session.train", _raise_for_seed(0, training.train))
+        patch.setattr("recbench.run.session.train", _raise_for_seed(0, training.train))
         assert prepared("train", "--import", str(file), "--loss", "mine", "--backbone", "mf").code == 130
     file.write_text(source + "\nCHANGED = True\n")
     forget_imports()
@@ -116,9 +116,9 @@ def test_a_changed_import_is_not_resumed(prepared: Run, tmp_path: Path, monkeypa
 
 def test_a_run_goes_on_where_it_began(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("recbench.benchmark.session.train", _raise_for_seed(0, training.train))
+        patch.setattr("recbench.run.session.train", _raise_for_seed(0, training.train))
         assert prepared("train", "--loss", "bce", "--backbone", "mf").code == 130
-    monkeypatch.setattr("recbench.benchmark.session.pick_device", lambda word: torch.device("cuda"))
+    monkeypatch.setattr("recbench.run.session.pick_device", lambda word: torch.device("cuda"))
     result = prepared("train", "--resume", "--device", "cuda")
     assert result.code == 2
     assert "the run began on cpu" in result.err

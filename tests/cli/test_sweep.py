@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from recbench.benchmark import launcher
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.results.sweeps import best
+from recbench.study import launcher
 from tests.cli.conftest import Run
-from tests.test_sweep import shop  # noqa: F401
+from tests.study.test_sweep import shop  # noqa: F401
 
 SWEEP = ("sweep", "--losses", "gnolr,bce", "--backbone", "mf", "--set", "train.epochs=1", "--set", "backbone.dim=4")
 

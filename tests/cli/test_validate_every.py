@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from recbench.benchmark import train as training
 from recbench.home import results_home
+from recbench.run import train as training
 from tests.cli.conftest import Run
 
 WORDS = ("train", "--loss", "bpr", "--backbone", "mf", "--epochs", "5", "--set", "train.patience=5")

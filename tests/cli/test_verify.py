@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recbench.benchmark.conformance import CHECKS
+from recbench.inspect.conformance import CHECKS
 from tests.cli.conftest import Run
 
 GOOD = '''

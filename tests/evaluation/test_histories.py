@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbench.benchmark.model import build
-from recbench.benchmark.validate import Validation
 from recbench.data.dataset import Dataset, Log, joined
 from recbench.data.toy import toy as make_dataset
+from recbench.run.model import build
+from recbench.run.validate import Validation
 
 
 @pytest.mark.parametrize("split", ["users", "users+all"])

@@ -8,8 +8,6 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from recbench.benchmark import checkpoint
-from recbench.benchmark.collapse import collapse_note
 from recbench.data.dataset import Positives
 from recbench.errors import UsageError
 from recbench.evaluation.evaluate import Blocks, Predictions, Vectors, evaluate, vectors_of
@@ -18,6 +16,8 @@ from recbench.evaluation.metrics.vectors import COLLAPSED, collapsed, mean_cosin
 from recbench.evaluation.signature import Protocol
 from recbench.home import results_home
 from recbench.results.record import RunKey
+from recbench.run import checkpoint
+from recbench.run.collapse import collapse_note
 from tests.cli.conftest import Run, prepared, run  # noqa: F401
 
 PROTOCOL = Protocol("shop/global@0", "test", "train+valid")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.batch import Batch, Towers
-from recbench.benchmark.conformance import CHECKS, InapplicableError, Trial, verify
+from recbench.inspect.conformance import CHECKS, InapplicableError, Trial, verify
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import Triplets
 

@@ -17,7 +17,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss, create, resolve
-from recbench.losses.rank import BLOCK, PowerWeight, tangent
+from recbench.losses.building_blocks.rank import BLOCK, PowerWeight, tangent
 
 ITEMS = 1000
 INFO = Info(users=10, items=ITEMS, rates=(0.1,))

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recbench.batch import Batch, Towers
-from recbench.benchmark.conformance import Trial
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
+from recbench.inspect.conformance import Trial
 from recbench.losses.base import LOSSES, Loss
-from recbench.losses.truncation import Truncated
+from recbench.losses.building_blocks.truncation import Truncated
 
 INFO = Info(users=10, items=10, rates=(0.25,))
 LOGITS, LABELS = [2.0, -1.0, 0.5, -2.0], [1.0, 1.0, 0.0, 0.0]

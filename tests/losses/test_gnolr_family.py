@@ -13,7 +13,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Head, create, defaults
-from recbench.losses.ordinal import OrdinalLoss
+from recbench.losses.building_blocks.ordinal import OrdinalLoss
 from tests.losses.test_values import SINGLE, batch, loss, sigmoid, towers
 
 NAMES = ("view", "cart", "buy", "gift")

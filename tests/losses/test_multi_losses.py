@@ -11,7 +11,7 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
-from recbench.losses.multitask import inverse_propensity
+from recbench.losses.building_blocks.multitask import inverse_propensity
 from tests.losses.test_values import CLICK_PAY, batch, loss, sigmoid, towers
 
 TWO = Info(10, 10, rates=(0.5, 0.25), feedback=("click", "pay"))

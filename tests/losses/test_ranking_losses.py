@@ -14,7 +14,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES
-from recbench.losses.lists import against, log_share, pairs
+from recbench.losses.building_blocks.lists import against, log_share, pairs
 from recbench.samplers import Lists
 from tests.losses.test_values import SINGLE, batch, loss, one_list, sigmoid, softplus, towers
 

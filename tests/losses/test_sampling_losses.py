@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from recbench.batch import Batch, Towers
-from recbench.benchmark.model import Model, build
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.aobpr import AOBPR
 from recbench.losses.base import LOSSES, Loss, create, resolve
-from recbench.losses.snapshot import snapshot
+from recbench.losses.building_blocks.snapshot import snapshot
+from recbench.run.model import Model, build
 from recbench.samplers import InBatch, Shared, Triplets
 
 INFO = Info(users=30, items=40, rates=(0.3,), feedback=("view",))

@@ -14,18 +14,18 @@ from torch.nn.functional import embedding, embedding_bag, logsigmoid, softplus
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.mf import MF
 from recbench.batch import Batch, Towers
-from recbench.benchmark.conformance import Trial
-from recbench.benchmark.model import Model, build
 from recbench.data.dataset import Dataset, Info
 from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
+from recbench.inspect.conformance import Trial
 from recbench.losses import base
 from recbench.losses.base import LOSSES
-from recbench.losses.bilevel import slopes
-from recbench.losses.clusters import Clusters, divergence, log_membership, sharpened
-from recbench.losses.importance import WeightNetwork, distribution, states
-from recbench.losses.til import TIL, columns
+from recbench.losses.building_blocks.bilevel import slopes
+from recbench.losses.building_blocks.clusters import Clusters, divergence, log_membership, sharpened
+from recbench.losses.building_blocks.importance import WeightNetwork, distribution, states
+from recbench.losses.building_blocks.triplet_importance import TIL, columns
 from recbench.losses.til_mi import TILMI
+from recbench.run.model import Model, build
 from recbench.samplers import Triplets
 from recbench.settings import defaults
 
@@ -66,7 +66,7 @@ def run_epoch(of: Model, epoch: int) -> Tensor:
 
 def weights_before_a_step(of: Model, batch: Batch) -> Tensor:
     with torch.no_grad():
-        return til(of).weights(of.loss.head(of.backbone.of(batch)), batch)
+        return til(of).weights(of.loss.head(of.backbone.encode(batch)), batch)
 
 
 def always_one(of: Model) -> None:
@@ -136,7 +136,7 @@ def outer_after_a_step(of: Model, batch: Batch, rate: float) -> float:
     """The outer objective by its definition: one step of plain gradient descent, then BPR."""
     inner, outer = columns(batch, [0, 1]), columns(batch, [0, 2])
     copy = deepcopy(of.backbone)
-    towers = of.loss.head(copy.of(inner))
+    towers = of.loss.head(copy.encode(inner))
     logit = towers.logit[..., 0]
     weight = til(of).weights(towers, inner).detach()
     loss = -(weight * logsigmoid(logit[:, 0] - logit[:, 1])).mean() + towers.regulariser(inner)
@@ -145,7 +145,7 @@ def outer_after_a_step(of: Model, batch: Batch, rate: float) -> float:
     with torch.no_grad():
         for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             p -= rate * gradient
-        logit = of.loss.head(copy.of(outer)).logit[..., 0]
+        logit = of.loss.head(copy.encode(outer)).logit[..., 0]
     return float(-logsigmoid(logit[:, 0] - logit[:, 1]).mean())
 
 
@@ -208,7 +208,7 @@ def test_the_outer_gradient_does_not_leak_into_the_backbone(backbone: str, outer
     optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.01)
     weight = weights_before_a_step(of, inner)
     assert float(weight.std()) > 0
-    towers = by_hand.of(inner)
+    towers = by_hand.encode(inner)
     logit = towers.logit[..., 0]
     loss = -(weight * logsigmoid(logit[:, 0] - logit[:, 1])).mean() + towers.regulariser(inner)
     loss.backward()

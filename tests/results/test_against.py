@@ -9,12 +9,12 @@ import json
 import pytest
 from rich.console import Console
 
-from recbench.benchmark import preset
 from recbench.errors import UsageError
 from recbench.results.against import Match, against, lines_against, require_measured
-from recbench.results.board import board
-from recbench.results.line import lines_table
+from recbench.results.leaderboard_rows import board
 from recbench.results.published import tables
+from recbench.results.published_row import lines_table
+from recbench.run import preset
 from tests.cli.conftest import run  # noqa: F401
 from tests.results.conftest import evaluation_of, key_of, record_of
 
@@ -217,7 +217,7 @@ def test_a_file_of_it(run, store, put, tmp_path):  # noqa: F811
 def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):  # noqa: F811
     put(0.76)
     before = store.listing()
-    monkeypatch.setattr("recbench.benchmark.reproduce.train_keys", None)
+    monkeypatch.setattr("recbench.study.reproduce.train_keys", None)
     assert run("leaderboard", "--against", "gnolr/table2").code == 0
     assert store.listing() == before
 

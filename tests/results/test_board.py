@@ -5,7 +5,7 @@ import math
 import pytest
 
 from recbench.errors import UsageError
-from recbench.results.board import Row, board
+from recbench.results.leaderboard_rows import Row, board
 
 FIXED = {"loss.logit": "fixed", "loss.scale": 2.0}
 

@@ -5,8 +5,8 @@ import sys
 from random import Random
 from signal import SIGKILL
 
-from recbench.results.board import board
 from recbench.results.leaderboard import markdown
+from recbench.results.leaderboard_rows import board
 
 WRITERS, RUNS = 16, 4
 
@@ -94,6 +94,6 @@ def test_what_was_recorded_survives_kills(store):
 
 
 def test_reading_results_does_not_import_torch():
-    program = "import sys, recbench.results.leaderboard, recbench.results.provenance; print(*sys.modules)"
+    program = "import sys, recbench.results.leaderboard, recbench.results.code_version; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"torch", "polars", "numpy", "faiss"} & set(modules.stdout.split())

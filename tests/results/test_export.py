@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from recbench.errors import UsageError
-from recbench.results.board import COLUMNS, Row, board
-from recbench.results.export import parquet
+from recbench.results.leaderboard_export import parquet
+from recbench.results.leaderboard_rows import COLUMNS, Row, board
 from recbench.results.page import server
 from recbench.results.page.render import html
 from tests.cli.conftest import run  # noqa: F401

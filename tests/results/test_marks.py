@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recbench.results.board import best_means, board
 from recbench.results.leaderboard import markdown
+from recbench.results.leaderboard_rows import best_means, board
 from recbench.results.marks import share_marks
-from recbench.results.parts import UserParts, read, write
 from recbench.results.store import Store
+from recbench.results.user_contributions import UserParts, read, write
 from tests.results.conftest import auc, evaluation_of, key_of, record_of
 
 SIGNATURE = "auc|ties:half"

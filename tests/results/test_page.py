@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from recbench.results.board import board
+from recbench.results.leaderboard_rows import board
 from recbench.results.page import render
 from recbench.results.page.render import duration, html
 from recbench.results.page.tables import sections

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recbench.results.board import board
+from recbench.results.leaderboard_rows import board
 from recbench.results.page.render import html
 from recbench.results.page.server import Server
 from recbench.results.store import Store

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from recbench import __version__
-from recbench.results.provenance import checkout, versions
+from recbench.results.code_version import checkout, versions
 
 
 def test_versions_name_python_and_recbench():

@@ -8,11 +8,11 @@ from rich.console import Console, RenderableType
 
 from recbench import settings
 from recbench.backbones.base import BACKBONES
-from recbench.data import catalog
 from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
 from recbench.results import published
+from recbench.sources import catalog
 
 TABLES = {  # name → methods on its widest dataset, numbers in all
     "croloss/table2": (5, 5 * 2 * 4),

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbench.errors import DataError, UsageError
+from recbench.results.json_structs import decode, encode
 from recbench.results.record import Evaluation, RunKey, RunRecord, now
-from recbench.results.strict import decode, encode
 
 names = st.text(st.characters(categories=["L", "N"], include_characters="-_ ×=+"), min_size=1, max_size=20)
 values = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recbench.results.board import Row
+from recbench.results.leaderboard_rows import Row
 from recbench.results.page.tables import Section
 from recbench.results.record import RunRecord
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from recbench import __version__
 from recbench.results.against import Match, Place, against
-from recbench.results.board import Row, best_means
+from recbench.results.leaderboard_rows import Row, best_means
 from recbench.results.page.details import details
 from recbench.results.page.tables import MISSING, sections
 from recbench.results.published import tables as published_tables

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
 from recbench.errors import UsageError
-from recbench.results.board import board
+from recbench.results.leaderboard_rows import board
 from recbench.results.marks import share_marks
 from recbench.results.page.render import html, message_page
 from recbench.results.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 
-from recbench.results.board import LOWER, Row
+from recbench.results.leaderboard_rows import LOWER, Row
 from recbench.results.record import RunRecord
 
 MISSING = "-1000000000000"  # sorts below every number

@@ -1,0 +1,348 @@
+"""What every loss must hold to, in checks that run in seconds on a toy dataset: `recbench verify loss`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from recbench.backbones.base import BACKBONES
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset
+from recbench.data.toy import toy
+from recbench.errors import RecbenchError, UsageError
+from recbench.evaluation.ranking import auc
+from recbench.losses import base
+from recbench.losses.base import LOSSES, Loss
+from recbench.run.model import Model, build
+from recbench.run.scorer import Scorer, linear_weights
+from recbench.samplers import Lists, Triplets
+from recbench.settings import Value, defaults
+
+ROWS = 600
+BATCH = 64
+EXTREMES = (20.0, 50.0, 120.0)
+FLOOR = 0.75  # AUC on the toy after a few epochs; 0.8 to 0.95 is usual
+FLOOR_WITHOUT_NEGATIVES = 0.55  # popularity is most of what such a loss learns here
+
+
+class UnmetError(Exception):
+    """A check that failed; the message says what was found."""
+
+
+class InapplicableError(Exception):
+    """A check that does not apply; the message says why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one check."""
+
+    loss: str
+    check: str
+    about: str
+    outcome: Literal["holds", "fails", "skipped"]
+    message: str  # of what fails or is skipped
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A loss to be checked, and what the checks need of it."""
+
+    name: str
+
+    @property
+    def loss(self) -> type[Loss]:
+        """The class."""
+        return LOSSES.get(self.name)
+
+    def data(self, rows: int = ROWS) -> Dataset:
+        """Return the toy with three kinds of feedback, or one for a loss that takes one."""
+        data = toy(rows=rows)
+        return data if self.loss.multitask else data.narrow(["view"])
+
+    def model(
+        self, data: Dataset | None = None, backbone: str = "mf", words: Mapping[str, str] = MappingProxyType({})
+    ) -> Model:
+        """Return an untrained model with these settings of the loss."""
+        values = {f"loss.{key}": value for key, value in base.resolve(self.loss, words).items()}
+        values |= {f"backbone.{key}": value for key, value in _small(backbone).items()}
+        return build(data or self.data(), self.name, backbone, values, seed=0, lr=0.02)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """One batch of the loss's own sampler."""
+        data = self.data()
+        return next(self.model(data).loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
+
+
+def verify(name: str) -> Iterator[Outcome]:
+    """Yield the outcome of each check of a registered loss, as it is done."""
+    trial = Trial(name)
+    for check, function in CHECKS.items():
+        about = (function.__doc__ or "").strip().splitlines()[0]
+        try:
+            function(trial)
+        except InapplicableError as reason:
+            yield Outcome(name, check, about, "skipped", str(reason))
+        except UnmetError as reason:
+            yield Outcome(name, check, about, "fails", str(reason))
+        except RecbenchError as error:
+            yield Outcome(name, check, about, "fails", str(error))
+        except Exception as error:  # whatever a new loss may raise is the finding
+            yield Outcome(name, check, about, "fails", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        else:
+            yield Outcome(name, check, about, "holds", "")
+
+
+def documented(trial: Trial) -> None:
+    """The docstring names its source with a year, and every setting has a type and a default."""
+    if not re.search(r"(19|20)\d\d", trial.loss.__doc__ or ""):
+        raise UnmetError("say in the docstring which paper it is from: authors, year, equation")
+    for parameter in inspect.signature(trial.loss.__init__).parameters.values():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        if parameter.annotation is parameter.empty or parameter.default is parameter.empty:
+            raise UnmetError(f"setting `{parameter.name}` needs a type and a default")
+
+
+def finite(trial: Trial) -> None:
+    """Loss and gradients are finite with every backbone that it pairs with."""
+    data, paired = trial.data(), 0
+    for backbone in BACKBONES.names():
+        try:
+            base.refuse(trial.loss, BACKBONES.get(backbone))
+            model = trial.model(data, backbone)
+            batch = next(model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
+            value = value_of(model, batch)
+        except UsageError:  # the two do not work together
+            continue
+        paired += 1
+        if value.shape != ():
+            raise UnmetError(f"with {backbone}: `forward` returned shape {list(value.shape)}, expected a scalar")
+        value.backward()
+        gradients = _gradients(model)
+        _require(all(bool(g.isfinite().all()) for g in gradients), f"with {backbone}: a gradient is not finite")
+        _require(any(float(g.abs().sum()) > 0 for g in gradients), f"with {backbone}: no gradient reaches the backbone")
+    _require(paired > 0, "it pairs with no backbone; see `needs`")
+
+
+def stable(trial: Trial) -> None:
+    """Loss and gradients are finite for logits of 20, 50 and 120 in float32 and bfloat16."""
+    _reads_logits(trial)
+    model, batch = trial.model(), trial.batch
+    shape = (*batch.label.shape[:2], model.loss.towers)
+    sign = torch.randint(2, shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for size in EXTREMES:
+        for dtype in (torch.float32, torch.bfloat16):
+            inner = (sign * size).to(dtype).requires_grad_()
+            value = model.loss(_pairs(inner), batch)
+            _require(bool(value.isfinite()), f"logits of ±{size:g} in {dtype}: the loss is {value.item()}")
+            value.backward()
+            good = inner.grad is not None and bool(inner.grad.isfinite().all())
+            _require(good, f"logits of ±{size:g} in {dtype}: a gradient is not finite; use logsigmoid and its like")
+
+
+def constant_labels(trial: Trial) -> None:
+    """Batches without a positive, and without a negative, give a finite loss and finite gradients."""
+    for constant in (0.0, 1.0):
+        model = trial.model()
+        value = value_of(model, replace(trial.batch, label=torch.full_like(trial.batch.label, constant)))
+        _require(bool(value.isfinite()), f"all labels {constant:g}: the loss is {value.item()}")
+        value.backward()
+        _require(all(bool(g.isfinite().all()) for g in _gradients(model)), f"all labels {constant:g}: gradients")
+
+
+def masks(trial: Trial) -> None:
+    """Masked slots do not count, whatever their logits are."""
+    model, batch = trial.model(), trial.batch
+    width = batch.label.shape[1]
+    if batch.mask is None or bool(batch.mask.all()):
+        if width == 1:
+            raise InapplicableError("its slates have one slot")
+        mask = torch.ones(batch.label.shape[:2], dtype=torch.bool)
+        mask[:, -1] = width <= 2
+        batch = replace(batch, mask=mask)
+    towers = model.loss.head(model.backbone.encode(batch))
+    assert batch.mask is not None
+    wild = torch.where(batch.mask[..., None], towers.inner, torch.full_like(towers.inner, 30.0))
+    changed = replace(towers, pair=wild)
+    _same(model.loss(changed, batch), model.loss(towers, batch), "changing a masked logit changes the loss")
+
+
+def order_of_users(trial: Trial) -> None:
+    """The order of the users in a batch does not matter."""
+    order = torch.randperm(len(trial.batch.user), generator=torch.Generator().manual_seed(2))
+    moved = {f.name: getattr(trial.batch, f.name) for f in fields(Batch)}
+    moved = {k: v[order] if isinstance(v, Tensor) and len(v) == len(order) else v for k, v in moved.items()}
+    found = value_of(trial.model(), Batch(**moved))
+    _same(found, value_of(trial.model(), trial.batch), "the loss depends on the order of users")
+
+
+def order_of_rows(trial: Trial) -> None:
+    """The order of the rows on a user's list does not matter."""
+    batch = trial.batch
+    if not isinstance(trial.model().loss.sampler, Lists) or batch.mask is None:
+        raise InapplicableError("it does not train on lists")
+    order = torch.randperm(batch.item.shape[1], generator=torch.Generator().manual_seed(3))
+    moved = replace(batch, item=batch.item[:, order], label=batch.label[:, order], mask=batch.mask[:, order])
+    found = value_of(trial.model(), moved)
+    _same(found, value_of(trial.model(), batch), "the loss depends on the order of rows on a list")
+
+
+def padding(trial: Trial) -> None:
+    """Padding on the slates does not matter."""
+    batch = trial.batch
+    mask = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
+    wider = replace(
+        batch,
+        item=torch.cat([batch.item, batch.item[:, :1]], 1),
+        label=torch.cat([batch.label, torch.ones_like(batch.label[:, :1])], 1),
+        mask=torch.cat([mask, torch.zeros_like(mask[:, :1])], 1),
+        log_q=None if batch.log_q is None else torch.cat([batch.log_q, batch.log_q[:, :1]], 1),
+    )
+    found = value_of(trial.model(), wider)
+    _same(found, value_of(trial.model(), batch), "a padded slot (mask False) changes the loss; see Batch.mean")
+
+
+def scores(trial: Trial) -> None:
+    """`score` and `log_probability` give one column per feedback, and no probability above 1."""
+    model, tasks = trial.model(), len(trial.data().feedback)
+    logit = torch.randn(5, 4, model.loss.towers, generator=torch.Generator().manual_seed(4))
+    shape = tuple(model.loss.score(logit).shape)
+    _require(shape == (5, 4, tasks), f"`score` of logits {list(logit.shape)} has shape {list(shape)}")
+    log_probability = model.loss.log_probability(logit)
+    if log_probability is not None:
+        _require(tuple(log_probability.shape) == (5, 4, tasks), "`log_probability` has another shape than `score`")
+        _require(bool((log_probability <= 0).all()), "`log_probability` is above 0: a probability above 1")
+
+
+def index(trial: Trial) -> None:
+    """The search index ranks as the score does, with bare, fixed and learned logits."""
+    settings: list[dict[str, str]] = [{}]
+    if trial.loss.reads_logits:
+        settings = [{"logit": "bare", "scale": "1"}, {"logit": "fixed", "scale": "3", "bias": "-1"}]
+        settings.append({"logit": "learned"})
+    for words in settings:
+        model, data = trial.model(words=words), trial.data()
+        scorer = Scorer(model.backbone, model.loss)
+        user = torch.arange(len(data.users))
+        for task in range(len(data.feedback)):
+            block, query = scorer.block(user, task), scorer.queries(task)
+            if query is None:
+                _require(linear_weights(model.loss) is None, "a linear score has no query vectors")
+                continue
+            product = query @ scorer.index_items.T
+            said = f"inner products of the index rank otherwise than `score` ({words or 'defaults'}); see Loss.vectors"
+            _same(product - product[:, :1], block - block[:, :1], said, 1e-4, 1e-4)
+
+
+def rows_and_blocks(trial: Trial) -> None:
+    """A pair has the same score as a row and in the catalogue."""
+    data = trial.data()
+    model = trial.model(data)
+    scorer = Scorer(model.backbone, model.loss)
+    score, _ = scorer.rows(data.valid)
+    for task in range(len(data.feedback)):
+        block = scorer.block(data.valid.user.long(), task)
+        picked = block.gather(1, data.valid.item.long()[:, None])[:, 0]
+        _same(score[:, task], picked, "scores of rows and of the catalogue differ")
+
+
+def resumes(trial: Trial) -> None:
+    """A run that stops between epochs goes on as if it had not: what it needs is in parameters and buffers."""
+    data = trial.data()
+    model = trial.model(data)
+    _epoch(model, data, 1)
+    again = trial.model(data)
+    again.load(deepcopy(model.state()))
+    again.optimizer.load_state_dict(deepcopy(model.optimizer.state_dict()))
+    _same(_epoch(again, data, 2), _epoch(model, data, 2), "the epoch after a resume differs; see Loss", 0, 0)
+
+
+def learns(trial: Trial) -> None:
+    """Some epochs of training rank the validation rows far better than chance."""
+    data = trial.data(rows=4000)
+    model = trial.model(data)
+    for number in range(1, 13):
+        _epoch(model, data, number, 256)
+    score, _ = Scorer(model.backbone, model.loss).rows(data.valid)
+    found = auc(score[:, 0], data.valid.label[:, 0])
+    sampler = model.loss.sampler
+    bare = isinstance(sampler, Triplets) and sampler.negatives == 0
+    floor = FLOOR_WITHOUT_NEGATIVES if bare else FLOOR
+    _require(found > floor, f"validation AUC {found:.3f} after 12 epochs on the toy, expected more than {floor}")
+
+
+CHECKS: dict[str, Callable[[Trial], None]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        documented,
+        finite,
+        stable,
+        constant_labels,
+        masks,
+        padding,
+        order_of_users,
+        order_of_rows,
+        scores,
+        index,
+        rows_and_blocks,
+        resumes,
+        learns,
+    )
+}
+
+
+def value_of(model: Model, batch: Batch) -> Tensor:
+    """Return the loss of a batch as training computes it, without the backbone's penalty."""
+    value: Tensor = model.loss(model.loss.head(model.backbone.encode(batch)), batch)
+    return value
+
+
+def _epoch(model: Model, data: Dataset, number: int, size: int = BATCH) -> Tensor:
+    generator = torch.Generator().manual_seed(number)
+    torch.manual_seed(number)
+    model.backbone.train()
+    model.loss.train()
+    model.loss.start_epoch(model.backbone, number)
+    batches = model.loss.sampler.batches(data, size, generator)
+    return torch.stack([model.loss.step(model.backbone, batch, model.optimizer) for batch in batches])
+
+
+def _small(backbone: str) -> dict[str, Value]:
+    settings = defaults(BACKBONES.get(backbone))
+    return settings | ({"dim": 8} if "dim" in settings else {})
+
+
+def _pairs(inner: Tensor) -> Towers:
+    nothing = torch.empty(0)
+    return Towers(nothing, nothing, pair=inner)
+
+
+def _reads_logits(trial: Trial) -> None:
+    if not trial.loss.reads_logits:
+        raise InapplicableError("works on vectors, of which it takes the cosine")
+
+
+def _gradients(model: Model) -> list[Tensor]:
+    return [p.grad for p in model.backbone.parameters() if p.grad is not None]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UnmetError(message)
+
+
+def _same(found: Tensor, expected: Tensor, message: str, rtol: float = 1e-5, atol: float = 1e-5) -> None:
+    if not torch.allclose(found, expected, rtol=rtol, atol=atol):
+        most = (found - expected).abs().max()
+        raise UnmetError(f"{message} (by {most.item():.2g})")

@@ -1,0 +1,61 @@
+"""What recbench runs on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import faiss
+import torch
+
+from recbench.data.dataset import prepared_folders
+from recbench.data.prepared_folder import read_manifest
+from recbench.errors import DataError
+from recbench.home import home, results_home
+from recbench.results.code_version import checkout, versions
+
+
+def examine() -> dict[str, object]:
+    """Return versions, devices, threads, folders and what is prepared."""
+    commit, dirty = checkout()
+    return {
+        "versions": versions(),
+        "commit": commit,
+        "uncommitted_changes": dirty,
+        "devices": ["cpu", *(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))],
+        "threads": {
+            "cpus": os.cpu_count(),
+            "torch": torch.get_num_threads(),
+            "faiss": faiss.omp_get_max_threads(),
+        },
+        "folders": {
+            "RECBENCH_HOME": _folder(home()),
+            "RECBENCH_RESULTS": _folder(results_home()),
+        },
+        "prepared": [_prepared(folder) for folder in prepared_folders()],
+    }
+
+
+def _folder(path: Path) -> dict[str, object]:
+    existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.is_dir())
+    return {
+        "path": str(path),
+        "exists": path.is_dir(),
+        "writable": os.access(existing, os.W_OK),
+        "free_gib": round(shutil.disk_usage(existing).free / 2**30, 1),
+    }
+
+
+def _prepared(folder: Path) -> dict[str, object]:
+    try:
+        manifest = read_manifest(folder)
+    except DataError as error:
+        return {"folder": str(folder), "error": str(error)}
+    return {
+        "dataset": manifest["dataset"],
+        "split": manifest["split"],
+        "fingerprint": manifest["fingerprint"],
+        "rows": manifest["rows"],
+        "feedback": manifest["feedback"],
+    }

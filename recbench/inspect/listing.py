@@ -1,0 +1,114 @@
+"""What can be named on the command line."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from recbench import settings
+from recbench.data.dataset import prepared_folders
+from recbench.errors import UsageError, unknown
+from recbench.sources import catalog
+
+KINDS = ("datasets", "losses", "backbones", "baselines", "metrics")
+Item = dict[str, object]
+
+
+def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
+    """Return one object with at least `name` per dataset, loss, backbone, baseline or metric."""
+    makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
+    makers |= {"baselines": _baselines, "metrics": _metrics}
+    if kind not in makers:
+        raise unknown("list", kind, KINDS)
+    return makers[kind]()
+
+
+def _datasets(extra_catalog: Path | None) -> list[Item]:
+    prepared = prepared_folders()
+    return [
+        {
+            "name": name,
+            "title": spec.title,
+            "feedback": list(spec.feedback),
+            "more feedback": list(spec.more_feedback),
+            "splits": list(spec.splits),
+            "rules": [spec.rule, *spec.rules] if spec.rules else [],
+            "files": "downloaded" if spec.download else "to get by hand" if spec.by_hand else "",
+            "prepared": sorted(folder.name for folder in prepared if folder.parent.name == name),
+            "licence": spec.licence,
+            "page": spec.page,
+        }
+        for name, spec in catalog.load(extra_catalog).items()
+    ]
+
+
+def _losses() -> list[Item]:
+    from recbench.backbones.base import BACKBONES
+    from recbench.losses import base
+
+    items: list[Item] = []
+    for name in base.LOSSES.names():
+        loss = base.LOSSES.get(name)
+        pairs = []
+        for backbone in BACKBONES.names():
+            try:
+                base.refuse(loss, BACKBONES.get(backbone))
+            except UsageError:
+                continue
+            pairs.append(backbone)
+        items.append(
+            {
+                "name": name,
+                "about": first_line(loss),
+                "feedback": "several" if loss.min_tasks > 1 else "one or several" if loss.multitask else "one",
+                "backbones": pairs,
+                "settings": base.defaults(loss),
+            }
+        )
+    return items
+
+
+def _backbones() -> list[Item]:
+    from recbench.backbones.base import BACKBONES
+    from recbench.losses import base
+
+    items: list[Item] = []
+    for name in BACKBONES.names():
+        backbone = BACKBONES.get(name)
+        losses = [loss for loss in base.LOSSES.names() if base.LOSSES.get(loss).needs <= backbone.offers]
+        about = {"name": name, "about": first_line(backbone), "losses": losses}
+        items.append({**about, "settings": settings.defaults(backbone)})
+    return items
+
+
+def _baselines() -> list[Item]:
+    from recbench.baselines.base import BASELINES, INSTALL
+
+    items: list[Item] = []
+    for name in BASELINES.names():
+        baseline = BASELINES.get(name)
+        about = {"name": name, "about": first_line(baseline), "settings": settings.defaults(baseline)}
+        items.append({**about, "install": INSTALL if baseline.missing() else ""})
+    return items
+
+
+def _metrics() -> list[Item]:
+    from recbench.evaluation.metric import METRICS, TopKMetric
+
+    items: list[Item] = []
+    for name in METRICS.names():
+        metric = METRICS.get(name)
+        items.append(
+            {
+                "name": f"{name}@K" if issubclass(metric, TopKMetric) else name,
+                "about": first_line(metric),
+                "variants": dict(metric.variants),
+                "definition": metric().definition,
+            }
+        )
+    return items
+
+
+def first_line(cls: type) -> str:
+    """Return the first line of a docstring, without its full stop."""
+    return (inspect.getdoc(cls) or "").split("\n")[0].rstrip(".")

@@ -1,0 +1,206 @@
+"""Triplet importance learning: what both of its strategies share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag, softplus
+from torch.optim import Adam, Optimizer
+
+from recbench.backbones.base import Backbone
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset, Info, Positives
+from recbench.errors import UsageError
+from recbench.losses.base import Loss, refuse
+from recbench.losses.building_blocks.bilevel import Parameters, Scoring, slopes
+from recbench.losses.building_blocks.importance import (
+    QUANTILES,
+    QUARTERS,
+    Output,
+    WeightNetwork,
+    distribution,
+    states,
+    told,
+)
+from recbench.losses.building_blocks.pairwise import differences, mean
+from recbench.samplers import Sampler, Triplets
+from recbench.settings import at_least
+
+COLLAPSED = 1e-3  # mean weight below which hardly anything is learned, and deviation below which all weigh the same
+
+
+class TIL(Loss):
+    """Bayesian personalised ranking whose triplets are weighed by a network, learned by looking one step ahead.
+
+    Wu et al., CIKM 2022, equations 2-5 and 12-15, https://arxiv.org/abs/2208.01709. With L_t the loss of a triplet:
+    inner J(Theta) = mean_t(w_t L_t) plus the backbone's penalty, Theta' = Theta - lookahead * gradient of J, and the
+    network descends the unweighted mean of L at Theta'. Theta descends J with the same w, and nothing else: in the
+    released code the gradient at Theta' is added to it. The states are constants of Theta's gradient and of the
+    network's, and a user's interest is the mean of the vectors that its training items had at the epoch's start.
+    The paper does not say what the vectors of NeuMF are; here they are those of both its branches side by side.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"embeddings"})
+
+    positives: Positives  # set by `setup`
+    popularity: Tensor
+    rows: int
+    network: WeightNetwork  # set by `prepare`
+    interest: Tensor  # [users, D], set by `start_epoch`
+    importance: Tensor
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        hidden: int = 64,
+        output: Output = "sigmoid",
+        lookahead: float = 1.0,
+        weight_lr: float = 1e-3,
+        outer: Literal["fresh", "same"] = "fresh",
+    ) -> None:
+        super().__init__(info)
+        at_least("loss.hidden", hidden, 1)
+        for name, value in (("lookahead", lookahead), ("weight_lr", weight_lr)):
+            if value <= 0:
+                raise UsageError(f"loss.{name}={value}: expected a number above 0")
+        self.hidden, self.output = hidden, output
+        self.lookahead, self.weight_lr, self.outer = lookahead, weight_lr, outer
+        self.sampler: Sampler = Triplets(2 if outer == "fresh" else 1)
+        self.register_buffer("importance", torch.full((1 + QUARTERS, 2 + len(QUANTILES)), torch.nan))
+        self._forget()
+
+    def setup(self, data: Dataset) -> None:
+        """Take the training positives."""
+        self.positives = data.positives
+        self.popularity = torch.bincount(data.positives.item, minlength=len(data.items))
+        self.rows = self.sampler.rows(data)
+
+    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
+        """Add the weight network, which has a learning rate of its own."""
+        refuse(type(self), type(backbone))
+        parameters = [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]
+        self.network = WeightNetwork(2 * width(backbone), self.hidden, self.output).to(self.importance.device)
+        # The network's gradient has lookahead / B as a factor, to which Adam is blind only if eps is far smaller.
+        groups: list[dict[str, Any]] = [
+            {"params": parameters},
+            {"params": list(self.network.parameters()), "lr": self.weight_lr, "eps": 1e-16},
+        ]
+        return Adam(groups, lr=lr, fused=True)
+
+    def start_epoch(self, backbone: Backbone, epoch: int) -> None:
+        """Average the vectors of each user's training items."""
+        item = item_vectors(backbone)
+        self.interest = embedding_bag(self.positives.item, item, self.positives.start[:-1], mode="mean")
+        self._forget()
+        self.epoch = epoch
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the unweighted mean over (positive, negative) pairs, which is the outer objective."""
+        difference, counts = differences(towers, batch)
+        return mean(softplus(-difference), counts)
+
+    def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
+        """Make one update of backbone and network, and return the weighted loss before it, detached."""
+        inner, outer = columns(batch, [0, 1]), columns(batch, [0, batch.item.shape[1] - 1])
+        scoring = Scoring(backbone, self.head)
+        towers: Towers = scoring(inner)
+        weight = self.weights(towers, inner)
+        difference, counts = differences(towers, inner)
+        value = mean(weight.detach() * softplus(-difference[:, 0]), counts[:, 0])
+        loss: Tensor = value + towers.regulariser(inner) + self.clustering(towers, inner)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        mean(weight * self._slopes(scoring, inner, outer), counts[:, 0]).backward()
+        optimizer.step()
+        self._remember(inner, weight.detach(), counts[:, 0])
+        return loss.detach()
+
+    def weights(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the weights [B] of the triplets of user [B] and item [B, 2]."""
+        items = self.items_of(towers.item[:, :, 0].detach(), batch.item)
+        weight: Tensor = self.network(states(towers.user[:, 0].detach(), self.interest[batch.user], items))
+        return weight
+
+    def items_of(self, vectors: Tensor, item: Tensor) -> Tensor:
+        """Return what stands for item [B, 2] with these vectors [B, 2, D] in the states."""
+        return vectors
+
+    def clustering(self, towers: Towers, batch: Batch) -> Tensor | float:
+        """Return what is added to the inner objective."""
+        return 0.0
+
+    def remarks(self) -> list[str]:
+        """Return what else is to be noted at the end of an epoch."""
+        return []
+
+    def _slopes(self, scoring: Scoring, inner: Batch, outer: Batch) -> Tensor:
+        """Return B times the derivatives of the outer objective by the weights, [B]."""
+        parameters = {name: p for name, p in scoring.named_parameters() if p.grad is not None}
+        inner_slope = {name: p.grad for name, p in parameters.items() if p.grad is not None}
+
+        def each(at: Parameters) -> Tensor:
+            return softplus(-differences(scoring.at(at, inner), inner)[0][:, 0])
+
+        def ahead(at: Parameters) -> Tensor:
+            return self.forward(scoring.at(at, outer), outer)
+
+        try:
+            return -self.lookahead * slopes(each, ahead, parameters, inner_slope, self.lookahead)
+        except NotImplementedError:
+            raise UsageError(
+                f"loss `{self.name}` needs forward-mode derivatives, which PyTorch lacks for an operation of backbone "
+                f"`{scoring.backbone.name}`; choose another backbone, such as mf or lightgcn"
+            ) from None
+
+    def _forget(self) -> None:
+        self.done = 0
+        self._past: list[tuple[Tensor, Tensor]] = []
+
+    def _remember(self, batch: Batch, weight: Tensor, counts: Tensor) -> None:
+        """Keep the weights of an epoch, and note their distribution at its end."""
+        self._past.append((weight.masked_fill(~counts, torch.nan), batch.item[:, 0].int()))
+        self.done += batch.rows
+        if self.done != self.rows:
+            return
+        weights, items = (torch.cat(parts) for parts in zip(*self._past, strict=True))
+        real = ~weights.isnan()
+        self.importance.copy_(distribution(weights[real], self.popularity[items.long()][real]))
+        self._forget()
+        notes = [told(self.importance), *self.remarks()]
+        average, deviation = self.importance[0, :2].tolist()
+        if average < COLLAPSED:
+            notes.append(f"the triplet weights fell to almost 0 in epoch {self.epoch}; try a lower loss.weight_lr")
+        elif deviation < COLLAPSED * average:
+            notes.append("the triplet weights hardly differ, which is plain BPR; try a lower loss.weight_lr")
+        self.notes[:] = notes
+
+
+def columns(batch: Batch, chosen: list[int]) -> Batch:
+    """Return a batch with some of the slots of its slates."""
+    return replace(
+        batch,
+        item=batch.item[:, chosen],
+        label=batch.label[:, chosen],
+        mask=None if batch.mask is None else batch.mask[:, chosen],
+        log_q=None if batch.log_q is None else batch.log_q[:, chosen],
+    )
+
+
+def item_vectors(backbone: Backbone) -> Tensor:
+    """Return the vectors of all items [items, D] as they are scored, whatever mode the backbone is in."""
+    training = backbone.training
+    backbone.eval()
+    item = backbone.tables()[1][:, 0]
+    backbone.train(training)
+    return item
+
+
+@torch.no_grad()
+def width(backbone: Backbone) -> int:
+    """Return the dimension D of the backbone's vectors."""
+    zero = torch.zeros(1, dtype=torch.long, device=next(backbone.parameters()).device)
+    return int(backbone(zero, zero[None]).user.shape[-1])

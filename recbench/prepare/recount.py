@@ -1,0 +1,146 @@
+"""Counts of a prepared folder, made anew from its Parquet files, some rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recbench.data.prepared_folder import frame_of
+from recbench.errors import DataError
+
+BATCH = 1 << 18  # rows to read at once
+KEYS = 1 << 23  # rows of valid and test to look for in train at once
+NEVER = np.iinfo(np.int64)  # max and min: the first and the last moment of who has no row
+
+Counts = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is counted over the rows of one part."""
+
+    rows: int
+    users: Counts  # rows of each user, [users]
+    items: Counts
+    positives: Counts  # rows that give each feedback, [T]
+    reached: Counts  # rows whose level is at least 1 … T, [T]
+    first: Counts  # each user's first moment, NEVER.max without a row or a time, [users]
+    last: Counts  # each user's last moment, NEVER.min without a row or a time, [users]
+
+
+def columns_of(manifest: Mapping[str, Any], *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the side and what is told of each feature of these kinds, of all without any."""
+    for side in ("users", "items"):
+        for column in manifest[side]["columns"]:
+            if not kinds or column["kind"] in kinds:
+                yield side, column
+
+
+def count_part(folder: Path, part: str, manifest: Mapping[str, Any]) -> Part:
+    """Count the rows of one part; raises DataError for a row that names no entity."""
+    feedback, timed = manifest["feedback"], manifest["time"] is not None
+    sides = {side: np.zeros(manifest[f"{side}s"]["count"], np.int64) for side in ("user", "item")}
+    positives, reached = np.zeros((2, len(feedback)), np.int64)
+    first, last = np.full(len(sides["user"]), NEVER.max), np.full(len(sides["user"]), NEVER.min)
+    rows = 0
+    for frame in _batches(folder / f"{part}.parquet", ["user", "item", *feedback, *(["timestamp"] if timed else [])]):
+        rows += len(frame)
+        for side, counts in sides.items():
+            entity = frame[side].to_numpy()
+            if entity.min() < 0 or entity.max() >= len(counts):
+                raise _damaged(folder / f"{part}.parquet", f"a row names no {side} of the table")
+            np.add.at(counts, entity, 1)
+        label = frame.select(feedback).to_numpy() > 0
+        positives += label.sum(0)
+        reached += np.logical_or.accumulate(label[:, ::-1], axis=1)[:, ::-1].sum(0)
+        if timed:
+            np.minimum.at(first, frame["user"].to_numpy(), frame["timestamp"].to_numpy())
+            np.maximum.at(last, frame["user"].to_numpy(), frame["timestamp"].to_numpy())
+    return Part(rows, sides["user"], sides["item"], positives, reached, first, last)
+
+
+def count_ids(folder: Path, side: str, manifest: Mapping[str, Any], rows: Counts) -> dict[str, Counts]:
+    """Return on how many train rows each id of each feature stands, given the train rows of each entity."""
+    columns = [column for s, column in columns_of(manifest, "categorical", "bag", "numeric") if s == side]
+    total = {column["name"]: np.zeros(column["size"], np.int64) for column in columns}
+    start = 0
+    for frame in _batches(folder / f"{side}.parquet", list(total)) if total else ():
+        weight = rows[start : start + len(frame)]
+        start += len(frame)
+        for name, counts in total.items():
+            held = pl.DataFrame([frame[name], pl.Series("rows of train", weight)])
+            held = (held.explode(name) if frame[name].dtype == pl.List else held).drop_nulls()
+            ids = held[name].to_numpy()
+            if len(ids) and (ids.min() < 0 or ids.max() >= len(counts)):
+                raise _damaged(folder / f"{side}.parquet", f"`{name}` has an id that its vocabulary lacks")
+            counts += np.bincount(ids, held["rows of train"].to_numpy(), len(counts)).astype(np.int64)
+    if total and start != len(rows):
+        raise _damaged(folder / f"{side}.parquet", f"{start:,} {side}, not {len(rows):,} as in the manifest")
+    return total
+
+
+def rows_since(folder: Path, name: str, part: Part, moment: int) -> int:
+    """Return the number of rows at a moment or later."""
+    if not part.rows or part.last.max() < moment:
+        return 0
+    frames = _batches(folder / f"{name}.parquet", ["timestamp"])
+    return sum(int((frame["timestamp"] >= moment).sum()) for frame in frames)
+
+
+def shared_with_train(
+    folder: Path, columns: Sequence[str], others: Sequence[str], users: Mask, rows: int, positive: Sequence[str] = ()
+) -> tuple[int, int, int]:
+    """Return how many distinct values of some columns train shares with `others`, how many these have, on what rows.
+
+    Only rows of these users count, about `rows` of them in `others`, and only those that are `positive` by any
+    of these feedback types. Values are compared by 64 bits of hash, a share of them at a time.
+    """
+    total = np.zeros(3, np.int64)
+    shares = -(-rows // KEYS)
+
+    def keys(part: str, share: int) -> Iterator[NDArray[np.uint64]]:
+        for frame in _batches(folder / f"{part}.parquet", [*columns, *positive]):
+            frame = frame.filter(pl.Series(users[frame["user"].to_numpy()]))
+            frame = frame.filter(pl.any_horizontal(pl.col(positive) > 0)) if positive else frame
+            key = frame.select(columns).hash_rows().to_numpy()
+            yield key[key % shares == share]
+
+    for share in range(shares):
+        held = np.concatenate([key for part in others for key in keys(part, share)])
+        held.sort()
+        met = np.zeros(len(held), np.bool_)  # only the first of equal ones
+        for key in keys("train", share) if len(held) else ():
+            key.sort()  # a search in order runs through memory in order
+            place = np.minimum(np.searchsorted(held, key), len(held) - 1)
+            met[place[held[place] == key]] = True
+        rows_met = np.searchsorted(held, held[met], side="right") - np.flatnonzero(met)
+        total += (met.sum(), len(held) and 1 + (held[1:] != held[:-1]).sum(), rows_met.sum())
+    shared, distinct, shared_rows = total.tolist()
+    return shared, distinct, shared_rows
+
+
+def _batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield some columns of a Parquet file, some rows at a time; raises DataError if it is missing or damaged."""
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # or it would hold the whole file
+            if lacking := [name for name in columns if name not in file.schema_arrow.names]:
+                raise _damaged(path, f"no column `{lacking[0]}`")
+            for batch in file.iter_batches(BATCH, columns=list(columns)):
+                yield frame_of(pa.Table.from_batches([batch]))
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; run `recbench prepare … --force`") from None
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, str(error).splitlines()[0]) from None
+
+
+def _damaged(path: Path, reason: str) -> DataError:
+    return DataError(f"{path}: damaged ({reason}); run `recbench prepare … --force`")

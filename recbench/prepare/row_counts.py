@@ -1,0 +1,101 @@
+"""What is counted over the rows of the log once they are split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recbench.prepare import labels
+from recbench.prepare.code_counts import add
+from recbench.prepare.log import Log
+from recbench.prepare.split import PARTS
+from recbench.sources.catalog import Spec
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Counts by part; feedback types are in the order from dense to sparse on train."""
+
+    order: tuple[int, ...]  # place of each feedback type in the catalogue
+    feedback: tuple[str, ...]
+    patterns: Counts  # rows of each combination of feedback types (its bits, in the catalogue's order) [3, 2^T]
+    users: NDArray[np.uint32]  # rows of each user code, [3, codes]
+    items: NDArray[np.uint32]
+    spans: dict[str, list[int]] | None  # first and last moment of each part
+    truth: bool
+
+    @property
+    def rows(self) -> Counts:
+        """Number of rows, [3]."""
+        total: Counts = self.patterns.sum(1)
+        return total
+
+    @property
+    def positives(self) -> Counts:
+        """Number of rows that give each feedback, [3, T]."""
+        total: Counts = self.patterns @ self._labels.astype(np.int64)
+        return total
+
+    @property
+    def level_rates(self) -> list[float]:
+        """Share of train rows whose level is at least c, for c = 1..T."""
+        level, rows = labels.level(self._labels), self.patterns[0]
+        return [float(rows[level >= c].sum() / rows.sum()) for c in range(1, len(self.order) + 1)]
+
+    @property
+    def unnested(self) -> float:
+        """Share of all rows that give some feedback but not a denser one."""
+        rows, label = self.patterns.sum(0), self._labels
+        return float(rows[labels.level(label) != label.sum(1)].sum() / rows.sum())
+
+    def rates(self, part: int) -> NDArray[np.float64]:
+        """Share of the rows of one part that give each feedback, [T]."""
+        share: NDArray[np.float64] = self.positives[part] / self.rows[part]
+        return share
+
+    def new(self, side: str, part: int) -> dict[str, int]:
+        """Return how many users or items of a part do not occur in train, and on how many rows they stand."""
+        counts = self.users if side == "users" else self.items
+        unseen = counts[part][counts[0] == 0]
+        return {"distinct": int((unseen > 0).sum()), "rows": int(unseen.sum())}
+
+    @property
+    def _labels(self) -> labels.Label:
+        every = np.arange(self.patterns.shape[1]).astype(np.uint16)
+        return labels.unpacked(every, self.order)
+
+
+def count_rows(spec: Spec, log: Log) -> RowCounts:
+    """Count over the rows of a log that is split; raises DataError for a feedback without positive train row."""
+    names = list(spec.feedback)
+    patterns = np.zeros((len(PARTS), 1 << len(names)), np.int64)
+    users = np.zeros((len(PARTS), len(log.users)), np.uint32)
+    items = np.zeros((len(PARTS), len(log.items)), np.uint32)
+    first: dict[int, list[int]] = {}
+    last: dict[int, list[int]] = {}
+    columns = ("user", "item", "pattern", "part", *(("time",) if log.timed else ()))
+    for frame in log.frames(*columns):
+        part = frame["part"].to_numpy()
+        for total, name in ((patterns, "pattern"), (users, "user"), (items, "item")):
+            add(total, frame[name].to_numpy(), part)
+        for number in np.unique(part).tolist() if log.timed else ():
+            time = frame["time"].to_numpy()[part == number]
+            first.setdefault(number, []).append(int(time.min()))
+            last.setdefault(number, []).append(int(time.max()))
+    bits = labels.unpacked(np.arange(patterns.shape[1]).astype(np.uint16), range(len(names)))
+    rates = (patterns[0] @ bits.astype(np.int64)) / max(1, patterns[0].sum())
+    order = labels.dense_to_sparse(spec.name, names, rates.tolist())
+    spans = {part: [min(first[p]), max(last[p])] for p, part in enumerate(PARTS) if p in first} if log.timed else None
+    return RowCounts(
+        tuple(order),
+        tuple(names[t] for t in order),
+        patterns,
+        users,
+        items,
+        spans,
+        bool(log.truth) and all(f"truth_{name}" in log.truth for name in names),
+    )

@@ -1,0 +1,1 @@
+"""Readers of raw files: one module per raw format, and the contract in `base`."""

@@ -1,0 +1,69 @@
+"""Amazon reviews of 2014, 5-core: `reviews_<category>_5.json.gz`, one JSON object per line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from recbench.errors import DataError
+from recbench.readers.base import Raw, Source
+from recbench.sources.catalog import Spec
+from recbench.sources.text_blocks import blocks
+
+KEYS = {"reviewerID": pl.String, "asin": pl.String, "overall": pl.Float64, "unixReviewTime": pl.Int64}
+
+
+def read(spec: Spec, source: Source) -> Raw:
+    """Read reviewer, product, rating and day of every review; raises DataError for bad files."""
+    return Raw(_log(source))
+
+
+def _log(source: Source) -> Iterator[pl.DataFrame]:
+    for path in source.files.values():
+        line, rows = 1, 0
+        for piece in blocks(path, source.block, source.advance):
+            frame = _reviews(path, piece, line)
+            rows += len(frame)
+            yield frame
+            line += piece.count(b"\n")
+        if not rows:
+            raise DataError(f"{path}: no reviews; download it again")
+
+
+def _reviews(path: Path, piece: bytes, first: int) -> pl.DataFrame:
+    lines = piece.count(b"\n") + (not piece.endswith(b"\n"))
+    try:
+        frame = pl.read_ndjson(piece, schema=KEYS)
+    except pl.exceptions.PolarsError:
+        frame = pl.DataFrame(schema=KEYS)
+    if len(frame) != lines or any(frame.null_count().row(0)):
+        raise _bad(path, piece, first)
+    return frame
+
+
+def _bad(path: Path, piece: bytes, first: int) -> DataError:
+    """Return the error for the first line that is not as it should be."""
+    for number, line in enumerate(piece.splitlines(), first):
+        where = f"{path}, line {number}"
+        try:
+            review = json.loads(line)
+        except ValueError as error:
+            return DataError(f"{where}: not a JSON object ({error}); correct the line or download the file again")
+        if not isinstance(review, dict):
+            return DataError(f"{where}: not a JSON object; correct the line or download the file again")
+        for key, kind in KEYS.items():
+            right = isinstance(review.get(key), str) if kind == pl.String else _is_number(review.get(key))
+            if not right:
+                return DataError(f"{where}: `{key}` is {review.get(key)!r}; expected {_words(kind)}")
+    return DataError(f"{path}, lines from {first}: not readable as JSON lines; download the file again")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _words(kind: type[pl.DataType]) -> str:
+    return "text" if kind == pl.String else "a number"

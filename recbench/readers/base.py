@@ -1,0 +1,56 @@
+"""Raw files to blocks of typed rows: one module per family of datasets, each with `read(spec, source) -> Raw`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from recbench.errors import UsageError
+from recbench.sources.text_blocks import BLOCK, Advance, silent
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from recbench.sources.catalog import Spec
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What a reader returns: frames of bounded size, all of one schema, each read only when it is asked for.
+
+    The log, in file order, holds the user and item keys and the columns that feedback, filter and time need (the
+    features too where no entity table has them); for the shipped split also `split` (train, valid or test), and
+    `truth_<feedback>` where the true probability is known. The time is Int64 in the unit of the catalogue.
+    The users and items frames hold a key and its features, each key once; None where the features stand in the log.
+    """
+
+    log: Iterable[pl.DataFrame]
+    users: Iterable[pl.DataFrame] | None = None
+    items: Iterable[pl.DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where and what to read: the files by name (as in the catalogue), and the options of `prepare`."""
+
+    files: Mapping[str, Path]
+    split: str
+    rows: int | None = None  # of generated data
+    seed: int = 0
+    block: int = BLOCK  # bytes of text to hold at once
+    advance: Advance = silent  # hears of the bytes read
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file that the reader cannot do without; raises UsageError if the catalogue lacks it."""
+        if name not in self.files:
+            raise UsageError(f"this reader needs a file called {name}; name it in `files` of the catalogue")
+        return self.files[name]
+
+
+def reader(name: str) -> Callable[[Spec, Source], Raw]:
+    """Return the `read` function of a family; the name must be one that the catalogue has checked."""
+    module = importlib.import_module(f"recbench.readers.{name}")
+    return cast("Callable[[Spec, Source], Raw]", module.read)

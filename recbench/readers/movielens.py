@@ -1,0 +1,100 @@
+"""MovieLens in its three layouts: 100K (`u.data`), 1M (`::`), and the CSV files of 20M, 25M and 32M."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from recbench.readers.base import Raw, Source
+from recbench.readers.building_blocks.delimited import Kind, Layout, scan_delimited
+from recbench.sources.catalog import Spec
+
+Frames = Iterator[pl.DataFrame]
+
+RATING: Mapping[str, Kind] = {"user_id": "int", "movie_id": "int", "rating": "int", "timestamp": "int"}
+USER_1M: Mapping[str, Kind] = {
+    "user_id": "int",
+    "gender": "text",
+    "age": "int",
+    "occupation": "int",
+    "zip": "text",
+}
+MOVIE_1M: Mapping[str, Kind] = {"movie_id": "int", "title": "text", "genres": "text"}
+USER_100K: Mapping[str, Kind] = {
+    "user_id": "int",
+    "age": "float",
+    "gender": "text",
+    "occupation": "text",
+    "zip": "text",
+}
+GENRES = (  # the order of the flags in u.item
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
+    *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
+)
+MOVIE_100K: Mapping[str, Kind] = {
+    "movie_id": "int",
+    "title": "text",
+    "released": "text",
+    "video": "text",
+    "url": "text",
+    **dict.fromkeys(GENRES, "int"),
+}
+NAMES = {"userId": "user_id", "movieId": "movie_id"}  # of the CSV files -> here
+
+
+def read(spec: Spec, source: Source) -> Raw:
+    """Read ratings, users and movies; raises DataError for bad files."""
+    if "ratings.csv" in source.files:
+        return _read_csv(source)
+    return _read_1m(source) if "ratings.dat" in source.files else _read_100k(source)
+
+
+def _read_csv(source: Source) -> Raw:
+    columns: Mapping[str, Kind] = {"userId": "int", "movieId": "int", "rating": "float", "timestamp": "int"}
+    rating = Layout(columns, header=True, required=list(columns))
+    movie = Layout({"movieId": "int", "genres": "text"}, header=True, required=["movieId"], unique="movieId")
+    return Raw(
+        (block.rename(NAMES) for block in scan_delimited(source.file("ratings.csv"), rating, source)),
+        items=(block.rename(NAMES, strict=False) for block in scan_delimited(source.file("movies.csv"), movie, source)),
+    )
+
+
+def _read_1m(source: Source) -> Raw:
+    def table(name: str, columns: Mapping[str, Kind], required: list[str], unique: str | None = None) -> Frames:
+        layout = Layout(
+            columns, False, required=required, unique=unique, separator="::", encoding="iso-8859-1", quoted=False
+        )
+        return scan_delimited(source.file(name), layout, source)
+
+    return Raw(
+        table("ratings.dat", RATING, list(RATING)),
+        table("users.dat", USER_1M, ["user_id"], "user_id"),
+        table("movies.dat", MOVIE_1M, ["movie_id"], "movie_id"),
+    )
+
+
+def _read_100k(source: Source) -> Raw:
+    def table(name: str, columns: Mapping[str, Kind], separator: str, required: list[str]) -> Frames:
+        unique = None if columns is RATING else required[0]
+        layout = Layout(
+            columns, False, required=required, unique=unique, separator=separator, encoding="iso-8859-1", quoted=False
+        )
+        return scan_delimited(source.file(name), layout, source)
+
+    def ratings(name: str) -> Frames:
+        return table(name, RATING, "\t", list(RATING))
+
+    def given() -> Frames:
+        for part, name in (("train", "ua.base"), ("test", "ua.test")):
+            for block in ratings(name):
+                yield block.with_columns(split=pl.lit(part))
+
+    flagged = [pl.when(pl.col(name) == 1).then(pl.lit(name)) for name in GENRES]
+    genres = pl.concat_str(flagged, separator="|", ignore_nulls=True)
+    movies = table("u.item", MOVIE_100K, "|", ["movie_id", *GENRES])
+    return Raw(
+        given() if source.split == "given" else ratings("u.data"),
+        table("u.user", USER_100K, "|", ["user_id"]),
+        (block.select("movie_id", "title", genres=genres) for block in movies),
+    )

@@ -1,0 +1,92 @@
+"""From a run's key to its untrained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Optimizer
+
+from recbench import settings
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.data.dataset import Dataset
+from recbench.errors import TrainingError, UsageError
+from recbench.losses import base as losses
+from recbench.losses.base import LOSSES, Loss
+
+
+@dataclass
+class Model:
+    """A backbone, the loss that trains it, and their optimiser."""
+
+    backbone: Backbone
+    loss: Loss
+    optimizer: Optimizer
+
+    def state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Return the weights of backbone and loss."""
+        return {"backbone": self.backbone.state_dict(), "loss": self.loss.state_dict()}
+
+    def load(self, state: Mapping[str, dict[str, torch.Tensor]]) -> None:
+        """Take over weights; they must fit exactly."""
+        self.backbone.load_state_dict(state["backbone"])
+        self.loss.load_state_dict(state["loss"])
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
+
+
+def owned(values: Mapping[str, settings.Value], owner: str) -> dict[str, settings.Value]:
+    """Return the settings of one owner ("loss", "backbone", "train") without its prefix."""
+    prefix = f"{owner}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings.Value], seed: int, lr: float) -> Model:
+    """Build and initialise a model; equal arguments give equal weights on one kind of device.
+
+    Raises UsageError if data, loss and backbone cannot work together.
+    """
+    torch.manual_seed(seed)
+    device = data.train.user.device
+    loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
+    losses.refuse(loss_class, backbone_class)
+    made = losses.create(loss_class, data.info, owned(values, "loss"))
+    cosine = made.head.cosine
+    body = backbone_class(data, made.towers, cosine, **owned(values, "backbone"))
+    body, made = body.to(device), made.to(device)
+    made.setup(data)
+    return Model(body, made, made.prepare(body, lr))
+
+
+def pick_device(word: str) -> torch.device:
+    """Parse `auto`, `cpu`, `cuda` or `cuda:n`; raises UsageError if there is no such device."""
+    if word == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(word)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda") or word.startswith("cpu:"):
+        raise UsageError(f"--device {word}: expected auto, cpu, cuda or cuda:n")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device {word}: this machine has {torch.cuda.device_count()} CUDA devices; see `recbench doctor`"
+        )
+    return device
+
+
+def check_finite(losses: list[torch.Tensor], epoch: int, first_step: int) -> float:
+    """Return the sum of step losses; raises TrainingError naming the first step whose loss is not finite."""
+    values = torch.stack(losses)
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        step = first_step + int(bad[0, 0])
+        raise TrainingError(
+            f"the loss became {float(values[bad[0, 0]])} at step {step} of epoch {epoch}; "
+            f"try a lower --lr, a smaller loss.scale, or loss.logit=learned"
+        )
+    return float(values.double().sum())

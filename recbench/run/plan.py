@@ -1,0 +1,97 @@
+"""From the words of a `train` command to the keys of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from recbench import settings
+from recbench.backbones.base import BACKBONES
+from recbench.baselines import base as baselines
+from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
+from recbench.losses import base as losses
+from recbench.losses.base import LOSSES, Loss
+from recbench.registry import BASELINE
+from recbench.results.record import RunKey
+from recbench.run.schedule import Schedule
+
+# Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
+OMITTED_WHEN_DEFAULT = ("noise", "validate_every")
+
+
+def make_keys(
+    data: Dataset,
+    loss: str,
+    backbone: str,
+    words: Mapping[str, Mapping[str, str]],
+    feedback: Sequence[str],
+    seeds: Sequence[int],
+    device: str,
+    sources: Mapping[str, str],
+) -> list[RunKey]:
+    """Resolve every setting and name the runs, one per seed.
+
+    `words` are the settings given, by owner ("loss", "backbone", "train"); `feedback` the types to train on, none
+    meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported files. Raises
+    UsageError for whatever does not exist or is not of its type; `train.check` tells what cannot work together.
+    """
+    loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
+    of_training = settings.resolve(Schedule, "train", words["train"])
+    for name, usual in settings.defaults(Schedule).items():
+        if name in OMITTED_WHEN_DEFAULT and of_training[name] == usual:
+            del of_training[name]
+    values = (
+        _prefixed("loss", losses.resolve(loss_class, words["loss"]))
+        | _prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
+        | _prefixed("train", of_training)
+    )
+    chosen = choose_feedback(data, loss_class, feedback)
+    return [
+        RunKey(
+            dataset=data.name,
+            split=data.split,
+            fingerprint=data.fingerprint,
+            feedback=chosen,
+            loss=loss,
+            backbone=backbone,
+            seed=seed,
+            device=device,
+            settings=values,
+            sources=sources,
+        )
+        for seed in seeds
+    ]
+
+
+def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
+    """Return all settings of a run with their defaults; raises UsageError for a loss or backbone nobody registered."""
+    if backbone == BASELINE:
+        return baselines.defaults(loss)
+    return (
+        _prefixed("loss", losses.defaults(LOSSES.get(loss)))
+        | _prefixed("backbone", settings.defaults(BACKBONES.get(backbone)))
+        | _prefixed("train", settings.defaults(Schedule))
+    )
+
+
+def non_default(key: RunKey) -> dict[str, settings.Value]:
+    """Return the settings of a run that differ from the defaults."""
+    default = defaults(key.loss, key.backbone)
+    return {name: value for name, value in key.settings.items() if value != default[name]}
+
+
+def choose_feedback(data: Dataset, loss: type[Loss], asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the feedback types to train on, from dense to sparse.
+
+    A loss of a single feedback gets the densest unless another is asked for.
+    """
+    if asked:
+        chosen = data.narrow(asked).feedback
+        if len(chosen) > 1 and not loss.multitask:
+            raise UsageError(f"loss `{loss.name}` trains on one feedback; give --feedback one of {', '.join(chosen)}")
+        return chosen
+    return data.feedback if loss.multitask else data.feedback[:1]
+
+
+def _prefixed(owner: str, values: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
+    return {f"{owner}.{key}": value for key, value in values.items()}

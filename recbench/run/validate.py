@@ -1,0 +1,73 @@
+"""The number that chooses the epoch, from the validation rows alone."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from recbench.data.dataset import Dataset
+from recbench.errors import TrainingError, UsageError
+from recbench.evaluation.evaluate import Predictions, evaluate, expand
+from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.signature import GIVEN, Protocol
+from recbench.results.record import of_all
+from recbench.run.model import Model
+from recbench.run.scorer import Scorer
+
+
+class Validation:
+    """One metric on the validation rows, as a mean over the feedback types for which it is defined.
+
+    `auto` is `auc`, or `recall@20` where the validation rows of every feedback are all alike. Of split `users`, the
+    first rows of each validation user are its history, and only the rest is scored.
+    """
+
+    def __init__(self, data: Dataset, select: str) -> None:
+        self.data = data
+        given, self.log = data.halves(data.valid)
+        self.known = given if data.cold else None
+        self.request = self._auto() if select == "auto" else parse(select)
+        if self.request.definition.lower_is_better or "better=1" in self.request.definition.words:
+            raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
+        expand([self.request], data.feedback, probability=True)
+        self.seen = cache(lambda column: data.positives_of(given if data.cold else data.train, column))
+        self.protocol = Protocol(
+            f"{data.name}/{data.split}@{data.fingerprint[:12]}",
+            "valid",
+            seen="train+history" if data.cold else "train",
+            history=GIVEN if data.cold else "",
+        )
+
+    @property
+    def label(self) -> str:
+        """The metric in words: the mean over feedback types where there are several."""
+        return of_all(str(self.request), self.data.feedback)
+
+    def _auto(self) -> Request:
+        rates = self.log.label.double().mean(0)
+        return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")
+
+    def __call__(self, model: Model) -> float:
+        """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
+        return self.of(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
+
+    def of(self, predictions: Predictions) -> float:
+        """Return the metric of what is said of the rows `log`; raises TrainingError as a call does."""
+        if not predictions.score.isfinite().all():
+            raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
+        values = evaluate(
+            [self.request],
+            self.log,
+            self.data.feedback,
+            predictions,
+            self.seen,
+            len(self.data.items),
+            self.protocol,
+        )
+        defined = [value.value for value in values if not math.isnan(value.value)]
+        if not defined:
+            raise TrainingError(
+                f"validation {self.request} is undefined: the validation rows hold no such positives; "
+                f"choose another metric with --select"
+            )
+        return sum(defined) / len(defined)

@@ -1,0 +1,1 @@
+"""Raw files: the catalogue, where they come from, what is unpacked."""

@@ -1,0 +1,182 @@
+"""Raw files: where they are and whether they changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Any
+
+from recbench.errors import DataError
+from recbench.home import raw_home
+from recbench.progress import Progress
+from recbench.sources.catalog import Spec
+from recbench.sources.download import fetch
+from recbench.sources.unpack import is_archive, unpack
+
+DEPTH = 3
+UNPACKED = "unpacked"  # folder below the raw folder of a dataset
+
+Accept = Callable[[str], bool]  # asked with the licence and where it stands
+
+
+def locate(spec: Spec, split: str, raw: Path | None, progress: Progress, accept: Accept) -> dict[str, Path]:
+    """Return the path of every raw file by its name in the catalogue; optional ones may be absent.
+
+    They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
+    user's own TOML, then in the raw folder of recbench. What is missing is unpacked from the archives that lie there,
+    and without `raw` downloaded, if `accept` agrees to a licence that asks for it. Raises DataError that says how to
+    get what is missing still.
+    """
+    folder = raw if raw is not None else raw_home(spec.name)
+    if raw is not None and not raw.is_dir():
+        raise DataError(f"--raw {raw}: {'not a folder' if raw.exists() else 'no such folder'}")
+    needed = spec.files + (spec.given_files if split == "given" else ())
+    wanted = needed + spec.optional_files
+    files = _found(spec, wanted, folder, raw)
+    if any(name not in files for name in needed):
+        files |= _unpacked(spec, [name for name in wanted if name not in files], _archives(spec, folder), progress)
+    if any(name not in files for name in needed) and spec.download and raw is None:
+        archives = _downloaded(spec, folder, progress, accept)
+        files |= _found(spec, wanted, folder, raw)
+        files |= _unpacked(spec, [name for name in wanted if name not in files], archives, progress)
+    missing = [name for name in needed if name not in files]
+    if missing:
+        if spec.by_hand:
+            progress.tell(_instructions(spec, raw or folder))
+        raise DataError(_told(spec, missing, raw, folder))
+    return {name: files[name] for name in wanted if name in files}
+
+
+def _found(spec: Spec, wanted: Sequence[str], folder: Path, raw: Path | None) -> dict[str, Path]:
+    files = {}
+    for name in wanted:
+        beside = spec.folder / name if spec.folder is not None and raw is None else None
+        path = beside if beside is not None and beside.exists() else _find(folder, name, spec.name)
+        if path is not None:
+            files[name] = path
+    return files
+
+
+def _archives(spec: Spec, folder: Path) -> list[Path]:
+    """Return the archives of the catalogue that lie in the folder, and any other file there that may be one."""
+    named = [_find(folder, name, spec.name) for name in (*(remote.file for remote in spec.download), *spec.by_hand)]
+    other = [path for pattern in ("*.zip", "*.tar.gz", "*.tgz", "*.tar") for path in sorted(folder.glob(pattern))]
+    return list(dict.fromkeys(path for path in (*named, *other) if path is not None and path.is_file()))
+
+
+def _unpacked(spec: Spec, wanted: Sequence[str], archives: Sequence[Path], progress: Progress) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for archive in archives:
+        left = [name for name in wanted if name not in files]
+        if left and is_archive(archive):
+            progress.step(f"unpacking {archive.name}")
+            files |= unpack(archive, left, raw_home(spec.name) / UNPACKED / _identity(archive))
+    return files
+
+
+def _identity(archive: Path) -> str:
+    """Return digits that differ for another archive, or another version of it, so that no stale member is taken."""
+    stat = archive.stat()
+    return sha256(f"{archive.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
+
+
+def _downloaded(spec: Spec, folder: Path, progress: Progress, accept: Accept) -> list[Path]:
+    if spec.licence_page:
+        agreed = folder / ".licence-accepted"
+        if not agreed.exists():
+            if not accept(f"{spec.title}: {spec.licence}; {spec.licence_page}"):
+                raise DataError(
+                    f"{spec.name}: its licence ({spec.licence_page}) was not accepted; "
+                    f"run `recbench prepare {spec.name} --accept-licence` if you accept it"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            agreed.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')} {spec.licence_page}\n")
+    return [fetch(remote, folder, progress) for remote in spec.download]
+
+
+def _instructions(spec: Spec, folder: Path) -> str:
+    """Return one screen: what to get by hand, where, and what to type then."""
+    lines = [f"{spec.title} has to be downloaded by hand, after a login:", f"  1. open {spec.page}"]
+    lines += ["  2. accept its terms" + (f" ({spec.licence})" if spec.licence else "") + " and download"]
+    lines += [f"       {name}   {size}" for name, size in spec.by_hand.items()]
+    lines += [f"  3. put the files, packed or unpacked, into {folder}"]
+    raw = "" if folder == raw_home(spec.name) else f" --raw {folder}"
+    lines += [f"  4. run `recbench prepare {spec.name}{raw}` again"]
+    return "\n".join(lines)
+
+
+def _told(spec: Spec, missing: Sequence[str], raw: Path | None, folder: Path) -> str:
+    beside_toml = f"beside the catalogue in {spec.folder} or " if spec.folder and raw is None else ""
+    download = f"download {spec.page}" if spec.page else "put the files there"
+    if raw is not None and spec.download:
+        download = f"leave out --raw to download them, or get {spec.download[0].urls[0]} by hand"
+    return (
+        f"{spec.name}: {', '.join(missing)} not found {beside_toml}in {folder} (or {DEPTH} folders below, or in an "
+        f"archive there); {download} and run `recbench prepare {spec.name}{' --raw DIR' if raw is not None else ''}`"
+    )
+
+
+class Described:
+    """Name, bytes, time of modification (ns) and SHA-256 of every file, found out beside other work."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._files = files
+        self._found: list[dict[str, Any]] = []
+        self._failed: OSError | None = None
+        self._thread = threading.Thread(target=self._describe, daemon=True)  # so that a failure elsewhere ends at once
+        self._thread.start()
+
+    def result(self) -> list[dict[str, Any]]:
+        """Wait for the last file; raises DataError if one is unreadable."""
+        self._thread.join()
+        if self._failed is not None:
+            raise DataError(f"{self._failed.filename}: cannot be read ({self._failed.strerror})")
+        return self._found
+
+    def _describe(self) -> None:
+        try:
+            for name, path in self._files.items():
+                stat = path.stat()
+                told = {"file": name, "bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": _sha256(path)}
+                self._found.append(told)
+        except OSError as error:
+            self._failed = error
+
+
+def unchanged(recorded: list[dict[str, Any]], files: Mapping[str, Path]) -> bool:
+    """Return whether the files are those recorded: by size and time of modification, else by SHA-256."""
+    if [source["file"] for source in recorded] != list(files):
+        return False
+    for source, path in zip(recorded, files.values(), strict=True):
+        try:
+            stat = path.stat()
+            if stat.st_size != source["bytes"]:
+                return False
+            if stat.st_mtime_ns != source["modified"] and _sha256(path) != source["sha256"]:
+                return False
+        except OSError:
+            return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _find(folder: Path, name: str, dataset: str) -> Path | None:
+    if Path(name).is_absolute():
+        return Path(name) if Path(name).exists() else None
+    for depth in range(DEPTH + 1):
+        found = sorted(folder.glob("*/" * depth + name))
+        own = [path for path in found if dataset in path.relative_to(folder).parts]
+        if len(found) > 1 and len(own) != 1:
+            raise DataError(
+                f"{dataset}: {name} lies in {found[0].parent} and in {found[1].parent}; name one with --raw DIR"
+            )
+        if found:
+            return own[0] if own else found[0]
+    return None

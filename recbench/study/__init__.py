@@ -1,0 +1,1 @@
+"""Questions that take several runs: sweeps, published tables, comparisons, replays."""

@@ -1,0 +1,196 @@
+"""Where the runs of a sweep are trained: in this process, or in several on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from recbench.data.dataset import Dataset
+from recbench.errors import RecbenchError, TrainingError
+from recbench.registry import import_recorded
+from recbench.results.record import RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.run.evaluate import load_dataset
+from recbench.run.train import is_complete, train
+
+LOCK = "lock"  # beside the record of a run that a process is training
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all runs have in common beside their keys; a process elsewhere needs no more."""
+
+    results: Path
+    device: str
+    imports: tuple[str, ...]  # files of --import, as typed
+    command: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run that came to no record, and why, in one line."""
+
+    key: RunKey
+    reason: str
+
+
+Finished = RunRecord | Failed
+
+
+class Launcher(Protocol):
+    """Trains runs somewhere. The store is the queue: whatever has a record is returned as it is."""
+
+    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
+        """Yield every run as it finishes, in any order; one that fails does not stop the others."""
+
+
+@contextmanager
+def launch(work: Work, data: Dataset, jobs: int) -> Iterator[Launcher]:
+    """Open a launcher for the runs on one dataset: this process for one job, else that many processes.
+
+    On an exception, Ctrl-C included, the processes are ended; their runs go on from the last finished epoch when
+    they are launched again.
+    """
+    if jobs == 1:
+        yield InProcess(work, data)
+        return
+    threads = max(1, torch.get_num_threads() // jobs)
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (threads,))
+    try:
+        yield Pool(work, pool)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+class InProcess:
+    """Trains one run after the other."""
+
+    def __init__(self, work: Work, data: Dataset) -> None:
+        self.work = work
+        self.data = data
+
+    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
+        """Yield every run in order, those that another process is training last."""
+        taken = []
+        for key in keys:
+            finished = attempt(key, self.work, self._load, patient=False)
+            if finished is None:
+                taken.append(key)
+            else:
+                yield finished
+        for key in taken:
+            finished = attempt(key, self.work, self._load, patient=True)
+            if finished is not None:
+                yield finished
+
+    def _load(self, key: RunKey) -> Dataset:
+        return self.data
+
+
+class Pool:
+    """Trains as many runs at a time as the pool has processes."""
+
+    def __init__(self, work: Work, pool: ProcessPoolExecutor) -> None:
+        self.work = work
+        self.pool = pool
+
+    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
+        """Yield every run as it finishes; raises TrainingError if a process ends by itself."""
+        with ignore_sigint():
+            pending = {self._submit(key, patient=False): key for key in keys}
+        while pending:
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                key = pending.pop(future)
+                try:
+                    finished = future.result()
+                except BrokenProcessPool:
+                    raise TrainingError(
+                        "a process of the sweep was ended from outside, perhaps for want of memory; "
+                        "type the same command to go on, with fewer --jobs"
+                    ) from None
+                if finished is not None:
+                    yield finished
+                else:
+                    pending[self._submit(key, patient=True)] = key
+
+    def _submit(self, key: RunKey, *, patient: bool) -> Future[Finished | None]:
+        return self.pool.submit(_attempt_here, key, self.work, patient)
+
+
+def attempt(key: RunKey, work: Work, load: Callable[[RunKey], Dataset], *, patient: bool) -> Finished | None:
+    """Train one run to its record, or return the record it has.
+
+    Where another process is training it, wait for that if `patient`, else return None.
+    """
+    store = Store(work.results)
+    try:
+        if is_complete(key, store):
+            return store.record(key)
+        folder = store.folder(key)
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / LOCK, blocking=patient):
+            try:
+                import_recorded(work.imports, key.sources)
+                data = load(key).narrow(key.feedback)
+                silent = Console(quiet=True, force_terminal=False)
+                return train(key, data, store, silent, imports=list(work.imports), command=work.command)
+            finally:
+                (folder / LOCK).unlink(missing_ok=True)
+    except Timeout:
+        return None
+    except RecbenchError as error:
+        return Failed(key, str(error))
+    except Exception as error:  # whatever ails one run, the others go on
+        return Failed(key, f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+_loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool
+
+
+def _attempt_here(key: RunKey, work: Work, patient: bool) -> Finished | None:
+    def load(key: RunKey) -> Dataset:
+        if key.fingerprint not in _loaded:
+            _loaded[key.fingerprint] = load_dataset(key, work.device)
+        return _loaded[key.fingerprint]
+
+    return attempt(key, work, load, patient=patient)
+
+
+def _start(threads: int) -> None:
+    """Prepare a process of the pool: its share of the threads, and an end when the parent's comes."""
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def ignore_sigint() -> Iterator[None]:
+    """Let processes start that ignore Ctrl-C: the parent, which hears it too, ends them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

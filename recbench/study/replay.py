@@ -1,0 +1,142 @@
+"""`recbench replay`: train a packed run again and compare every number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
+from recbench.evaluation.metric import Request, parse
+from recbench.registry import BASELINE, import_file
+from recbench.results.code_version import versions
+from recbench.results.files import load
+from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.run.evaluate import evaluate_run, load_dataset
+from recbench.run.fit_baseline import fit_run
+from recbench.run.model import pick_device
+from recbench.run.train import train
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number of the pack, and what it is now."""
+
+    number: str  # "auc/like", "valid auc"
+    packed: float | None  # None where the metric is undefined
+    replayed: float | None
+    close: bool
+
+    @property
+    def difference(self) -> float | None:
+        """What it is now less what it was."""
+        return None if self.packed is None or self.replayed is None else self.replayed - self.packed
+
+
+def replay(path: Path, tolerance: float, console: Console, device: str) -> list[Comparison]:
+    """Train the packed run from nothing, evaluate it as it was, and compare.
+
+    Nothing is kept. Raises UsageError or DataError if the file is damaged, if the data is not prepared or has another
+    fingerprint, or if the run is of another kind of device than there is.
+    """
+    packed = load(path, Pack)
+    key = packed.record.key
+    target = pick_device(key.device if device == "auto" else device)
+    if target.type != key.device:
+        raise UsageError(f"--device {device}: the run was made on {key.device}, and is compared on that alone")
+    with TemporaryDirectory() as folder:
+        imports = _imported(packed, Path(folder))
+        data = load_dataset(key, target).narrow(key.feedback)
+        for line in changes(packed.record):
+            console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+        store = Store(Path(folder) / "results")
+        record = _again(key, data, store, console, imports, f"recbench replay {path.name}")
+        found = [_compared(f"valid {record.select}", packed.record.valid, record.valid, tolerance)]
+        found.append(_compared("best epoch", packed.record.best_epoch, record.best_epoch, 0))
+        for evaluation in packed.evaluations:
+            found += _evaluated(evaluation, key, record, store, tolerance, str(target))
+    return found
+
+
+def changes(record: RunRecord) -> Iterator[str]:
+    """Yield what differs between then and now and may change numbers."""
+    for package, now in versions().items():
+        then = record.versions.get(package)
+        if then is not None and then != now:
+            yield f"{package} was {then}, is {now}"
+
+
+def table(found: list[Comparison]) -> Table:
+    """Return the comparison for a rich console."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("number")
+    for column in ("packed", "replayed", "difference"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for line in found:
+        difference = "" if line.difference is None else f"{line.difference:+.2g}"
+        said = (
+            Text("equal" if line.difference == 0 else "close", "green") if line.close else Text("differs", "bold red")
+        )
+        table.add_row(Text(line.number), _figure(line.packed), _figure(line.replayed), difference, said)
+    return table
+
+
+def _again(key: RunKey, data: Dataset, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
+    if key.backbone == BASELINE:
+        return fit_run(key, data, store, command)[0]
+    return train(key, data, store, console, imports=imports, command=command)
+
+
+def _imported(packed: Pack, folder: Path) -> list[str]:
+    """Write the pack's own source files and import them."""
+    paths = []
+    for name, text in packed.sources.items():
+        path = folder / Path(name).name
+        path.write_text(text, encoding="utf-8")
+        if import_file(path) != packed.record.key.sources.get(name):
+            raise UsageError(f"{name} in the pack is not the file that the run was trained with")
+        paths.append(str(path))
+    return paths
+
+
+def _evaluated(
+    evaluation: Evaluation, key: RunKey, record: RunRecord, store: Store, tolerance: float, device: str
+) -> Iterator[Comparison]:
+    """Yield the comparison of each number of one evaluation."""
+    options = evaluation.options
+    outcome = evaluate_run(
+        record,
+        store,
+        list(dict.fromkeys(map(_request, evaluation.values))),
+        candidates=options.get("candidates", "catalogue"),  # type: ignore[arg-type]
+        index=options.get("index", "flat"),  # type: ignore[arg-type]
+        device=device,
+    )
+    now = {(value.metric, value.feedback, value.signature): value.value for value in outcome.values}
+    for value in evaluation.values:
+        reached = now.get((value.metric, value.feedback, value.signature))
+        reached = None if reached is None or reached != reached else reached
+        yield _compared(f"{value.metric}/{value.feedback}", value.value, reached, tolerance)
+
+
+def _request(value: MetricValue) -> Request:
+    return replace(parse(value.metric), feedback=value.feedback)
+
+
+def _compared(number: str, packed: float | None, replayed: float | None, tolerance: float) -> Comparison:
+    if packed is None or replayed is None:
+        return Comparison(number, packed, replayed, packed is replayed)
+    return Comparison(number, packed, replayed, abs(replayed - packed) <= tolerance)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.6g}"

@@ -1,0 +1,216 @@
+"""`recbench sweep`: the same search for every loss, on validation alone; each trial is an ordinary run of the store."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Literal
+
+import torch
+from rich.console import Console
+
+from recbench import settings
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.errors import UsageError
+from recbench.results import sweeps
+from recbench.results.record import RunKey, RunRecord, now
+from recbench.results.store import Store
+from recbench.results.sweeps import Sweep, Trial
+from recbench.run.model import pick_device
+from recbench.run.plan import non_default
+from recbench.run.session import TrainRequest, complete, import_all, keys_of
+from recbench.run.train import check, is_complete
+from recbench.study import search_space as space
+from recbench.study.launcher import Finished, Launcher, Work, launch
+from recbench.study.sweep_display import SweepDisplay
+
+Search = Literal["grid", "random", "optuna"]
+Pair = tuple[str, space.Point]  # a loss and its point
+
+TRIALS = 20  # of random and optuna
+SEEDS = 5  # of the command to type in the end
+
+
+@dataclass(frozen=True)
+class SweepRequest:
+    """The words of a `sweep` command."""
+
+    losses: tuple[str, ...]
+    grid: tuple[str, ...]
+    common: TrainRequest  # of all trials; its `loss` is not looked at
+    search: Search = "grid"
+    trials: int | None = None  # None: 20, or as many as the values of a grid make
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A sweep before anything is trained."""
+
+    order: SweepRequest
+    store: Store
+    data: Dataset
+    target: torch.device
+    sources: Mapping[str, str]
+    orders: Mapping[str, TrainRequest]  # loss → what all its trials have in common
+    dimensions: Sequence[space.Dimension]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.order.common.seeds
+
+    def keys(self, loss: str, point: space.Point) -> list[RunKey]:
+        """Return the keys of a point, one per seed."""
+        order = self.orders[loss]
+        order = replace(order, settings=(*order.settings, *_words(point)))
+        return keys_of(order, self.data, self.target.type, self.sources)
+
+    def pairs(self, rows: Sequence[space.Row]) -> list[Pair]:
+        """Return what each row means for each loss, the losses of one row side by side."""
+        return [(loss, space.point(self.dimensions, row, loss)) for row in rows for loss in self.orders]
+
+
+def sweep_all(order: SweepRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> Sweep:
+    """Search the settings of every loss and keep what was found in `sweeps/<digest>.json`.
+
+    Runs that have a record are not trained again, so the same command goes on where it was stopped. The test rows
+    are not read. Raises UsageError for whatever cannot work, before anything is trained.
+    """
+    plan = _plan(order, store, device)
+    count, pairs = _points(plan)
+    runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.orders) * len(plan.seeds)
+    points = {
+        loss: len({tuple(point.items()) for name, point in pairs if name == loss}) or count for loss in plan.orders
+    }
+    shares = ", ".join(f"{loss} ({number} points)" for loss, number in points.items())
+    title = f"sweep on {plan.data.name}/{plan.data.split}: {shares}, {runs} runs"
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
+    work = Work(store.root, str(plan.target), tuple(map(str, order.common.imports)), command)
+    with launch(work, plan.data, jobs) as launcher, SweepDisplay(console, runs) as display:
+        trials = _run(plan, launcher, display, pairs) if pairs else _adapt(plan, launcher, display, count)
+    found = _conclude(plan, trials, count, device, command)
+    sweeps.write(store, found)
+    return found
+
+
+def _plan(order: SweepRequest, store: Store, device: str) -> _Plan:
+    sources = import_all(order.common.imports)
+    target = pick_device(device)
+    if not order.losses:
+        raise UsageError("--losses: expected names joined by commas, as in gnolr,bce; see `recbench list losses`")
+    orders = {loss: complete(replace(order.common, loss=loss)) for loss in order.losses}
+    first = orders[order.losses[0]]
+    dimensions = space.parse(order.grid, list(orders), str(first.backbone))
+    given = settings.split_words(list(order.common.settings), ("loss", "backbone", "train"))
+    for dimension in dimensions:
+        owner, _, key = dimension.setting.partition(".")
+        if key in given[owner]:
+            raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
+    data = Dataset.load(find_prepared(first.dataset), target)
+    return _Plan(order, store, data, target, sources, orders, dimensions)
+
+
+def _points(plan: _Plan) -> tuple[int, list[Pair]]:
+    """Return how many points each loss gets, and all of them unless they depend on what earlier ones reach.
+
+    Raises UsageError if a listed value, or an end of a range, cannot work for a loss.
+    """
+    search, trials = plan.order.search, plan.order.trials
+    rows: list[space.Row] = []
+    count = TRIALS if trials is None else trials
+    if search == "grid":
+        if trials is not None:
+            raise UsageError(f"--trials {trials}: a grid has as many as its values make; add --search random or optuna")
+        rows = space.grid(plan.dimensions)
+        count = len(rows)
+    elif search == "random":
+        rows = space.draw(plan.dimensions, count, plan.seeds[0])
+    for pair in plan.pairs(space.corners(plan.dimensions)):
+        key = plan.keys(*pair)[0]
+        check(key, plan.data.narrow(key.feedback))
+    return count, plan.pairs(rows)
+
+
+def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence[Pair]) -> list[Trial]:
+    """Train what is not yet trained of these points and return a trial for each, equal ones once."""
+    keys = {(loss, *_words(point)): plan.keys(loss, point) for loss, point in pairs}
+    named = {key.digest: (key, words) for words, group in keys.items() for key in group}
+    found: dict[str, Finished] = {
+        digest: plan.store.record(key) for digest, (key, _) in named.items() if is_complete(key, plan.store)
+    }
+    display.there(found.values())
+    for finished in launcher.run([key for digest, (key, _) in named.items() if digest not in found]):
+        found[finished.key.digest] = finished
+        display.finished(finished, named[finished.key.digest][1][1:])
+    return [_trial(loss, words, [found[key.digest] for key in group]) for (loss, *words), group in keys.items()]
+
+
+def _adapt(plan: _Plan, launcher: Launcher, display: SweepDisplay, count: int) -> list[Trial]:
+    """Propose a point for each loss after what its earlier ones reached, `count` times.
+
+    All losses move in step, so what is proposed does not depend on the number of processes.
+    """
+    estimators = {loss: space.Estimator(plan.dimensions, loss, plan.seeds[0]) for loss in plan.orders}
+    trials: dict[tuple[str, ...], Trial] = {}
+    for _ in range(count):
+        for trial in _run(plan, launcher, display, [(loss, one.ask()) for loss, one in estimators.items()]):
+            estimators[trial.loss].tell(trial.valid)
+            trials[trial.loss, *trial.words] = trial
+    return list(trials.values())
+
+
+def _trial(loss: str, words: list[str], finished: Sequence[Finished]) -> Trial:
+    runs = [one.key.digest for one in finished]
+    records = [one for one in finished if isinstance(one, RunRecord)]
+    seconds = sum(record.seconds for record in records)
+    for one in finished:
+        if not isinstance(one, RunRecord):
+            return Trial(loss, words, runs, "", None, None, seconds, one.reason)
+    values = [record.valid for record in records]
+    return Trial(loss, words, runs, records[0].select, fmean(values), stdev(values) if values[1:] else None, seconds)
+
+
+def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, command: str) -> Sweep:
+    place = {loss: number for number, loss in enumerate(plan.orders)}
+    ranked = sorted(trials, key=lambda trial: (place[trial.loss], trial.valid is None, -(trial.valid or 0)))
+    first = {trial.loss: trial for trial in reversed(ranked) if trial.valid is not None}
+    best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.orders if loss in first}
+    open_ = {loss: plan.keys(loss, {})[0] for loss in plan.orders}
+    return Sweep(
+        title=f"{next(iter(open_.values())).backbone} on {plan.data.name}/{plan.data.split}",
+        groups={loss: key.group for loss, key in open_.items()},
+        grid=[str(dimension) for dimension in plan.dimensions],
+        search=plan.order.search,
+        count=count,
+        seeds=list(plan.seeds),
+        trials=ranked,
+        best={loss: _settings(key) for loss, key in best.items()},
+        commands={loss: _command(key, plan, device) for loss, key in best.items()},
+        command=command,
+        finished=now(),
+    )
+
+
+def _command(key: RunKey, plan: _Plan, device: str) -> str:
+    """Return the command that trains a point with several seeds, those of the sweep first."""
+    words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone]
+    words += ["--dataset", key.data, "--feedback", ",".join(key.feedback)]
+    words += [word for path in plan.order.common.imports for word in ("--import", str(path))]
+    words += [word for setting in _settings(key) for word in ("--set", setting)]
+    words += [] if device == "auto" else ["--device", device]
+    words += ["--seed", str(key.seed)] if key.seed else []
+    return shlex.join([*words, "--seeds", str(max(SEEDS, len(plan.seeds)))])
+
+
+def _settings(key: RunKey) -> list[str]:
+    values = non_default(key).items()
+    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in values]
+
+
+def _words(point: space.Point) -> list[str]:
+    return [f"{setting}={word}" for setting, word in point.items()]
+
+
+def _point(words: Sequence[str]) -> space.Point:
+    return dict(word.split("=", 1) for word in words)

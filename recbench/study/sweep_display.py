@@ -1,0 +1,129 @@
+"""What `sweep` shows: while it works, a live line on a terminal and plain lines elsewhere, on stderr; then tables."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from recbench.results.json_structs import encode
+from recbench.results.record import RunRecord
+from recbench.results.sweeps import Sweep, Trial
+from recbench.study.launcher import Finished
+
+
+class SweepDisplay:
+    """Shows the runs of a sweep as they finish. Use as a context manager."""
+
+    def __init__(self, console: Console, runs: int) -> None:
+        self.console = console
+        self.runs = runs
+        self.done = 0
+        self.trained = 0  # of those done, by this command
+        self.best: dict[str, float] = {}  # by loss
+        self.notes: dict[str, None] = {}
+        self.started = time.perf_counter()
+        self._progress = Progress(
+            TextColumn("sweep"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=runs, state="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        for note in sorted(self.notes):
+            self._say(f"note: {note}")
+        if isinstance(error, KeyboardInterrupt):
+            self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to go on")
+
+    def there(self, finished: Iterable[Finished]) -> None:
+        """Count the runs that had a record before."""
+        count = sum(map(self._count, finished))
+        if count:
+            self._refresh()
+            if not self.console.is_terminal:
+                self._say(f"  {count} runs exist and are not trained again")
+
+    def finished(self, run: Finished, words: Sequence[str]) -> None:
+        """Show a run that has just finished; `words` are the settings that are searched."""
+        self._count(run)
+        self.trained += 1
+        self._refresh()
+        name = f"  {self.done:>3}/{self.runs}  {run.key.loss}  {' '.join(words)}  seed {run.key.seed}  "
+        if not isinstance(run, RunRecord):
+            self._say(f"{name}failed: {run.reason}")
+        elif not self.console.is_terminal:
+            reached = f"valid {run.select} {run.valid:.4f}  {run.seconds:.1f} s"
+            self._say(f"{name}{reached}  best so far {self.best[run.key.loss]:.4f}  {self._left()}")
+
+    def _count(self, run: Finished) -> int:
+        self.done += 1
+        if isinstance(run, RunRecord):
+            self.best[run.key.loss] = max(run.valid, self.best.get(run.key.loss, run.valid))
+            self.notes |= dict.fromkeys(run.notes)
+        return 1
+
+    def _refresh(self) -> None:
+        best = ", ".join(f"{loss} {value:.4f}" for loss, value in self.best.items())
+        state = escape(f"best so far {best}  {self._left()}")
+        self._progress.update(self._task, completed=self.done, state=state)
+
+    def _left(self) -> str:
+        if not self.trained:
+            return ""
+        seconds = round((time.perf_counter() - self.started) / self.trained * (self.runs - self.done))
+        return f"about {seconds // 60}:{seconds % 60:02d} left"
+
+    def _say(self, line: str) -> None:
+        self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def sweep_table(sweep: Sweep) -> RenderableType:
+    """Return one table per loss, its trials ranked by the validation metric."""
+    parts: list[RenderableType] = []
+    for loss in sweep.groups:
+        trials = [trial for trial in sweep.trials if trial.loss == loss]
+        select = next((trial.select for trial in trials if trial.select), "metric")
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column("rank", justify="right")
+        table.add_column("settings", overflow="fold")
+        table.add_column(f"valid {select}", justify="right", no_wrap=True)
+        table.add_column("seconds", justify="right", no_wrap=True)
+        for rank, trial in enumerate(trials, 1):
+            value = "failed" if trial.valid is None else _figure(trial)
+            table.add_row(
+                "–" if trial.valid is None else str(rank), escape(" ".join(trial.words)), value, f"{trial.seconds:.1f}"
+            )
+        parts += [Text(f"{loss} × {sweep.title}", style="bold"), table]
+        reasons = Counter(trial.failed for trial in trials if trial.failed)
+        parts += [Text(f"{count} failed: {reason}") for reason, count in reasons.items()]
+    return Group(*parts)
+
+
+def sweep_json(sweep: Sweep) -> dict[str, Any]:
+    """Return a sweep as it is recorded, with its digest."""
+    return {"sweep": sweep.digest, **encode(sweep)}
+
+
+def _figure(trial: Trial) -> str:
+    return f"{trial.valid:.4f}" if trial.sd is None else f"{trial.valid:.4f} ± {trial.sd:.4f}"

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbench.errors import DataError, UsageError
+from recbench.memory import LEAST, Memory
+from recbench.prepare import entities
+from recbench.prepare import log as rows
+from recbench.readers.base import Raw, Source
+from recbench.sources.catalog import Core, Side, Spec
+
+SPEC = Spec("x", "X", "table", {"like": "rating > 4"}, Side("u", ("u",)), Side("i", ("i",)), time="t", folder=Path())
+MEMORY = Memory(1 << 30)
+PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=80)
+
+
+def logged(folder: Path, pairs: list[tuple[int, int]], spec: Spec = SPEC, at_once: int = 7) -> rows.Log:
+    frame = pl.DataFrame(
+        {
+            "u": [user for user, _ in pairs],
+            "i": [item for _, item in pairs],
+            "rating": [number % 6 for number in range(len(pairs))],
+            "t": list(range(len(pairs))),
+        },
+        schema_overrides={"u": pl.Int64, "i": pl.Int64},
+    )
+    return rows.read(spec, Raw(frame.iter_slices(at_once)), MEMORY, folder)
+
+
+def pairs_of(log: rows.Log) -> list[tuple[int, int]]:
+    """The user and item of every row, as in the raw data, in file order."""
+    names = [pl.concat(list(keys.features.frames()))[:, 0].to_list() for keys in (log.users, log.items)]
+    frame = pl.concat(list(log.frames())).sort("row")
+    return [(names[0][user], names[1][item]) for user, item in frame.select("user", "item").rows()]
+
+
+@given(PAIRS, st.integers(1, 4), st.integers(1, 4), st.sampled_from([None, 1, 2]))
+def test_core_is_what_a_plain_loop_leaves(
+    pairs: list[tuple[int, int]], user: int, item: int, rounds: int | None
+) -> None:
+    left, done = pairs, 0
+    while rounds is None or done < rounds:
+        items = Counter(i for _, i in left)
+        kept = [(u, i) for u, i in left if items[i] >= item]
+        users = Counter(u for u, _ in kept)
+        kept = [(u, i) for u, i in kept if users[u] >= user]
+        done += 1
+        if kept == left:
+            break
+        left = kept
+    with TemporaryDirectory() as folder:
+        log = logged(Path(folder) / "a", pairs)
+        every = np.ones(len(log.users), np.bool_), np.ones(len(log.items), np.bool_)
+        masks = rows.core(log, Core(user, item, rounds), *every)
+        if left:
+            assert pairs_of(rows.kept(log, *masks, Path(folder) / "kept")) == left
+        else:
+            with pytest.raises(DataError, match="no row is left by the filters"):
+                rows.kept(log, *masks, Path(folder) / "kept")
+
+
+@given(PAIRS, st.integers(1, 30))
+def test_gathering_and_dropping_repeats(pairs: list[tuple[int, int]], at_once: int) -> None:
+    with TemporaryDirectory() as folder:
+        log = rows.gathered(logged(Path(folder) / "a", pairs), at_once, Path(folder) / "gathered")
+        assert pairs_of(log) == pairs
+        where = [set(frame["user"]) for group in log.groups for frame in [pl.concat([*group.frames()])] if group.rows]
+        assert sum(len(users) for users in where) == len(set.union(*where))  # each user in one group
+        assert pairs_of(rows.without_repeats(log, Path(folder) / "distinct")) == list(dict.fromkeys(pairs))
+
+
+def test_users_who_are_common_in_the_shipped_train_part(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "u": [1, 1, 2, 2, 3, 1],
+            "city": ["A", "B", "A", "A", "A", "C"],  # features that vary: entities are (u, city)
+            "i": [1] * 6,
+            "rating": [5] * 6,
+            "split": ["train", "train", "train", "test", "test", "test"],
+        }
+    )
+    spec = replace(SPEC, user=Side("u", ("u", "city")), time=None)
+    log = rows.read(spec, Raw([frame[:4], frame[4:]]), MEMORY, tmp_path)
+    held = rows.common_users(log, "u", 2)
+    assert held.tolist() == [True, True, False, False, True]  # (1,A) (1,B) (2,A) (3,A) (1,C)
+    single = rows.read(replace(spec, user=Side("u", ("u",))), Raw([frame]), MEMORY, tmp_path / "b")
+    assert rows.common_users(single, "u", 1).tolist() == [True, True, False]
+
+
+def test_entities_that_lack_a_feature(tmp_path: Path) -> None:
+    log = logged(tmp_path / "a", [(1, 1), (2, 1), (3, 1)])
+    side = Side("u", ("u", "city"), ("age",))
+    table = pl.DataFrame({"u": [3, 1], "city": ["A", None], "age": [1.0, 2.0]})
+    features = entities.joined(log.users, [table], side, tmp_path / "users.parquet")
+    assert entities.full(features, side, 3).tolist() == [False, False, True]  # 2 is not in the table
+
+
+@pytest.mark.parametrize("split", ["global", "user", "random", "users"])
+def test_the_split_does_not_depend_on_what_is_read_together(tmp_path: Path, split: str) -> None:
+    random = np.random.default_rng(0)
+    pairs = [(int(u), int(i)) for u, i in random.integers(0, 30, (500, 2))]
+    parts = []
+    for at_once in (3, 50, 500):
+        log = logged(tmp_path / f"{at_once}", pairs, at_once=at_once)
+        if rows.by_user(log, split):
+            log = rows.gathered(log, at_once, tmp_path / f"{at_once}" / "gathered")
+        log = rows.parted(log, SPEC, Source({}, split), tmp_path / f"{at_once}" / "parted")
+        parts.append(pl.concat(list(log.frames())).sort("row")["part"].to_list())
+    assert parts[0] == parts[1] == parts[2] and set(parts[0]) == {0, 1, 2}
+
+
+def test_a_log_without_rows_and_a_filter_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no log rows; check the files and the filter \(u > 9\)"):
+        logged(tmp_path / "a", [(1, 1)], replace(SPEC, filter="u > 9"))
+    with pytest.raises(DataError, match='filter = "u" is not true or false'):
+        logged(tmp_path / "b", [(1, 1)], replace(SPEC, filter="u"))
+
+
+def test_memory() -> None:
+    assert Memory.of("4GB").limit == 4 * 10**9 and Memory.of("1.5 GiB").limit == 3 << 29
+    assert Memory.of("800mib").limit == 800 << 20 and Memory.of(None).limit >= LEAST
+    assert Memory.of("50%").limit == pytest.approx(Memory.of(None).limit, rel=1e-6)
+    for words, message in (("much", "expected a size such as 4GB"), ("10MB", "at least 512 MiB are needed")):
+        with pytest.raises(UsageError, match=message):
+            Memory.of(words)
+    Memory(1 << 30).check(1_000_000)
+    with pytest.raises(DataError, match=r"9,000,000 users and items need about 1.9 GiB, more than the 1.0 GiB"):
+        Memory(1 << 30).check(9_000_000)

@@ -1,0 +1,417 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from rich.console import Console
+
+from recbench.data import prepared_folder as store
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.errors import DataError, UsageError
+from recbench.prepare.frame_file import FrameFile
+from recbench.prepare.prepare import Prepared, prepare
+from recbench.prepare.report import date, report, warnings
+
+from .shop import TOML, rows, write
+
+
+def shop(folder: Path, **options: Any) -> Prepared:
+    return prepare("shop", catalog=folder / "own.toml", **options)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Bytes of every file below a folder but the manifest, by relative path."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "manifest.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_own_csv_end_to_end(tmp_path: Path) -> None:
+    write(tmp_path)
+    prepared = shop(tmp_path)
+    data = Dataset.load(prepared.folder)
+    told = prepared.manifest
+    assert prepared.fresh and data.fingerprint == told["fingerprint"]
+    assert data.feedback == ("seen", "buy")  # the catalogue has them the other way round
+    assert told["rows"] == {"train": 25, "valid": 3, "test": 12}
+    assert (len(data.users), data.users.seen, len(data.items), data.items.seen) == (6, 5, 9, 8)
+    assert told["new"]["test"] == {"users": {"distinct": 1, "rows": 1}, "items": {"distinct": 1, "rows": 1}}
+    assert told["time"] == {"train": [1000, 1024], "valid": [1025, 1027], "test": [1028, 1039]}
+    assert told["unnested"] == 0
+    assert data.rates == pytest.approx(told["level_rates"])
+    assert [(c.name, c.kind, c.size, c.width) for c in data.items.columns] == [
+        ("item", "categorical", 9, 1),
+        ("tags", "bag", 4, 3),
+        ("price", "numeric", 2 + len(told["edges"]["item"]["price"]) + 1, 1),
+    ]
+    test = data.read("test")
+    assert data.users.value[test.user[-1]].tolist() == [0, 0]  # user u9, city X: unknown
+    new_item = data.items.value[test.item[-1]].tolist()
+    assert new_item[:4] == [0, 1, 2, 3]  # item 99 unknown; a|z|b|c|b without z, cut to three
+    assert new_item[4] == data.items.columns[2].size - 1  # price 1000: the last bucket
+    keys = pl.read_parquet(prepared.folder / "vocabulary" / "user.parquet")
+    assert keys.rows()[0] == (0, "u0", "A") and keys["user"].to_list()[-1] == "u9"
+    stored = pl.read_parquet(prepared.folder / "train.parquet")
+    assert stored.columns == ["user", "item", "seen", "buy", "level", "timestamp"]
+    assert stored["timestamp"].to_list() == list(range(1000, 1025))
+    for number, row in enumerate(stored.iter_rows(named=True)):
+        raw = rows()[number]
+        assert keys["user"][row["user"]] == raw[0]
+        assert (row["seen"], row["buy"]) == (int(raw[6] != "none"), int(raw[6] == "buy"))
+        assert row["level"] == row["seen"] + row["buy"]
+
+
+def test_test_rows_change_nothing_of_train(tmp_path: Path) -> None:
+    write(tmp_path)
+    before = shop(tmp_path)
+    train = files(before.folder)
+    entities = {side: pl.read_parquet(before.folder / f"{side}.parquet") for side in ("users", "items")}
+    lines = rows()
+    for number in range(28, 40):
+        lines[number] = [f"new{number}", "Q", str(500 + number), "-7", "k|l|m|n|o|p", lines[number][5], "buy"]
+    write(tmp_path, lines)
+    after = shop(tmp_path)
+    assert after.fresh and after.manifest["fingerprint"] != before.manifest["fingerprint"]
+    for key in ("feedback", "level_rates", "thresholds", "edges"):
+        assert after.manifest[key] == before.manifest[key]
+    for side in ("users", "items"):
+        seen = before.manifest[side]["seen"]
+        assert after.manifest[side] == before.manifest[side] | {
+            name: after.manifest[side][name] for name in ("count", "keys")
+        }
+        assert pl.read_parquet(after.folder / f"{side}.parquet").head(seen).equals(entities[side].head(seen))
+    now = files(after.folder)
+    same = [name for name in train if name not in ("test.parquet", "users.parquet", "items.parquet")]
+    same = [name for name in same if name not in ("vocabulary/user.parquet", "vocabulary/item.parquet")]
+    assert "train.parquet" in same and all(now[name] == train[name] for name in same)
+
+
+def test_same_input_same_bytes(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = files(shop(tmp_path).folder)
+    assert files(shop(tmp_path, force=True).folder) == first
+
+
+def test_nothing_to_do_marks_the_most_recent(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = shop(tmp_path)
+    os.utime(first.folder / "manifest.json", (1, 1))
+    shop(tmp_path, split="user")
+    assert find_prepared(None).name == "user"
+    again = shop(tmp_path)
+    assert not again.fresh and again.manifest == first.manifest
+    assert find_prepared(None) == first.folder
+    os.utime(tmp_path / "log.csv", (5, 5))  # another time, the same bytes
+    assert not shop(tmp_path).fresh
+    assert shop(tmp_path, force=True).fresh
+    assert shop(tmp_path, seed=1).fresh
+    write(tmp_path, rows()[:-1])
+    assert shop(tmp_path).fresh
+    write(tmp_path, rows()[:-1], TOML.replace("[shop.feedback]", "filter = \"city <> 'B'\"\n[shop.feedback]"))
+    filtered = shop(tmp_path)
+    assert filtered.fresh and filtered.manifest["counts"]["found"]["rows"] < 39
+    assert filtered.manifest["rules"][0] == "rows are those of the log where city <> 'B'"
+    (filtered.folder / "test.parquet").unlink()
+    assert shop(tmp_path).fresh
+
+
+@pytest.mark.parametrize("interrupt", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: BaseException
+) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    before = files(folder) | {"manifest": (folder / "manifest.json").read_bytes()}
+    real = FrameFile.append
+
+    def fail_at_valid(self: FrameFile, frame: pl.DataFrame) -> None:
+        if self.path.name == "valid.parquet":
+            raise interrupt
+        real(self, frame)
+
+    monkeypatch.setattr(FrameFile, "append", fail_at_valid)
+    expected = DataError if isinstance(interrupt, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as caught:
+        shop(tmp_path, force=True)
+    if expected is DataError:
+        assert "cannot be written (No space left on device); free some space" in str(caught.value)
+    assert files(folder) | {"manifest": (folder / "manifest.json").read_bytes()} == before
+    assert [path.name for path in folder.parent.parent.iterdir()] == ["shop"]
+
+
+def test_kill_leaves_the_old_version_and_the_next_prepare_cleans_up(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    before = files(folder)
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom recbench.data import prepared_folder as store\n"
+        "from recbench.prepare.prepare import prepare\n"
+        "store._publish = lambda temporary, folder: os.kill(os.getpid(), 9)\n"
+        "prepare('shop', catalog=Path(sys.argv[1]), force=True)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "own.toml")])
+    assert killed.returncode == -9
+    left = [path for path in folder.parent.parent.iterdir() if path.name.startswith(".tmp")]
+    assert len(left) == 1 and (left[0] / "manifest.json").exists()
+    assert find_prepared(None) == folder and files(folder) == before
+    assert not shop(tmp_path).fresh
+    shop(tmp_path, force=True)
+    assert [path.name for path in folder.parent.parent.iterdir()] == ["shop"]
+
+
+def test_cleaning_spares_living_processes_and_restores_what_was_set_aside(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    home = folder.parent.parent
+    (home / f".tmp+shop+global+{os.getppid()}").mkdir()
+    folder.rename(home / ".old+shop+global+999999999")
+    store._clean(folder)
+    assert (folder / "manifest.json").exists()
+    assert sorted(path.name for path in home.iterdir()) == [f".tmp+shop+global+{os.getppid()}", "shop"]
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    write(tmp_path)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom recbench.prepare.prepare import prepare\n"
+        "for _ in range(8):\n    prepare('shop', catalog=Path(sys.argv[1]), force=True)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "own.toml")]
+    running = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait() for process in running] == [0, 0]
+    data = Dataset.load(find_prepared("shop"))
+    assert len(data.train) == 25
+    assert [path.name for path in data.folder.parent.parent.iterdir()] == ["shop"]
+
+
+def test_a_home_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RECBENCH_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"cannot be written \(Not a directory\)"):
+        shop(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("event = 'buy'", "event = 'gift'", "feedback `buy` has no positive train row"),
+        ("event = 'buy'", "evnt = 'buy'", "no column `evnt`; did you mean `event`?"),
+        ('time = "ts"', 'time = "event"', "time column `event`"),
+        ("[shop.feedback]", "filter = \"city = 'none'\"\n[shop.feedback]", "no log rows; check the files"),
+        ('numeric = ["price"]', 'numeric = ["city"]', "column `city`: expected a number, found `A`"),
+    ],
+)
+def test_bad_data(tmp_path: Path, old: str, new: str, message: str) -> None:
+    write(tmp_path, toml=TOML.replace(old, new))
+    with pytest.raises(DataError) as caught:
+        shop(tmp_path)
+    assert message in str(caught.value)
+
+
+def test_usage_errors(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(UsageError, match="shop has no split `given`; choose --split global or user"):
+        shop(tmp_path, split="given")
+    with pytest.raises(UsageError, match="--rows sizes generated data, but shop is read from files"):
+        shop(tmp_path, rows=1000)
+    write(tmp_path, toml=TOML.replace('time = "ts"\n', ""))
+    with pytest.raises(UsageError, match="shop has no time column"):
+        shop(tmp_path)
+
+
+def test_given_split_without_time(tmp_path: Path) -> None:
+    toml = TOML.replace('time = "ts"\n', "").replace('["global", "user"]', '["given"]')
+    write(tmp_path, toml=toml)
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    parts = ["split"] + ["train"] * 30 + ["test"] * 10
+    text = "".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True))
+    (tmp_path / "log.csv").write_text(text)
+    prepared = shop(tmp_path)
+    assert prepared.manifest["rows"] == {"train": 26, "valid": 4, "test": 10}  # drawn row by row
+    assert prepared.manifest["time"] is None
+    assert "timestamp" not in pl.read_parquet_schema(prepared.folder / "train.parquet")
+    assert len(Dataset.load(prepared.folder).read("test")) == 10
+
+
+def test_report(tmp_path: Path) -> None:
+    write(tmp_path, toml=TOML + "[shop.expect]\nrows = 41\nusers = 6\npositives = { buy = 10 }\n")
+    prepared = shop(tmp_path)
+    assert prepared.manifest["counts"]["matches"] is False
+    console = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console.print(report(prepared))
+    text = console.export_text()
+    console.file.close()
+    for expected in (
+        "Own shop, split global",
+        "1970-01-01 00:16   1970-01-01 00:17",
+        "users 6, 5 of them in train: user (5), city (3)",
+        "item (8), tags (3, up to 3 each)",
+        f"written to {prepared.folder}",
+    ):
+        assert expected in text
+    told = ["not the complete dataset: rows 40 instead of 41; published numbers do not apply"]
+    assert warnings(prepared.manifest) == told
+    assert date(1651763352355, "ms") == "2022-05-05 15:09" and date(10**15, "s") == str(10**15)
+
+
+def test_manifest_is_strict_json(tmp_path: Path) -> None:
+    write(tmp_path)
+    prepared = shop(tmp_path)
+    text = (prepared.folder / "manifest.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == prepared.manifest
+    source = prepared.manifest["sources"][0]
+    assert source["file"] == "log.csv" and source["bytes"] == (tmp_path / "log.csv").stat().st_size
+    assert len(source["sha256"]) == 64
+
+
+def test_preparing_does_not_need_torch() -> None:
+    code = "import sys, recbench.prepare.prepare, recbench.prepare.report; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_synthetic_is_the_same_for_the_same_seed() -> None:
+    first = prepare("synthetic", rows=5000, seed=3)
+    content = files(first.folder)
+    assert prepare("synthetic", rows=5000, seed=3, force=True).manifest["fingerprint"] == first.manifest["fingerprint"]
+    assert files(first.folder) == content
+    other = prepare("synthetic", rows=5000, seed=4)
+    assert other.fresh and other.manifest["fingerprint"] != first.manifest["fingerprint"]
+    with pytest.raises(UsageError, match="--rows 10: synthetic needs at least 1000 rows"):
+        prepare("synthetic", rows=10)
+
+
+def test_synthetic_truth_is_the_probability() -> None:
+    prepared = prepare("synthetic", rows=60_000)
+    told = prepared.manifest
+    assert told["feedback"] == ["view", "cart", "buy"]
+    assert 0 < told["unnested"] < 0.02
+    data = Dataset.load(prepared.folder)
+    assert data.train.truth is not None
+    for task, rate in enumerate((0.25, 0.03, 0.006)):
+        truth, label = data.train.truth[:, task].double(), data.train.label[:, task].double()
+        assert abs(truth.mean() - rate) < 0.2 * rate
+        deviation = ((truth * (1 - truth)).sum().sqrt() / len(truth)).item()
+        assert abs(label.mean() - truth.mean()) < 4 * deviation
+        low, high = truth < truth.median(), truth >= truth.median()
+        for half in (low, high):
+            spread = ((truth * (1 - truth))[half].sum().sqrt() / half.sum()).item()
+            assert abs(label[half].mean() - truth[half].mean()) < 4 * spread
+    assert torch.isfinite(data.train.truth).all()
+
+
+def write_log(folder: Path, header: str, lines: list[str], toml: str) -> None:
+    (folder / "log.csv").write_text("\n".join([header, *lines]) + "\n")
+    (folder / "own.toml").write_text(toml)
+
+
+RATED = """
+[shop]
+title = "Ratings"
+reader = "table"
+files = ["log.csv"]
+time = "ts"
+feedback = { like = "rating > 4" }
+user = { key = "user", categorical = ["user"] }
+item = { key = "item", categorical = ["item"], numeric = ["price"] }
+"""
+
+
+def test_long_and_decimal_keys_stay_apart(tmp_path: Path) -> None:
+    lines = [f"{10**19 + n % 20},1.{n % 7}0,1.5,{n},{n % 6}" for n in range(200)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    prepared = shop(tmp_path)
+    assert (prepared.manifest["users"]["keys"], prepared.manifest["items"]["keys"]) == (20, 7)
+
+
+def test_an_undefined_rating_is_not_a_high_one(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},1.5,{n},{'nan' if n % 3 == 0 else 4.5}" for n in range(90)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    with pytest.raises(DataError, match="`like` = .* is undefined in 30 rows"):
+        shop(tmp_path)
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED.replace("time =", 'filter = "rating > 0"\ntime ='))
+    assert shop(tmp_path).manifest["counts"]["found"]["like"] == 60
+
+
+def test_items_that_vary_are_told(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},{n % 2},{n},{n % 6}" for n in range(200)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    assert "14 items for 7 keys" in warnings(shop(tmp_path).manifest)[0]
+
+
+def test_a_corrected_expectation_is_checked_without_preparing_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert shop(tmp_path).manifest["counts"]["matches"] is None
+    write(tmp_path, toml=TOML + "[shop.expect]\nrows = 41\n")
+    again = shop(tmp_path)
+    assert not again.fresh
+    assert again.manifest["counts"]["matches"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('time = "ts"', 'time = "ts"\nfilter = "price"', "is not true or false"),
+        ('time = "ts"', 'time = "ts"\nbag_separator = ""', "cannot be empty"),
+        ('files = ["log.csv"]', "files = []", "no `files`; name those to read"),
+        ('reader = "table"', 'reader = "movielens"', "this reader needs a file called u.item; name it in `files`"),
+    ],
+)
+def test_tables_that_cannot_be_served(tmp_path: Path, old: str, new: str, message: str) -> None:
+    write(tmp_path, toml=TOML.replace(old, new))
+    with pytest.raises((DataError, UsageError), match=message):
+        shop(tmp_path)
+
+
+def test_ambiguous_dates_are_refused(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},1.5,0{1 + n % 9}/0{1 + n % 5}/2024,{n % 6}" for n in range(90)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    with pytest.raises(DataError, match="an ISO date like"):
+        shop(tmp_path)
+
+
+def test_data_prepared_again_or_cut_short_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    data = Dataset.load(folder)
+    write(tmp_path, rows()[:-1])
+    shop(tmp_path)
+    with pytest.raises(DataError, match="prepared again meanwhile"):
+        data.read("test")
+    rest = pl.read_parquet(folder / "test.parquet").head(3)
+    rest.write_parquet(folder / "test.parquet")
+    with pytest.raises(DataError, match="3 rows, not"):
+        Dataset.load(folder).read("test")
+
+
+def test_a_folder_set_aside_by_a_killed_process_is_found_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    folder.rename(folder.parent.parent / ".old+shop+global+999999999")
+    assert find_prepared("shop") == folder
+
+
+@pytest.mark.parametrize("manifest", ["{}", "[]", '{"format": 1}'])
+def test_manifests_of_another_kind(tmp_path: Path, manifest: str) -> None:
+    write(tmp_path)
+    folder = shop(tmp_path).folder
+    (folder / "manifest.json").write_text(manifest)
+    with pytest.raises(DataError, match="unreadable manifest"):
+        Dataset.load(folder)
+
+
+def test_times_of_another_unit(tmp_path: Path) -> None:
+    lines = [f"{n % 9},{n % 7},1.5,{1714557600000 + n},{n % 6}" for n in range(90)]
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
+    with pytest.raises(
+        DataError, match='90 of 90 times `ts` lie outside 1990 to 2100 as s since 1970; .* time_unit = "ms"'
+    ):
+        shop(tmp_path)
+    write_log(tmp_path, "user,item,price,ts,rating", lines, RATED.replace("[shop]", '[shop]\ntime_unit = "ms"'))
+    assert shop(tmp_path).fresh

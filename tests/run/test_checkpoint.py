@@ -1,0 +1,57 @@
+"""Checkpoints: everything comes back, and a failed write leaves the last one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from recbench.errors import DataError
+from recbench.run import checkpoint
+
+
+def test_nested_state_comes_back(tmp_path: Path) -> None:
+    state = {
+        "weights": {"a": torch.randn(3, 2), "b": torch.arange(4)},
+        "optimizer": {"state": {0: {"step": torch.tensor(7.0)}, 1: {}}, "param_groups": [{"lr": 0.1, "fused": True}]},
+        "nothing": None,
+        "text": "é",
+        "big": 2**60,
+    }
+    path = tmp_path / "state.safetensors"
+    checkpoint.save(path, state)
+    back = checkpoint.load(path)
+    torch.testing.assert_close(back["weights"], state["weights"])
+    assert back["optimizer"]["state"][0]["step"] == 7
+    assert back["optimizer"]["param_groups"] == [{"lr": 0.1, "fused": True}]
+    assert (back["nothing"], back["text"], back["big"]) == (None, "é", 2**60)
+
+
+def test_tied_weights_are_saved(tmp_path: Path) -> None:
+    tensor = torch.ones(3)
+    checkpoint.save(tmp_path / "state", {"a": tensor, "b": tensor})
+    assert torch.equal(checkpoint.load(tmp_path / "state")["b"], tensor)
+
+
+def test_a_failed_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state"
+    checkpoint.save(path, {"a": 1})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        checkpoint.save(path, {"a": 2})
+    assert checkpoint.load(path) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x10\x00\x00\x00\x00\x00\x00\x00{}"])
+def test_damaged_files(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        checkpoint.load(path)

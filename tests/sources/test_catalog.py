@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recbench.errors import DataError, UsageError
+from recbench.prepare.prepare import prepare
+from recbench.sources import catalog
+from tests.prepare.shop import TOML, write
+
+
+def test_shipped_catalogue() -> None:
+    specs = catalog.load()
+    assert len(specs) == 20
+    for name, spec in specs.items():
+        assert spec.title and spec.licence and spec.citation and spec.page
+        assert spec.log_columns
+        assert spec.download or spec.by_hand or name == "synthetic"
+        for remote in spec.download:
+            assert all(url.startswith("https://") for url in remote.urls)
+            assert len(remote.md5 or "0" * 32) == 32 and len(remote.sha256 or "0" * 64) == 64
+        for rule in spec.rules:
+            assert catalog.find(name, None, rule).rule == rule
+            assert catalog.find(name, None, spec.rule) == spec
+    assert specs["ml-1m"].expect.positives == {"like": 226_310}
+    assert specs["kuairand-pure"].log_columns == ("time_ms", "is_like", "is_follow", "tab")
+    gnolr = catalog.find("kuairand-pure", None, "gnolr")
+    assert len(gnolr.item.numeric) == 52 and len(gnolr.user.features) == 30 and len(gnolr.item.features) == 63
+    assert (
+        set(gnolr.aggregates) == set(gnolr.item.numeric) - {"video_duration"} and not specs["kuairand-pure"].aggregates
+    )
+
+
+def test_rules_by_name() -> None:
+    with pytest.raises(UsageError, match="unknown rule of kuairand-pure `gnlr`; did you mean `gnolr`"):
+        catalog.find("kuairand-pure", None, "gnlr")
+    every = catalog.find("kuairand-pure", None, "all")
+    assert (every.filter, every.complete, list(every.feedback)) == ("tab >= 0", False, ["click", "like", "follow"])
+
+
+@pytest.mark.parametrize(
+    ("words", "feedback"),
+    [
+        ("click,like", {"click": "is_click = 1", "like": "is_like = 1"}),
+        ("is_like=1", {"is_like_eq_1": "is_like=1"}),
+        ("good=is_like = 1 OR is_follow = 1", {"good": "is_like = 1 OR is_follow = 1"}),
+        ("tab>=1, tab >= 2", {"tab_ge_1": "tab>=1", "tab_ge_2": "tab >= 2"}),
+    ],
+)
+def test_feedback_of_ones_own(words: str, feedback: dict[str, str]) -> None:
+    assert catalog.choose_feedback(catalog.find("kuairand-pure"), words).feedback == feedback
+
+
+def test_bad_feedback_of_ones_own() -> None:
+    with pytest.raises(UsageError, match="unknown feedback of ml-1m `lik`; did you mean `like`"):
+        catalog.choose_feedback(catalog.find("ml-1m"), "lik")
+    with pytest.raises(UsageError, match="no feedback"):
+        catalog.choose_feedback(catalog.find("ml-1m"), " , ")
+
+
+def test_counts_are_expected_only_of_feedback_that_is_still_meant() -> None:
+    spec = catalog.find("ml-1m")
+    assert spec.expect.positives == {"like": 226_310}
+    for words, expected in {"like": {"like": 226_310}, "rating>3": {}, "like=rating>3": {}}.items():
+        assert catalog.choose_feedback(spec, words).expect == replace(spec.expect, positives=expected)
+
+
+def test_own_tables_are_added(tmp_path: Path) -> None:
+    specs = catalog.load(write(tmp_path))
+    assert {"ml-1m", "shop"} <= set(specs)
+    assert specs["shop"].folder == tmp_path
+    assert specs["shop"].user.identity == ("user", "city")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('title = "Own shop"', 'title = "x"\nlicense = "y"', "shop: unknown key `license`; did you mean `licence`?"),
+        ("numeric = [", "numerical = [", "shop.item: unknown key `numerical`; did you mean `numeric`?"),
+        ('title = "Own shop"', "title = 3", "shop: Expected `str`, got `int` - at `title`"),
+        ('files = ["log.csv"]', 'files = "log.csv"', "shop: Expected `array`, got `str` - at `files`"),
+        ('reader = "table"', 'reader = "tabel"', "unknown reader `tabel`; did you mean `table`?"),
+        ('reader = "table"', "", "shop: Object missing required field `reader`"),
+        ('splits = ["global", "user"]', 'splits = ["globl"]', "unknown split `globl`; did you mean `global`?"),
+        ('time = "ts"', 'time = "ts"\ntime_unit = "h"', "`time_unit` must be s or ms, not 'h'"),
+        ("buy =", "level =", "`level` cannot name a feedback"),
+        ('["user", "city"]', '["user", "user"]', "shop.user: the feature column `user` is listed twice"),
+        ('["user", "city"]', '["a/b"]', "shop.user: a column cannot be called `a/b`"),
+        ("[shop.feedback]", "[shop.feedback", "not a readable TOML file"),
+        ("[shop]\n", "stray = 1\n[shop]\n", "`stray` stands outside a table"),
+        ("shop", "ml-1m", "`ml-1m` is a dataset of recbench; choose another name"),
+        ("event = 'buy'", "event =", "is not an SQL expression"),
+    ],
+)
+def test_mistakes(tmp_path: Path, old: str, new: str, message: str) -> None:
+    own = write(tmp_path, toml=TOML.replace(old, new))
+    with pytest.raises(UsageError) as caught:
+        prepare("shop", catalog=own)
+    assert message in str(caught.value)
+
+
+def test_unknown_dataset_and_missing_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown dataset `ml1m`; did you mean `ml-1m`"):
+        catalog.find("ml1m")
+    with pytest.raises(UsageError, match="no such catalogue file"):
+        catalog.load(tmp_path / "none.toml")
+
+
+def test_missing_files_say_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "users.dat").write_text("1::F::1::10::48067\n")
+    with pytest.raises(DataError) as caught:
+        prepare("ml-1m", raw=tmp_path)
+    message = str(caught.value)
+    assert f"ratings.dat, movies.dat not found in {tmp_path}" in message
+    assert (
+        "leave out --raw to download them, or get https://files.grouplens.org/datasets/movielens/ml-1m.zip" in message
+    )
+    assert "recbench prepare ml-1m --raw DIR" in message
+    with pytest.raises(DataError, match="no such folder"):
+        prepare("ml-1m", raw=tmp_path / "none")
+
+
+def test_two_copies_of_a_file_need_a_choice(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for name in ("ratings.dat", "users.dat", "movies.dat"):
+            (tmp_path / folder / name).write_text("x\n")
+    with pytest.raises(DataError, match="name one with --raw DIR"):
+        prepare("ml-1m", raw=tmp_path)
+    (tmp_path / "b").rename(tmp_path / "ml-1m")
+    with pytest.raises(DataError, match="ml-1m/ratings.dat, line 1: expected 4 fields separated by `::`"):
+        prepare("ml-1m", raw=tmp_path)
