@@ -23,13 +23,13 @@ from tests.facsimile import (
     taobao,
 )
 from tests.facsimile.aliexpress import archive_ae
-from tests.facsimile.known import Counts, Known
+from tests.facsimile.contents import Contents, Counts
 
-__all__ = ["NAMES", "Counts", "Known", "archive_ae", "write"]
+__all__ = ["NAMES", "Counts", "Contents", "archive_ae", "write"]
 
 SMALLEST = 1000  # rows
 
-_WRITERS: Mapping[str, Callable[[Path, int, int], Known]] = {
+_WRITERS: Mapping[str, Callable[[Path, int, int], Contents]] = {
     "aliccp": aliccp.write,
     **{f"ae-{code}": partial(aliexpress.write, f"ae-{code}") for code in aliexpress.COUNTRIES},
     **{name: partial(kuairand.write, name) for name in ("kuairand-pure", "kuairand-1k")},
@@ -47,7 +47,7 @@ _WRITERS: Mapping[str, Callable[[Path, int, int], Known]] = {
 NAMES = tuple(_WRITERS)
 
 
-def write(name: str, folder: Path, rows: int, seed: int = 0) -> Known:
+def write(name: str, folder: Path, rows: int, seed: int = 0) -> Contents:
     """Write a facsimile of a dataset, called as in the catalogue, into a folder, and return what is in it.
 
     `rows` is the size of the log: what else there is keeps the proportions of the real files. Raises UsageError for an

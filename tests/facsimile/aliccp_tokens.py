@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from tests.facsimile.draw import Bools, Ints, fixed, skewed, within
-from tests.facsimile.text import glued, joined, said, taken
+from tests.facsimile.draw import Bools, Ints, draw_skewed, fixed_uniform, place_within_owner
+from tests.facsimile.text import as_text, concat, join_words, words_at
 
 NEXT, FEATURE, VALUE = "\x01", "\x02", "\x03"
 # Plain features count 1.0, those of behaviour the logarithm of a count.
@@ -27,7 +27,7 @@ FIRST_FEATURE = 3_438_600  # numbers below are those of users
 
 
 @dataclass(frozen=True)
-class Tokens:
+class FieldTokens:
     """Tokens of one field, [tokens] each: their row, feature and place in VALUES."""
 
     row: Ints
@@ -37,7 +37,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Fields:
+class FieldSizes:
     """How many features each field has, and the numbers that tell them from those of other fields."""
 
     users: int
@@ -60,59 +60,61 @@ class Fields:
 
     def of(self, item: Ints, field: str) -> Ints:
         """Return the category, shop, brand or first intention of each item [rows]."""
-        return (self.sizes[field] * fixed(item, int(field)) ** 2).astype(np.int64)
+        return (self.sizes[field] * fixed_uniform(item, int(field)) ** 2).astype(np.int64)
 
     def intentions(self, item: Ints) -> Ints:
         """Return how many intentions each item [rows] has."""
-        return np.where(item % 97 == 0, 20, (11 * fixed(item, 1)).astype(np.int64))
+        return np.where(item % 97 == 0, 20, (11 * fixed_uniform(item, 1)).astype(np.int64))
 
 
-def skeleton_lists(item: Ints, named: Bools, fields: Fields, random: np.random.Generator) -> tuple[Ints, pl.Series]:
+def skeleton_lists(item: Ints, named: Bools, fields: FieldSizes, random: np.random.Generator) -> tuple[Ints, pl.Series]:
     """Return the number of tokens and the feature list of each impression [rows]; items not `named` lack 205."""
     row = np.arange(len(item))
     tokens = [_plain(row[named], "205", item[named])]
     for field, share in NAMED.items():
-        has = fixed(item, 500 + int(field)) < share
+        has = fixed_uniform(item, 500 + int(field)) < share
         tokens.append(_plain(row[has], field, fields.of(item[has], field)))
     times = fields.intentions(item)
-    several = np.repeat(item, times) * 32 + within(times)
+    several = np.repeat(item, times) * 32 + place_within_owner(times)
     tokens.append(_plain(np.repeat(row, times), "210", fields.of(several, "210")))
     for field, (other, share) in CROSSED.items():
         twice = (random.random(len(row)) < share).astype(np.int64) + (random.random(len(row)) < 0.03)
         rows = np.repeat(row, twice)
-        feature = (fields.of(item[rows], other) + 7 * within(twice)) % fields.sizes[other]
-        tokens.append(Tokens(rows, field, feature, _logarithms(len(rows), random)))
+        feature = (fields.of(item[rows], other) + 7 * place_within_owner(twice)) % fields.sizes[other]
+        tokens.append(FieldTokens(rows, field, feature, _logarithms(len(rows), random)))
     positioned = row[random.random(len(row)) < 0.995]
     tokens.append(_plain(positioned, "301", random.integers(0, POSITIONS, len(positioned))))
     return _lists(len(row), tokens, fields, random)
 
 
-def common_lists(user: Ints, fields: Fields, random: np.random.Generator) -> tuple[Ints, pl.Series]:
+def common_lists(user: Ints, fields: FieldSizes, random: np.random.Generator) -> tuple[Ints, pl.Series]:
     """Return the number of tokens and the feature list of each row of common features; a user of -1 lacks 101."""
     row = np.arange(len(user))
     tokens = [_plain(row[user >= 0], "101", user[user >= 0])]
     for field, size in PROFILE.items():
-        has = fixed(user, 500 + int(field)) < 0.95
-        tokens.append(_plain(row[has], field, (size * fixed(user[has], int(field)) ** 2).astype(np.int64)))
+        has = fixed_uniform(user, 500 + int(field)) < 0.95
+        tokens.append(_plain(row[has], field, (size * fixed_uniform(user[has], int(field)) ** 2).astype(np.int64)))
     talks = random.random(len(row)) >= SILENT
     habit = random.lognormal(-0.3, 0.8, len(row))
     for field in HISTORY:
         times = np.where(talks, LONG * habit * random.lognormal(-0.1, 0.5, len(row)), 0).astype(np.int64)
         rows = np.repeat(row, times)
-        feature = skewed(fields.sizes[field], len(rows), random, power=1.5)
-        tokens.append(Tokens(rows, field, feature, _logarithms(len(rows), random)))
+        feature = draw_skewed(fields.sizes[field], len(rows), random, power=1.5)
+        tokens.append(FieldTokens(rows, field, feature, _logarithms(len(rows), random)))
     return _lists(len(row), tokens, fields, random)
 
 
-def _plain(row: Ints, field: str, feature: Ints) -> Tokens:
-    return Tokens(row, field, feature, np.zeros(len(row), dtype=np.int64))
+def _plain(row: Ints, field: str, feature: Ints) -> FieldTokens:
+    return FieldTokens(row, field, feature, np.zeros(len(row), dtype=np.int64))
 
 
 def _logarithms(size: int, random: np.random.Generator) -> Ints:
-    return 1 + skewed(len(VALUES) - 1, size, random, power=4)
+    return 1 + draw_skewed(len(VALUES) - 1, size, random, power=4)
 
 
-def _lists(rows: int, tokens: Sequence[Tokens], fields: Fields, random: np.random.Generator) -> tuple[Ints, pl.Series]:
+def _lists(
+    rows: int, tokens: Sequence[FieldTokens], fields: FieldSizes, random: np.random.Generator
+) -> tuple[Ints, pl.Series]:
     """Join the tokens of each row; each row begins with another field, as the order of the fields is not fixed."""
     row = np.concatenate([part.row for part in tokens])
     field = np.repeat(np.arange(len(tokens)), [len(part.row) for part in tokens])
@@ -120,7 +122,7 @@ def _lists(rows: int, tokens: Sequence[Tokens], fields: Fields, random: np.rando
     order = np.argsort(row * len(tokens) + (field + turn[row]) % len(tokens), kind="stable")
     feature = np.concatenate([part.feature + fields.starts[part.field] for part in tokens])[order]
     value = np.concatenate([part.value for part in tokens])[order]
-    head = taken([part.field + FEATURE for part in tokens], field[order])
-    words = glued(head, said(feature), VALUE, taken(list(VALUES), value))
+    head = words_at([part.field + FEATURE for part in tokens], field[order])
+    words = concat(head, as_text(feature), VALUE, words_at(list(VALUES), value))
     counts = np.bincount(row, minlength=rows)
-    return counts, joined(words, counts, NEXT)
+    return counts, join_words(words, counts, NEXT)

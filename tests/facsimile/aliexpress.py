@@ -16,9 +16,18 @@ from typing import IO
 
 import numpy as np
 
-from tests.facsimile.draw import Floats, Ints, allot, choose, fixed, runs, scatter, skewed
-from tests.facsimile.known import Known, Tally
-from tests.facsimile.text import Column, create, put
+from tests.facsimile.contents import Contents, RunningCounts
+from tests.facsimile.draw import (
+    Floats,
+    Ints,
+    draw_choices,
+    draw_skewed,
+    fixed_uniform,
+    owner_ranges,
+    renumber,
+    share_rows,
+)
+from tests.facsimile.text import ColumnValues, open_new, write_rows
 
 BLOCK = 1 << 18  # rows of 49 columns at once
 CATEGORIES = {  # place among the 33 columns of a page -> values; the first of the list is the most frequent
@@ -60,7 +69,7 @@ COUNTRIES = {
 
 
 @dataclass(frozen=True)
-class Split:
+class PageSplit:
     """One split of a country: its files, its pages and what sets it apart."""
 
     name: str
@@ -71,29 +80,29 @@ class Split:
     salt: int
 
 
-def write(name: str, folder: Path, rows: int, seed: int) -> Known:
+def write(name: str, folder: Path, rows: int, seed: int) -> Contents:
     """Write xx_user_train.csv, xx_item_train.csv and the same for test; `rows` counts the items of both splits."""
     code = name.removeprefix("ae-")
     country = COUNTRIES[code]
     total = max(40, round(rows / country.per_page))
-    tally = Tally(total, rows, ["click", "buy"])
+    tally = RunningCounts(total, rows, ["click", "buy"])
     raw: dict[str, int] = {}
     quirks = {"pages_in_both": max(2, total // 50), "pages_without_items": 0, "above_one": 0}
     for split in _splits(country, total, rows, quirks["pages_in_both"], seed):
         user, item = f"{code}_user_{split.name}.csv", f"{code}_item_{split.name}.csv"
         raw |= {user: len(split.pages), item: int(split.counts.sum())}
-        with create(folder / user) as file:
+        with open_new(folder / user) as file:
             for first in range(0, len(split.pages), BLOCK):
-                put(file, _page(split.pages[first : first + BLOCK], split.salt))
-        with create(folder / item) as file:
+                write_rows(file, _page(split.pages[first : first + BLOCK], split.salt))
+        with open_new(folder / item) as file:
             for page, vector, label in _impressions(split, country, rows, seed):
                 columns = _item(vector, seed)
-                put(file, {"page": page, **columns, "label": label})
+                write_rows(file, {"page": page, **columns, "label": label})
                 tally.add(split.name, page - 1, vector, {"click": label >= 1, "buy": label == 2})
                 quirks["above_one"] += sum(int(np.count_nonzero(column == TOO_HIGH)) for column in columns.values())
         quirks[f"pages_{split.name}"] = len(split.pages)
         quirks["pages_without_items"] += len(split.pages) - len(split.shown)
-    return Known(tuple(folder / name for name in raw), raw, tally.counts(), quirks=quirks)
+    return Contents(tuple(folder / name for name in raw), raw, tally.counts(), quirks=quirks)
 
 
 def archive_ae(folder: Path, target: Path) -> tuple[Path, ...]:
@@ -122,38 +131,38 @@ def _undated(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _splits(country: Country, total: int, rows: int, both: int, seed: int) -> Iterator[Split]:
+def _splits(country: Country, total: int, rows: int, both: int, seed: int) -> Iterator[PageSplit]:
     train = round(total * country.train)
     pages = {"train": np.arange(train), "test": np.arange(train - both, total)}
     size = {"train": round(rows * country.train)}
     size["test"] = rows - size["train"]
     for place, (name, codes) in enumerate(pages.items()):
         random = np.random.default_rng([seed, place])
-        number = 1 + scatter(codes, total)
+        number = 1 + renumber(codes, total)
         shown = random.permutation(number)[: len(number) - max(1, round(len(number) * NO_ITEMS))]
-        counts = allot(size[name], len(shown), 1, random, spread=0.6)
-        yield Split(name, number, counts, shown, place * size["train"], 100 * (2 * seed + place))
+        counts = share_rows(size[name], len(shown), 1, random, spread=0.6)
+        yield PageSplit(name, number, counts, shown, place * size["train"], 100 * (2 * seed + place))
 
 
-def _impressions(split: Split, country: Country, rows: int, seed: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+def _impressions(split: PageSplit, country: Country, rows: int, seed: int) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Yield the page, the item as a number below `rows` and the label of each row."""
     done = split.first
     buy = max(country.buy, 20 / rows)  # some even in a small facsimile
-    for block, (first, stop) in enumerate(runs(split.counts, BLOCK)):
+    for block, (first, stop) in enumerate(owner_ranges(split.counts, BLOCK)):
         random = np.random.default_rng([seed, 2, split.salt, block])
         page = np.repeat(split.shown[first:stop], split.counts[first:stop])
         fresh = np.arange(done, done + len(page))
         seen_before = random.random(len(page)) < REPEATED
-        vector = np.where(seen_before, scatter(skewed(rows, len(page), random), rows), fresh)
-        yield page, vector, choose((1 - country.click, country.click - buy, buy), len(page), random)
+        vector = np.where(seen_before, renumber(draw_skewed(rows, len(page), random), rows), fresh)
+        yield page, vector, draw_choices((1 - country.click, country.click - buy, buy), len(page), random)
         done += len(page)
 
 
-def _page(number: Ints, salt: int) -> dict[str, Column]:
-    columns: dict[str, Column] = {"page": number}
+def _page(number: Ints, salt: int) -> dict[str, ColumnValues]:
+    columns: dict[str, ColumnValues] = {"page": number}
     for place in range(1, 33):
         values = CATEGORIES.get(place)
-        part = fixed(number, salt + place)
+        part = fixed_uniform(number, salt + place)
         if values:
             columns[str(place)] = np.array(values)[(len(values) * part**3).astype(np.int64)]
         else:
@@ -161,13 +170,13 @@ def _page(number: Ints, salt: int) -> dict[str, Column]:
     return columns
 
 
-def _item(vector: Ints, seed: int) -> dict[str, Column]:
-    columns: dict[str, Column] = {}
+def _item(vector: Ints, seed: int) -> dict[str, ColumnValues]:
+    columns: dict[str, ColumnValues] = {}
     low = 100_000 + vector % 900_000
     for place in range(47):
-        part = fixed(vector, 100 * seed + place)
+        part = fixed_uniform(vector, 100 * seed + place)
         if place in ZEROS:
-            column: Column = np.zeros(len(vector), dtype=np.int64)
+            column: ColumnValues = np.zeros(len(vector), dtype=np.int64)
         elif place in BINARY:
             column = (part < 0.3).astype(np.int64)
         elif place in NAMING:
@@ -180,7 +189,7 @@ def _item(vector: Ints, seed: int) -> dict[str, Column]:
 
 def _share(part: Floats, place: int) -> Floats:
     """Return a number of up to six decimals in [0, 1]: many of a column are 0, and a few are just above 1."""
-    none = 0.9 * float(fixed(np.array([place]), 1)[0])
+    none = 0.9 * float(fixed_uniform(np.array([place]), 1)[0])
     share = np.maximum(part - none, 0) / (1 - none)
     share = np.where(share > 0.9999, TOO_HIGH, np.round(share, 6))
     return np.where(share < SMALL, 0, share)

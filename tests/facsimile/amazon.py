@@ -19,9 +19,29 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tests.facsimile.draw import BLOCK, Ints, allot, choose, distinct, mix, runs, scatter, spans, within
-from tests.facsimile.known import Counts, Known, count, in_core, repeated
-from tests.facsimile.text import Column, create, digits, glued, put, put_lines, said, taken
+from tests.facsimile.contents import Contents, Counts, count_rows, repeats, survives_core
+from tests.facsimile.draw import (
+    BLOCK,
+    Ints,
+    draw_choices,
+    draw_distinct,
+    hash_numbers,
+    owner_ranges,
+    place_within_owner,
+    renumber,
+    row_ranges,
+    share_rows,
+)
+from tests.facsimile.text import (
+    ColumnValues,
+    as_text,
+    concat,
+    in_digits,
+    open_new,
+    words_at,
+    write_lines,
+    write_rows,
+)
 
 FIRST_DAY, LAST_DAY = 9863, 16273  # 1997-01-02 to 2014-07-22, in days since 1970
 CHANCES = (0.05, 0.05, 0.09, 0.2, 0.61)  # of 1 to 5 stars
@@ -37,7 +57,7 @@ NAMES = ("J. McDonald", 'Robert "Bob" Lee', "José", "A. B., reader", "Kindle Cu
 
 
 @dataclass(frozen=True)
-class Family:
+class ReviewCategory:
     """One category: its name in the files, and how many ratings a user and an item have on average."""
 
     title: str
@@ -45,11 +65,11 @@ class Family:
     per_item: float
 
 
-BOOKS, CDS = Family("Books", 2.804, 9.66), Family("CDs_and_Vinyl", 2.375, 7.708)
+BOOKS, CDS = ReviewCategory("Books", 2.804, 9.66), ReviewCategory("CDs_and_Vinyl", 2.375, 7.708)
 
 
 @dataclass(frozen=True)
-class Log:
+class Reviews:
     """Ratings in file order, [rows] each; users and items from 0, items in the order of their codes."""
 
     user: NDArray[Any]
@@ -57,44 +77,48 @@ class Log:
     rating: NDArray[Any]
     day: NDArray[Any]
 
-    def take(self, rows: Ints) -> Log:
+    def take(self, rows: Ints) -> Reviews:
         """Return some of the rows."""
-        return Log(self.user[rows], self.item[rows], self.rating[rows], self.day[rows])
+        return Reviews(self.user[rows], self.item[rows], self.rating[rows], self.day[rows])
 
     def counts(self) -> Counts:
         """Count the rows as one part, each a positive."""
-        return count("all", self.user, self.item, {"review": self.rating > 0})
+        return count_rows("all", self.user, self.item, {"review": self.rating > 0})
 
 
-def write_books(folder: Path, rows: int, seed: int) -> Known:
+def write_books(folder: Path, rows: int, seed: int) -> Contents:
     """Write ratings_Books.csv, reviews_Books_5.json.gz and book_data/, as ComiRec prepares it."""
     return _write(BOOKS, folder, rows, seed, _write_comirec)
 
 
-def write_cds(folder: Path, rows: int, seed: int) -> Known:
+def write_cds(folder: Path, rows: int, seed: int) -> Contents:
     """Write ratings_CDs_and_Vinyl.csv and reviews_CDs_and_Vinyl_5.json.gz."""
     return _write(CDS, folder, rows, seed, None)
 
 
-Prepared = tuple[dict[str, int], Counts]
+PreparedFiles = tuple[dict[str, int], Counts]
 
 
 def _write(
-    family: Family, folder: Path, rows: int, seed: int, prepare: Callable[[Path, Log, int, _Codes], Prepared] | None
-) -> Known:
+    family: ReviewCategory,
+    folder: Path,
+    rows: int,
+    seed: int,
+    prepare: Callable[[Path, Reviews, int, _Codes], PreparedFiles] | None,
+) -> Contents:
     users, items = max(40, round(rows / family.per_user)), max(40, round(rows / family.per_item))
     log = _ratings(rows, users, items, seed)
     names = f"ratings_{family.title}.csv", f"reviews_{family.title}_5.json.gz"
     code = _Codes(users, items)
-    with create(folder / names[0]) as file:
-        for first, stop in spans(rows, BLOCK):
+    with open_new(folder / names[0]) as file:
+        for first, stop in row_ranges(rows, BLOCK):
             part = log.take(np.arange(first, stop))
-            columns: dict[str, Column] = {
+            columns: dict[str, ColumnValues] = {
                 "u": code.user(part.user),
                 "i": code.item(part.item),
                 "r": part.rating.astype(np.float64),
             }
-            put(file, {**columns, "t": _seconds(part.day)})
+            write_rows(file, {**columns, "t": _seconds(part.day)})
     reviews, core = _core(log, 5), _core(log.take(np.flatnonzero(log.rating >= 4)), 10)
     nameless = _write_reviews(folder / names[1], reviews, code)
     raw = {names[0]: rows, names[1]: len(reviews.user)}
@@ -103,37 +127,37 @@ def _write(
         files, kept["comirec"] = prepare(folder / "book_data", reviews, seed, code)
         raw |= files
     quirks = {f"rating_{stars}": int(np.count_nonzero(log.rating == stars)) for stars in range(1, 6)}
-    quirks |= {"duplicates": int(np.count_nonzero(repeated(log.item, log.user))), "nameless": nameless}
-    quirks["tied_days"] = int(np.count_nonzero(repeated(reviews.day, reviews.user)))
-    return Known(tuple(folder / name for name in raw), raw, log.counts(), kept, quirks)
+    quirks |= {"duplicates": int(np.count_nonzero(repeats(log.item, log.user))), "nameless": nameless}
+    quirks["tied_days"] = int(np.count_nonzero(repeats(reviews.day, reviews.user)))
+    return Contents(tuple(folder / name for name in raw), raw, log.counts(), kept, quirks)
 
 
-def _ratings(rows: int, users: int, items: int, seed: int) -> Log:
+def _ratings(rows: int, users: int, items: int, seed: int) -> Reviews:
     most = min(60, users / 2 * items / rows)  # times the mean, so that enough users are left to rate a thing once
-    counts = allot(rows, items, 1, np.random.default_rng([seed, 0]), spread=1.8, most=most)
+    counts = share_rows(rows, items, 1, np.random.default_rng([seed, 0]), spread=1.8, most=most)
     parts = []
-    for block, (first, stop) in enumerate(runs(counts, BLOCK)):
+    for block, (first, stop) in enumerate(owner_ranges(counts, BLOCK)):
         random = np.random.default_rng([seed, 1, block])
-        owner, rank = distinct(counts[first:stop], users, random, power=6.0)
+        owner, rank = draw_distinct(counts[first:stop], users, random, power=6.0)
         shuffled = np.lexsort((random.random(len(owner)), owner))
-        item, user = owner[shuffled] + first, scatter(rank[shuffled], users)
+        item, user = owner[shuffled] + first, renumber(rank[shuffled], users)
         twice = 1 + random.choice(len(user) - 1, max(2, len(user) // 20_000), replace=False)
         user[twice] = np.where(item[twice] == item[twice - 1], user[twice - 1], user[twice])
         day = FIRST_DAY + ((LAST_DAY - FIRST_DAY) * random.random(len(user)) ** 0.3).astype(np.int64)
-        rating = 1 + choose(CHANCES, len(user), random)
+        rating = 1 + draw_choices(CHANCES, len(user), random)
         # Narrow types, as the whole log is held.
         narrow = user.astype(np.int32), item.astype(np.int32), rating.astype(np.int8), day.astype(np.int32)
-        parts.append(Log(*narrow))
-    return Log(*(np.concatenate([getattr(part, name) for part in parts]) for name in Log.__annotations__))
+        parts.append(Reviews(*narrow))
+    return Reviews(*(np.concatenate([getattr(part, name) for part in parts]) for name in Reviews.__annotations__))
 
 
 def _seconds(day: NDArray[Any]) -> Ints:
     return day.astype(np.int64) * 86_400
 
 
-def _core(log: Log, least: int) -> Log:
-    once = log.take(np.flatnonzero(~repeated(log.item, log.user)))
-    return once.take(np.flatnonzero(in_core(once.user, once.item, least)))
+def _core(log: Reviews, least: int) -> Reviews:
+    once = log.take(np.flatnonzero(~repeats(log.item, log.user)))
+    return once.take(np.flatnonzero(survives_core(once.user, once.item, least)))
 
 
 class _Codes:
@@ -145,46 +169,53 @@ class _Codes:
         self._isbn, self._asin = 10**10 // (self._books + 1), 36**7 // (items + 1)
 
     def user(self, user: Ints) -> pl.Series:
-        return "A" + digits(_jittered(user, self._step), 36, 12)
+        return "A" + in_digits(_jittered(user, self._step), 36, 12)
 
     def item(self, item: Ints) -> pl.Series:
         book = item < self._books
-        isbn = digits(_jittered(np.where(book, item, 0), self._isbn), 10, 10)
-        asin = "B00" + digits(_jittered(item, self._asin), 36, 7)
+        isbn = in_digits(_jittered(np.where(book, item, 0), self._isbn), 10, 10)
+        asin = "B00" + in_digits(_jittered(item, self._asin), 36, 7)
         return isbn.zip_with(pl.Series(book), asin)
 
 
 def _jittered(number: Ints, step: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return number.astype(np.uint64) * np.uint64(step) + mix(number, 5) % np.uint64(step)
+    return number.astype(np.uint64) * np.uint64(step) + hash_numbers(number, 5) % np.uint64(step)
 
 
-def _write_reviews(path: Path, log: Log, code: _Codes) -> int:
+def _write_reviews(path: Path, log: Reviews, code: _Codes) -> int:
     nameless = 0
-    with create(path) as file:
-        for first, stop in spans(len(log.user), BLOCK // 4):
+    with open_new(path) as file:
+        for first, stop in row_ranges(len(log.user), BLOCK // 4):
             part = log.take(np.arange(first, stop))
-            name = (mix(part.user, 6) % np.uint64(len(NAMES) + 1)).astype(np.int64)
-            put_lines(file, _json(part, name, code))
+            name = (hash_numbers(part.user, 6) % np.uint64(len(NAMES) + 1)).astype(np.int64)
+            write_lines(file, _json(part, name, code))
             nameless += int(np.count_nonzero(name == len(NAMES)))
     return nameless
 
 
-def _json(log: Log, name: Ints, code: _Codes) -> pl.Series:
+def _json(log: Reviews, name: Ints, code: _Codes) -> pl.Series:
     row = np.arange(len(log.user))
     votes = (log.day + row) % 9
     names = [f', "reviewerName": {json.dumps(word)}' for word in NAMES]
-    return glued(
-        *('{"reviewerID": "', code.user(log.user), '", "asin": "', code.item(log.item), '"', taken([*names, ""], name)),
-        *(', "helpful": [', said(votes // 2), ", ", said(votes)),
-        *('], "reviewText": ', taken([json.dumps(text) for text in TEXTS], row % len(TEXTS))),
-        *(', "overall": ', said(log.rating.astype(np.float64))),
-        *(', "summary": ', taken([json.dumps(text) for text in SUMMARIES], row // 3 % len(SUMMARIES))),
-        *(', "unixReviewTime": ', said(_seconds(log.day))),
+    return concat(
+        *(
+            '{"reviewerID": "',
+            code.user(log.user),
+            '", "asin": "',
+            code.item(log.item),
+            '"',
+            words_at([*names, ""], name),
+        ),
+        *(', "helpful": [', as_text(votes // 2), ", ", as_text(votes)),
+        *('], "reviewText": ', words_at([json.dumps(text) for text in TEXTS], row % len(TEXTS))),
+        *(', "overall": ', as_text(log.rating.astype(np.float64))),
+        *(', "summary": ', words_at([json.dumps(text) for text in SUMMARIES], row // 3 % len(SUMMARIES))),
+        *(', "unixReviewTime": ', as_text(_seconds(log.day))),
         *(', "reviewTime": "', pl.Series(log.day).cast(pl.Int32).cast(pl.Date).dt.strftime("%m %-d, %Y"), '"}'),
     )
 
 
-def _write_comirec(folder: Path, log: Log, seed: int, code: _Codes) -> Prepared:
+def _write_comirec(folder: Path, log: Reviews, seed: int, code: _Codes) -> PreparedFiles:
     """Write what ComiRec's preprocess/data.py makes of the reviews: users in three parts, positions for times."""
     users, user = np.unique(log.user, return_inverse=True)
     items, item = np.unique(log.item, return_inverse=True)
@@ -193,21 +224,21 @@ def _write_comirec(folder: Path, log: Log, seed: int, code: _Codes) -> Prepared:
     user_number = np.random.default_rng([seed, 2]).permutation(len(users))
     order = np.lexsort((log.day, user_number[user]))
     user, item = user_number[user[order]], item_number[item[order]]
-    position = within(np.bincount(user, minlength=len(users)))
+    position = place_within_owner(np.bincount(user, minlength=len(users)))
     edges = np.searchsorted(user, [0, int(0.8 * len(users)), int(0.9 * len(users)), len(users)]).tolist()
     parts = {}
     for part, first, stop in zip(("train", "valid", "test"), edges, edges[1:], strict=False):
-        with create(folder / f"book_{part}.txt") as file:
-            put(file, {"u": user[first:stop], "i": item[first:stop], "p": position[first:stop]})
+        with open_new(folder / f"book_{part}.txt") as file:
+            write_rows(file, {"u": user[first:stop], "i": item[first:stop], "p": position[first:stop]})
         parts[part] = stop - first
-    maps: dict[str, dict[str, Column]] = {
+    maps: dict[str, dict[str, ColumnValues]] = {
         "item_map": {"asin": code.item(items), "id": item_number},
         "user_map": {"reviewer": code.user(users), "id": user_number},
         "item_cate": {"item": item_number, "cate": 1 + items % 1600},
     }
     raw = {f"{folder.name}/book_{part}.txt": rows for part, rows in parts.items()}
     for name, columns in maps.items():
-        with create(folder / f"book_{name}.txt") as file:
-            put(file, columns)
+        with open_new(folder / f"book_{name}.txt") as file:
+            write_rows(file, columns)
         raw[f"{folder.name}/book_{name}.txt"] = len(users if name == "user_map" else items)
     return raw, Counts(parts, len(users), len(items), {"review": len(user)})

@@ -15,19 +15,19 @@ Floats = NDArray[np.float64]
 BLOCK = 1 << 20  # rows made at once
 
 
-def spans(rows: int, size: int) -> Iterator[tuple[int, int]]:
+def row_ranges(rows: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield the first row of each block of `size` rows, and the row behind its last."""
     return ((first, min(first + size, rows)) for first in range(0, rows, size))
 
 
-def runs(counts: Ints, size: int) -> Iterator[tuple[int, int]]:
+def owner_ranges(counts: Ints, size: int) -> Iterator[tuple[int, int]]:
     """Yield ranges of owners that hold about `size` rows each; counts [owners] says how many an owner has."""
     block = (np.cumsum(counts) - counts) // size
     edges = np.flatnonzero(np.diff(block, prepend=-1))
     return zip(edges.tolist(), [*edges[1:].tolist(), len(counts)], strict=True)
 
 
-def allot(
+def share_rows(
     total: int, owners: int, least: int, random: np.random.Generator, spread: float = 1.0, most: float = 6
 ) -> Ints:
     """Share `total` rows among owners by log-normal weights, [owners].
@@ -43,28 +43,28 @@ def allot(
     return counts
 
 
-def skewed(size: int, rows: int, random: np.random.Generator, power: float = 2.5) -> Ints:
+def draw_skewed(size: int, rows: int, random: np.random.Generator, power: float = 2.5) -> Ints:
     """Draw ranks [rows] below `size`: beyond the first, chances fall as rank ** (1 / power - 1)."""
-    rank = (size * _bent(random.random(rows), size, power)).astype(np.int64)
+    rank = (size * _skew(random.random(rows), size, power)).astype(np.int64)
     return np.minimum(rank, size - 1)
 
 
-def distinct(counts: Ints, size: int, random: np.random.Generator, power: float = 2.5) -> tuple[Ints, Ints]:
+def draw_distinct(counts: Ints, size: int, random: np.random.Generator, power: float = 2.5) -> tuple[Ints, Ints]:
     """Draw for each owner as many ranks below `size` as it has rows, none twice, the low ones more often.
 
     Returns owner and rank, [rows] each, in ascending order. No count may exceed `size`.
     """
     owner = np.repeat(np.arange(len(counts)), counts)
-    place = within(counts)
+    place = place_within_owner(counts)
     share = (place + random.random(len(owner))) / counts[owner]
     # Each place has a stratum of its own; where strata are narrower than one rank, what collides moves up.
     lane = owner * (2 * size)
-    wished = lane + (size * _bent(share, size, power)).astype(np.int64) - place
+    wished = lane + (size * _skew(share, size, power)).astype(np.int64) - place
     rank = np.maximum.accumulate(wished) - lane + place
     return owner, np.minimum(rank, size - counts[owner] + place)
 
 
-def _bent(share: Floats, size: int, power: float) -> Floats:
+def _skew(share: Floats, size: int, power: float) -> Floats:
     """Map [0, 1) to itself, the more of it to the lower end the larger `power` is (Zipf-Mandelbrot)."""
     shift = 10 / (size + 100)
     least = shift ** (1 / power)
@@ -72,17 +72,17 @@ def _bent(share: Floats, size: int, power: float) -> Floats:
     return bent
 
 
-def within(counts: Ints) -> Ints:
+def place_within_owner(counts: Ints) -> Ints:
     """Return the place of each row [rows] among those of its owner, from 0."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def choose(chances: Sequence[float], rows: int, random: np.random.Generator) -> Ints:
+def draw_choices(chances: Sequence[float], rows: int, random: np.random.Generator) -> Ints:
     """Draw [rows] places in `chances`, with those chances; the last takes what is missing to 1."""
     return np.searchsorted(np.cumsum(chances)[:-1], random.random(rows), side="right")
 
 
-def scatter(rank: Ints, size: int) -> Ints:
+def renumber(rank: Ints, size: int) -> Ints:
     """Number ranks below `size` anew, each once, so that numbers do not tell who is popular."""
     step = round(size * 0.6180339887) | 1
     while np.gcd(step, size) != 1:
@@ -90,7 +90,7 @@ def scatter(rank: Ints, size: int) -> Ints:
     return (rank * step + size // 3) % size
 
 
-def mix(number: Ints, salt: int) -> NDArray[np.uint64]:
+def hash_numbers(number: Ints, salt: int) -> NDArray[np.uint64]:
     """Hash whole numbers to 64 bits, no two alike for one salt (splitmix64, Steele et al., OOPSLA 2014)."""
     z = number.astype(np.uint64) + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -98,6 +98,6 @@ def mix(number: Ints, salt: int) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def fixed(number: Ints, salt: int) -> Floats:
+def fixed_uniform(number: Ints, salt: int) -> Floats:
     """Return for each number a value in [0, 1) that is always the same for one salt."""
-    return (mix(number, salt) >> np.uint64(11)).astype(np.float64) / 2**53
+    return (hash_numbers(number, salt) >> np.uint64(11)).astype(np.float64) / 2**53

@@ -15,10 +15,10 @@ from typing import IO
 
 import numpy as np
 
-from tests.facsimile.draw import BLOCK, Ints, allot, choose, runs, scatter, skewed
-from tests.facsimile.known import Known, Tally, repeated
-from tests.facsimile.kuairand_tables import Tables, write_users, write_videos
-from tests.facsimile.text import Column, create, put
+from tests.facsimile.contents import Contents, RunningCounts, repeats
+from tests.facsimile.draw import BLOCK, Ints, draw_choices, draw_skewed, owner_ranges, renumber, share_rows
+from tests.facsimile.kuairand_tables import FeatureTables, write_users, write_videos
+from tests.facsimile.text import ColumnValues, open_new, write_rows
 
 # Feedback, its column in the file and its share of the rows.
 FLAGS = {
@@ -64,7 +64,7 @@ ONE_K = Edition(
 
 
 @dataclass(frozen=True)
-class Log:
+class LogFile:
     """One log file: days of April from (included) and to (excluded), for each of the blocks it consists of."""
 
     name: str
@@ -74,7 +74,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Block:
+class ViewBlock:
     """Rows of some users in file order, [rows] each; users and videos as in the files."""
 
     user: Ints
@@ -85,20 +85,20 @@ class Block:
     played: Ints
 
 
-def write(name: str, folder: Path, rows: int, seed: int) -> Known:
+def write(name: str, folder: Path, rows: int, seed: int) -> Contents:
     """Write the six CSV files of `kuairand-pure` or `kuairand-1k`."""
     edition = PURE if name == "kuairand-pure" else ONE_K
     share = rows / edition.rows
     users = max(min(edition.users, rows // 40), round(edition.users * share))
     # Pure has as many videos as its authors chose, while 1K has about all that its users saw.
     videos = max(60, round(edition.videos * (share if edition is ONE_K else share**0.5)))
-    tables = Tables(edition.suffix, users, videos, edition.missing, seed)
-    log, tab_1 = Tally(users, videos, list(FLAGS)), Tally(users, videos, list(FLAGS))
+    tables = FeatureTables(edition.suffix, users, videos, edition.missing, seed)
+    log, tab_1 = RunningCounts(users, videos, list(FLAGS)), RunningCounts(users, videos, list(FLAGS))
     quirks = {"duplicates": 0, "follow_without_like": 0, "unknown_duration": 0}
     raw = {}
     for file_log in _logs(edition, rows):
         raw[file_log.name] = file_log.rows
-        with create(folder / file_log.name) as file:
+        with open_new(folder / file_log.name) as file:
             for number, block in enumerate(_blocks(edition, file_log, tables, rows)):
                 _put(file, block, tables, file_log.standard, header=number == 0)
                 if file_log.standard:
@@ -111,19 +111,19 @@ def write(name: str, folder: Path, rows: int, seed: int) -> Known:
         "users_without_rows": users - counts.users,
         "videos_without_rows": videos - counts.items,
     }
-    return Known(tuple(folder / name for name in raw), raw, counts, {"tab_1": tab_1.counts()}, quirks)
+    return Contents(tuple(folder / name for name in raw), raw, counts, {"tab_1": tab_1.counts()}, quirks)
 
 
-def _logs(edition: Edition, rows: int) -> Iterator[Log]:
+def _logs(edition: Edition, rows: int) -> Iterator[LogFile]:
     early = round(rows * edition.early)
     begin = 9 if edition is PURE else 8
-    yield Log(f"log_standard_4_08_to_4_21_{edition.suffix}.csv", early, ((begin, 22),))
-    yield Log(f"log_standard_4_22_to_5_08_{edition.suffix}.csv", rows - early, ((22, 30), (30, 39)))
+    yield LogFile(f"log_standard_4_08_to_4_21_{edition.suffix}.csv", early, ((begin, 22),))
+    yield LogFile(f"log_standard_4_22_to_5_08_{edition.suffix}.csv", rows - early, ((22, 30), (30, 39)))
     shuffled = max(20, round(rows * edition.shuffled))
-    yield Log(f"log_random_4_22_to_5_08_{edition.suffix}.csv", shuffled, ((22, 39),), standard=False)
+    yield LogFile(f"log_random_4_22_to_5_08_{edition.suffix}.csv", shuffled, ((22, 39),), standard=False)
 
 
-def _blocks(edition: Edition, log: Log, tables: Tables, rows: int) -> Iterator[Block]:
+def _blocks(edition: Edition, log: LogFile, tables: FeatureTables, rows: int) -> Iterator[ViewBlock]:
     done = 0 if log.days[0][0] < 22 else round(rows * edition.early)  # of the standard rows
     active = tables.users - math.ceil(tables.users * edition.silent)
     for place, (first_day, last_day) in enumerate(log.days):
@@ -131,8 +131,8 @@ def _blocks(edition: Edition, log: Log, tables: Tables, rows: int) -> Iterator[B
         counts = np.zeros(tables.users, dtype=np.int64)
         least = 1 if log.standard and first_day < 22 else 0
         same = np.random.default_rng([tables.seed, 0])  # who is active is so in all logs
-        counts[scatter(np.arange(active), tables.users)] = allot(size, active, least, same)
-        for number, (first, stop) in enumerate(runs(counts, BLOCK)):
+        counts[renumber(np.arange(active), tables.users)] = share_rows(size, active, least, same)
+        for number, (first, stop) in enumerate(owner_ranges(counts, BLOCK)):
             random = np.random.default_rng([tables.seed, 1, log.standard, first_day, number])
             user = np.repeat(np.arange(first, stop), counts[first:stop])
             video = _videos(edition, tables, done, len(user), rows, random)
@@ -140,18 +140,20 @@ def _blocks(edition: Edition, log: Log, tables: Tables, rows: int) -> Iterator[B
             yield _block(edition, user, video, (first_day, last_day), rows, random)
 
 
-def _videos(edition: Edition, tables: Tables, done: int, size: int, rows: int, random: np.random.Generator) -> Ints:
+def _videos(
+    edition: Edition, tables: FeatureTables, done: int, size: int, rows: int, random: np.random.Generator
+) -> Ints:
     seen = tables.videos - max(2, round(tables.videos * edition.unseen))
-    rank = skewed(seen, size, random, power=1.6 if edition is PURE else 3)
+    rank = draw_skewed(seen, size, random, power=1.6 if edition is PURE else 3)
     if edition is ONE_K:  # rows take turns, so that each of the seen videos gets one
         turn = (np.arange(done, done + size + 1) * seen) // rows
         rank = np.where(np.diff(turn) > 0, turn[:-1] % seen, rank)
-    return scatter(rank, tables.videos)
+    return renumber(rank, tables.videos)
 
 
 def _block(
     edition: Edition, user: Ints, video: Ints, days: tuple[int, int], rows: int, random: np.random.Generator
-) -> Block:
+) -> ViewBlock:
     start, stop = (APRIL + (day - 1) * DAY for day in days)
     time = random.integers(0, stop - start - len(user), len(user))
     time = time[np.lexsort((time, user))]
@@ -161,35 +163,37 @@ def _block(
     chances = np.array([chance for _, chance in FLAGS.values()])
     drawn = random.random((len(FLAGS), len(user))) < np.maximum(chances, OFTEN / rows)[:, None]
     flag = {name: drawn[place].astype(np.int64) for place, name in enumerate(FLAGS)}
-    tab = choose((TABS[0], edition.tab_1, *TABS[2:]), len(user), random)
+    tab = draw_choices((TABS[0], edition.tab_1, *TABS[2:]), len(user), random)
     played = np.where(flag["click"] == 1, random.exponential(20_000, len(user)), 0).astype(np.int64)
     copied = (random.random(len(user)) < 0.011) & (np.diff(user, prepend=-1) == 0)
     source = np.maximum.accumulate(np.where(copied, 0, np.arange(len(user))))
     tab[source[copied]] = 6
     flags = {name: column[source] for name, column in flag.items()}
-    return Block(user, video[source], time[source], tab[source], flags, played[source])
+    return ViewBlock(user, video[source], time[source], tab[source], flags, played[source])
 
 
-def _put(file: IO[bytes], block: Block, tables: Tables, standard: bool, header: bool) -> None:
+def _put(file: IO[bytes], block: ViewBlock, tables: FeatureTables, standard: bool, header: bool) -> None:
     hour = (block.time - APRIL) // HOUR
     day = 1 + hour // 24
     date = np.where(day > 30, 20_220_500 + day - 30, 20_220_400 + day)
     zero = np.zeros(len(day), dtype=np.int64)
     stay = (block.video + block.played) % 50
-    columns: dict[str, Column] = {"user_id": block.user, "video_id": block.video, "date": date}
+    columns: dict[str, ColumnValues] = {"user_id": block.user, "video_id": block.video, "date": date}
     columns |= {"hourmin": hour % 24 * 100, "time_ms": block.time}
     columns |= {FLAGS[name][0]: flag for name, flag in block.flag.items()}
     columns |= {"play_time_ms": block.played, "duration_ms": tables.duration[block.video]}
     columns |= {"profile_stay_time": zero, "comment_stay_time": np.where(stay == 7, block.played, 0)}
     columns |= {"is_profile_enter": (stay == 3).astype(np.int64), "is_rand": zero + (not standard), "tab": block.tab}
-    put(file, columns, header=header)
+    write_rows(file, columns, header=header)
 
 
-def _count(block: Block, tables: Tables, log: Tally, tab_1: Tally, quirks: dict[str, int]) -> None:
+def _count(
+    block: ViewBlock, tables: FeatureTables, log: RunningCounts, tab_1: RunningCounts, quirks: dict[str, int]
+) -> None:
     given = {name: flag == 1 for name, flag in block.flag.items()}
     log.add("all", block.user, block.video, given)
     keep = (block.tab == 1) & tables.complete_users[block.user] & tables.complete_videos[block.video]
     tab_1.add("all", block.user[keep], block.video[keep], {name: flag[keep] for name, flag in given.items()})
-    quirks["duplicates"] += int(np.count_nonzero(repeated(block.video, block.time, block.user)))
+    quirks["duplicates"] += int(np.count_nonzero(repeats(block.video, block.time, block.user)))
     quirks["follow_without_like"] += int(np.count_nonzero(given["follow"] & ~given["like"]))
     quirks["unknown_duration"] += int(np.count_nonzero(tables.duration[block.video] == 0))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tests.facsimile.draw import Bools, Floats, Ints, fixed, mix, spans
-from tests.facsimile.text import Column, create, glued, put, said, taken
+from tests.facsimile.draw import Bools, Floats, Ints, fixed_uniform, hash_numbers, row_ranges
+from tests.facsimile.text import ColumnValues, as_text, concat, open_new, words_at, write_rows
 
 BLOCK = 1 << 17  # videos at once: 52 columns each
 DEGREES = (
@@ -41,7 +41,7 @@ STATISTICS = (
 
 
 @dataclass(frozen=True)
-class Tables:
+class FeatureTables:
     """How many users and videos there are, and which of them lack what."""
 
     suffix: str
@@ -75,18 +75,18 @@ class Tables:
     @cached_property
     def duration(self) -> Ints:
         """Milliseconds of each video [videos]; 0 where the table of videos has none."""
-        length = 5000 + (300_000 * fixed(np.arange(self.videos), 1) ** 3).astype(np.int64)
+        length = 5000 + (300_000 * fixed_uniform(np.arange(self.videos), 1) ** 3).astype(np.int64)
         return np.where(self.lacks[2], 0, length)
 
 
-def write_users(folder: Path, tables: Tables) -> dict[str, int]:
+def write_users(folder: Path, tables: FeatureTables) -> dict[str, int]:
     """Write user_features_*.csv, 31 columns; return its rows."""
     user = np.arange(tables.users)
     follows, fans, friends = (_large(user, salt, size) for salt, size in ((2, 900), (3, 30_000), (4, 400)))
     days = 8 + _large(user, 5, 2200)
-    columns: dict[str, Column] = {"user_id": user, "user_active_degree": _word(user, 6, DEGREES)}
-    columns |= {"is_lowactive_period": user * 0, "is_live_streamer": np.where(fixed(user, 7) < 0.77, -124, 1)}
-    columns["is_video_author"] = (fixed(user, 8) < 0.82).astype(np.int64)
+    columns: dict[str, ColumnValues] = {"user_id": user, "user_active_degree": _word(user, 6, DEGREES)}
+    columns |= {"is_lowactive_period": user * 0, "is_live_streamer": np.where(fixed_uniform(user, 7) < 0.77, -124, 1)}
+    columns["is_video_author"] = (fixed_uniform(user, 8) < 0.82).astype(np.int64)
     ranges: dict[str, tuple[Ints, Sequence[int], Sequence[str]]] = {
         "follow_user_num": (follows, (1, 11, 51, 101, 151, 251, 501), FOLLOWS),
         "fans_user_num": (fans, (1, 10, 100, 1000, 5000, 10_000, 100_000, 1_000_000), FANS),
@@ -94,72 +94,72 @@ def write_users(folder: Path, tables: Tables) -> dict[str, int]:
         "register_days": (days, (15, 31, 61, 91, 181, 366, 731), DAYS),
     }
     for name, (number, edges, words) in ranges.items():
-        columns |= {name: number, f"{name}_range": taken(list(words), np.searchsorted(edges, number, side="right"))}
+        columns |= {name: number, f"{name}_range": words_at(list(words), np.searchsorted(edges, number, side="right"))}
     for place, size in enumerate(ONEHOT):
-        value = (size * fixed(user, 20 + place) ** 2).astype(np.int64)
+        value = (size * fixed_uniform(user, 20 + place) ** 2).astype(np.int64)
         lacks = tables.lacks[0] if place == 4 else tables.lacks[1] if place >= 12 else None
         # The columns with empty fields were floats to the program that wrote the real file.
         columns[f"onehot_feat{place}"] = value if lacks is None else _but(value.astype(np.float64), lacks)
     name = f"user_features_{tables.suffix}.csv"
-    with create(folder / name) as file:
-        put(file, columns, header=True, quote="necessary")
+    with open_new(folder / name) as file:
+        write_rows(file, columns, header=True, quote="necessary")
     return {name: tables.users}
 
 
-def write_videos(folder: Path, tables: Tables) -> dict[str, int]:
+def write_videos(folder: Path, tables: FeatureTables) -> dict[str, int]:
     """Write video_features_basic_*.csv, 12 columns, and video_features_statistic_*.csv, 52; return their rows."""
     names = [f"video_features_{kind}_{tables.suffix}.csv" for kind in ("basic", "statistic")]
-    with create(folder / names[0]) as basic, create(folder / names[1]) as statistic:
-        for first, stop in spans(tables.videos, BLOCK):
+    with open_new(folder / names[0]) as basic, open_new(folder / names[1]) as statistic:
+        for first, stop in row_ranges(tables.videos, BLOCK):
             video = np.arange(first, stop)
-            put(basic, _basic(video, tables), header=first == 0, quote="necessary")
-            put(statistic, _statistics(video, tables.seed), header=first == 0)
+            write_rows(basic, _basic(video, tables), header=first == 0, quote="necessary")
+            write_rows(statistic, _statistics(video, tables.seed), header=first == 0)
     return dict.fromkeys(names, tables.videos)
 
 
-def _basic(video: Ints, tables: Tables) -> dict[str, Column]:
+def _basic(video: Ints, tables: FeatureTables) -> dict[str, ColumnValues]:
     no_duration, no_music, no_tag = (mask[video] for mask in tables.lacks[2:])
-    tall = fixed(video, 10) < 0.75
+    tall = fixed_uniform(video, 10) < 0.75
     days = 3 if tables.suffix == "pure" else 233
     date = pl.Series(19_091 + _large(video, 11, days)).cast(pl.Int32).cast(pl.Date)
-    tag = said(1 + _large(video, 12, 68))
-    tag = tag.zip_with(pl.Series(fixed(video, 13) < 0.75), glued(tag, ",", said(1 + _large(video, 14, 68))))
-    music = 6_000_000_000 + (mix(video // 2 * 2, 15) % np.uint64(4_000_000_000)).astype(np.int64)
+    tag = as_text(1 + _large(video, 12, 68))
+    tag = tag.zip_with(pl.Series(fixed_uniform(video, 13) < 0.75), concat(tag, ",", as_text(1 + _large(video, 14, 68))))
+    music = 6_000_000_000 + (hash_numbers(video // 2 * 2, 15) % np.uint64(4_000_000_000)).astype(np.int64)
     return {
         "video_id": video,
-        "author_id": (mix(video // 5 * 5, 16) % np.uint64(9_000_000)).astype(np.int64),
-        "video_type": taken(["NORMAL", "AD", "UNKNOWN"], _ad(video)),
+        "author_id": (hash_numbers(video // 5 * 5, 16) % np.uint64(9_000_000)).astype(np.int64),
+        "video_type": words_at(["NORMAL", "AD", "UNKNOWN"], _ad(video)),
         "upload_dt": date,
         "upload_type": _word(video, 18, UPLOADS),
         "visible_status": video * 0.0,
         "video_duration": _but(tables.duration[video].astype(np.float64), no_duration),
         "server_width": np.where(tall, 720.0, 1280.0),
         "server_height": np.where(tall, 1280.0, 720.0),
-        "music_id": np.where(fixed(video, 19) < 0.027, 0, music),
+        "music_id": np.where(fixed_uniform(video, 19) < 0.027, 0, music),
         "music_type": _but(np.array(MUSIC)[_large(video, 9, len(MUSIC))], no_music),
         "tag": tag.set(pl.Series(no_tag), None),
     }
 
 
-def _statistics(video: Ints, seed: int) -> dict[str, Column]:
+def _statistics(video: Ints, seed: int) -> dict[str, ColumnValues]:
     days = 1 + _large(video, 30, 180)
-    columns: dict[str, Column] = {"video_id": video}
+    columns: dict[str, ColumnValues] = {"video_id": video}
     for place, name in enumerate(STATISTICS):
-        part: Floats = fixed(video, 100 * seed + 31 + place)
+        part: Floats = fixed_uniform(video, 100 * seed + 31 + place)
         scale = 10.0 ** (5 if "duration" in name else 3 if "show" in name or "play" in name else 0)
         # Averages over days: whole numbers divided by a whole number, many of the rare events 0.
         columns[name] = np.round(scale * part**4 * days) / days
     columns["counts"] = days
-    columns["play_progress"] = 0.01 + 0.99 * fixed(video, 100 * seed + 99)
+    columns["play_progress"] = 0.01 + 0.99 * fixed_uniform(video, 100 * seed + 99)
     return columns
 
 
 def _large(number: Ints, salt: int, size: int) -> Ints:
-    return (size * fixed(number, salt) ** 3).astype(np.int64)
+    return (size * fixed_uniform(number, salt) ** 3).astype(np.int64)
 
 
 def _word(number: Ints, salt: int, words: Sequence[str]) -> pl.Series:
-    return taken(list(words), _large(number, salt, len(words)))
+    return words_at(list(words), _large(number, salt, len(words)))
 
 
 def _but(column: Floats, lacks: Bools) -> pl.Series:
@@ -167,4 +167,4 @@ def _but(column: Floats, lacks: Bools) -> pl.Series:
 
 
 def _ad(video: Ints) -> Ints:
-    return np.searchsorted([0.99, 0.9998], fixed(video, 17), side="right")
+    return np.searchsorted([0.99, 0.9998], fixed_uniform(video, 17), side="right")

@@ -14,9 +14,19 @@ from typing import IO
 
 import numpy as np
 
-from tests.facsimile.draw import BLOCK, Bools, Ints, allot, choose, fixed, runs, scatter, skewed
-from tests.facsimile.known import Counts, Known, Tally, repeated
-from tests.facsimile.text import Column, create, put, taken
+from tests.facsimile.contents import Contents, Counts, RunningCounts, repeats
+from tests.facsimile.draw import (
+    BLOCK,
+    Bools,
+    Ints,
+    draw_choices,
+    draw_skewed,
+    fixed_uniform,
+    owner_ranges,
+    renumber,
+    share_rows,
+)
+from tests.facsimile.text import ColumnValues, open_new, words_at, write_rows
 
 FEEDBACK = ("pv", "cart", "fav", "buy")
 CHANCES = (0.8958, 0.0552, 0.0288, 0.0202)
@@ -26,7 +36,7 @@ ENOUGH = 5  # rows of an item or user that ComiRec keeps
 
 
 @dataclass(frozen=True)
-class Block:
+class BehaviourBlock:
     """Rows of some users in file order, [rows] each."""
 
     user: Ints
@@ -36,21 +46,21 @@ class Block:
     time: Ints
 
 
-def write(folder: Path, rows: int, seed: int) -> Known:
+def write(folder: Path, rows: int, seed: int) -> Contents:
     """Write UserBehavior.csv."""
     random = np.random.default_rng([seed, 0])
-    counts = allot(rows, max(20, rows // 101), 1, random)
+    counts = share_rows(rows, max(20, rows // 101), 1, random)
     items = max(60, rows // 24)
     number = _numbers(len(counts), random)
-    log, window, once = (Tally(len(counts), items, FEEDBACK) for _ in range(3))
+    log, window, once = (RunningCounts(len(counts), items, FEEDBACK) for _ in range(3))
     viewed = np.zeros(items, dtype=np.int64)
     quirks = {"outside_window": 0, "duplicates": 0, "second_category": 0}
     path = folder / "UserBehavior.csv"
-    with create(path) as file:
+    with open_new(path) as file:
         for block in _blocks(counts, items, seed):
             _put(file, block, number)
             inside = (block.time >= START) & (block.time < STOP)
-            again = repeated(block.behaviour, block.category, block.item, block.time, block.user)
+            again = repeats(block.behaviour, block.category, block.item, block.time, block.user)
             for tally, keep in ((log, inside | True), (window, inside), (once, inside & ~again)):
                 _add(tally, "all", block, keep)
             viewed += np.bincount(block.item[block.behaviour == 0], minlength=items)
@@ -59,7 +69,7 @@ def write(folder: Path, rows: int, seed: int) -> Known:
             quirks["second_category"] += int(np.count_nonzero(block.category != _category(block.item, items)))
     comirec = _comirec(_blocks(counts, items, seed), len(counts), viewed >= ENOUGH)
     kept = {"window": window.counts(), "window_distinct": once.counts(), "comirec": comirec}
-    return Known((path,), {path.name: rows}, log.counts(), kept, quirks)
+    return Contents((path,), {path.name: rows}, log.counts(), kept, quirks)
 
 
 def _numbers(users: int, random: np.random.Generator) -> Ints:
@@ -69,52 +79,52 @@ def _numbers(users: int, random: np.random.Generator) -> Ints:
     return ordered
 
 
-def _blocks(counts: Ints, items: int, seed: int) -> Iterator[Block]:
-    for number, (first, stop) in enumerate(runs(counts, BLOCK)):
+def _blocks(counts: Ints, items: int, seed: int) -> Iterator[BehaviourBlock]:
+    for number, (first, stop) in enumerate(owner_ranges(counts, BLOCK)):
         random = np.random.default_rng([seed, 1, number])
         user = np.repeat(np.arange(first, stop), counts[first:stop])
-        item = scatter(skewed(items, len(user), random, power=9), items)
+        item = renumber(draw_skewed(items, len(user), random, power=9), items)
         time = random.integers(START, STOP, len(user))
         time = time[np.lexsort((time, user))]
         other = random.random(len(user)) < 0.005
         category = np.where(other, _category(item + 1, items), _category(item, items))
-        block = Block(user, item, category, choose(CHANCES, len(user), random), time)
+        block = BehaviourBlock(user, item, category, draw_choices(CHANCES, len(user), random), time)
         _stray(block, random)
         yield _copy(block, random)
 
 
-def _stray(block: Block, random: np.random.Generator) -> None:
+def _stray(block: BehaviourBlock, random: np.random.Generator) -> None:
     rows = random.choice(len(block.time), max(4, round(len(block.time) * 0.00055)), replace=False)
     block.time[rows] = np.array(STRAY)[random.integers(0, len(STRAY), len(rows))] + random.integers(0, 99, len(rows))
 
 
-def _copy(block: Block, random: np.random.Generator) -> Block:
+def _copy(block: BehaviourBlock, random: np.random.Generator) -> BehaviourBlock:
     """Make a few rows equal to the row before them, where that is of the same user."""
     follows = np.flatnonzero(np.diff(block.user, prepend=-1) == 0)
     source = np.arange(len(block.user))
     source[random.choice(follows, max(3, len(follows) // 500_000), replace=False)] -= 1
-    return Block(*(getattr(block, name)[source] for name in Block.__annotations__))
+    return BehaviourBlock(*(getattr(block, name)[source] for name in BehaviourBlock.__annotations__))
 
 
 def _category(item: Ints, items: int) -> Ints:
     categories: int = max(12, round(9439 * min(1.0, (items / 4_162_024) ** 0.5)))
-    return 100_000 + 517 * (categories * fixed(item, 3) ** 2).astype(np.int64)
+    return 100_000 + 517 * (categories * fixed_uniform(item, 3) ** 2).astype(np.int64)
 
 
-def _put(file: IO[bytes], block: Block, number: Ints) -> None:
-    behaviour = taken(list(FEEDBACK), block.behaviour)
-    columns: dict[str, Column] = {"u": number[block.user], "i": 1 + block.item * 5 // 4, "c": block.category}
-    put(file, {**columns, "b": behaviour, "t": block.time})
+def _put(file: IO[bytes], block: BehaviourBlock, number: Ints) -> None:
+    behaviour = words_at(list(FEEDBACK), block.behaviour)
+    columns: dict[str, ColumnValues] = {"u": number[block.user], "i": 1 + block.item * 5 // 4, "c": block.category}
+    write_rows(file, {**columns, "b": behaviour, "t": block.time})
 
 
-def _add(tally: Tally, part: str, block: Block, keep: Bools) -> None:
+def _add(tally: RunningCounts, part: str, block: BehaviourBlock, keep: Bools) -> None:
     given = {name: block.behaviour[keep] == place for place, name in enumerate(FEEDBACK)}
     tally.add(part, block.user[keep], block.item[keep], given)
 
 
-def _comirec(blocks: Iterator[Block], users: int, often: Bools) -> Counts:
+def _comirec(blocks: Iterator[BehaviourBlock], users: int, often: Bools) -> Counts:
     """Count what ComiRec keeps; the blocks are drawn a second time, as the items are only known after the first."""
-    tally = Tally(users, len(often), FEEDBACK)
+    tally = RunningCounts(users, len(often), FEEDBACK)
     for block in blocks:
         keep = (block.behaviour == 0) & often[block.item]
         active = np.bincount(block.user[keep], minlength=users) >= ENOUGH

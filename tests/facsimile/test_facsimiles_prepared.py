@@ -35,7 +35,7 @@ RULES = {  # dataset/rule -> what a facsimile calls the rows that the rule keeps
 }
 
 
-def write(name: str, folder: Path) -> facsimile.Known:
+def write(name: str, folder: Path) -> facsimile.Contents:
     return facsimile.write(name, folder / "raw", CORE.get(name, ROWS))
 
 

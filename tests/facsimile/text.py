@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from tests.facsimile.draw import Ints
 
-Column = pl.Series | NDArray[Any]
+ColumnValues = pl.Series | NDArray[Any]
 ALPHABET = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", dtype=np.uint8)
 
 
 @contextmanager
-def create(path: Path) -> Iterator[IO[bytes]]:
+def open_new(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file for writing, in folders that are made on the way; `.gz` is packed, without a date."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as raw:
@@ -32,9 +32,9 @@ def create(path: Path) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def put(
+def write_rows(
     file: IO[bytes],
-    columns: Mapping[str, Column],
+    columns: Mapping[str, ColumnValues],
     *,
     header: bool = False,
     separator: str = ",",
@@ -52,12 +52,12 @@ def put(
         file.write(text.decode().encode(encoding))
 
 
-def put_lines(file: IO[bytes], lines: pl.Series) -> None:
+def write_lines(file: IO[bytes], lines: pl.Series) -> None:
     """Append lines of text [rows] as they are."""
-    put(file, {"line": lines})
+    write_rows(file, {"line": lines})
 
 
-def joined(words: pl.Series, counts: Ints, separator: str) -> pl.Series:
+def join_words(words: pl.Series, counts: Ints, separator: str) -> pl.Series:
     """Join words to lines: the first counts[0] words are line 0, and so on; a line without words is empty."""
     offsets = np.concatenate([[0], np.cumsum(counts)])
     values = words.to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -65,19 +65,19 @@ def joined(words: pl.Series, counts: Ints, separator: str) -> pl.Series:
     return lists.list.join(separator)
 
 
-def glued(*pieces: str | pl.Series) -> pl.Series:
+def concat(*pieces: str | pl.Series) -> pl.Series:
     """Join pieces to one text for each row, [rows] each or the same text for all; a null stands for nothing."""
     frame = pl.DataFrame({str(place): piece for place, piece in enumerate(pieces) if not isinstance(piece, str)})
     parts = [pl.lit(piece) if isinstance(piece, str) else pl.col(str(place)) for place, piece in enumerate(pieces)]
     return frame.select(pl.concat_str(parts, ignore_nulls=True)).to_series()
 
 
-def said(number: NDArray[Any]) -> pl.Series:
+def as_text(number: NDArray[Any]) -> pl.Series:
     """Write numbers [rows] as text."""
     return pl.Series(number).cast(pl.String)
 
 
-def digits(number: NDArray[np.uint64], base: int, width: int) -> pl.Series:
+def in_digits(number: NDArray[np.uint64], base: int, width: int) -> pl.Series:
     """Write whole numbers [rows] in a base up to 36, upper case, with leading zeros to `width` characters."""
     place = np.uint64(base) ** np.arange(width - 1, -1, -1, dtype=np.uint64)
     characters = ALPHABET[(number[:, None] // place % np.uint64(base)).astype(np.int64)]
@@ -86,6 +86,6 @@ def digits(number: NDArray[np.uint64], base: int, width: int) -> pl.Series:
     return cast("pl.Series", pl.from_arrow(text))
 
 
-def taken(words: pl.Series | list[str], place: NDArray[Any]) -> pl.Series:
+def words_at(words: pl.Series | list[str], place: NDArray[Any]) -> pl.Series:
     """Return the word at each place [rows]."""
     return pl.Series(words).gather(place)

@@ -22,7 +22,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Known:
+class Contents:
     """What a correct reader must find in a facsimile, and what a documented rule must leave of it.
 
     `raw` counts the rows of each file, headers left out. `log` counts the whole log, `kept` what remains of it under
@@ -36,7 +36,7 @@ class Known:
     quirks: Mapping[str, int] = field(default_factory=dict)
 
 
-class Tally:
+class RunningCounts:
     """Counts that grow with every block of rows; a user or item of -1 is one that the row does not name."""
 
     def __init__(self, users: int, items: int, feedback: Sequence[str]) -> None:
@@ -59,14 +59,14 @@ class Tally:
         return Counts(dict(self._rows), users, items, dict(self._positives))
 
 
-def count(part: str, user: Ints, item: Ints, given: Mapping[str, Bools]) -> Counts:
+def count_rows(part: str, user: Ints, item: Ints, given: Mapping[str, Bools]) -> Counts:
     """Count one block of rows, user [R] and item [R], that is the whole."""
-    tally = Tally(int(user.max(initial=-1)) + 1, int(item.max(initial=-1)) + 1, list(given))
+    tally = RunningCounts(int(user.max(initial=-1)) + 1, int(item.max(initial=-1)) + 1, list(given))
     tally.add(part, user, item, given)
     return tally.counts()
 
 
-def repeated(*columns: Ints) -> Bools:
+def repeats(*columns: Ints) -> Bools:
     """Return which rows repeat an earlier one in all columns, each [R]."""
     order = np.lexsort(columns)
     same = np.ones(max(len(order) - 1, 0), dtype=bool)
@@ -77,7 +77,7 @@ def repeated(*columns: Ints) -> Bools:
     return mask
 
 
-def in_core(user: Ints, item: Ints, least: int) -> Bools:
+def survives_core(user: Ints, item: Ints, least: int) -> Bools:
     """Return which rows remain [R] when users and items of fewer than `least` rows go, again and again."""
     keep = np.ones(len(user), dtype=bool)
     while True:
