@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recbench.baselines.base import BASELINES, Baseline
 from recbench.baselines.ials import IALS
-from recbench.baselines.itemknn import ItemKNN
+from recbench.baselines.item_knn import ItemKNN
 from recbench.baselines.popularity import Popularity
 from recbench.data.dataset import Positives
 from recbench.evaluation.candidates import exhaustive
