@@ -16,7 +16,7 @@ from recbench.errors import DataError, UsageError, unknown
 
 T = TypeVar("T")
 
-BASELINE = "baseline"  # the backbone of runs that are none: a reference recommender instead of a loss
+BASELINE = "baseline"  # stands for the backbone in the keys of baseline runs, which have none
 
 _IMPORTED = "recbench_import_"  # how the modules of users' files are called
 
@@ -80,12 +80,33 @@ def source_digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()[:12]
 
 
+def missing_imports(files: Iterable[str], sources: Mapping[str, str]) -> list[Path]:
+    """Return those of a run's files of `--import` that this process has not imported, in the version of the run."""
+    return [path for path in map(Path, files) if _module_name(path, sources.get(path.name, "")) not in sys.modules]
+
+
+def require_imported(files: Iterable[str], sources: Mapping[str, str]) -> None:
+    """Raise UsageError unless the user's files that a run was trained with are imported.
+
+    They are never imported merely because a record names them: a record may be someone else's. Raises DataError if
+    they are imported in another version.
+    """
+    for path in missing_imports(files, sources):
+        if any(module.startswith(_module_name(path, "")) for module in sys.modules):
+            raise DataError(f"{path.name} has changed since the run began; restore it, or train again")
+        raise UsageError(
+            f"the run was trained with {path.name}, whose code is run only if you say so: "
+            f"add --import {path}, or --trust"
+        )
+
+
 def import_recorded(files: Iterable[str], sources: Mapping[str, str]) -> None:
-    """Import the files that a run was trained with; raises UsageError or DataError if one is missing or has changed."""
-    for path in map(Path, files):
-        digest = sources[path.name]
-        if _module_name(path, digest) in sys.modules:
-            continue
+    """Import the files that a run was trained with, which the user trusts.
+
+    Raises UsageError or DataError if one is missing or has changed.
+    """
+    for path in missing_imports(files, sources):
+        digest = sources.get(path.name)
         if not path.is_file():
             raise DataError(f"{path}: missing, and the run was trained with it; say where it is with --import")
         if source_digest(path) != digest:
@@ -106,9 +127,9 @@ def import_file(path: Path) -> str:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: a file of a user's does not end recbench
             del sys.modules[name]
-            if isinstance(error, UsageError):
+            if isinstance(error, UsageError | KeyboardInterrupt):
                 raise
             raise UsageError(f"--import {path}: {type(error).__name__}: {error}") from error
     return digest

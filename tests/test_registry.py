@@ -49,3 +49,13 @@ def test_entry_points_of_other_packages_are_loaded(monkeypatch: pytest.MonkeyPat
     fresh: Registry[Loss] = Registry("loss", "recbench.losses")
     fresh.names()
     assert loaded == [True]
+
+
+@pytest.mark.parametrize("end", ["raise SystemExit(0)", "import os, sys\nsys.exit(3)", "1 / 0"])
+def test_a_file_that_fails_or_leaves_ends_in_one_line(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "leaves.py"
+    file.write_text(end)
+    with pytest.raises(UsageError, match="leaves.py: (SystemExit|ZeroDivisionError)"):
+        import_file(file)
+    with pytest.raises(UsageError):  # and the second time as well
+        import_file(file)

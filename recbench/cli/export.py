@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import app, store
+from recbench.cli.app import Imports, Trust, app, import_files, import_trusted, store
 from recbench.cli.records import Prefix
 
 
@@ -17,12 +17,16 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="A new folder; default: recbench-RUN.")
     ] = None,
+    imports: Imports = [],  # noqa: B006
+    trust: Trust = False,
 ) -> None:
     """Write a run's vectors with the raw ids as Parquet, a faiss index, and a README that says how to query it."""
     from recbench.run.export import export_run
 
+    import_files(imports)
     results = store()
     record = results.find(run) if run else results.latest()
+    import_trusted([record], trust)
     folder = output or Path(f"recbench-{record.key.digest}")
     export_run(record, results, folder)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20

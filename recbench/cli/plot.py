@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import Json, app, print_json, stderr, store
+from recbench.cli.app import Imports, Json, Trust, app, import_files, import_trusted, print_json, stderr, store
 from recbench.errors import UsageError
 from recbench.plots.figure import target
 
@@ -38,13 +38,17 @@ def angles(
     run: One = None,
     part: Annotated[Literal["valid", "test"], typer.Option(help="Whose rows.")] = "valid",
     output: Output = None,
+    imports: Imports = [],  # noqa: B006
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Draw the angles between users and items of logged rows by level of feedback, per tower and unified."""
     path = target(output, "angles")
     from recbench.plots import angles as angle
 
+    import_files(imports)
     record = _one(run)
+    import_trusted([record], trust)
     found = angle.spaces(record, store(), part)
     angle.draw(found, path, f"{record.key.title}, {_rows(record, part)}")
     _done(path, found, as_json)
@@ -100,6 +104,8 @@ def recall_curve(
     run: Several = [],  # noqa: B006
     k: Annotated[str, typer.Option("--k", help="Cut-offs, joined by commas.")] = "10,20,50,100,200,500",
     output: Output = None,
+    imports: Imports = [],  # noqa: B006
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Draw recall over the number of items retrieved; what has not been evaluated is now, on the test rows."""
@@ -108,7 +114,9 @@ def recall_curve(
     from recbench.plots.series import draw
     from recbench.run.session import chosen
 
+    import_files(imports)
     records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
     _same_data(records)
     found = recall.panels(records, k.split(","), store(), stderr())
     draw(found, path, records[0].key.data)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import Json, app, print_json, stderr, stdout, store
+from recbench.cli.app import Imports, Json, app, confirm_code, import_files, print_json, stderr, stdout, store
 
 Prefix = Annotated[str | None, typer.Argument(metavar="RUN", help="First digits of a run; default: the last one.")]
 
@@ -69,15 +69,22 @@ def replay(
     file: Annotated[Path, typer.Argument(help="What `recbench pack` wrote.")],
     tolerance: Annotated[float, typer.Option(help="Largest difference that still counts as close.", min=0)] = 0.001,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")] = "auto",
+    imports: Imports = [],  # noqa: B006
+    trust: Annotated[bool, typer.Option("--trust", help="Run the code of its maker that the file may hold.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a packed run again and compare every number; exit code 1 if one differs. Nothing is kept.
 
-    The file may hold Python of its maker (files of --import), which is run: replay only what you trust.
+    The file may hold code of its maker (files of --import), which is run only if you say so.
     """
+    from recbench.registry import missing_imports
     from recbench.study import replay as replaying
 
-    found = replaying.replay(file, tolerance, stderr(), device)
+    import_files(imports)
+    packed = replaying.read_pack(file)
+    missing = missing_imports(packed.sources, packed.record.key.sources)
+    trust = trust or bool(missing) and confirm_code(missing, str(file))
+    found = replaying.replay(packed, tolerance, stderr(), device, f"recbench replay {file.name}", trust=trust)
     if as_json:
         print_json([asdict(line) | {"difference": line.difference} for line in found])
     else:

@@ -10,7 +10,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import Imports, Json, app, names, print_json, stderr, stdout, store
+from recbench.cli.app import (
+    Imports,
+    Json,
+    Trust,
+    app,
+    import_files,
+    import_trusted,
+    names,
+    print_json,
+    stderr,
+    stdout,
+    store,
+)
 from recbench.errors import UsageError
 
 Candidates = Literal["catalogue", "test"]
@@ -121,6 +133,7 @@ def evaluate(
     dialect: Dialect = None,
     device: Device = "auto",
     imports: Imports = [],  # noqa: B006
+    trust: Trust = False,
     no_baselines: Annotated[
         bool, typer.Option("--no-baselines", help="Do not put popularity on the board beside it.")
     ] = False,
@@ -128,14 +141,13 @@ def evaluate(
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
     from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
-    from recbench.registry import import_file
     from recbench.run.baselines import Terms, add_popularity_row
     from recbench.run.session import chosen, evaluate_all, requested
 
-    for path in imports:
-        import_file(path)
+    import_files(imports)
     requested(metric, dialect)
     records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
     outcomes = evaluate_all(
         records, metric, store(), stderr(), candidates, index, device, keep_seen=keep_seen, dialect=dialect
     )
@@ -158,17 +170,17 @@ def rescore(
     keep_seen: KeepSeen = False,
     dialect: Dialect = None,
     imports: Imports = [],  # noqa: B006
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Compute other metrics from the scores that `eval` kept, without the model or its weights."""
     from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
-    from recbench.registry import import_file
     from recbench.run.session import chosen, evaluate_all, requested
 
-    for path in imports:
-        import_file(path)
+    import_files(imports)
     requested(metric, dialect)
     records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
     outcomes = evaluate_all(
         records,
         metric,
@@ -196,6 +208,8 @@ def card(
     k: Annotated[int, typer.Option("--k", help="Cut-off of recall.", min=1)] = 50,
     candidates: Ranked = "catalogue",
     device: Device = "auto",
+    imports: Imports = [],  # noqa: B006
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback."""
@@ -204,8 +218,11 @@ def card(
     from recbench.run.session import chosen, evaluate_all
     from recbench.study import card as report
 
+    import_files(imports)
+    records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
     outcomes = []
-    for record in chosen(run, store(), stderr()):
+    for record in records:
         metrics = report.metrics(record.key.feedback, k)
         outcomes += evaluate_all([record], metrics, store(), stderr(), candidates, "flat", device)
     found = report.cards(outcomes)

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, TypedDict
 
 from recbench.errors import UsageError
+from recbench.registry import BASELINE
 from recbench.results.json_structs import decode, encode
 from recbench.settings import Value
 
@@ -44,9 +45,19 @@ class RunKey:
                 raise UsageError(f"{name}={value}: expected a finite number")
 
     @property
+    def is_baseline(self) -> bool:
+        """Whether a baseline was fitted, instead of a backbone trained with a loss; `loss` then names the baseline."""
+        return self.backbone == BASELINE
+
+    @property
+    def method(self) -> str:
+        """What a person calls the method: "gnolr × twintower", or "item-knn (baseline)"."""
+        return method_name(self.loss, self.backbone)
+
+    @property
     def title(self) -> str:
         """What a person calls the run."""
-        return f"{self.loss} × {self.backbone} on {self.data}, seed {self.seed}"
+        return f"{self.method} on {self.data}, seed {self.seed}"
 
     @property
     def data(self) -> str:
@@ -189,6 +200,11 @@ def now() -> str:
 def of_all(metric: str, feedback: Sequence[str]) -> str:
     """Return a metric in words: the mean over these kinds of feedback where there are several and it names none."""
     return f"mean {metric}" if len(feedback) > 1 and "/" not in metric else metric
+
+
+def method_name(loss: str, backbone: str) -> str:
+    """Return what a person calls a method: "gnolr × twintower", or "item-knn (baseline)"."""
+    return f"{loss} (baseline)" if backbone == BASELINE else f"{loss} × {backbone}"
 
 
 def _check_name(kind: str, name: str) -> None:

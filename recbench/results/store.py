@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from recbench.errors import DataError, UsageError
-from recbench.registry import BASELINE
 from recbench.results.files import load, write_atomically
 from recbench.results.json_structs import encode
 from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
@@ -93,7 +92,7 @@ class Store:
         held = [
             record
             for record, _ in self.runs()
-            if (word == "all" and record.key.backbone != BASELINE) or record.key.is_method(word)
+            if (word == "all" and not record.key.is_baseline) or record.key.is_method(word)
         ]
         if not held:
             return [self.find(word)]
@@ -104,7 +103,7 @@ class Store:
         """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""
 
         def place(record: RunRecord) -> tuple[bool, str, str]:
-            return record.key.backbone != BASELINE, record.finished, record.key.digest
+            return not record.key.is_baseline, record.finished, record.key.digest
 
         latest = max((record for record, _ in self.runs()), key=place, default=None)
         if latest is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ def save(path: Path, state: object) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={"state": skeleton})
+        save_file(tensors, temporary, metadata={"state": skeleton, "sha256": _digest(skeleton, tensors)})
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -31,15 +33,33 @@ def save(path: Path, state: object) -> None:
         raise DataError(f"{path}: cannot write ({error}); free some space or choose RECBENCH_RESULTS") from error
 
 
-def load(path: Path) -> Any:
-    """Read what `save` wrote, tensors on the CPU; raises DataError if the file is damaged."""
+def load(path: Path, remedy: str = "delete it and train again") -> Any:
+    """Read what `save` wrote, tensors on the CPU.
+
+    Raises DataError, which ends in the `remedy`, if the file is missing, damaged or changed since it was written.
+    Files of versions that wrote no digest are read unchecked.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            skeleton = json.loads(file.metadata()["state"])
+            metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged ({error}); delete it and train again") from error
-    return _restore(skeleton, tensors)
+        if metadata.keys() - {"state", "sha256"}:
+            raise ValueError("unknown metadata")
+        skeleton = metadata["state"]
+        if "sha256" in metadata and metadata["sha256"] != _digest(skeleton, tensors):
+            raise ValueError("its content does not match its digest")
+        return _restore(json.loads(skeleton), tensors)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged ({error}); {remedy}") from error
+
+
+def _digest(skeleton: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of all that a file holds: structure, names, types, shapes and bytes."""
+    digest = sha256(skeleton.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _flatten(value: object, name: str, tensors: dict[str, Tensor]) -> object:

@@ -19,7 +19,7 @@ from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, ev
 from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import GIVEN, Protocol
-from recbench.registry import BASELINE, import_recorded
+from recbench.registry import require_imported
 from recbench.results import user_contributions as parts
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
@@ -67,8 +67,8 @@ def evaluate_run(
     """
     started = time.perf_counter()
     key = record.key
-    import_recorded(record.imports, key.sources)
-    whole = load_dataset(key, "cpu" if key.backbone == BASELINE else device)
+    require_imported(record.imports, key.sources)
+    whole = load_dataset(key, "cpu" if key.is_baseline else device)
     feedback = _asked(key, whole, requests)
     wanted = [
         replace(request, feedback=name)
@@ -82,11 +82,11 @@ def evaluate_run(
     folder = store.folder(key)
     ranks = any(_reads_vectors(request, candidates) for request in wanted)
     held = predictions.load(folder, key.feedback, test, ranks)
-    has_vectors = key.backbone != BASELINE and (ranks or held is None)
+    has_vectors = not key.is_baseline and (ranks or held is None)
     if held is None:
         if rescore:
             raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
-        if key.backbone == BASELINE:
+        if key.is_baseline:
             fitted = fitted or fit.fitted_model(key, whole.narrow(key.feedback))
             held, kept = fitted.predictions(test, replace(given, label=given.label[:, own]))
         else:

@@ -15,7 +15,7 @@ from torch import Tensor
 from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import Dataset, Log, joined
 from recbench.errors import DataError, UsageError
-from recbench.registry import import_recorded
+from recbench.registry import require_imported
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
@@ -121,7 +121,7 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
 def _trained(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
     key = record.key
     require_trained(key)
-    import_recorded(record.imports, key.sources)
+    require_imported(record.imports, key.sources)
     if not BACKBONES.get(key.backbone).decomposable:
         raise UsageError(
             f"run {key.digest}: scores of backbone `{key.backbone}` are no inner products of vectors; "

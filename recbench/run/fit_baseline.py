@@ -13,7 +13,6 @@ from recbench.data.dataset import Dataset, Log, joined
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.evaluate import Predictions
 from recbench.memory import peak
-from recbench.registry import BASELINE
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
@@ -88,7 +87,7 @@ def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[Run
 
 def require_trained(key: RunKey) -> None:
     """Raise UsageError if the run is that of a baseline, for what needs weights."""
-    if key.backbone == BASELINE:
+    if key.is_baseline:
         raise UsageError(
             f"run {key.digest} is of the baseline `{key.loss}`, which has no weights; choose a trained run"
         )

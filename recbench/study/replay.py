@@ -15,7 +15,7 @@ from rich.text import Text
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.evaluation.metric import Request, parse
-from recbench.registry import BASELINE, import_file
+from recbench.registry import import_file, require_imported, source_digest
 from recbench.results.code_version import versions
 from recbench.results.files import load
 from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
@@ -41,24 +41,33 @@ class Comparison:
         return None if self.packed is None or self.replayed is None else self.replayed - self.packed
 
 
-def replay(path: Path, tolerance: float, console: Console, device: str) -> list[Comparison]:
-    """Train the packed run from nothing, evaluate it as it was, and compare.
+def read_pack(path: Path) -> Pack:
+    """Read what `recbench pack` wrote; raises DataError if it is damaged."""
+    return load(path, Pack)
 
-    Nothing is kept. Raises UsageError or DataError if the file is damaged, if the data is not prepared or has another
-    fingerprint, or if the run is of another kind of device than there is.
+
+def replay(
+    packed: Pack, tolerance: float, console: Console, device: str, command: str, *, trust: bool
+) -> list[Comparison]:
+    """Train the packed run from nothing, evaluate it as it was, and compare; nothing is kept.
+
+    The code in the pack is run only with `trust`. Raises UsageError or DataError if it is needed and neither trusted
+    nor imported, if the data is not prepared or has another fingerprint, or if the run is of another kind of device
+    than there is.
     """
-    packed = load(path, Pack)
     key = packed.record.key
     target = pick_device(key.device if device == "auto" else device)
     if target.type != key.device:
         raise UsageError(f"--device {device}: the run was made on {key.device}, and is compared on that alone")
+    if not trust:
+        require_imported(packed.sources, key.sources)
     with TemporaryDirectory() as folder:
         imports = _imported(packed, Path(folder))
         data = load_dataset(key, target).narrow(key.feedback)
         for line in changes(packed.record):
             console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
         store = Store(Path(folder) / "results")
-        record = _again(key, data, store, console, imports, f"recbench replay {path.name}")
+        record = _again(key, data, store, console, imports, command)
         found = [_compared(f"valid {record.select}", packed.record.valid, record.valid, tolerance)]
         found.append(_compared("best epoch", packed.record.best_epoch, record.best_epoch, 0))
         for evaluation in packed.evaluations:
@@ -91,7 +100,7 @@ def table(found: list[Comparison]) -> Table:
 
 
 def _again(key: RunKey, data: Dataset, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
-    if key.backbone == BASELINE:
+    if key.is_baseline:
         return fit_run(key, data, store, command)[0]
     return train(key, data, store, console, imports=imports, command=command)
 
@@ -102,8 +111,9 @@ def _imported(packed: Pack, folder: Path) -> list[str]:
     for name, text in packed.sources.items():
         path = folder / Path(name).name
         path.write_text(text, encoding="utf-8")
-        if import_file(path) != packed.record.key.sources.get(name):
+        if source_digest(path) != packed.record.key.sources.get(name):
             raise UsageError(f"{name} in the pack is not the file that the run was trained with")
+        import_file(path)
         paths.append(str(path))
     return paths
 

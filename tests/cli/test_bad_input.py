@@ -200,7 +200,7 @@ def test_a_loss_whose_code_has_changed_is_not_evaluated(prepared: Run, tmp_path:
     assert prepared("train", "--import", str(file), "--loss", "diverging", *FAST).code == 0
     file.write_text(source + "\nCHANGED = True\n")
     forget_imports()
-    result = prepared("eval")
+    result = prepared("eval", "--import", str(file))
     assert result.code == 1
     assert "mine.py has changed since the run began" in result.err
 

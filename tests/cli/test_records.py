@@ -63,7 +63,10 @@ def test_a_pack_carries_the_user_s_own_loss(prepared: Run, tmp_path: Path) -> No
     own.unlink()
     forget_imports()
     LOSSES._classes.pop("mine")
-    told = prepared("replay", str(path), "--tolerance", "0")
+    refused = prepared("replay", str(path))
+    assert (refused.code, "mine" in LOSSES.names()) == (2, False)
+    assert "mine.py, whose code is run only if you say so: add --import mine.py, or --trust" in refused.err
+    told = prepared("replay", str(path), "--tolerance", "0", "--trust")
     assert told.code == 0, told.err + told.out
     assert "missing or changed" in prepared("pack", "-o", str(path)).err
 

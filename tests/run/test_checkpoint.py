@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from recbench.errors import DataError
 from recbench.run import checkpoint
@@ -55,3 +57,37 @@ def test_damaged_files(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
         checkpoint.load(path)
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path) -> None:
+    state = {
+        "weights": {
+            "a": torch.randn(30, 2),
+            "b": torch.arange(40),
+            "none": torch.empty(0),
+            "half": torch.ones(3).half(),
+        },
+        "curve": [{"epoch": 1, "metric": 0.5}],
+        "notes": ["a remark"],
+    }
+    path = tmp_path / "state.safetensors"
+    checkpoint.save(path, state)
+    whole = path.read_bytes()
+    generator = random.Random(0)
+    for bit in generator.sample(range(8 * len(whole)), 500):
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        try:
+            back = checkpoint.load(path)
+        except DataError as error:
+            assert str(error).startswith(f"{path}: damaged") and str(error).endswith("delete it and train again")
+            assert "\n" not in str(error)
+        else:  # a bit that means nothing, such as one of the padding
+            torch.testing.assert_close(back, state, rtol=0, atol=0)
+
+
+def test_a_file_without_a_digest_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    save_file({"/a": torch.ones(2)}, path, metadata={"state": '{"dict": [["a", {"tensor": "/a"}]]}'})
+    assert torch.equal(checkpoint.load(path)["a"], torch.ones(2))
