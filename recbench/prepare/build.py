@@ -18,11 +18,11 @@ from recbench.prepare.frame_file import FrameFile, fill, scatter
 from recbench.prepare.log import Log
 from recbench.prepare.row_counts import RowCounts, count_rows
 from recbench.progress import Progress
-from recbench.readers.base import Source, reader
-from recbench.sources.catalog import Spec
+from recbench.readers.base import Source, load_reader
+from recbench.sources.dataset_spec import DatasetSpec
 
 
-def build(spec: Spec, source: Source, folder: Path, memory: Memory, progress: Progress) -> dict[str, Any]:
+def build(spec: DatasetSpec, source: Source, folder: Path, memory: Memory, progress: Progress) -> dict[str, Any]:
     """Write `<table>.parquet` of users, items and parts, and the vocabularies; return the facts for the manifest.
 
     Raises DataError for files and columns that are not as the catalogue says, and for splits that leave a part empty.
@@ -30,7 +30,7 @@ def build(spec: Spec, source: Source, folder: Path, memory: Memory, progress: Pr
     work = folder / "work"
     size = sum(path.stat().st_size for path in source.files.values())
     progress.step(f"reading {', '.join(source.files) or spec.name}", size or None)
-    raw = reader(spec.reader)(spec, source)
+    raw = load_reader(spec.reader)(spec, source)
     log = rows.read(spec, raw, memory, work)
     users = entities.joined(log.users, raw.users, spec.user, work / "users.parquet")
     items = entities.joined(log.items, raw.items, spec.item, work / "items.parquet")
@@ -52,7 +52,9 @@ def build(spec: Spec, source: Source, folder: Path, memory: Memory, progress: Pr
     return manifest.facts(spec, counted, user, item)
 
 
-def _filtered(spec: Spec, log: Log, users: FrameFile, items: FrameFile, chosen: str, memory: Memory, work: Path) -> Log:
+def _filtered(
+    spec: DatasetSpec, log: Log, users: FrameFile, items: FrameFile, chosen: str, memory: Memory, work: Path
+) -> Log:
     """Return the log after the filters that look at more than one row, gathered by user where the split needs it."""
     if spec.distinct or rows.by_user(log, chosen):
         log = rows.gathered(log, memory.rows, work / "gathered")

@@ -15,7 +15,7 @@ from recbench.errors import DataError
 from recbench.prepare import buckets
 from recbench.prepare.entity_keys import Keys
 from recbench.prepare.frame_file import FrameFile, even, scatter
-from recbench.sources.catalog import Side, Spec
+from recbench.sources.dataset_spec import DatasetSpec, Side
 
 Weighed = tuple[pl.Series, NDArray[np.int64]]  # values, and how many train rows each stands on
 
@@ -86,7 +86,7 @@ def full(features: FrameFile, side: Side, size: int) -> NDArray[np.bool_]:
     return ~lacking
 
 
-def fit(spec: Spec, side: Side, keys: Keys, features: FrameFile, rows: NDArray[np.uint32]) -> Entities:
+def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: NDArray[np.uint32]) -> Entities:
     """Number the entities that have log rows and make vocabularies and bucket edges from the train rows.
 
     `rows` are the numbers of rows of each part (train first) by code, [3, codes].
@@ -143,7 +143,7 @@ def _distinct(side: Side, keys: Keys, features: FrameFile, row: NDArray[np.int32
     return _union(value.unique() for value in held).n_unique()
 
 
-def _fitted(spec: Spec, side: Side, name: str, values: Callable[[], Iterator[Weighed]]) -> Column:
+def _fitted(spec: DatasetSpec, side: Side, name: str, values: Callable[[], Iterator[Weighed]]) -> Column:
     """Return the encoding of one feature, given its values on entities in train and their numbers of train rows."""
     separator = spec.bag_separator
     if name in side.categorical:

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recbench.errors import DataError
-from recbench.sources.catalog import Spec
+from recbench.sources.dataset_spec import DatasetSpec
 
 Label = NDArray[np.uint8]  # 0 or 1 by row and feedback [R, T]; a level 0..T by row [R]
 
@@ -22,7 +22,7 @@ OTHER_ROWS = re.compile(
 )
 
 
-def evaluate(log: pl.DataFrame, spec: Spec) -> Label:
+def evaluate(log: pl.DataFrame, spec: DatasetSpec) -> Label:
     """Evaluate the feedback expressions on every row, in the order of the catalogue.
 
     Raises DataError for a missing column, a wrong type, and values that are neither true nor false.

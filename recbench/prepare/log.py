@@ -17,9 +17,9 @@ from recbench.prepare import labels, split
 from recbench.prepare.code_counts import add
 from recbench.prepare.entity_keys import Keys
 from recbench.prepare.frame_file import FrameFile, scatter
-from recbench.readers.base import Raw, Source
-from recbench.sources.catalog import Core, Side, Spec
-from recbench.sources.text_blocks import Advance, silent
+from recbench.readers.base import RawTables, Source
+from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
+from recbench.sources.text_blocks import Advance, ignore_progress
 
 Mask = NDArray[np.bool_]
 FIRST, LAST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970
@@ -64,7 +64,7 @@ class Log:
         return replace(self, groups=tuple(groups))
 
 
-def read(spec: Spec, raw: Raw, memory: Memory, folder: Path) -> Log:
+def read(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) -> Log:
     """Filter, label and code the log as it is read.
 
     Raises DataError for missing columns, undefined feedback, a log without rows, and more entities than `memory` holds.
@@ -128,7 +128,7 @@ def without_repeats(log: Log, folder: Path) -> Log:
     )
 
 
-def core(log: Log, least: Core, users: Mask, items: Mask) -> tuple[Mask, Mask]:
+def core(log: Log, least: KCore, users: Mask, items: Mask) -> tuple[Mask, Mask]:
     """Return which of these users and items are left by the k-core filter.
 
     Items with too few rows go first, then users with too few rows of the items left; again until nothing changes, or
@@ -182,7 +182,7 @@ def kept(log: Log, users: Mask, items: Mask, folder: Path) -> Log:
     return log
 
 
-def parted(log: Log, spec: Spec, source: Source, folder: Path, advance: Advance = silent) -> Log:
+def parted(log: Log, spec: DatasetSpec, source: Source, folder: Path, advance: Advance = ignore_progress) -> Log:
     """Return the log with the column `part`; it must be gathered by user where the split needs it.
 
     `advance` hears of the rows that are done.
@@ -231,7 +231,7 @@ def _identity(side: Side, table: bool) -> tuple[str, ...]:
     return (side.key,) if table and side.key else side.identity
 
 
-def _kept(spec: Spec, block: pl.DataFrame) -> pl.Series:
+def _kept(spec: DatasetSpec, block: pl.DataFrame) -> pl.Series:
     if spec.filter is None:
         return pl.repeat(True, len(block), eager=True)
     held = labels.column(block, f"{spec.name}: filter", spec.filter)

@@ -13,7 +13,7 @@ from recbench.prepare import labels, split
 from recbench.prepare.entities import Entities
 from recbench.prepare.row_counts import RowCounts
 from recbench.prepare.split import PARTS
-from recbench.sources.catalog import Expect, Side, Spec
+from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, Side
 
 BEFORE_SPLIT = ("feedback is 0 or 1 by its expression",)
 AFTER_SPLIT = (
@@ -29,7 +29,7 @@ AFTER_SPLIT = (
 )
 
 
-def options(spec: Spec, chosen: str, rows: int | None, seed: int) -> dict[str, Any]:
+def options(spec: DatasetSpec, chosen: str, rows: int | None, seed: int) -> dict[str, Any]:
     """Return all that decides the result, apart from the files."""
     return {
         "split": chosen,
@@ -58,12 +58,12 @@ def options(spec: Spec, chosen: str, rows: int | None, seed: int) -> dict[str, A
     }
 
 
-def rules(spec: Spec, chosen: str) -> list[str]:
+def rules(spec: DatasetSpec, chosen: str) -> list[str]:
     """Return what was done, in order, as sentences."""
     return [*_filters(spec), *BEFORE_SPLIT, split.rule(chosen, spec.ratio, spec.rounding), *AFTER_SPLIT]
 
 
-def _filters(spec: Spec) -> Iterator[str]:
+def _filters(spec: DatasetSpec) -> Iterator[str]:
     if spec.filter:
         yield f"rows are those of the log where {spec.filter}"
     if spec.distinct:
@@ -79,7 +79,7 @@ def _filters(spec: Spec) -> Iterator[str]:
         yield f"values of categorical features on fewer than {spec.min_count} train rows are unknown"
 
 
-def facts(spec: Spec, counts: RowCounts, users: Entities, items: Entities) -> dict[str, Any]:
+def facts(spec: DatasetSpec, counts: RowCounts, users: Entities, items: Entities) -> dict[str, Any]:
     """Return counts, rates, thresholds, columns, bucket edges and time spans; times in the unit of the log."""
     sides = {"users": users, "items": items}
     return {
@@ -131,7 +131,7 @@ def _by_feedback(counts: RowCounts, values: NDArray[np.generic]) -> dict[str, An
     return dict(zip(counts.feedback, values.tolist(), strict=True))
 
 
-def compare(expect: Expect, found: dict[str, int]) -> dict[str, Any]:
+def compare(expect: ExpectedCounts, found: dict[str, int]) -> dict[str, Any]:
     """Return the counts beside those of the catalogue; `matches` is None where it has none."""
     expected: dict[str, int | str | None] = {"rows": expect.rows, "users": expect.users, "items": expect.items}
     expected |= expect.positives or {}

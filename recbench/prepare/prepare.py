@@ -24,7 +24,8 @@ from recbench.prepare.split import PARTS, check
 from recbench.progress import Progress
 from recbench.readers.base import Source
 from recbench.sources import raw_files as sources
-from recbench.sources.catalog import Spec, choose_feedback, find
+from recbench.sources.catalog import choose_feedback, find
+from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.raw_files import Accept
 from recbench.sources.synthetic_shop import ROWS
 
@@ -99,11 +100,11 @@ def prepare(
 
 
 def _prepared(
-    spec: Spec, source: Source, folder: Path, options: dict[str, Any], memory: Memory, progress: Progress
+    spec: DatasetSpec, source: Source, folder: Path, options: dict[str, Any], memory: Memory, progress: Progress
 ) -> dict[str, Any]:
     """Write the prepared folder and return its manifest."""
     began = time.monotonic()
-    described = sources.Described(source.files)
+    described = sources.FileDigests(source.files)
     with store.replacing(folder) as temporary:
         try:
             facts = build(spec, source, temporary, memory, progress)
@@ -141,7 +142,7 @@ def _reusable(folder: Path, options: dict[str, Any], source: Source) -> dict[str
         return None
 
 
-def _about(spec: Spec) -> dict[str, Any]:
+def _about(spec: DatasetSpec) -> dict[str, Any]:
     """Return what the catalogue says beside the options; it may change without preparing again."""
     about = {"title": spec.title, "licence": spec.licence, "citation": spec.citation, "note": spec.note}
     return about | {"aggregates": spec.aggregates}

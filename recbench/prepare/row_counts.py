@@ -11,7 +11,7 @@ from recbench.prepare import labels
 from recbench.prepare.code_counts import add
 from recbench.prepare.log import Log
 from recbench.prepare.split import PARTS
-from recbench.sources.catalog import Spec
+from recbench.sources.dataset_spec import DatasetSpec
 
 Counts = NDArray[np.int64]
 
@@ -69,7 +69,7 @@ class RowCounts:
         return labels.unpacked(every, self.order)
 
 
-def count_rows(spec: Spec, log: Log) -> RowCounts:
+def count_rows(spec: DatasetSpec, log: Log) -> RowCounts:
     """Count over the rows of a log that is split; raises DataError for a feedback without positive train row."""
     names = list(spec.feedback)
     patterns = np.zeros((len(PARTS), 1 << len(names)), np.int64)

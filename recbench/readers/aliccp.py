@@ -17,9 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from recbench.errors import DataError
-from recbench.readers.base import Raw, Source
-from recbench.sources.catalog import Spec
-from recbench.sources.text_blocks import ahead, blocks
+from recbench.readers.base import RawTables, Source
+from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.text_blocks import map_ahead, read_blocks
 
 SEPARATOR, ID, VALUE, COMMA, LINE, BLANK = 1, 2, 3, ord(","), ord("\n"), ord(" ")
 DIGITS = 12  # of an id, at most
@@ -34,21 +34,21 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _File:
+class _TokenFile:
     path: Path
     columns: tuple[str, ...]
     fields: tuple[str, ...]
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read the impressions of train, then those of test, each with its user's features; raises DataError."""
-    return Raw(_log(spec, source))
+    return RawTables(_log(spec, source))
 
 
-def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
+def _log(spec: DatasetSpec, source: Source) -> Iterator[pl.DataFrame]:
     for part in ("train", "test"):
-        common = _File(source.file(f"common_features_{part}.csv"), COMMON, spec.user.features)
-        skeleton = _File(source.file(f"sample_skeleton_{part}.csv"), SKELETON, spec.item.features)
+        common = _TokenFile(source.file(f"common_features_{part}.csv"), COMMON, spec.user.features)
+        skeleton = _TokenFile(source.file(f"sample_skeleton_{part}.csv"), SKELETON, spec.item.features)
         users = _users(common, source)
         for first, block in _parsed(skeleton, source):
             joined = block.join(users, on="common", how="left", maintain_order="left")
@@ -60,7 +60,7 @@ def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
             yield joined.drop("common", "known").with_columns(split=pl.lit(part))
 
 
-def _users(file: _File, source: Source) -> pl.DataFrame:
+def _users(file: _TokenFile, source: Source) -> pl.DataFrame:
     """Return the user fields of every common index, which fit in memory: a few numbers for a million rows."""
     users = pl.concat([block for _, block in _parsed(file, source)])
     repeated = users["common"].is_duplicated()
@@ -71,20 +71,20 @@ def _users(file: _File, source: Source) -> pl.DataFrame:
     return users.with_columns(known=pl.lit(True))
 
 
-def _parsed(file: _File, source: Source) -> Iterator[tuple[int, pl.DataFrame]]:
+def _parsed(file: _TokenFile, source: Source) -> Iterator[tuple[int, pl.DataFrame]]:
     """Yield the number of the first line and the typed columns of each block of lines."""
 
     def texts() -> Iterator[tuple[int, bytes]]:
         line = 1
-        for piece in blocks(file.path, source.block, source.advance):
+        for piece in read_blocks(file.path, source.block, source.advance):
             text = piece if piece.endswith(b"\n") else piece + b"\n"
             yield line, text
             line += text.count(b"\n")
 
-    return ahead(lambda place: (place[0], _typed(file, *place)), texts())
+    return map_ahead(lambda place: (place[0], _typed(file, *place)), texts())
 
 
-def _typed(file: _File, line: int, text: bytes) -> pl.DataFrame:
+def _typed(file: _TokenFile, line: int, text: bytes) -> pl.DataFrame:
     names = file.columns[:-1]
     content = np.frombuffer(text + b" " * HEAD, np.uint8)  # so that the last line has as many bytes
     ends = np.flatnonzero(content == LINE)
@@ -92,16 +92,16 @@ def _typed(file: _File, line: int, text: bytes) -> pl.DataFrame:
     whole = [pl.col(name).cast(pl.Int64, strict=False) for name in names if name != "common"]
     index = pl.col("common").str.to_integer(base=16, dtype=pl.UInt64, strict=False)
     frame = head.select(*whole, index)
-    found, fields = _tokens(file, content, ends, line)
-    wrong = frame.select(pl.any_horizontal(pl.all().is_null()))[:, 0] | (frame["tokens"] != pl.Series(found))
+    token_counts, fields = _tokens(file, content, ends, line)
+    wrong = frame.select(pl.any_horizontal(pl.all().is_null()))[:, 0] | (frame["tokens"] != pl.Series(token_counts))
     if wrong.any():
         row = wrong.arg_max() or 0
-        raise _bad_line(file, head.row(row, named=True), int(found[row]), line + row)
+        raise _bad_line(file, head.row(row, named=True), int(token_counts[row]), line + row)
     kept = [name for name in ("click", "purchase", "common") if name in names]
     return frame.select(kept).with_columns(**fields)
 
 
-def _heads(file: _File, text: Bytes, ends: Places, line: int) -> pl.DataFrame:
+def _heads(file: _TokenFile, text: Bytes, ends: Places, line: int) -> pl.DataFrame:
     """Return the fields before the list, as text; only the first bytes of each line are looked at."""
     starts = np.concatenate([[0], ends[:-1] + 1])
     heads = np.full((len(ends), HEAD + 1), LINE, np.uint8)
@@ -117,10 +117,10 @@ def _heads(file: _File, text: Bytes, ends: Places, line: int) -> pl.DataFrame:
     return head.select(pl.all().exclude("list").str.strip_chars(" "))
 
 
-def _tokens(file: _File, text: Bytes, ends: Places, line: int) -> tuple[NDArray[np.int64], dict[str, pl.Series]]:
+def _tokens(file: _TokenFile, text: Bytes, ends: Places, line: int) -> tuple[NDArray[np.int64], dict[str, pl.Series]]:
     """Return the number of tokens on each line, and the id of each field there, null where it is missing."""
     place = np.flatnonzero(text == ID)
-    found = np.diff(np.searchsorted(place, ends), prepend=0)
+    token_counts = np.diff(np.searchsorted(place, ends), prepend=0)
     # the four bytes before an ID mark are the name of the field and what parts it from the token before
     four = np.ndarray(len(text) - 3, np.dtype("<u4"), text, strides=(1,))  # every byte and the three after it
     code = four[np.maximum(place - WIDTH - 1, 0)] if len(place) else place.astype(np.uint32)
@@ -147,10 +147,10 @@ def _tokens(file: _File, text: Bytes, ends: Places, line: int) -> tuple[NDArray[
         ids = np.full(len(ends), -1, np.int64)
         ids[row] = number
         fields[name] = pl.Series(ids).replace(-1, None)
-    return found, fields
+    return token_counts, fields
 
 
-def _bad_line(file: _File, text: dict[str, str | None], found: int, line: int) -> DataError:
+def _bad_line(file: _TokenFile, text: dict[str, str | None], token_counts: int, line: int) -> DataError:
     where = f"{file.path}, line {line}"
     for name, value in text.items():
         if value is None:
@@ -159,7 +159,7 @@ def _bad_line(file: _File, text: dict[str, str | None], found: int, line: int) -
         if not _is_whole(value, 16 if name == "common" else 10):
             return DataError(f"{where}, column `{name}`: expected {kind}, found `{value[:40]}`")
     return DataError(
-        f"{where}: says {text['tokens']} features and lists {found}; the line is damaged, download the file again"
+        f"{where}: says {text['tokens']} features and lists {token_counts}; the line is damaged, download it again"
     )
 
 

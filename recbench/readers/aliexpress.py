@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from recbench.errors import DataError
-from recbench.readers.base import Raw, Source
+from recbench.readers.base import RawTables, Source
 from recbench.readers.building_blocks.delimited import Kind, Layout, read_delimited, scan_delimited
-from recbench.sources.catalog import Spec
+from recbench.sources.dataset_spec import DatasetSpec
 
 PAGE = "pv_id"
 USER = (
@@ -25,12 +25,12 @@ ITEM = (PAGE, *(f"item_feature_{n}" for n in range(47)), "rating")
 ITEM_WHOLE = (PAGE, *(f"item_feature_{n}" for n in (17, 32, 33, 34, 38, 39, 40)), "rating")
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read the items shown, train first, each with the features of its page view; raises DataError for bad files.
 
     `rating` is 0 for shown, 1 for clicked, 2 for bought. A page view of which no item was shown makes no row.
     """
-    return Raw(_log(source))
+    return RawTables(_log(source))
 
 
 def _log(source: Source) -> Iterator[pl.DataFrame]:

@@ -9,22 +9,22 @@ from pathlib import Path
 import polars as pl
 
 from recbench.errors import DataError
-from recbench.readers.base import Raw, Source
-from recbench.sources.catalog import Spec
-from recbench.sources.text_blocks import blocks
+from recbench.readers.base import RawTables, Source
+from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.text_blocks import read_blocks
 
 KEYS = {"reviewerID": pl.String, "asin": pl.String, "overall": pl.Float64, "unixReviewTime": pl.Int64}
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read reviewer, product, rating and day of every review; raises DataError for bad files."""
-    return Raw(_log(source))
+    return RawTables(_log(source))
 
 
 def _log(source: Source) -> Iterator[pl.DataFrame]:
     for path in source.files.values():
         line, rows = 1, 0
-        for piece in blocks(path, source.block, source.advance):
+        for piece in read_blocks(path, source.block, source.advance):
             frame = _reviews(path, piece, line)
             rows += len(frame)
             yield frame

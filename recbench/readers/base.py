@@ -1,4 +1,4 @@
-"""Raw files to blocks of typed rows: one module per family of datasets, each with `read(spec, source) -> Raw`."""
+"""Raw files to blocks of typed rows: one module per family of datasets, each with `read(spec, source) -> RawTables`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from recbench.errors import UsageError
-from recbench.sources.text_blocks import BLOCK, Advance, silent
+from recbench.sources.text_blocks import BLOCK, Advance, ignore_progress
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from recbench.sources.catalog import Spec
+    from recbench.sources.dataset_spec import DatasetSpec
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawTables:
     """What a reader returns: frames of bounded size, all of one schema, each read only when it is asked for.
 
     The log, in file order, holds the user and item keys and the columns that feedback, filter and time need (the
@@ -41,7 +41,7 @@ class Source:
     rows: int | None = None  # of generated data
     seed: int = 0
     block: int = BLOCK  # bytes of text to hold at once
-    advance: Advance = silent  # hears of the bytes read
+    advance: Advance = ignore_progress  # hears of the bytes read
 
     def file(self, name: str) -> Path:
         """Return the path of a file that the reader cannot do without; raises UsageError if the catalogue lacks it."""
@@ -50,7 +50,7 @@ class Source:
         return self.files[name]
 
 
-def reader(name: str) -> Callable[[Spec, Source], Raw]:
+def load_reader(name: str) -> Callable[[DatasetSpec, Source], RawTables]:
     """Return the `read` function of a family; the name must be one that the catalogue has checked."""
     module = importlib.import_module(f"recbench.readers.{name}")
-    return cast("Callable[[Spec, Source], Raw]", module.read)
+    return cast("Callable[[DatasetSpec, Source], RawTables]", module.read)

@@ -10,27 +10,27 @@ import numpy as np
 import polars as pl
 
 from recbench.errors import DataError
-from recbench.readers.base import Raw, Source
-from recbench.sources.catalog import Spec
-from recbench.sources.text_blocks import blocks
+from recbench.readers.base import RawTables, Source
+from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.text_blocks import read_blocks
 
 STRANGE = re.compile(rb"[^0-9 \r\n]|[0-9]{19}")
 FILES = {"train": "train.txt", "test": "test.txt"}
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read each pair of user and item as a row, train first, with its part; raises DataError for bad files.
 
     A user may have no item, and an item may be repeated on a line, which makes as many rows.
     """
-    return Raw(_log(spec, source))
+    return RawTables(_log(spec, source))
 
 
-def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
+def _log(spec: DatasetSpec, source: Source) -> Iterator[pl.DataFrame]:
     user, item = spec.user.key or "user", spec.item.key or "item"
     for part, name in FILES.items():
         path, line, rows = source.file(name), 1, 0
-        for piece in blocks(path, source.block, source.advance):
+        for piece in read_blocks(path, source.block, source.advance):
             pairs = _pairs(path, piece, line).rename({"user": user, "item": item})
             rows += len(pairs)
             if len(pairs):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import polars as pl
 
-from recbench.readers.base import Raw, Source
+from recbench.readers.base import RawTables, Source
 from recbench.readers.building_blocks.delimited import Kind, Layout, scan_delimited
-from recbench.sources.catalog import Side, Spec
-from recbench.sources.text_blocks import check_readable
+from recbench.sources.dataset_spec import DatasetSpec, Side
+from recbench.sources.text_blocks import read_start
 
 TEXT = ("user_active_degree", "video_type", "upload_type", "upload_dt", "tag")
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read the standard logs, in the order of their dates, and both entity tables; raises DataError for bad files."""
 
     def of(prefix: str) -> list[Path]:
@@ -26,7 +26,7 @@ def read(spec: Spec, source: Source) -> Raw:
     keys = [key for key in (spec.user.key, spec.item.key) if key]
     columns = list(dict.fromkeys((*keys, *spec.log_columns)))
     log = Layout(dict.fromkeys(columns, "int"), header=True, required=columns)
-    return Raw(
+    return RawTables(
         chain.from_iterable(scan_delimited(path, log, source) for path in of("log_standard")),
         _entities(of("user_features")[0], spec.user, source),
         _videos(of("video_features_basic")[0], of("video_features_statistic"), spec.item, source),
@@ -48,7 +48,7 @@ def _videos(basic: Path, statistics: list[Path], side: Side, source: Source) -> 
 
 
 def _header(path: Path) -> list[str]:
-    return check_readable(path).decode(errors="replace").partition("\n")[0].strip().split(",")
+    return read_start(path).decode(errors="replace").partition("\n")[0].strip().split(",")
 
 
 def _entities(path: Path, side: Side, source: Source) -> Iterator[pl.DataFrame]:

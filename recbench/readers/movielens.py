@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from recbench.readers.base import Raw, Source
+from recbench.readers.base import RawTables, Source
 from recbench.readers.building_blocks.delimited import Kind, Layout, scan_delimited
-from recbench.sources.catalog import Spec
+from recbench.sources.dataset_spec import DatasetSpec
 
 Frames = Iterator[pl.DataFrame]
 
@@ -43,38 +43,38 @@ MOVIE_100K: Mapping[str, Kind] = {
 NAMES = {"userId": "user_id", "movieId": "movie_id"}  # of the CSV files -> here
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read ratings, users and movies; raises DataError for bad files."""
     if "ratings.csv" in source.files:
         return _read_csv(source)
     return _read_1m(source) if "ratings.dat" in source.files else _read_100k(source)
 
 
-def _read_csv(source: Source) -> Raw:
+def _read_csv(source: Source) -> RawTables:
     columns: Mapping[str, Kind] = {"userId": "int", "movieId": "int", "rating": "float", "timestamp": "int"}
     rating = Layout(columns, header=True, required=list(columns))
     movie = Layout({"movieId": "int", "genres": "text"}, header=True, required=["movieId"], unique="movieId")
-    return Raw(
+    return RawTables(
         (block.rename(NAMES) for block in scan_delimited(source.file("ratings.csv"), rating, source)),
         items=(block.rename(NAMES, strict=False) for block in scan_delimited(source.file("movies.csv"), movie, source)),
     )
 
 
-def _read_1m(source: Source) -> Raw:
+def _read_1m(source: Source) -> RawTables:
     def table(name: str, columns: Mapping[str, Kind], required: list[str], unique: str | None = None) -> Frames:
         layout = Layout(
             columns, False, required=required, unique=unique, separator="::", encoding="iso-8859-1", quoted=False
         )
         return scan_delimited(source.file(name), layout, source)
 
-    return Raw(
+    return RawTables(
         table("ratings.dat", RATING, list(RATING)),
         table("users.dat", USER_1M, ["user_id"], "user_id"),
         table("movies.dat", MOVIE_1M, ["movie_id"], "movie_id"),
     )
 
 
-def _read_100k(source: Source) -> Raw:
+def _read_100k(source: Source) -> RawTables:
     def table(name: str, columns: Mapping[str, Kind], separator: str, required: list[str]) -> Frames:
         unique = None if columns is RATING else required[0]
         layout = Layout(
@@ -93,7 +93,7 @@ def _read_100k(source: Source) -> Raw:
     flagged = [pl.when(pl.col(name) == 1).then(pl.lit(name)) for name in GENRES]
     genres = pl.concat_str(flagged, separator="|", ignore_nulls=True)
     movies = table("u.item", MOVIE_100K, "|", ["movie_id", *GENRES])
-    return Raw(
+    return RawTables(
         given() if source.split == "given" else ratings("u.data"),
         table("u.user", USER_100K, "|", ["user_id"]),
         (block.select("movie_id", "title", genres=genres) for block in movies),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from recbench.readers.base import Raw, Source
-from recbench.sources.catalog import Spec
+from recbench.readers.base import RawTables, Source
+from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.synthetic_shop import ROWS, generate
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Generate `source.rows` rows from `source.seed`."""
     users, items, log = generate(ROWS if source.rows is None else source.rows, source.seed)
-    return Raw(log, [users], [items])
+    return RawTables(log, [users], [items])

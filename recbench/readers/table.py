@@ -14,23 +14,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recbench.errors import DataError
-from recbench.readers.base import Raw, Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, decided, missing_column, scan_delimited
-from recbench.sources.catalog import Spec
-from recbench.sources.text_blocks import check_readable
+from recbench.readers.base import RawTables, Source
+from recbench.readers.building_blocks.delimited import Kind, Layout, missing_column, resolve_kinds, scan_delimited
+from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.text_blocks import read_start
 
 BATCH = 1 << 17  # rows of a Parquet file at once
 
 
-def read(spec: Spec, source: Source) -> Raw:
+def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read the files one after another; `--split given` needs a column `split` of train, valid and test.
 
     Raises DataError for bad files.
     """
-    return Raw(_log(spec, source))
+    return RawTables(_log(spec, source))
 
 
-def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
+def _log(spec: DatasetSpec, source: Source) -> Iterator[pl.DataFrame]:
     kinds: dict[str, Kind] = dict.fromkeys((*spec.user.identity, *spec.item.identity), "key")
     kinds |= {name: "guess" for name in spec.log_columns if name not in kinds}
     kinds |= dict.fromkeys((*spec.user.bag, *spec.item.bag, *spec.user.vector, *spec.item.vector), "text")
@@ -40,7 +40,7 @@ def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
         kinds["split"] = "text"
         required.append("split")
     paths = list(source.files.values())
-    delimited = [path for path in paths if not check_readable(path).startswith(b"PAR1")]
+    delimited = [path for path in paths if not read_start(path).startswith(b"PAR1")]
     kinds |= {name: kind for name, kind in spec.types.items() if name in kinds}
     layout = Layout(
         columns={**dict.fromkeys(spec.columns, "text"), **kinds},
@@ -51,7 +51,7 @@ def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
         encoding=spec.encoding,
         quoted=not spec.columns,
     )
-    layout = decided(delimited, layout, source)
+    layout = resolve_kinds(delimited, layout, source)
     schema: pl.Schema | None = None
     for path in paths:
         blocks = scan_delimited(path, layout, source) if path in delimited else _parquet(path, spec, kinds, required)
@@ -68,7 +68,9 @@ def _log(spec: Spec, source: Source) -> Iterator[pl.DataFrame]:
             first += len(block)
 
 
-def _parquet(path: Path, spec: Spec, columns: Mapping[str, Kind], required: Sequence[str]) -> Iterator[pl.DataFrame]:
+def _parquet(
+    path: Path, spec: DatasetSpec, columns: Mapping[str, Kind], required: Sequence[str]
+) -> Iterator[pl.DataFrame]:
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             names = list(file.schema_arrow.names)
@@ -85,7 +87,7 @@ def _parquet(path: Path, spec: Spec, columns: Mapping[str, Kind], required: Sequ
         raise DataError(f"{path}: damaged Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _plain(path: Path, frame: pl.DataFrame, spec: Spec, required: Sequence[str], first: int) -> pl.DataFrame:
+def _plain(path: Path, frame: pl.DataFrame, spec: DatasetSpec, required: Sequence[str], first: int) -> pl.DataFrame:
     for name in required:
         if frame[name].null_count():
             row = first + (frame[name].is_null().arg_max() or 0) + 1
@@ -97,7 +99,7 @@ def _plain(path: Path, frame: pl.DataFrame, spec: Spec, required: Sequence[str],
     return frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(spec.bag_separator))
 
 
-def _epoch(time: pl.Series, spec: Spec, path: Path, first: int) -> pl.Series:
+def _epoch(time: pl.Series, spec: DatasetSpec, path: Path, first: int) -> pl.Series:
     unit: Literal["ms", "s"] = "ms" if spec.time_unit == "ms" else "s"
     if time.dtype.is_numeric():
         if time.dtype.is_float() and not time.is_finite().all():

@@ -12,7 +12,7 @@ from typing import Any
 from recbench.errors import DataError
 from recbench.home import raw_home
 from recbench.progress import Progress
-from recbench.sources.catalog import Spec
+from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.download import fetch
 from recbench.sources.unpack import is_archive, unpack
 
@@ -22,7 +22,7 @@ UNPACKED = "unpacked"  # folder below the raw folder of a dataset
 Accept = Callable[[str], bool]  # asked with the licence and where it stands
 
 
-def locate(spec: Spec, split: str, raw: Path | None, progress: Progress, accept: Accept) -> dict[str, Path]:
+def locate(spec: DatasetSpec, split: str, raw: Path | None, progress: Progress, accept: Accept) -> dict[str, Path]:
     """Return the path of every raw file by its name in the catalogue; optional ones may be absent.
 
     They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
@@ -35,55 +35,61 @@ def locate(spec: Spec, split: str, raw: Path | None, progress: Progress, accept:
         raise DataError(f"--raw {raw}: {'not a folder' if raw.exists() else 'no such folder'}")
     needed = spec.files + (spec.given_files if split == "given" else ())
     wanted = needed + spec.optional_files
-    files = _found(spec, wanted, folder, raw)
+    files = _files_present(spec, wanted, folder, raw)
     if any(name not in files for name in needed):
-        files |= _unpacked(spec, [name for name in wanted if name not in files], _archives(spec, folder), progress)
+        files |= _unpack_missing(
+            spec, [name for name in wanted if name not in files], _find_archives(spec, folder), progress
+        )
     if any(name not in files for name in needed) and spec.download and raw is None:
-        archives = _downloaded(spec, folder, progress, accept)
-        files |= _found(spec, wanted, folder, raw)
-        files |= _unpacked(spec, [name for name in wanted if name not in files], archives, progress)
+        archives = _download_all(spec, folder, progress, accept)
+        files |= _files_present(spec, wanted, folder, raw)
+        files |= _unpack_missing(spec, [name for name in wanted if name not in files], archives, progress)
     missing = [name for name in needed if name not in files]
     if missing:
         if spec.by_hand:
-            progress.tell(_instructions(spec, raw or folder))
-        raise DataError(_told(spec, missing, raw, folder))
+            progress.tell(_download_instructions(spec, raw or folder))
+        raise DataError(_missing_message(spec, missing, raw, folder))
     return {name: files[name] for name in wanted if name in files}
 
 
-def _found(spec: Spec, wanted: Sequence[str], folder: Path, raw: Path | None) -> dict[str, Path]:
+def _files_present(spec: DatasetSpec, wanted: Sequence[str], folder: Path, raw: Path | None) -> dict[str, Path]:
     files = {}
     for name in wanted:
         beside = spec.folder / name if spec.folder is not None and raw is None else None
-        path = beside if beside is not None and beside.exists() else _find(folder, name, spec.name)
+        path = beside if beside is not None and beside.exists() else _find_file(folder, name, spec.name)
         if path is not None:
             files[name] = path
     return files
 
 
-def _archives(spec: Spec, folder: Path) -> list[Path]:
+def _find_archives(spec: DatasetSpec, folder: Path) -> list[Path]:
     """Return the archives of the catalogue that lie in the folder, and any other file there that may be one."""
-    named = [_find(folder, name, spec.name) for name in (*(remote.file for remote in spec.download), *spec.by_hand)]
+    named = [
+        _find_file(folder, name, spec.name) for name in (*(remote.file for remote in spec.download), *spec.by_hand)
+    ]
     other = [path for pattern in ("*.zip", "*.tar.gz", "*.tgz", "*.tar") for path in sorted(folder.glob(pattern))]
     return list(dict.fromkeys(path for path in (*named, *other) if path is not None and path.is_file()))
 
 
-def _unpacked(spec: Spec, wanted: Sequence[str], archives: Sequence[Path], progress: Progress) -> dict[str, Path]:
+def _unpack_missing(
+    spec: DatasetSpec, wanted: Sequence[str], archives: Sequence[Path], progress: Progress
+) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for archive in archives:
         left = [name for name in wanted if name not in files]
         if left and is_archive(archive):
             progress.step(f"unpacking {archive.name}")
-            files |= unpack(archive, left, raw_home(spec.name) / UNPACKED / _identity(archive))
+            files |= unpack(archive, left, raw_home(spec.name) / UNPACKED / _archive_id(archive))
     return files
 
 
-def _identity(archive: Path) -> str:
+def _archive_id(archive: Path) -> str:
     """Return digits that differ for another archive, or another version of it, so that no stale member is taken."""
     stat = archive.stat()
     return sha256(f"{archive.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
 
 
-def _downloaded(spec: Spec, folder: Path, progress: Progress, accept: Accept) -> list[Path]:
+def _download_all(spec: DatasetSpec, folder: Path, progress: Progress, accept: Accept) -> list[Path]:
     if spec.licence_page:
         agreed = folder / ".licence-accepted"
         if not agreed.exists():
@@ -97,7 +103,7 @@ def _downloaded(spec: Spec, folder: Path, progress: Progress, accept: Accept) ->
     return [fetch(remote, folder, progress) for remote in spec.download]
 
 
-def _instructions(spec: Spec, folder: Path) -> str:
+def _download_instructions(spec: DatasetSpec, folder: Path) -> str:
     """Return one screen: what to get by hand, where, and what to type then."""
     lines = [f"{spec.title} has to be downloaded by hand, after a login:", f"  1. open {spec.page}"]
     lines += ["  2. accept its terms" + (f" ({spec.licence})" if spec.licence else "") + " and download"]
@@ -108,7 +114,7 @@ def _instructions(spec: Spec, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _told(spec: Spec, missing: Sequence[str], raw: Path | None, folder: Path) -> str:
+def _missing_message(spec: DatasetSpec, missing: Sequence[str], raw: Path | None, folder: Path) -> str:
     beside_toml = f"beside the catalogue in {spec.folder} or " if spec.folder and raw is None else ""
     download = f"download {spec.page}" if spec.page else "put the files there"
     if raw is not None and spec.download:
@@ -119,7 +125,7 @@ def _told(spec: Spec, missing: Sequence[str], raw: Path | None, folder: Path) ->
     )
 
 
-class Described:
+class FileDigests:
     """Name, bytes, time of modification (ns) and SHA-256 of every file, found out beside other work."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
@@ -140,8 +146,13 @@ class Described:
         try:
             for name, path in self._files.items():
                 stat = path.stat()
-                told = {"file": name, "bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": _sha256(path)}
-                self._found.append(told)
+                facts = {
+                    "file": name,
+                    "bytes": stat.st_size,
+                    "modified": stat.st_mtime_ns,
+                    "sha256": _sha256(path),
+                }
+                self._found.append(facts)
         except OSError as error:
             self._failed = error
 
@@ -167,16 +178,16 @@ def _sha256(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _find(folder: Path, name: str, dataset: str) -> Path | None:
+def _find_file(folder: Path, name: str, dataset: str) -> Path | None:
     if Path(name).is_absolute():
         return Path(name) if Path(name).exists() else None
     for depth in range(DEPTH + 1):
-        found = sorted(folder.glob("*/" * depth + name))
-        own = [path for path in found if dataset in path.relative_to(folder).parts]
-        if len(found) > 1 and len(own) != 1:
+        matches = sorted(folder.glob("*/" * depth + name))
+        own = [path for path in matches if dataset in path.relative_to(folder).parts]
+        if len(matches) > 1 and len(own) != 1:
             raise DataError(
-                f"{dataset}: {name} lies in {found[0].parent} and in {found[1].parent}; name one with --raw DIR"
+                f"{dataset}: {name} lies in {matches[0].parent} and in {matches[1].parent}; name one with --raw DIR"
             )
-        if found:
-            return own[0] if own else found[0]
+        if matches:
+            return own[0] if own else matches[0]
     return None

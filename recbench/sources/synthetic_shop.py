@@ -156,11 +156,11 @@ def _skewed(size: int, count: int, random: np.random.Generator) -> NDArray[np.in
 def _bags(size: int, longest: int, count: int, random: np.random.Generator) -> tuple[pl.Series, Array]:
     """Draw 1 to `longest` distinct words for each entity: joined by `|`, and as shares [count, size]."""
     rank = random.random((count, size)).argsort(1).argsort(1)
-    held = rank < random.integers(1, longest + 1, (count, 1))
-    owner, word = held.nonzero()
+    chosen = rank < random.integers(1, longest + 1, (count, 1))
+    owner, word = chosen.nonzero()
     tokens = pl.DataFrame({"owner": owner, "word": "t" + pl.Series(word).cast(pl.String).str.zfill(2)})
     bags = tokens.group_by("owner", maintain_order=True).agg(pl.col("word").str.join("|"))["word"]
-    return bags, held / held.sum(1, keepdims=True)
+    return bags, chosen / chosen.sum(1, keepdims=True)
 
 
 def _words(prefix: str, code: NDArray[np.int64]) -> pl.Series:

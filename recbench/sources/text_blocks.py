@@ -21,11 +21,11 @@ R = TypeVar("R")
 Advance = Callable[[int], None]  # hears of each number of bytes read
 
 
-def silent(_: int) -> None:
+def ignore_progress(_: int) -> None:
     """Hear of nothing."""
 
 
-def check_readable(path: Path) -> bytes:
+def read_start(path: Path) -> bytes:
     """Return the first 4096 bytes of a file; raises DataError if it is missing, a folder, empty or unreadable."""
     try:
         with path.open("rb") as file:
@@ -41,13 +41,13 @@ def check_readable(path: Path) -> bytes:
     return start
 
 
-def blocks(path: Path, size: int = BLOCK, advance: Advance = silent) -> Iterator[bytes]:
+def read_blocks(path: Path, size: int = BLOCK, advance: Advance = ignore_progress) -> Iterator[bytes]:
     """Yield the content of a text file, plain or gzip, in pieces of about `size` bytes, each of whole lines.
 
     Raises DataError for a file that is missing, empty, an archive, binary, or a damaged gzip file, and for a line
     longer than four times `size`.
     """
-    start = check_readable(path)
+    start = read_start(path)
     for magic, what in ARCHIVES.items():
         if start.startswith(magic):
             raise DataError(f"{path}: {what}, where text is expected; unpack or convert it first")
@@ -62,7 +62,7 @@ def blocks(path: Path, size: int = BLOCK, advance: Advance = silent) -> Iterator
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> Iterator[R]:
+def map_ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> Iterator[R]:
     """Yield function(value) of each value in order, computing a few of them ahead in threads."""
     pending: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -75,15 +75,15 @@ def ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> 
 
 
 def _pieces(path: Path, raw: IO[bytes], file: IO[bytes], size: int, advance: Advance) -> Iterator[bytes]:
-    told = 0
+    position = 0
     while piece := file.read(size):
         if not piece.endswith(b"\n"):
             rest = file.readline(4 * size + 1)
             if len(rest) > 4 * size:
                 raise DataError(f"{path}: a line of more than {4 * size:,} bytes; not the text file that is expected")
             piece += rest
-        advance(raw.tell() - told)  # of the file on disk, however small it is packed
-        told = raw.tell()
+        advance(raw.tell() - position)  # of the file on disk, however small it is packed
+        position = raw.tell()
         if b"\0" in piece:
             raise DataError(f"{path}: a binary file, where text is expected; download it again")
         yield piece

@@ -22,11 +22,11 @@ from recbench.errors import DataError
 from recbench.progress import Progress
 
 BLOCK = 1 << 20  # bytes in memory at once
-SPARE = 64 << 20  # bytes of the disk that stay free
-RATIO = 1000  # times that a member of more than a block may grow
-MANY = 100_000  # members of a tar archive; they are listed in memory
+SPARE_BYTES = 64 << 20  # bytes of the disk that stay free
+MAX_RATIO = 1000  # times that a member of more than a block may grow
+MAX_TAR_MEMBERS = 100_000  # members of a tar archive; they are listed in memory
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
-DAMAGE = (
+DAMAGE_ERRORS = (
     BadZipFile,
     tarfile.TarError,
     zlib.error,
@@ -77,7 +77,7 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | No
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder / ".unpack.lock", "", Progress()))
+            stack.enter_context(hold_lock(folder / ".unpack.lock", "", Progress()))
             outer = _members(archive, stack)
             names = set(wanted) - {"", ".", ".."}  # which would be folders
             chosen = _shallowest(archive, outer, names)
@@ -89,11 +89,11 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | No
             for member in new:
                 _write(archive, member, folder / member.name)
         except OSError as error:
-            raise refused(folder, error) from None
+            raise disk_refused(folder, error) from None
     return {name: folder / name for name in chosen}
 
 
-def refused(path: Path, error: OSError) -> DataError:
+def disk_refused(path: Path, error: OSError) -> DataError:
     """Return the error for a file below the data folder that the disk refuses."""
     return DataError(
         f"{path}: the disk refuses it ({error.strerror or error}); free some space, mend its permissions, or set "
@@ -104,15 +104,15 @@ def refused(path: Path, error: OSError) -> DataError:
 def require_space(folder: Path, needed: int, what: str) -> None:
     """Raise DataError unless `needed` bytes fit on the disk of a folder, with some to spare."""
     free, needed = shutil.disk_usage(folder).free, max(0, needed)
-    if needed + SPARE > free:
+    if needed + SPARE_BYTES > free:
         raise DataError(
-            f"{folder}: {what} needs {needed:,} bytes and {SPARE:,} to spare, but {free:,} are free; "
+            f"{folder}: {what} needs {needed:,} bytes and {SPARE_BYTES:,} to spare, but {free:,} are free; "
             "free some space, or set RECBENCH_HOME to a folder on a larger disk"
         )
 
 
 @contextmanager
-def locked(path: Path, waiting: str, progress: Progress) -> Iterator[None]:
+def hold_lock(path: Path, waiting: str, progress: Progress) -> Iterator[None]:
     """Hold the lock of this path; while another process holds it, show `waiting`."""
     lock = FileLock(path)
     try:
@@ -163,7 +163,7 @@ def _is_tar(start: bytes) -> bool:
 
 def _members(archive: Path, stack: ExitStack) -> list[_Member]:
     """List an archive; its files can be read until the stack ends."""
-    with _noticed(str(archive)):
+    with _report_damage(str(archive)):
         file: IO[bytes] = stack.enter_context(archive.open("rb"))
         kind = _kind(file)
         file.seek(0)
@@ -190,7 +190,7 @@ def _inner_members(
             file.write(block)
         file.seek(0)
         if _kind(file) == "zip":
-            with _noticed(f"{archive}: {member.path}"):
+            with _report_damage(f"{archive}: {member.path}"):
                 members += _zip_members(file, member.path + "/")
     return members
 
@@ -215,11 +215,11 @@ def _zip_fault(info: ZipInfo) -> str | None:
         return "is encrypted; unpack it by hand"
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # the others can fill the memory from a few bytes
         return f"is packed by method {info.compress_type}, not deflated; unpack it by hand"
-    return _bomb(info.file_size, info.compress_size)
+    return _bomb_reason(info.file_size, info.compress_size)
 
 
-def _bomb(size: int, packed: int) -> str | None:
-    grows = size > BLOCK and size > RATIO * packed
+def _bomb_reason(size: int, packed: int) -> str | None:
+    grows = size > BLOCK and size > MAX_RATIO * packed
     return f"would grow from {packed:,} to {size:,} bytes, which no data does; download it again" if grows else None
 
 
@@ -245,10 +245,10 @@ def _tar_members(file: IO[bytes] | gzip.GzipFile, packed: int) -> list[_Member]:
     for count, info in enumerate(archive):
         if info.size < 0 or archive.offset <= info.offset:
             raise tarfile.ReadError("headers in a circle")
-        if count >= MANY:
-            raise tarfile.ReadError(f"more than {MANY:,} members")
+        if count >= MAX_TAR_MEMBERS:
+            raise tarfile.ReadError(f"more than {MAX_TAR_MEMBERS:,} members")
         if info.isreg():
-            fault = "is sparse; unpack it by hand" if info.issparse() else _bomb(info.size, packed)
+            fault = "is sparse; unpack it by hand" if info.issparse() else _bomb_reason(info.size, packed)
             members.append(_Member(info.name.replace("\\", "/"), info.size, _opener(archive, info), fault))
     if headers.last != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError("ends without its end mark")
@@ -303,7 +303,7 @@ def _write(archive: Path, member: _Member, path: Path) -> None:
 def _blocks(archive: Path, member: _Member) -> Iterator[bytes]:
     """Yield a file in pieces; raises DataError if it is not as long as declared, or damaged."""
     left = member.size
-    with _noticed(f"{archive}: {member.path}"):
+    with _report_damage(f"{archive}: {member.path}"):
         with member.open() as file:
             while block := file.read(BLOCK):
                 left -= len(block)
@@ -315,10 +315,10 @@ def _blocks(archive: Path, member: _Member) -> Iterator[bytes]:
 
 
 @contextmanager
-def _noticed(what: str) -> Iterator[None]:
+def _report_damage(what: str) -> Iterator[None]:
     """Raise DataError for whatever the readers of archives raise at damaged ones."""
     try:
         yield
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())[:200]
         raise DataError(f"{what}: damaged, or cannot be read ({reason}); download it again") from None

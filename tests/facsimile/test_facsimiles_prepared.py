@@ -9,7 +9,7 @@ import pytest
 
 from recbench.memory import LEAST, Memory
 from recbench.prepare.prepare import Prepared, prepare
-from recbench.readers.base import Source, reader
+from recbench.readers.base import Source, load_reader
 from recbench.sources import catalog
 from tests import facsimile
 
@@ -77,7 +77,7 @@ def test_what_is_read_does_not_depend_on_the_blocks(name: str, tmp_path: Path) -
         spec = catalog.find(name, None, rule)
         chosen = {file: files[file] for file in spec.files + spec.optional_files}
         read = [
-            reader(spec.reader)(spec, Source(chosen, spec.split, block=block))
+            load_reader(spec.reader)(spec, Source(chosen, spec.split, block=block))
             for block in (16 << 10, 64 << 10, 32 << 20)
         ]
         for side in ("log", "users", "items"):

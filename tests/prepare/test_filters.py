@@ -15,15 +15,17 @@ from recbench.errors import DataError, UsageError
 from recbench.memory import LEAST, Memory
 from recbench.prepare import entities
 from recbench.prepare import log as rows
-from recbench.readers.base import Raw, Source
-from recbench.sources.catalog import Core, Side, Spec
+from recbench.readers.base import RawTables, Source
+from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
-SPEC = Spec("x", "X", "table", {"like": "rating > 4"}, Side("u", ("u",)), Side("i", ("i",)), time="t", folder=Path())
+SPEC = DatasetSpec(
+    "x", "X", "table", {"like": "rating > 4"}, Side("u", ("u",)), Side("i", ("i",)), time="t", folder=Path()
+)
 MEMORY = Memory(1 << 30)
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=80)
 
 
-def logged(folder: Path, pairs: list[tuple[int, int]], spec: Spec = SPEC, at_once: int = 7) -> rows.Log:
+def logged(folder: Path, pairs: list[tuple[int, int]], spec: DatasetSpec = SPEC, at_once: int = 7) -> rows.Log:
     frame = pl.DataFrame(
         {
             "u": [user for user, _ in pairs],
@@ -33,7 +35,7 @@ def logged(folder: Path, pairs: list[tuple[int, int]], spec: Spec = SPEC, at_onc
         },
         schema_overrides={"u": pl.Int64, "i": pl.Int64},
     )
-    return rows.read(spec, Raw(frame.iter_slices(at_once)), MEMORY, folder)
+    return rows.read(spec, RawTables(frame.iter_slices(at_once)), MEMORY, folder)
 
 
 def pairs_of(log: rows.Log) -> list[tuple[int, int]]:
@@ -60,7 +62,7 @@ def test_core_is_what_a_plain_loop_leaves(
     with TemporaryDirectory() as folder:
         log = logged(Path(folder) / "a", pairs)
         every = np.ones(len(log.users), np.bool_), np.ones(len(log.items), np.bool_)
-        masks = rows.core(log, Core(user, item, rounds), *every)
+        masks = rows.core(log, KCore(user, item, rounds), *every)
         if left:
             assert pairs_of(rows.kept(log, *masks, Path(folder) / "kept")) == left
         else:
@@ -89,10 +91,10 @@ def test_users_who_are_common_in_the_shipped_train_part(tmp_path: Path) -> None:
         }
     )
     spec = replace(SPEC, user=Side("u", ("u", "city")), time=None)
-    log = rows.read(spec, Raw([frame[:4], frame[4:]]), MEMORY, tmp_path)
+    log = rows.read(spec, RawTables([frame[:4], frame[4:]]), MEMORY, tmp_path)
     held = rows.common_users(log, "u", 2)
     assert held.tolist() == [True, True, False, False, True]  # (1,A) (1,B) (2,A) (3,A) (1,C)
-    single = rows.read(replace(spec, user=Side("u", ("u",))), Raw([frame]), MEMORY, tmp_path / "b")
+    single = rows.read(replace(spec, user=Side("u", ("u",))), RawTables([frame]), MEMORY, tmp_path / "b")
     assert rows.common_users(single, "u", 1).tolist() == [True, True, False]
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from recbench.prepare.prepare import prepare
-from recbench.readers.base import Source, reader
+from recbench.readers.base import Source, load_reader
 from recbench.sources.catalog import find
 
 DATA = Path(__file__).parents[2] / "../shared/data"
@@ -54,7 +54,7 @@ def test_gowalla_in_the_split_of_til() -> None:
 
 def test_a_sample_of_taobao() -> None:
     (path,) = (DATA / "taobao-sample").glob("*.csv")
-    blocks = reader("table")(find("taobao"), Source({"UserBehavior.csv": path}, "users")).log
+    blocks = load_reader("table")(find("taobao"), Source({"UserBehavior.csv": path}, "users")).log
     log = pl.concat(list(blocks))
     assert len(log) == 4321 and log["user_id"].n_unique() == 43
     assert set(log["behavior"]) == {"pv", "buy", "cart", "fav"}

@@ -19,7 +19,8 @@ from recbench.prepare.entities import Entities
 from recbench.prepare.entity_keys import Keys
 from recbench.prepare.frame_file import FrameFile
 from recbench.prepare.row_counts import RowCounts
-from recbench.sources.catalog import Side, find
+from recbench.sources.catalog import find
+from recbench.sources.dataset_spec import Side
 
 RATIO = (63, 7, 30)
 Log = list[tuple[int, int]]  # user, time

@@ -26,9 +26,9 @@ import pytest
 
 from recbench.errors import DataError, UsageError
 from recbench.progress import Progress
-from recbench.sources import download
+from recbench.sources import download, mirror
 from recbench.sources import unpack as unpacking
-from recbench.sources.catalog import Remote
+from recbench.sources.dataset_spec import RemoteFile
 from recbench.sources.download import fetch
 
 from .server import BadServer, Reply, serving
@@ -43,11 +43,11 @@ import json, sys
 from pathlib import Path
 from recbench.sources import download
 from recbench.sources import unpack as unpacking
-from recbench.sources.catalog import Remote
+from recbench.sources.dataset_spec import RemoteFile
 from recbench.errors import DataError
 told = json.loads(sys.argv[1])
 try:
-    print(download.fetch(Remote(**{**told, "urls": tuple(told["urls"])}), Path(sys.argv[2])))
+    print(download.fetch(RemoteFile(**{**told, "urls": tuple(told["urls"])}), Path(sys.argv[2])))
 except DataError as error:
     sys.exit(f"error: {error}")
 """
@@ -79,17 +79,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadServer]:
         yield running
 
 
-def remote(*urls: str, file: str = "log.bin", **options: Any) -> Remote:
+def remote(*urls: str, file: str = "log.bin", **options: Any) -> RemoteFile:
     """A file of which the catalogue knows all, or only these options."""
-    return Remote(file, urls, **(options or {"bytes": len(BODY), "sha256": SHA256, "md5": MD5}))
+    return RemoteFile(file, urls, **(options or {"bytes": len(BODY), "sha256": SHA256, "md5": MD5}))
 
 
-def unchecked(*urls: str, file: str = "log.bin") -> Remote:
+def unchecked(*urls: str, file: str = "log.bin") -> RemoteFile:
     """A file of which the catalogue knows nothing but where it is."""
-    return Remote(file, urls)
+    return RemoteFile(file, urls)
 
 
-def failure(wanted: Remote, folder: Path) -> str:
+def failure(wanted: RemoteFile, folder: Path) -> str:
     """What is said when the file cannot be had: one line, and no file of its name."""
     with pytest.raises(DataError) as caught:
         fetch(wanted, folder)
@@ -97,7 +97,7 @@ def failure(wanted: Remote, folder: Path) -> str:
     return str(caught.value)
 
 
-def start(wanted: Remote, folder: Path, **options: Any) -> subprocess.Popen[str]:
+def start(wanted: RemoteFile, folder: Path, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", PROCESS, json.dumps(asdict(wanted)), str(folder)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
@@ -142,13 +142,13 @@ def test_resumes_after_every_break(server: BadServer, tmp_path: Path, end: str) 
 
 def test_resumes_after_a_stall(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = server.on("/a", Reply(BODY, stop=HALF, end="stall"), Reply(BODY))
-    monkeypatch.setattr(download, "STALL", 1)
+    monkeypatch.setattr(mirror, "STALL", 1)
     assert fetch(remote(url), tmp_path).read_bytes() == BODY
     assert server.ranges("/a") == [None, f"bytes={HALF}-"]
 
 
 def test_a_server_that_never_answers(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "STALL", 0.2)
+    monkeypatch.setattr(mirror, "STALL", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         told = failure(remote(f"http://127.0.0.1:{silent.getsockname()[1]}/a"), tmp_path)
     assert "sent nothing for 0.2 s" in told
@@ -202,7 +202,7 @@ def test_who_waits_says_so(tmp_path: Path) -> None:
                 events.append(what)
                 holder.kill()  # whose lock ends with it
 
-        with unpacking.locked(path, "waiting for log.bin", Listening()):
+        with unpacking.hold_lock(path, "waiting for log.bin", Listening()):
             events.append("held")
     assert events == ["waiting for log.bin", "held"]
 
@@ -418,7 +418,7 @@ def test_packed_on_the_way_is_not_the_file(server: BadServer, tmp_path: Path) ->
     encoded = Reply(packed, headers={"Content-Encoding": "gzip"})
     plain = hashlib.sha256(b"a,b\n" * 50_000).hexdigest()
     url = server.on("/a", encoded)
-    assert "has the sha256" in failure(Remote("log.csv", (url,), sha256=plain), tmp_path)
+    assert "has the sha256" in failure(RemoteFile("log.csv", (url,), sha256=plain), tmp_path)
     assert "packs the file although asked not to" in failure(unchecked(url, file="log.csv"), tmp_path)
     assert fetch(unchecked(url, file="log.csv.gz"), tmp_path).read_bytes() == packed  # as some servers send it
 
@@ -469,7 +469,7 @@ def test_new_digests_are_checked_again(server: BadServer, tmp_path: Path) -> Non
 
 
 def test_disk_too_small(server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = len(BODY) + unpacking.SPARE - 1
+    free = len(BODY) + unpacking.SPARE_BYTES - 1
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     url = server.on("/a", Reply(BODY))
     told = failure(remote(url), tmp_path)
@@ -535,12 +535,12 @@ def test_only_web_addresses(tmp_path: Path, url: str) -> None:
 @pytest.mark.parametrize("file", ["", "..", "a/b", "/a", "../a"])
 def test_only_plain_names(tmp_path: Path, file: str) -> None:
     with pytest.raises(UsageError, match="is no file name"):
-        fetch(Remote(file, ("http://127.0.0.1:1/a",)), tmp_path)
+        fetch(RemoteFile(file, ("http://127.0.0.1:1/a",)), tmp_path)
 
 
 def test_no_address_at_all(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no `urls`"):
-        fetch(Remote("log.bin", ()), tmp_path)
+        fetch(RemoteFile("log.bin", ()), tmp_path)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/a", "http://a..b/c", "http://127.0.0.1:no/a", "http://[::/a"])
@@ -568,6 +568,6 @@ def test_what_is_not_http(server: BadServer, tmp_path: Path, raw: bytes, said: s
 
 
 def test_a_bad_certificate_does_not_get_better() -> None:
-    error = download._broken(URLError(ssl.SSLCertVerificationError(1, "certificate verify failed")))
+    error = mirror._connection_error(URLError(ssl.SSLCertVerificationError(1, "certificate verify failed")))
     assert str(error) == "certificate verify failed" and not error.again
-    assert download._broken(URLError(socket.gaierror(-3, "Temporary failure in name resolution"))).again
+    assert mirror._connection_error(URLError(socket.gaierror(-3, "Temporary failure in name resolution"))).again

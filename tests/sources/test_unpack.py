@@ -246,7 +246,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = failure(archive, {"log.csv", "items.csv"}, tmp_path / "out", limit=total - 1)
     assert f"would unpack to {total:,} bytes, where {total - 1:,} are expected" in told
     assert len(unpack(archive, ["log.csv", "items.csv"], tmp_path / "all", limit=total)) == 2
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=total + unpacking.SPARE - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=total + unpacking.SPARE_BYTES - 1))
     told = failure(archive, {"log.csv", "items.csv"}, tmp_path / "out")
     assert f"needs {total:,} bytes" in told and "RECBENCH_HOME" in told
     nested = write(tmp_path, zipped({"in.zip": stored({"log.csv": LOG})}), "nested")
@@ -443,7 +443,7 @@ def test_a_header_of_any_size_is_not_read(tmp_path: Path) -> None:
 
 
 def test_members_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MANY", 3)
+    monkeypatch.setattr(unpacking, "MAX_TAR_MEMBERS", 3)
     archive = write(tmp_path, tarred({str(name): b"" for name in range(4)}))
     assert "more than 3 members" in failure(archive, {"0"}, tmp_path / "out")
     archive = write(tmp_path, tarred({str(name): b"" for name in range(3)}))

@@ -12,7 +12,7 @@ import polars as pl
 
 from recbench.errors import DataError
 from recbench.readers.base import Source
-from recbench.sources.text_blocks import blocks, silent
+from recbench.sources.text_blocks import ignore_progress, read_blocks
 
 Kind = Literal["int", "float", "text", "key", "guess"]
 
@@ -47,7 +47,7 @@ def scan_delimited(path: Path, layout: Layout, source: Source) -> Iterator[pl.Da
     Raises DataError for a file that is missing, empty, not text or ragged, a missing column, a value of the wrong
     kind, an empty field of a `required` column, and a value of `unique` that repeats.
     """
-    layout = decided([path], layout, source)
+    layout = resolve_kinds([path], layout, source)
     rows, parts = 0, []
     for block in _texts(path, layout, source):
         frame = block.typed(layout)
@@ -127,7 +127,7 @@ def _texts(path: Path, layout: Layout, source: Source) -> Iterator[_Text]:
     separator = layout.separator if len(layout.separator.encode()) == 1 else INNER
     names: list[str] = [] if layout.header else list(layout.columns)
     line, blank, anything = 1, 0, False
-    for piece in blocks(path, source.block, source.advance):
+    for piece in read_blocks(path, source.block, source.advance):
         content = _decode(path, piece, layout, separator, line)
         if line == 1:
             content = content.removeprefix(BOM)
@@ -224,7 +224,7 @@ def missing_column(path: Path, name: str, names: Sequence[str]) -> DataError:
     return DataError(f"{path}, line 1: no column `{name}`; {guess}it has {', '.join(names)}")
 
 
-def decided(paths: Sequence[Path], layout: Layout, source: Source) -> Layout:
+def resolve_kinds(paths: Sequence[Path], layout: Layout, source: Source) -> Layout:
     """Return the layout with "key" and "guess" replaced by what all values of all files allow."""
     whole = {name: kind for name, kind in layout.columns.items() if kind in ("key", "guess")}
     if not whole:
@@ -232,7 +232,7 @@ def decided(paths: Sequence[Path], layout: Layout, source: Source) -> Layout:
     number = {name for name, kind in whole.items() if kind == "guess"}
     integer = set(whole)
     for path in paths:
-        for block in _texts(path, layout, replace(source, advance=silent)):
+        for block in _texts(path, layout, replace(source, advance=ignore_progress)):
             text = block.strings(layout, list(whole))
             integer = {name for name in integer if _canonical(text[name])}
             number = {name for name in number if _numeric(text[name])}

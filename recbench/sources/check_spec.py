@@ -1,0 +1,71 @@
+"""Whether what the catalogue says of a dataset can be meant."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from pathlib import Path
+
+import recbench
+from recbench.errors import UsageError, unknown
+from recbench.sources.dataset_spec import DatasetSpec, Side
+
+RESERVED = ("user", "item", "level", "timestamp")
+SPLITS = ("global", "user", "random", "users", "given")
+ROUNDING = ("floor", "round", "percent-rank")
+MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
+
+
+def check_spec(spec: DatasetSpec) -> DatasetSpec:
+    """Return the dataset as it is; raises UsageError for a key whose value cannot be meant."""
+
+    def refuse(reason: str) -> UsageError:
+        return UsageError(f"{spec.name}: {reason}")
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", spec.name):
+        raise refuse("a dataset's name is made of letters, digits, `-`, `_` and `.`")
+    modules = pkgutil.iter_modules([str(Path(recbench.__file__).parent / "readers")])
+    families = [module.name for module in modules if not module.ispkg and module.name != "base"]
+    if spec.reader not in families:
+        raise refuse(str(unknown("reader", spec.reader, families)))
+    if not spec.files and spec.reader != "synthetic":
+        raise refuse("no `files`; name those to read, relative to this catalogue or to --raw DIR")
+    if not spec.separator or not spec.bag_separator:
+        raise refuse("`separator` and `bag_separator` cannot be empty")
+    if not spec.feedback:
+        raise refuse('no feedback; add one, as in feedback = { like = "rating > 4" }')
+    if len(spec.feedback) > MOST_FEEDBACK:
+        raise refuse(f"{len(spec.feedback)} feedback types; recbench takes up to {MOST_FEEDBACK}")
+    for name in spec.feedback:
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or name in RESERVED or name.startswith("truth_"):
+            raise refuse(f"`{name}` cannot name a feedback; use letters, digits and `_`, and none of {RESERVED}")
+    if not spec.splits:
+        raise refuse(f"`splits` is empty; choose among {', '.join(SPLITS)}")
+    for split in spec.splits:
+        if split not in SPLITS:
+            raise refuse(str(unknown("split", split, SPLITS)))
+    if spec.time_unit not in ("s", "ms"):
+        raise refuse(f"`time_unit` must be s or ms, not {spec.time_unit!r}")
+    lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
+    if lacking:
+        raise refuse(str(unknown("column", lacking[0], spec.columns)))
+    if spec.rounding not in ROUNDING:
+        raise refuse(str(unknown("rounding", spec.rounding, ROUNDING)))
+    if min(spec.ratio) < 0 or not spec.ratio[0] or not spec.ratio[2]:
+        raise refuse("`ratio` is three whole numbers, those of train and test at least 1, as in [8, 1, 1]")
+    for count in (spec.expect.train, spec.expect.test):
+        if count is not None and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
+            raise refuse(f"`expect` has {count!r}, which is no count as papers print them, such as 2.13M or 9.8K")
+    for side, columns in (("user", spec.user), ("item", spec.item)):
+        _check_side(f"{spec.name}.{side}", columns)
+    return spec
+
+
+def _check_side(where: str, side: Side) -> None:
+    if not side.identity:
+        raise UsageError(f"{where}: needs a key or at least one feature column")
+    for name in side.identity:
+        if side.features.count(name) > 1:
+            raise UsageError(f"{where}: the feature column `{name}` is listed twice; keep one kind of it")
+        if "/" in name or name == "row":
+            raise UsageError(f"{where}: a column cannot be called `{name}` (no `/`, not `row`); rename it")
