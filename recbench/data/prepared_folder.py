@@ -18,7 +18,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recbench.errors import DataError
+from recbench.errors import DataError, UsageError
+from recbench.home import prepared_home
 
 FORMAT = 3  # of the folder and its rules; with another one every dataset is prepared again
 
@@ -52,8 +53,10 @@ def _digest_column(digest: Any, file: pq.ParquetFile, table: str, name: str) -> 
 def replacing(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` when the block ends well.
 
-    A failure leaves `folder` as it was. Raises DataError if the disk is full or not writable.
+    A failure leaves `folder` as it was. Raises DataError if the disk is full or not writable, and UsageError for a
+    folder that is not `<dataset>/<variant>` below the home of prepared data.
     """
+    _require_below(prepared_home(), folder)
     temporary = _beside(folder, "tmp", os.getpid())
     try:
         _clean(folder)
@@ -110,6 +113,15 @@ def restore(prepared: Path) -> None:
         if not folder.exists() and process.isdigit() and not _alive(int(process)):
             with suppress(OSError):
                 aside.rename(folder)
+
+
+def _require_below(home: Path, folder: Path) -> None:
+    """Raise UsageError if `..` or a link in the path leads elsewhere: what is there would be replaced."""
+    if folder.resolve().parent.parent != home.resolve():
+        raise UsageError(
+            f"{folder}: not a folder `<dataset>/<variant>` of {home}; choose names without `/` and `..`, or set "
+            "RECBENCH_HOME to another folder"
+        )
 
 
 def _beside(folder: Path, kind: str, process: int | str) -> Path:

@@ -10,9 +10,11 @@ import recbench
 from recbench.errors import UsageError, unknown
 from recbench.sources.dataset_spec import DatasetSpec, Side
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of datasets and rules, which become names of folders
 RESERVED = ("user", "item", "level", "timestamp")
 SPLITS = ("global", "user", "random", "users", "given")
 ROUNDING = ("floor", "round", "percent-rank")
+LONGEST_COLUMN = 200  # bytes of a feature's name, which becomes part of the name of a file
 MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 
 
@@ -22,8 +24,12 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
     def refuse(reason: str) -> UsageError:
         return UsageError(f"{spec.name}: {reason}")
 
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", spec.name):
-        raise refuse("a dataset's name is made of letters, digits, `-`, `_` and `.`")
+    for what, name in (("dataset", spec.name), *(("rule", rule) for rule in (spec.rule, *spec.rules))):
+        if not re.fullmatch(NAME, name):
+            raise refuse(
+                f"`{name[:40]}` cannot name a {what}; use up to 64 letters, digits, `-`, `_` and `.`, beginning with a "
+                "letter or digit"
+            )
     modules = pkgutil.iter_modules([str(Path(recbench.__file__).parent / "readers")])
     families = [module.name for module in modules if not module.ispkg and module.name != "base"]
     if spec.reader not in families:
@@ -67,5 +73,8 @@ def _check_side(where: str, side: Side) -> None:
     for name in side.identity:
         if side.features.count(name) > 1:
             raise UsageError(f"{where}: the feature column `{name}` is listed twice; keep one kind of it")
-        if "/" in name or name == "row":
-            raise UsageError(f"{where}: a column cannot be called `{name}` (no `/`, not `row`); rename it")
+        if not name.isprintable() or "/" in name or not 0 < len(name.encode()) <= LONGEST_COLUMN or name == "row":
+            raise UsageError(
+                f"{where}: a column cannot be called {name[:40]!r} (no `/` or control character, up to "
+                f"{LONGEST_COLUMN} bytes, not `row`); rename it"
+            )

@@ -87,7 +87,7 @@ def test_own_tables_are_added(tmp_path: Path) -> None:
         ('time = "ts"', 'time = "ts"\ntime_unit = "h"', "`time_unit` must be s or ms, not 'h'"),
         ("buy =", "level =", "`level` cannot name a feedback"),
         ('["user", "city"]', '["user", "user"]', "shop.user: the feature column `user` is listed twice"),
-        ('["user", "city"]', '["a/b"]', "shop.user: a column cannot be called `a/b`"),
+        ('["user", "city"]', '["a/b"]', "shop.user: a column cannot be called 'a/b'"),
         ("[shop.feedback]", "[shop.feedback", "not a readable TOML file"),
         ("[shop]\n", "stray = 1\n[shop]\n", "`stray` stands outside a table"),
         ("shop", "ml-1m", "`ml-1m` is a dataset of recbench; choose another name"),
@@ -132,3 +132,22 @@ def test_two_copies_of_a_file_need_a_choice(tmp_path: Path) -> None:
     (tmp_path / "b").rename(tmp_path / "ml-1m")
     with pytest.raises(DataError, match="ml-1m/ratings.dat, line 1: expected 4 fields separated by `::`"):
         prepare("ml-1m", raw=tmp_path)
+
+
+@pytest.mark.parametrize("rule", ["x/../../victim", "..", "a/b", "/tmp/victim", "a\\nb", "a+b", "", "x" * 65])
+def test_a_rule_is_named_like_a_folder_and_leads_nowhere_else(tmp_path: Path, rule: str) -> None:
+    victim = tmp_path / "home" / "prepared" / "victim"
+    victim.mkdir(parents=True)
+    (victim / "thesis.txt").write_text("mine")
+    own = write(tmp_path, toml=TOML + f'[shop.rules."{rule}"]\nfilter = "price > 0"\n')
+    with pytest.raises(UsageError, match="cannot name a rule; use up to 64 letters, digits"):
+        prepare("shop", catalog=own, rule=rule, force=True)
+    assert (victim / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("column", ["a\\nb", "\\u001b[31m", "x" * 201, ""])
+def test_a_column_is_named_like_a_file(tmp_path: Path, column: str) -> None:
+    own = write(tmp_path, toml=TOML.replace('["user", "city"]', f'["user", "{column}"]'))
+    with pytest.raises(UsageError, match="shop.user: a column cannot be called") as caught:
+        catalog.load(own)
+    assert str(caught.value).isprintable()
