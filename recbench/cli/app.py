@@ -1,25 +1,50 @@
-"""What all commands share: the application, its options, where they print."""
+"""What all commands share: how they are registered, where they print, where results are kept."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from recbench.home import results_home
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from recbench.results.record import RunRecord
     from recbench.results.store import Store
 
+F = TypeVar("F", bound=Callable[..., None])
+
+NAME = "recbench"
+DATA = "Data"
+TRAINING = "Training and evaluation"
+RESULTS = "Results"
+OWN = "Papers and methods of your own"
+PANELS = (DATA, TRAINING, RESULTS, OWN)  # in the order of `recbench --help`
+FIRST_STEPS = ("prepare", "train", "eval", "leaderboard")
+
+
+class Panels(TyperGroup):
+    """The commands panel by panel, the first steps first; a panel that is not in PANELS comes last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+
+        def place(name: str) -> tuple[int, bool]:
+            panel = self.commands[name].rich_help_panel  # type: ignore[attr-defined]
+            return PANELS.index(panel) if panel in PANELS else len(PANELS), name not in FIRST_STEPS
+
+        return sorted(self.commands, key=place)
+
+
 app = typer.Typer(
-    name="recbench",
+    name=NAME,
+    cls=Panels,
     help="Benchmark losses and backbones for recommendation with several kinds of implicit feedback.",
     epilog="First steps: `recbench prepare synthetic`, `recbench train --loss gnolr --backbone twintower`, "
     "`recbench eval`, `recbench leaderboard`. Add --debug to any command for a traceback.",
@@ -28,11 +53,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Imports = Annotated[
-    list[Path], typer.Option("--import", metavar="FILE.py", help="Register the classes of your own file.")
-]
-Trust = Annotated[bool, typer.Option("--trust", help="Run the files of --import that a run was trained with.")]
+
+def command(panel: str | None, *examples: str, name: str | None = None, group: typer.Typer = app) -> Callable[[F], F]:
+    """Register a command of the app or of a group: its panel in the help, and examples as they are typed."""
+    epilog = f"Examples: {', '.join(f'`{example}`' for example in examples)}."
+    return group.command(name, rich_help_panel=panel, epilog=epilog)
+
+
+def command_group(name: str, panel: str, about: str) -> typer.Typer:
+    """Register a command that has commands of its own."""
+    group = typer.Typer(help=about, no_args_is_help=True)
+    app.add_typer(group, name=name, rich_help_panel=panel)
+    return group
 
 
 def store() -> Store:
@@ -43,50 +75,24 @@ def store() -> Store:
 
 
 def stderr() -> Console:
-    """Return the console of progress and notes."""
+    """Return the console for progress and notes."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
 def stdout() -> Console:
-    """Return the console of what was asked for."""
+    """Return the console for what was asked for."""
     from rich.console import Console
 
     return Console()
 
 
-def import_files(paths: Iterable[Path]) -> None:
-    """Import the user's files that the command names."""
-    from recbench.registry import import_file
-
-    for path in paths:
-        import_file(path)
-
-
-def import_trusted(records: Iterable[RunRecord], trust: bool) -> None:
-    """Import the user's files that runs were trained with if the user trusts them, or says so now at a terminal."""
-    from recbench.registry import import_recorded, missing_imports
-
-    for record in records:
-        missing = missing_imports(record.imports, record.key.sources)
-        if missing and (trust or confirm_code(missing, f"run {record.key.digest}")):
-            import_recorded(record.imports, record.key.sources)
-
-
-def confirm_code(files: Iterable[Path], owner: str) -> bool:
-    """Ask at a terminal whether the code that a run or a pack brings may be run; elsewhere the answer is no."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    listed = ", ".join(repr(str(path)) for path in files)
-    return typer.confirm(f"{owner} was trained with the code of {listed}. Run this code?", err=True)
-
-
-def names(words: str | None) -> tuple[str, ...]:
-    """Return the names that one option joins by commas, each once."""
-    return tuple(dict.fromkeys(name for name in (words or "").split(",") if name))
-
-
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
     print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def typed_command() -> str:
+    """Return the command as it was typed, for the record of a run."""
+    return shlex.join([NAME, *sys.argv[1:]])

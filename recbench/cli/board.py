@@ -1,4 +1,4 @@
-"""The command about the board as a page: board."""
+"""The command `board`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import app, stderr, store
+from recbench.cli.app import RESULTS, command, stderr, store
+from recbench.cli.options import OnlyDataset, OnlyMetrics
 
 
-@app.command(epilog="Examples: `recbench board --open`, `recbench board --port 8000 --dataset ml-1m`.")
+@command(
+    RESULTS,
+    "recbench board --open",
+    "recbench board --port 8000 --dataset ml-1m",
+)
 def board(
-    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
-    metric: Annotated[list[str], typer.Option("--metric", help="Only these metrics.")] = [],  # noqa: B006
+    dataset: OnlyDataset = None,
+    metric: OnlyMetrics = [],
     port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)] = 0,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Serve the leaderboard as a page on this machine and keep it up to date while runs go on."""
+    """Serve the leaderboard as a web page on this machine, kept up to date while runs finish."""
     from recbench.results.page.server import Server
 
     with Server(store(), port, dataset, metric) as server:

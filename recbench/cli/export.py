@@ -1,4 +1,4 @@
-"""The command that takes a model out of recbench: export."""
+"""The command `export`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import Imports, Trust, app, import_files, import_trusted, store
-from recbench.cli.records import Prefix
+from recbench.cli.app import RESULTS, command, store
+from recbench.cli.options import Imports, Run, Trust
+from recbench.cli.own_code import import_files, import_trusted
 
 
-@app.command(epilog="Examples: `recbench export 0bc13ddb`, `recbench export 0bc13ddb -o vectors`.")
+@command(
+    RESULTS,
+    "recbench export 0bc13ddb",
+    "recbench export 0bc13ddb -o vectors",
+)
 def export(
-    run: Prefix = None,
+    run: Run = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="A new folder; default: recbench-RUN.")
     ] = None,
-    imports: Imports = [],  # noqa: B006
+    imports: Imports = [],
     trust: Trust = False,
 ) -> None:
     """Write a run's vectors with the raw ids as Parquet, a faiss index, and a README that says how to query it."""

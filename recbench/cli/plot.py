@@ -1,23 +1,26 @@
-"""The commands that draw: plot."""
+"""The commands `plot …`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import Imports, Json, Trust, app, import_files, import_trusted, print_json, stderr, store
+from recbench.cli.app import RESULTS, command, command_group, print_json, stderr, store
+from recbench.cli.options import Imports, Json, Trust
+from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
 from recbench.plots.figure import target
 
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord
 
-plot = typer.Typer(help="Draw pictures of runs.", no_args_is_help=True)
-app.add_typer(plot, name="plot")
+plot = command_group("plot", RESULTS, "Draw pictures of runs.")
+plot_command = partial(command, None, group=plot)
 
 Output = Annotated[
     Path | None,
@@ -25,20 +28,21 @@ Output = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: that of the last run.")]
 Metric = Annotated[str, typer.Option(help="Such as auc or recall@50/buy; without a feedback a panel for each.")]
-One = Annotated[str | None, typer.Option("--run", help="First digits of a run; default: the last one.")]
-Several = Annotated[
+OneRun = Annotated[str | None, typer.Option("--run", help="First digits of a run; default: the last one.")]
+SeveralRuns = Annotated[
     list[str], typer.Option("--run", help="First digits of a run, once per run; default: the last `train`.")
 ]
 
 
-@plot.command(
-    epilog="Examples: `recbench plot angles`, `recbench plot angles --run 0bc13ddb --part test -o angles.svg`."
+@plot_command(
+    "recbench plot angles",
+    "recbench plot angles --run 0bc13ddb --part test -o angles.svg",
 )
 def angles(
-    run: One = None,
+    run: OneRun = None,
     part: Annotated[Literal["valid", "test"], typer.Option(help="Whose rows.")] = "valid",
     output: Output = None,
-    imports: Imports = [],  # noqa: B006
+    imports: Imports = [],
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -49,14 +53,14 @@ def angles(
     import_files(imports)
     record = _one(run)
     import_trusted([record], trust)
-    found = angle.spaces(record, store(), part)
-    angle.draw(found, path, f"{record.key.title}, {_rows(record, part)}")
-    _done(path, found, as_json)
+    drawn = angle.spaces(record, store(), part)
+    angle.draw(drawn, path, f"{record.key.title}, {_rows(record, part)}")
+    _done(path, drawn, as_json)
 
 
-@plot.command(
-    epilog="Examples: `recbench plot sensitivity --setting loss.scale --metric auc`, "
-    "`recbench plot sensitivity --setting backbone.dim --metric recall@50/buy --dataset ml-1m -o dim.svg`."
+@plot_command(
+    "recbench plot sensitivity --setting loss.scale --metric auc",
+    "recbench plot sensitivity --setting backbone.dim --metric recall@50/buy --dataset ml-1m -o dim.svg",
 )
 def sensitivity(
     setting: Annotated[str, typer.Option(help="As in loss.scale, backbone.dim, train.lr.")],
@@ -72,13 +76,14 @@ def sensitivity(
     from recbench.plots.series import draw
 
     runs = runs_of(store(), dataset)
-    found = sensitive.panels(runs, setting, metric)
-    draw(found, path, runs[0][0].key.data)
-    _done(path, found, as_json)
+    drawn = sensitive.panels(runs, setting, metric)
+    draw(drawn, path, runs[0][0].key.data)
+    _done(path, drawn, as_json)
 
 
-@plot.command(
-    epilog="Examples: `recbench plot kernels`, `recbench plot kernels --alpha 0,1 --items 1000000 -o kernels.svg`."
+@plot_command(
+    "recbench plot kernels",
+    "recbench plot kernels --alpha 0,1 --items 1000000 -o kernels.svg",
 )
 def kernels(
     alpha: Annotated[str, typer.Option(help="Exponents of the weights, joined by commas.")] = "0,0.5,1,2",
@@ -91,20 +96,21 @@ def kernels(
     path = target(output, "kernels")
     from recbench.plots import kernels as kernel
 
-    found = kernel.panels(_numbers(alpha), margin, items)
-    kernel.draw(found, path, "CROLoss")
-    _done(path, found, as_json)
+    drawn = kernel.panels(_numbers(alpha), margin, items)
+    kernel.draw(drawn, path, "CROLoss")
+    _done(path, drawn, as_json)
 
 
-@plot.command(
-    "recall-curve",
-    epilog="Examples: `recbench plot recall-curve`, `recbench plot recall-curve --run 0bc13ddb --k 10,100`.",
+@plot_command(
+    "recbench plot recall-curve",
+    "recbench plot recall-curve --run 0bc13ddb --k 10,100",
+    name="recall-curve",
 )
 def recall_curve(
-    run: Several = [],  # noqa: B006
+    run: SeveralRuns = [],
     k: Annotated[str, typer.Option("--k", help="Cut-offs, joined by commas.")] = "10,20,50,100,200,500",
     output: Output = None,
-    imports: Imports = [],  # noqa: B006
+    imports: Imports = [],
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -118,24 +124,30 @@ def recall_curve(
     records = chosen(run, store(), stderr())
     import_trusted(records, trust)
     _same_data(records)
-    found = recall.panels(records, k.split(","), store(), stderr())
-    draw(found, path, records[0].key.data)
-    _done(path, found, as_json)
+    drawn = recall.panels(records, k.split(","), store(), stderr())
+    draw(drawn, path, records[0].key.data)
+    _done(path, drawn, as_json)
 
 
-@plot.command(epilog="Examples: `recbench plot importance`, `recbench plot importance --run 0bc13ddb -o weights.svg`.")
-def importance(run: One = None, output: Output = None, as_json: Json = False) -> None:
+@plot_command(
+    "recbench plot importance",
+    "recbench plot importance --run 0bc13ddb -o weights.svg",
+)
+def importance(run: OneRun = None, output: Output = None, as_json: Json = False) -> None:
     """Draw the weights of triplets that TIL (til-ui, til-mi) has learned, by the popularity of the positive item."""
     path = target(output, "importance")
     from recbench.plots import importance as weights
 
     record = _one(run)
-    found = weights.distributions(record, store())
-    weights.draw(found, path, record.key.title)
-    _done(path, found, as_json)
+    drawn = weights.distributions(record, store())
+    weights.draw(drawn, path, record.key.title)
+    _done(path, drawn, as_json)
 
 
-@plot.command(epilog="Examples: `recbench plot noise --metric recall@20`, `recbench plot noise --drop -o noise.svg`.")
+@plot_command(
+    "recbench plot noise --metric recall@20",
+    "recbench plot noise --drop -o noise.svg",
+)
 def noise(
     metric: Metric = "auc",
     drop: Annotated[bool, typer.Option("--drop", help="By how many per cent it falls, instead.")] = False,
@@ -150,14 +162,15 @@ def noise(
     from recbench.plots.series import draw
 
     runs = runs_of(store(), dataset)
-    found = noisy.panels(runs, metric, drop)
-    draw(found, path, runs[0][0].key.data)
-    _done(path, found, as_json)
+    drawn = noisy.panels(runs, metric, drop)
+    draw(drawn, path, runs[0][0].key.data)
+    _done(path, drawn, as_json)
 
 
-@plot.command(
-    "quality-time",
-    epilog="Examples: `recbench plot quality-time --metric recall@50`, `recbench plot quality-time --dataset ml-1m`.",
+@plot_command(
+    "recbench plot quality-time --metric recall@50",
+    "recbench plot quality-time --dataset ml-1m",
+    name="quality-time",
 )
 def quality_time(metric: Metric = "auc", dataset: Dataset = None, output: Output = None, as_json: Json = False) -> None:
     """Draw what each method of a dataset reaches against its seconds of training: mean and sd over seeds."""
@@ -166,15 +179,16 @@ def quality_time(metric: Metric = "auc", dataset: Dataset = None, output: Output
     from recbench.plots.measured import runs_of
 
     runs = runs_of(store(), dataset)
-    found = quality.clouds(runs, metric)
-    quality.draw(found, quality.devices(runs), path, runs[0][0].key.data)
-    _done(path, found, as_json)
+    drawn = quality.clouds(runs, metric)
+    quality.draw(drawn, quality.devices(runs), path, runs[0][0].key.data)
+    _done(path, drawn, as_json)
 
 
-@plot.command(
-    epilog="Examples: `recbench plot curves`, `recbench plot curves --run 0bc13ddb --run 3f2a -o curves.svg`."
+@plot_command(
+    "recbench plot curves",
+    "recbench plot curves --run 0bc13ddb --run 3f2a -o curves.svg",
 )
-def curves(run: Several = [], output: Output = None, as_json: Json = False) -> None:  # noqa: B006
+def curves(run: SeveralRuns = [], output: Output = None, as_json: Json = False) -> None:
     """Draw the validation metric of runs after each epoch."""
     path = target(output, "curves")
     from recbench.plots import curves as curve
@@ -182,9 +196,9 @@ def curves(run: Several = [], output: Output = None, as_json: Json = False) -> N
 
     records = chosen(run, store(), stderr())
     _same_data(records)
-    found = curve.curves(records)
-    curve.draw(found, records[0].select, path, records[0].key.data)
-    _done(path, found, as_json)
+    drawn = curve.curves(records)
+    curve.draw(drawn, records[0].select, path, records[0].key.data)
+    _done(path, drawn, as_json)
 
 
 def _one(run: str | None) -> RunRecord:
@@ -211,9 +225,9 @@ def _numbers(word: str) -> list[float]:
         raise UsageError(f"--alpha {word}: expected numbers joined by commas") from None
 
 
-def _done(path: Path, found: Sequence[object], as_json: bool) -> None:
+def _done(path: Path, drawn: Sequence[object], as_json: bool) -> None:
     """Say where the picture is, or print the numbers behind it."""
     if as_json:
-        print_json([asdict(one) for one in found])  # type: ignore[call-overload]
+        print_json([asdict(part) for part in drawn])  # type: ignore[call-overload]
     else:
         print(path)

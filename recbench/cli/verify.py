@@ -1,4 +1,4 @@
-"""The command about methods of one's own: verify."""
+"""The commands `verify …`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import Json, app, print_json, stdout
+from recbench.cli.app import OWN, command, command_group, print_json, stdout
+from recbench.cli.options import Json
 from recbench.errors import UsageError
 
-verify = typer.Typer(help="Check what is new against what every method must hold to.", no_args_is_help=True)
-app.add_typer(verify, name="verify")
+verify = command_group("verify", OWN, "Check a loss of your own against what every loss must hold to.")
 
 STYLES = {"holds": "green", "fails": "bold red", "skipped": "dim"}
 
 
-@verify.command(epilog="Examples: `recbench verify loss focal.py`, `recbench verify loss gnolr --json`.")
+@command(
+    None,
+    "recbench verify loss focal.py",
+    "recbench verify loss gnolr --json",
+    group=verify,
+)
 def loss(
     what: Annotated[str, typer.Argument(metavar="FILE.py|NAME", help="A file that registers losses, or a name.")],
     as_json: Json = False,
@@ -37,8 +42,8 @@ def loss(
         for outcome in checks(name):
             outcomes.append(outcome)
             if not as_json:
-                said = outcome.about if outcome.outcome == "holds" else outcome.message
-                line = Text.assemble((f"  {outcome.outcome:8}", STYLES[outcome.outcome]), f"{outcome.check:17}", said)
+                text = outcome.about if outcome.outcome == "holds" else outcome.message
+                line = Text.assemble((f"  {outcome.outcome:8}", STYLES[outcome.outcome]), f"{outcome.check:17}", text)
                 stdout().print(line, soft_wrap=True)
     failed = sum(outcome.outcome == "fails" for outcome in outcomes)
     if as_json:

@@ -1,4 +1,4 @@
-"""What `recbench show` tells of a run."""
+"""The report of one run, as `recbench show` prints it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from recbench.results.record import Evaluation, RunRecord
 
 
-def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str, object]:
-    """Return heading → value, list of lines or mapping, for `report.report_table`."""
+def run_report(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str, object]:
+    """Return heading → text, list of lines or mapping, for `nested_table.report_table`."""
     key = record.key
     commit = "installed from a package" if record.commit is None else record.commit
     refit = ", then again on train + validation rows" if key.settings.get("train.refit") else ""
@@ -17,7 +17,7 @@ def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
         "command": record.command,
         "data": f"{key.data}@{key.fingerprint}",
         "trained on": f"{', '.join(key.feedback)}{refit}",
-        "settings": {name: _said(name, value, record) for name, value in key.settings.items()},
+        "settings": {name: _setting(name, value, record) for name, value in key.settings.items()},
         "own files": dict(key.sources),
         "chosen": f"epoch {record.best_epoch} of {record.epochs} by validation {record.selected_by} {record.valid:.6f}",
         "cost": {
@@ -44,9 +44,9 @@ def provenance(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
     return {name: value for name, value in report.items() if value not in ([], {})}
 
 
-def _said(name: str, value: object, record: RunRecord) -> str:
-    return f"{_plain(value)} (not the default)" if name in record.non_default else _plain(value)
+def _setting(name: str, value: object, record: RunRecord) -> str:
+    return f"{_word(value)} (not the default)" if name in record.non_default else _word(value)
 
 
-def _plain(value: object) -> str:
+def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

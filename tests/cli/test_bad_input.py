@@ -44,7 +44,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--device", "cpu:3"), "--device cpu:3: expected"),
         (
             ("train", "--resume", "--epochs", "50"),
-            "--resume goes on with the last `train` as it was; leave out --epochs",
+            "--resume finishes the last `train` as it was typed; leave out --epochs",
         ),
         (("train", "--resume", "--set", "loss.scale=2"), "leave out --set"),
         (("train", "--set", "scale=2"), "expected OWNER.KEY=VALUE"),

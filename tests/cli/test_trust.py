@@ -74,7 +74,7 @@ def test_a_terminal_asks(prepared: Run, own: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(typer, "confirm", confirm)
     monkeypatch.setattr(
-        sys.modules["recbench.cli.app"], "sys", type("System", (), {"stdin": Terminal(), "stderr": Terminal()})
+        sys.modules["recbench.cli.own_code"], "sys", type("System", (), {"stdin": Terminal(), "stderr": Terminal()})
     )
     assert prepared("rescore", "--metric", "auc").code == (0 if answer else 2)
     assert len(asked) == 1 and str(own) in asked[0]

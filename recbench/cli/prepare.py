@@ -1,4 +1,4 @@
-"""The commands about data: prepare, check, list."""
+"""The command `prepare`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import Imports, Json, app, print_json, stderr, stdout
+from recbench.cli.app import DATA, command, stderr, stdout
+from recbench.cli.options import Catalog
 from recbench.errors import UsageError
 
-Split = Literal["global", "user", "random", "users", "given"]
 
-
-@app.command(
-    epilog="Examples: `recbench prepare ml-1m`, `recbench prepare ml-1m --raw ~/ml-1m --split user`, "
-    "`recbench prepare kuairand-pure --rule all --feedback click,like,follow`, "
-    "`recbench prepare ml-20m --feedback 'rating>=3,rating>=4,rating>=5'`, `recbench prepare synthetic --rows 1e6`, "
-    "`recbench prepare shop --catalog my.toml`."
+@command(
+    DATA,
+    "recbench prepare ml-1m",
+    "recbench prepare ml-1m --raw ~/ml-1m --split user",
+    "recbench prepare kuairand-pure --rule all --feedback click,like,follow",
+    "recbench prepare ml-20m --feedback 'rating>=3,rating>=4,rating>=5'",
+    "recbench prepare synthetic --rows 1e6",
+    "recbench prepare shop --catalog my.toml",
 )
 def prepare(
     dataset: Annotated[str, typer.Argument(help="A name from `recbench list datasets`.")],
     raw: Annotated[Path | None, typer.Option(help="Folder of the raw files, or of their archives, on disk.")] = None,
     split: Annotated[
-        Split | None, typer.Option(help="By time, by time within users, at random, by users, or as shipped.")
+        Literal["global", "user", "random", "users", "given"] | None,
+        typer.Option(help="By time, by time within users, at random, by users, or as shipped."),
     ] = None,
     rule: Annotated[str | None, typer.Option(help="Another rule of the catalogue for what is kept.")] = None,
     feedback: Annotated[
@@ -31,13 +34,13 @@ def prepare(
     ] = None,
     ratio: Annotated[str | None, typer.Option(metavar="A:B:C", help="Of train, valid and test, as in 8:1:1.")] = None,
     rows: Annotated[str | None, typer.Option(help="Rows of `synthetic`, such as 1e5.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of `synthetic` and of splits at random.", min=0, max=2**62)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of `synthetic` and of random splits.", min=0, max=2**62)] = 0,
     max_memory: Annotated[
         str | None, typer.Option(help="Most memory to take, such as 4GB or 25%; default: half of what there is.")
     ] = None,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Do not ask before downloading.")] = False,
-    catalog: Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Prepare again what is prepared.")] = False,
+    catalog: Catalog = None,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again what is already prepared.")] = False,
 ) -> None:
     """Turn raw files into Parquet: download, labels, split, vocabulary, buckets, leak certificate."""
     from recbench.memory import Memory
@@ -67,50 +70,6 @@ def prepare(
     stdout().print(report(prepared))
     for line in warnings(prepared.manifest):
         console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
-@app.command(epilog="Examples: `recbench check ml-1m`, `recbench check kuairand-pure/global+gnolr --json`.")
-def check(
-    dataset: Annotated[
-        str | None, typer.Argument(help="DATASET or DATASET/SPLIT; default: the most recently prepared.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Look for leaks of the test rows into the rest; exit code 1 if there is one."""
-    from recbench.data.dataset import find_prepared
-    from recbench.data.prepared_folder import read_manifest
-    from recbench.prepare import leak_certificate as certificate
-
-    folder = find_prepared(dataset)
-    findings = certificate.certify(folder, read_manifest(folder))
-    if as_json:
-        print_json(certificate.as_json(findings))
-    else:
-        stderr().print(f"{folder.parent.name}/{folder.name}", highlight=False)
-        stdout().print(certificate.table(findings))
-    if certificate.broken(findings):
-        raise typer.Exit(1)
-
-
-@app.command("list")
-def list_names(
-    kind: Annotated[str, typer.Argument(help="datasets, losses, backbones, baselines or metrics")],
-    catalog: Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")] = None,
-    imports: Imports = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
-    """List datasets, losses, backbones, baselines or metrics, and what goes with what."""
-    from recbench.inspect.listing import listing
-    from recbench.inspect.outcome_tables import items_table
-    from recbench.registry import import_file
-
-    for path in imports:
-        import_file(path)
-    items = listing(kind, catalog)
-    if as_json:
-        print_json(items)
-    else:
-        stdout().print(items_table(items))
 
 
 def _count(option: str, word: str) -> int:

@@ -1,0 +1,44 @@
+"""The command `card`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store
+from recbench.cli.options import Candidates, Device, Imports, Json, Runs, Trust
+from recbench.cli.own_code import import_files, import_trusted
+
+
+@command(
+    TRAINING,
+    "recbench card",
+    "recbench card --k 20 --run 0bc13ddb --run 3f2a",
+)
+def card(
+    run: Runs = [],
+    k: Annotated[int, typer.Option("--k", help="Cut-off of recall.", min=1)] = 50,
+    candidates: Candidates = "catalogue",
+    device: Device = "auto",
+    imports: Imports = [],
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback."""
+    from recbench.run.session import chosen, evaluate_all
+    from recbench.study import card as report
+
+    import_files(imports)
+    records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
+    outcomes = []
+    for record in records:
+        metrics = report.metrics(record.key.feedback, k)
+        outcomes += evaluate_all([record], metrics, store(), stderr(), candidates, "flat", device)
+    cards = report.cards(outcomes)
+    if as_json:
+        print_json([asdict(card) for card in cards])
+    else:
+        stdout().print(report.rendered(cards, k))

@@ -1,0 +1,33 @@
+"""The command `compare`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from recbench.cli.app import RESULTS, command, print_json, stdout, store
+from recbench.cli.options import Json
+
+
+@command(
+    RESULTS,
+    "recbench compare gnolr bce",
+    "recbench compare gnolr/twintower 0bc13ddb 3f2a --metric auc --metric recall@50/buy",
+)
+def compare(
+    method: Annotated[list[str], typer.Argument(metavar="METHOD...", help="LOSS, LOSS/BACKBONE, or digits of a run.")],
+    metric: Annotated[list[str], typer.Option("--metric", help="Default: all that the runs have in common.")] = [],
+    dataset: Annotated[str | None, typer.Option(help="Only runs on this DATASET or DATASET/SPLIT.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether methods differ: paired bootstrap over test users and seeds, 95 % intervals, Holm's correction."""
+    from recbench.study import compare as comparing
+
+    results = store()
+    comparisons = comparing.compare_methods(comparing.methods(method, results, dataset), metric, results)
+    if as_json:
+        print_json([asdict(comparison) for comparison in comparisons])
+    else:
+        stdout().print(comparing.table(comparisons))

@@ -1,0 +1,103 @@
+"""The commands `eval` and `rescore`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.options import Candidates, Device, Dialect, Imports, Json, KeepSeen, Metrics, Runs, Trust
+from recbench.cli.own_code import import_files, import_trusted
+
+if TYPE_CHECKING:
+    from recbench.run.evaluate import Outcome
+
+
+@command(
+    TRAINING,
+    "recbench eval --metric recall@50",
+    "recbench eval --metric auc --metric 'gauc(mean)' --metric ndcg@20/buy",
+    "recbench eval --run all",
+    "recbench eval --index hnsw",
+    "recbench eval --dialect lenskit --metric ndcg@20",
+    name="eval",
+)
+def evaluate(
+    metric: Metrics = [],
+    run: Runs = [],
+    candidates: Candidates = "catalogue",
+    index: Annotated[
+        Literal["flat", "hnsw", "ivf"], typer.Option(help="Exact search, or what an approximate one costs.")
+    ] = "flat",
+    keep_seen: KeepSeen = False,
+    dialect: Dialect = None,
+    device: Device = "auto",
+    imports: Imports = [],
+    trust: Trust = False,
+    no_baselines: Annotated[
+        bool, typer.Option("--no-baselines", help="Do not add a row of the popularity baseline to the leaderboard.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Open the test rows, compute metrics and keep them with the run."""
+    from recbench.run.baselines import Terms, add_popularity_row
+    from recbench.run.session import chosen, evaluate_all, requested
+
+    import_files(imports)
+    requested(metric, dialect)
+    records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
+    outcomes = evaluate_all(
+        records, metric, store(), stderr(), candidates, index, device, keep_seen=keep_seen, dialect=dialect
+    )
+    _print_outcomes(outcomes, as_json)
+    if index == "flat" and not no_baselines:
+        terms = Terms(tuple(metric), candidates, keep_seen, dialect)
+        add_popularity_row(outcomes, terms, store(), stderr(), typed_command())
+
+
+@command(
+    TRAINING,
+    "recbench rescore --metric ndcg@10",
+    "recbench rescore --run 0bc13ddb --metric logloss",
+)
+def rescore(
+    metric: Metrics = [],
+    run: Runs = [],
+    candidates: Candidates = "catalogue",
+    keep_seen: KeepSeen = False,
+    dialect: Dialect = None,
+    imports: Imports = [],
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Compute other metrics from the scores that `eval` kept, without the model or its weights."""
+    from recbench.run.session import chosen, evaluate_all, requested
+
+    import_files(imports)
+    requested(metric, dialect)
+    records = chosen(run, store(), stderr())
+    import_trusted(records, trust)
+    outcomes = evaluate_all(
+        records,
+        metric,
+        store(),
+        stderr(),
+        candidates,
+        "flat",
+        "cpu",
+        keep_seen=keep_seen,
+        rescore=True,
+        dialect=dialect,
+    )
+    _print_outcomes(outcomes, as_json)
+
+
+def _print_outcomes(outcomes: list[Outcome], as_json: bool) -> None:
+    from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
+
+    if as_json:
+        print_json(outcomes_json(outcomes))
+    else:
+        stdout().print(outcomes_table(outcomes))

@@ -1,0 +1,76 @@
+"""The program `recbench`: runs a command and turns every failure into one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recbench import __version__
+from recbench.cli.app import NAME, app
+from recbench.errors import RecbenchError
+
+INTERRUPTED = 130
+
+for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each registers its commands
+    importlib.import_module(f"recbench.cli.{module.name}")
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Benchmark losses and backbones for recommendation with several kinds of implicit feedback."""
+    if version:
+        print(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+def entry() -> None:
+    """Run the command line; every failure is one line on stderr, with exit code 2 for usage and 1 for the rest."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console that cannot write × is no reason to fail
+    try:
+        code = app(standalone_mode=False, prog_name=NAME)
+        sys.stdout.flush()
+        if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
+            raise KeyboardInterrupt
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        if isinstance(error, OSError) and error.filename is None:  # stdout: full or closed
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        message, code = explain(error)
+        if message:
+            print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return what to tell the user about an error, and the exit code; "" where there is nothing to tell."""
+    wrong_command_line = getattr(error, "format_message", None)
+    if isinstance(error, RecbenchError):
+        return str(error), error.exit_code
+    if wrong_command_line is not None:  # from Typer; without a message after it has printed help
+        message = wrong_command_line().replace("Value error, ", "").rstrip(".")
+        context = getattr(error, "ctx", None)
+        command = NAME if context is None else context.command_path
+        return message and f"{message}; see `{command} --help`", 2
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        hint = "; `recbench train --resume` continues after the last finished epoch" if "train" in sys.argv else ""
+        return f"interrupted{hint}", INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return "", 1
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory; try a smaller --batch-size", 1
+    return f"unexpected {type(error).__name__}: {error}; a bug: run again with --debug", 1

@@ -1,0 +1,122 @@
+"""Options that several commands have in common, and what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from recbench.run.session import TrainRequest
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Imports = Annotated[
+    list[Path], typer.Option("--import", metavar="FILE.py", help="Register the classes of your own file.")
+]
+Trust = Annotated[bool, typer.Option("--trust", help="Run the files of --import that a run was trained with.")]
+Catalog = Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
+Seed = Annotated[int, typer.Option(help="The seed, or the first of --seeds.", min=0, max=2**62)]
+Jobs = Annotated[int, typer.Option(help="Runs to train at the same time on this machine.", min=1)]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", metavar="OWNER.KEY=VALUE", help="A setting, as in loss.scale=2.57 or backbone.dim=32."),
+]
+
+# of `train` and `sweep`
+Backbone = Annotated[
+    str | None, typer.Option(help="A name from `recbench list backbones`; default: the preset's, or twintower.")
+]
+TrainDataset = Annotated[
+    str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: the preset's, or the most recently prepared.")
+]
+TrainFeedback = Annotated[
+    str | None, typer.Option(help="Feedback types to train on, joined by commas; default: all that the loss takes.")
+]
+Preset = Annotated[
+    str | None, typer.Option(help="A paper's settings, such as gnolr/ml-1m; what is given beside it wins.")
+]
+
+# of the commands that evaluate runs or show what was evaluated
+PreparedDataset = Annotated[
+    str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: the most recently prepared.")
+]
+OnlyDataset = Annotated[str | None, typer.Option(help="Only this dataset.")]
+OnlyMetrics = Annotated[list[str], typer.Option("--metric", help="Only these metrics.")]
+Metrics = Annotated[
+    list[str],
+    typer.Option("--metric", help="Such as auc, gauc(mean), recall@50 or recall@50/buy; may be given several times."),
+]
+Runs = Annotated[
+    list[str],
+    typer.Option("--run", help="First digits of a run, LOSS, LOSS/BACKBONE or all; default: the last `train`."),
+]
+Run = Annotated[str | None, typer.Argument(metavar="RUN", help="First digits of a run; default: the last one.")]
+Candidates = Annotated[
+    Literal["catalogue", "test"], typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
+]
+KeepSeen = Annotated[
+    bool, typer.Option("--keep-seen", help="Also rank the items that a user already had before the test rows.")
+]
+Dialect = Annotated[
+    str | None,
+    typer.Option(help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."),
+]
+
+
+def names(words: str | None) -> tuple[str, ...]:
+    """Return the names that one option joins by commas, each once."""
+    return tuple(dict.fromkeys(name for name in (words or "").split(",") if name))
+
+
+def setting_words(words: Sequence[str], options: Mapping[str, object]) -> tuple[str, ...]:
+    """Return `train.key=value` for each option that stands for a setting, then what `--set` says."""
+    return (*(f"train.{name}={value}" for name, value in options.items() if value is not None), *words)
+
+
+def train_request(
+    *,
+    loss: str,
+    backbone: str | None,
+    dataset: str | None,
+    feedback: str | None,
+    preset: str | None,
+    seed: int,
+    seeds: int,
+    settings: Sequence[str],
+    imports: Sequence[Path],
+) -> TrainRequest:
+    """Return what the options of `train`, or those of `sweep` for all its losses, ask for."""
+    from recbench.run.session import TrainRequest
+
+    return TrainRequest(
+        loss=loss,
+        backbone=backbone,
+        dataset=dataset,
+        feedback=names(feedback),
+        seeds=tuple(range(seed, seed + seeds)),
+        settings=tuple(settings),
+        imports=tuple(imports),
+        preset=preset,
+    )
+
+
+def given_options(context: typer.Context) -> list[str]:
+    """Return the options that stand on the command line, as they are typed."""
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE":
+            given.append(parameter.opts[0])
+    return given
+
+
+def require_assignments(words: Sequence[str]) -> None:
+    """Raise UsageError for a `--set` without a value."""
+    for word in words:
+        if "=" not in word:
+            raise UsageError(f"--set {word}: expected OWNER.KEY=VALUE, as in train.epochs=20")

@@ -1,0 +1,39 @@
+"""Code of users: the files of `--import`, and those that a run was trained with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from recbench.results.record import RunRecord
+
+
+def import_files(paths: Iterable[Path]) -> None:
+    """Import the user's files that the command names."""
+    from recbench.registry import import_file
+
+    for path in paths:
+        import_file(path)
+
+
+def import_trusted(records: Iterable[RunRecord], trust: bool) -> None:
+    """Import the user's files that runs were trained with if the user trusts them, or says so now at a terminal."""
+    from recbench.registry import import_recorded, missing_imports
+
+    for record in records:
+        missing = missing_imports(record.imports, record.key.sources)
+        if missing and (trust or confirm_code(missing, f"run {record.key.digest}")):
+            import_recorded(record.imports, record.key.sources)
+
+
+def confirm_code(files: Iterable[Path], owner: str) -> bool:
+    """Ask at a terminal whether the code that a run or a pack brings may be run; elsewhere the answer is no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    listed = ", ".join(repr(str(path)) for path in files)
+    return typer.confirm(f"{owner} was trained with the code of {listed}. Run this code?", err=True)

@@ -1,0 +1,84 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated
+
+import typer
+
+from recbench.cli.app import TRAINING, command, stderr, store, typed_command
+from recbench.cli.options import (
+    Backbone,
+    Device,
+    Imports,
+    Preset,
+    Seed,
+    Settings,
+    TrainDataset,
+    TrainFeedback,
+    given_options,
+    setting_words,
+    train_request,
+)
+from recbench.errors import UsageError
+
+
+@command(
+    TRAINING,
+    "recbench train --loss gnolr --backbone twintower --seeds 5",
+    "recbench train --loss bce --set loss.logit=learned",
+    "recbench train --resume",
+)
+def train(
+    context: typer.Context,
+    loss: Annotated[str, typer.Option(help="A name from `recbench list losses`.")] = "gnolr",
+    backbone: Backbone = None,
+    dataset: TrainDataset = None,
+    feedback: TrainFeedback = None,
+    preset: Preset = None,
+    seed: Seed = 0,
+    seeds: Annotated[int, typer.Option(help="Number of runs, with consecutive seeds.", min=1)] = 1,
+    epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Logged rows in a batch.", min=1)] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.")] = None,
+    select: Annotated[str | None, typer.Option(help="Validation metric that chooses the epoch.")] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="pos=P,neg=N", help="False and missing positives put into train, as shares of each user's."
+        ),
+    ] = None,
+    settings: Settings = [],
+    device: Device = "auto",
+    imports: Imports = [],
+    resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
+) -> None:
+    """Train a loss on a backbone, keeping the epoch that is best on validation."""
+    from recbench.run.session import resume_last, train_all
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if resume:
+        others = [option for option in given_options(context) if option not in ("--resume", "--device")]
+        if others:
+            raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
+        runs = resume_last(store(), stderr(), device)
+    else:
+        options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
+        request = train_request(
+            loss=loss,
+            backbone=backbone,
+            dataset=dataset,
+            feedback=feedback,
+            preset=preset,
+            seed=seed,
+            seeds=seeds,
+            settings=setting_words(settings, options),
+            imports=imports,
+        )
+        runs = train_all(request, store(), stderr(), device, typed_command())
+    for record in runs:
+        print(
+            f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
+            f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"
+        )
