@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recbench.baselines.base import BASELINES, Baseline, Fitted, Inner, matrix
+from recbench.baselines.base import BASELINES, Baseline, FittedBaseline, sparse_matrix
 from recbench.data.dataset import Positives
 from recbench.errors import UsageError
+from recbench.evaluation.predictions import InnerProductScores
 from recbench.settings import at_least
 
 
@@ -35,7 +36,7 @@ class IALS(Baseline):
             raise UsageError(f"ials.alpha={alpha}: expected a number above 0")
         self.factors, self.l2, self.alpha, self.iterations = factors, l2, alpha, iterations
 
-    def fit(self, train: Positives, items: int, seed: int) -> Fitted:
+    def fit(self, train: Positives, items: int, seed: int) -> FittedBaseline:
         """Solve for users and items in turn."""
         from implicit.cpu.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits
@@ -49,31 +50,35 @@ class IALS(Baseline):
                 num_threads=torch.get_num_threads(),
                 random_state=seed,
             )
-            model.fit(matrix(train, items, torch.ones(len(train.item))), show_progress=False)
-        return _Factors(model, train)
+            model.fit(sparse_matrix(train, items, torch.ones(len(train.item))), show_progress=False)
+        return Factors(model, train)
 
     def memory(self, users: int, items: int, pairs: int) -> int:
         """Return about how many bytes it takes: the factors four times, fitted, kept, as queries and as an index."""
         return 4 * 4 * self.factors * (users + items) + 32 * pairs
 
 
-class _Factors(Fitted):
+class Factors(FittedBaseline):
+    """Factors of users and items; those of new users are solved for, given what is known of them."""
+
     def __init__(self, model: Any, train: Positives) -> None:
         self.model = model
         self.fitted = train.start.diff() > 0  # [users]
 
     @property
     def parameters(self) -> int:
+        """Number of factors of all users and items."""
         return int(self.model.user_factors.size + self.model.item_factors.size)
 
-    def scores(self, known: Positives) -> Inner:
+    def scores(self, known: Positives) -> InnerProductScores:
+        """Return the factors, those of users that were not fitted from their known positives."""
         from threadpoolctl import threadpool_limits
 
         user: Tensor = torch.from_numpy(self.model.user_factors).clone()
         item: Tensor = torch.from_numpy(self.model.item_factors)
         new = ((known.start.diff() > 0) & ~self.fitted).nonzero()[:, 0].numpy()
         if len(new):
-            pairs = matrix(known, len(item), torch.ones(len(known.item)))[new]
+            pairs = sparse_matrix(known, len(item), torch.ones(len(known.item)))[new]
             with threadpool_limits(1, "blas"):
                 user[new] = torch.from_numpy(self.model.recalculate_user(new, pairs))
-        return Inner(user, item)
+        return InnerProductScores(user, item)

@@ -13,36 +13,11 @@ from recbench.errors import UsageError, unknown
 from recbench.evaluation.candidates import Hits, exhaustive, within
 from recbench.evaluation.metric import Counted, Parts, Request, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.pairs import contains, restrict, without
+from recbench.evaluation.predictions import BlockScores, Predictions, score_vectors
 from recbench.evaluation.retrieval import SearchCost, compare, search
 from recbench.evaluation.signature import Protocol, signature
 
 _USERS = 4096  # in a block of top-k metrics
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """Scores that are the inner product of a user and an item vector."""
-
-    user: Tensor  # [users, D], all users of the dataset
-    item: Tensor  # [items, D]
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Scores that are not an inner product."""
-
-    score: Callable[[Tensor], Tensor]  # users [u] int64 on the CPU -> scores [u, items] on any device
-    items: int
-    towers: Vectors | None = None  # side by side, of a model whose scores are a function of several inner products
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a model says of the rows of a log and of the catalogue; higher = better."""
-
-    score: Tensor  # [R, T]
-    catalogue: Callable[[int], Vectors | Blocks]  # feedback type 0..T-1 -> scores of all users and items
-    log_probability: Tensor | None = None  # [R, T], where the objective is probabilistic
 
 
 @dataclass(frozen=True)
@@ -119,7 +94,7 @@ def evaluate(
             top, rows = None, _rows(metric, ranked, log, predictions)
             number, parts = metric.value(*rows), metric.parts(*rows) if by_user else None
         elif isinstance(metric, VectorMetric):
-            top, parts, own = None, None, vectors_of(predictions, ranked.by)
+            top, parts, own = None, None, score_vectors(predictions, ranked.by)
             if own is None:
                 raise UsageError(f"metric `{request}`: these scores are no inner products of vectors; leave it out")
             number = metric.value(own.user, own.item)
@@ -166,16 +141,6 @@ def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bo
     return list(wanted)
 
 
-def vectors_of(predictions: Predictions, column: int) -> Vectors | None:
-    """Return the vectors that enter the score of one feedback, without towers that it weighs by 0; None without any."""
-    found = predictions.catalogue(column)
-    own = found if isinstance(found, Vectors) else found.towers
-    if own is None:
-        return None
-    used = (own.user != 0).any(0)
-    return own if used.all() else Vectors(own.user[:, used], own.item[:, used])
-
-
 def _rows(metric: RowMetric, ranked: Ranked, log: Log, predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:
     """Return score, label and user of the rows, as the metric wants them."""
     score, label = predictions.score, log.label[:, ranked.column]
@@ -215,7 +180,7 @@ def top_hits(
     scores = predictions.catalogue(ranked.by)
     reach = min(k, items)
     searched, cost = "exact", None
-    if isinstance(scores, Blocks):
+    if isinstance(scores, BlockScores):
         ranking = exhaustive(scores.score, user, scores.items, reach, mine)
     elif protocol.index == "flat":
         ranking = search(scores.user[user.to(scores.user.device)], scores.item, reach, mine)

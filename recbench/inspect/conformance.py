@@ -236,11 +236,11 @@ def index(trial: Trial) -> None:
         scorer = Scorer(model.backbone, model.loss)
         user = torch.arange(len(data.users))
         for task in range(len(data.feedback)):
-            block, query = scorer.block(user, task), scorer.queries(task)
-            if query is None:
+            if scorer.vectors is None:
                 _require(linear_weights(model.loss) is None, "a linear score has no query vectors")
                 continue
-            product = query @ scorer.index_items.T
+            block, linear = scorer.block(user, task), scorer.vectors.catalogue(task)
+            product = linear.user @ linear.item.T
             said = f"inner products of the index rank otherwise than `score` ({words or 'defaults'}); see Loss.vectors"
             _same(product - product[:, :1], block - block[:, :1], said, 1e-4, 1e-4)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from recbench import settings
-from recbench.baselines.base import BASELINES, INSTALL, Rows, prefixed
+from recbench.baselines.base import BASELINES, INSTALL, FitSettings, prefixed
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.prepared_folder import read_manifest
 from recbench.errors import RecbenchError, UsageError, unknown
@@ -175,7 +175,7 @@ def _chosen(only: Sequence[str]) -> list[str]:
 def _resolved(names: Sequence[str], words: Sequence[str]) -> dict[str, dict[str, settings.Value]]:
     """Return all settings of each baseline by full name, having tried them."""
     given = settings.split_words(list(words), (*names, "train"))
-    rows = settings.resolve(Rows, "train", given["train"])
+    rows = settings.resolve(FitSettings, "train", given["train"])
     found = {}
     for name in names:
         own = settings.resolve(BASELINES.get(name), name, given[name])

@@ -15,8 +15,9 @@ from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.dialects import Asked
 from recbench.evaluation.dialects.compute import evaluate_as
-from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, evaluate
+from recbench.evaluation.evaluate import Value, evaluate
 from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric, VectorMetric
+from recbench.evaluation.predictions import CatalogueScores, Predictions
 from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import GIVEN, Protocol
 from recbench.registry import require_imported
@@ -24,7 +25,7 @@ from recbench.results import user_contributions as parts
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.run import fit_baseline as fit
-from recbench.run import predictions
+from recbench.run import kept_predictions
 from recbench.run.collapse import collapse_note
 from recbench.run.scorer import Scorer
 from recbench.run.train import trained_model
@@ -53,7 +54,7 @@ def evaluate_run(
     keep_seen: bool = False,
     device: torch.device | str = "cpu",
     rescore: bool = False,
-    fitted: fit.Model | None = None,
+    fitted: fit.BaselineModel | None = None,
 ) -> Outcome:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
@@ -81,19 +82,19 @@ def evaluate_run(
     own = [data.feedback.index(name) for name in key.feedback]
     folder = store.folder(key)
     ranks = any(_reads_vectors(request, candidates) for request in wanted)
-    held = predictions.load(folder, key.feedback, test, ranks)
+    held = kept_predictions.load(folder, key.feedback, test, ranks)
     has_vectors = not key.is_baseline and (ranks or held is None)
     if held is None:
         if rescore:
             raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
         if key.is_baseline:
             fitted = fitted or fit.fitted_model(key, whole.narrow(key.feedback))
-            held, kept = fitted.predictions(test, replace(given, label=given.label[:, own]))
+            held = fitted.predictions(test, replace(given, label=given.label[:, own]))
         else:
             trained = trained_model(key, whole.narrow(key.feedback), folder)
             scorer = Scorer(trained.backbone, trained.loss, replace(known, label=known.label[:, own]))
-            held, kept = scorer.predictions(test), predictions.Kept.of(scorer)
-        predictions.save(folder, key.feedback, test, held, kept)
+            held = scorer.predictions(test)
+        kept_predictions.save(folder, key.feedback, test, held)
     towers = [key.feedback.index(name) if name in key.feedback else 0 for name in data.feedback]
     protocol = Protocol(
         data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
@@ -190,7 +191,7 @@ def _bound(requests: Sequence[Request], log: Log, data: Dataset, seen: Seen, pro
     return evaluate(of_rows, log, data.feedback, truth, seen, len(data.items), protocol)
 
 
-def _no_catalogue(column: int) -> Vectors | Blocks:
+def _no_catalogue(column: int) -> CatalogueScores:
     raise NotImplementedError("the true probabilities are known for logged rows only")
 
 

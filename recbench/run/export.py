@@ -133,11 +133,11 @@ def _trained(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
 
 def _write(folder: Path, record: RunRecord, data: Dataset, scorer: Scorer, known: Log) -> None:
     key, towers = record.key, scorer.user.shape[1]
-    queries = {name: scorer.queries(task) for task, name in enumerate(data.feedback)}
-    linear = {f"query_{name}": query for name, query in queries.items() if query is not None}
     of_towers = {f"tower_{k + 1}": k for k in range(towers)}
-    if linear:
-        users, items = linear, {"vector": scorer.index_items}
+    linear = scorer.vectors
+    if linear is not None:
+        users = {f"query_{name}": linear.catalogue(task).user for task, name in enumerate(data.feedback)}
+        items = {"vector": linear.catalogue(0).item}
     else:
         users = {name: scorer.user[:, k] for name, k in of_towers.items()}
         items = {name: scorer.item[:, k] for name, k in of_towers.items()}

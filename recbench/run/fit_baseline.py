@@ -1,27 +1,27 @@
-"""One run of a baseline: fitted, what it says of rows and catalogue, its record."""
+"""One run of a baseline: the fit, its predictions, its record."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
 import torch
 
-from recbench.baselines.base import BASELINES, Inner, Scores, defaults
+from recbench.baselines.base import BASELINES, defaults
 from recbench.data.dataset import Dataset, Log, joined
 from recbench.errors import DataError, UsageError
-from recbench.evaluation.evaluate import Predictions
+from recbench.evaluation.predictions import CatalogueScores, InnerProductScores, Predictions, TowerVectors
 from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.run import predictions
 from recbench.run.model import owned
 from recbench.run.validate import Validation
 
 
-class Model:
+class BaselineModel:
     """A baseline fitted to each kind of feedback in the train rows of `data`, which has the key's feedback only."""
 
     def __init__(self, key: RunKey, data: Dataset) -> None:
@@ -30,53 +30,50 @@ class Model:
         for module in baseline.needs:
             import_module(module)  # which is no part of fitting
         started = time.perf_counter()
-        self.tasks = [
-            baseline.fit(data.positives_of(data.train, task), len(data.items), key.seed)
-            for task in range(len(data.feedback))
+        self.by_feedback = [
+            baseline.fit(data.positives_of(data.train, column), len(data.items), key.seed)
+            for column in range(len(data.feedback))
         ]
         self.seconds = time.perf_counter() - started
 
     @property
     def parameters(self) -> int:
-        """Numbers that it holds."""
-        return sum(fitted.parameters for fitted in self.tasks)
+        """Number of the numbers that it holds."""
+        return sum(fitted.parameters for fitted in self.by_feedback)
 
-    def predictions(self, log: Log, given: Log) -> tuple[Predictions, predictions.Kept | None]:
-        """Return what it says of a log, and the vectors to keep; None where the scores are no inner products.
+    def predictions(self, log: Log, given: Log) -> Predictions:
+        """Return what it says of a log.
 
-        `given` are rows of new users that are known; of other users it knows what it was fitted to.
+        `given` are known rows of new users; of other users it knows what it was fitted to.
         """
         known = joined(self.data.train, given)
-        scores = [task.scores(self.data.positives_of(known, number)) for number, task in enumerate(self.tasks)]
-        own = torch.stack([one.rows(log.user, log.item) for one in scores], 1)
-        kept = _side_by_side(scores)
-        if kept is not None:
-            return Predictions(own, kept.catalogue), kept
-        return Predictions(own, lambda task: scores[task].catalogue()), None
+        scores = [fitted.scores(self.data.positives_of(known, c)) for c, fitted in enumerate(self.by_feedback)]
+        rows = torch.stack([catalogue.rows(log.user, log.item) for catalogue in scores], 1)
+        vectors = _as_towers(scores)
+        return Predictions(rows, scores.__getitem__ if vectors is None else vectors.catalogue, vectors=vectors)
 
 
-def _side_by_side(scores: list[Scores]) -> predictions.Kept | None:
-    """Return the vectors of all kinds of feedback as those of so many towers."""
-    inner = [one for one in scores if isinstance(one, Inner)]
-    if len(inner) < len(scores):
+def _as_towers(scores: Sequence[CatalogueScores]) -> TowerVectors | None:
+    """Return the vectors of every kind of feedback as one tower each; None if some scores are no inner products."""
+    vectors = [one for one in scores if isinstance(one, InnerProductScores)]
+    if len(vectors) < len(scores) or len({one.user.shape[1] for one in vectors}) > 1:
         return None
-    user, item = (torch.stack([getattr(one, side) for one in inner], 1) for side in ("user", "item"))
-    return predictions.Kept(user, item, torch.eye(len(scores)))
+    user, item = (torch.stack([getattr(one, side) for one in vectors], 1) for side in ("user", "item"))
+    return TowerVectors(user, item, torch.eye(len(scores)))
 
 
-def fitted_model(key: RunKey, data: Dataset) -> Model:
+def fitted_model(key: RunKey, data: Dataset) -> BaselineModel:
     """Return the model of a run: fitted to train, or to train and validation rows."""
-    return Model(key, data.with_valid() if key.settings["train.refit"] else data)
+    return BaselineModel(key, data.with_valid() if key.settings["train.refit"] else data)
 
 
-def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[RunRecord, Model]:
+def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[RunRecord, BaselineModel]:
     """Fit a baseline and write its record. Raises TrainingError if validation is undefined."""
     validation = Validation(data, "auto")
-    fitted = Model(key, data)
+    fitted = BaselineModel(key, data)
     given = data.valid[:0] if validation.known is None else validation.known
-    found, _ = fitted.predictions(validation.log, given)
     model = fitted_model(key, data) if key.settings["train.refit"] else fitted
-    record = _record(key, model, validation, validation.of(found), command)
+    record = _record(key, model, validation, validation.of(fitted.predictions(validation.log, given)), command)
     try:
         store.write_record(record)
     except DataError:
@@ -93,7 +90,7 @@ def require_trained(key: RunKey) -> None:
         )
 
 
-def _record(key: RunKey, model: Model, validation: Validation, valid: float, command: str) -> RunRecord:
+def _record(key: RunKey, model: BaselineModel, validation: Validation, valid: float, command: str) -> RunRecord:
     pairs = int(model.data.train.label.count_nonzero())
     libraries = {name: version(name) for name in BASELINES.get(key.loss).needs}
     commit, dirty = checkout()

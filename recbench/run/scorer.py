@@ -10,7 +10,7 @@ from torch import Tensor
 from recbench.backbones.base import Backbone
 from recbench.batch import Towers
 from recbench.data.dataset import Log
-from recbench.evaluation.evaluate import Blocks, Predictions, Vectors
+from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions, TowerVectors
 from recbench.losses.base import Loss
 
 ROWS_PER_BLOCK = 65536
@@ -39,8 +39,8 @@ class Scorer:
             logit = self.loss.head.logits(self._pairs(user.long(), item.long()))
             scores.append(self.loss.score(logit))
             log_probabilities.append(self.loss.log_probability(logit))
-        known = [p for p in log_probabilities if p is not None]
-        return torch.cat(scores), torch.cat(known) if known else None
+        given = [block for block in log_probabilities if block is not None]
+        return torch.cat(scores), torch.cat(given) if given else None
 
     def _pairs(self, user: Tensor, item: Tensor) -> Tensor:
         if self.backbone.decomposable:
@@ -51,15 +51,13 @@ class Scorer:
     def predictions(self, log: Log) -> Predictions:
         """Return what the model says of a log, for `evaluation.evaluate`."""
         score, log_probability = self.rows(log)
-        return Predictions(score, self._catalogue, log_probability)
+        catalogue = self._blocks if self.vectors is None else self.vectors.catalogue
+        return Predictions(score, catalogue, log_probability, self.vectors)
 
-    def _catalogue(self, task: int) -> Vectors | Blocks:
-        query = self.queries(task)
-        if query is None:
-            device = next(self.backbone.parameters()).device
-            towers = Vectors(self.user.flatten(1), self.index_items) if self.backbone.decomposable else None
-            return Blocks(lambda user: self.block(user.to(device), task), self.backbone.items, towers)
-        return Vectors(query, self.index_items)
+    def _blocks(self, task: int) -> BlockScores:
+        device = next(self.backbone.parameters()).device
+        towers = InnerProductScores(self.user.flatten(1), self.item.flatten(1)) if self.backbone.decomposable else None
+        return BlockScores(lambda user: self.block(user.to(device), task), self.backbone.items, towers)
 
     @torch.no_grad()
     def block(self, user: Tensor, task: int) -> Tensor:
@@ -71,18 +69,10 @@ class Scorer:
         return self.loss.score(self.loss.head.logits(inner))[..., task]
 
     @cached_property
-    def index_items(self) -> Tensor:
-        """Item vectors [items, K * D']: one index for every feedback, whose queries weigh the towers."""
-        return self.item.flatten(1)
-
-    @torch.no_grad()
-    def queries(self, task: int) -> Tensor | None:
-        """Return query vectors [users, K * D'] whose inner products with `index_items` rank as the score does.
-
-        None if the score of this feedback is not linear in the inner products.
-        """
+    def vectors(self) -> TowerVectors | None:
+        """The vectors that rank as the scores do; None if the scores are not linear in the inner products."""
         weight = linear_weights(self.loss) if self.backbone.decomposable else None
-        return None if weight is None else (self.user * weight[task, :, None]).flatten(1)
+        return None if weight is None else TowerVectors(self.user, self.item, weight)
 
 
 @torch.no_grad()

@@ -7,8 +7,9 @@ from functools import cache
 
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
-from recbench.evaluation.evaluate import Predictions, evaluate, expand
+from recbench.evaluation.evaluate import evaluate, expand
 from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.predictions import Predictions
 from recbench.evaluation.signature import GIVEN, Protocol
 from recbench.results.record import of_all
 from recbench.run.model import Model

@@ -15,8 +15,9 @@ from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import Blocks, evaluate
+from recbench.evaluation.evaluate import evaluate
 from recbench.evaluation.metric import parse
+from recbench.evaluation.predictions import BlockScores
 from recbench.evaluation.ranking import auc
 from recbench.evaluation.signature import Protocol
 from recbench.run.model import Model, build
@@ -156,7 +157,7 @@ def test_the_catalogue_is_scored_exhaustively_and_the_signature_says_exact() -> 
     data = make_toy().narrow(["view"])
     made = model(data)
     predictions = Scorer(made.backbone, made.loss).predictions(data.valid)
-    assert isinstance(predictions.catalogue(0), Blocks)
+    assert isinstance(predictions.catalogue(0), BlockScores)
     protocol = Protocol("toy", "valid", index="hnsw")
     seen = data.positives_of(data.train, 0)
     (value,) = evaluate([parse("recall@5")], data.valid, ("view",), predictions, seen, len(data.items), protocol)

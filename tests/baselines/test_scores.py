@@ -16,8 +16,8 @@ from recbench.baselines.item_knn import ItemKNN
 from recbench.baselines.popularity import Popularity
 from recbench.data.dataset import Positives
 from recbench.evaluation.candidates import exhaustive
-from recbench.evaluation.evaluate import Vectors
 from recbench.evaluation.pairs import contains, restrict
+from recbench.evaluation.predictions import BlockScores, InnerProductScores
 from recbench.evaluation.retrieval import search
 
 USERS, ITEMS = 60, 15
@@ -45,8 +45,7 @@ def all_scores(baseline: Baseline, train: Positives, known: Positives | None = N
     shuffled = torch.randperm(USERS * ITEMS, generator=torch.Generator().manual_seed(0))
     rows = torch.empty(USERS * ITEMS, dtype=torch.double)
     rows[shuffled] = scores.rows(user[shuffled].int(), item[shuffled].int()).double()
-    found = scores.catalogue()
-    block = found.user @ found.item.T if isinstance(found, Vectors) else found.score(torch.arange(USERS))
+    block = scores.user @ scores.item.T if isinstance(scores, InnerProductScores) else scores.score(torch.arange(USERS))
     assert torch.allclose(block.double(), rows.view(USERS, ITEMS), atol=1e-6)
     return rows.view(USERS, ITEMS).numpy()
 
@@ -78,8 +77,8 @@ def test_ials_minimises_its_objective(train: Positives) -> None:
     values = []
     for iterations in (1, 2, 4, 8, 30):
         model = IALS(factors=4, l2=1.0, alpha=5.0, iterations=iterations)
-        found = model.fit(train, ITEMS, 0).scores(train).catalogue()
-        assert isinstance(found, Vectors)
+        found = model.fit(train, ITEMS, 0).scores(train)
+        assert isinstance(found, InnerProductScores)
         values.append(objective(torch.cat([found.user, found.item]).double().numpy(), dense(train), model))
     assert (np.diff(values) < 0).all()
     item, had = found.item.double().numpy(), dense(train)
@@ -95,8 +94,8 @@ def test_ials_folds_new_users_in_and_leaves_the_others(train: Positives) -> None
     )
     model = IALS(factors=4, l2=1.0, alpha=5.0)
     fitted = model.fit(train, ITEMS, 0)
-    before, after = fitted.scores(train).catalogue(), fitted.scores(known).catalogue()
-    assert isinstance(before, Vectors) and isinstance(after, Vectors)
+    before, after = fitted.scores(train), fitted.scores(known)
+    assert isinstance(before, InnerProductScores) and isinstance(after, InnerProductScores)
     assert torch.equal(before.user[1:], after.user[1:]) and not before.user[0].any()
     item = after.item.double().numpy()
     weight = np.where(np.isin(np.arange(ITEMS), [2, 8]), 5.0, 1.0)
@@ -105,8 +104,12 @@ def test_ials_folds_new_users_in_and_leaves_the_others(train: Positives) -> None
 
 
 def test_ials_depends_on_the_seed_alone(train: Positives) -> None:
-    first, again, other = (IALS(factors=4).fit(train, ITEMS, seed).scores(train).catalogue() for seed in (3, 3, 4))
-    assert isinstance(first, Vectors) and isinstance(again, Vectors) and isinstance(other, Vectors)
+    first, again, other = (IALS(factors=4).fit(train, ITEMS, seed).scores(train) for seed in (3, 3, 4))
+    assert (
+        isinstance(first, InnerProductScores)
+        and isinstance(again, InnerProductScores)
+        and isinstance(other, InnerProductScores)
+    )
     assert torch.equal(first.user, again.user) and not torch.equal(first.user, other.user)
 
 
@@ -118,9 +121,9 @@ def test_item_knn_knows_what_is_given_of_new_users(train: Positives) -> None:
 
 @pytest.mark.parametrize("name", BASELINES.names())
 def test_what_a_user_has_had_is_not_recommended(train: Positives, name: str) -> None:
-    found = BASELINES.get(name)().fit(train, ITEMS, 0).scores(train).catalogue()
+    found = BASELINES.get(name)().fit(train, ITEMS, 0).scores(train)
     user = torch.arange(USERS)
-    if isinstance(found, Vectors):
+    if isinstance(found, InnerProductScores):
         ranking = search(found.user, found.item, ITEMS, train)
     else:
         ranking = exhaustive(found.score, user, ITEMS, ITEMS, restrict(train, user))
@@ -142,3 +145,18 @@ def test_the_library_is_not_imported_before_it_is_needed() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
+
+
+def test_a_function_of_blocks_of_users_scores_pairs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbench.evaluation.predictions._SCORES", 3 * ITEMS)  # three users in a block
+    whole = torch.randn(USERS, ITEMS, generator=torch.Generator().manual_seed(0))
+    user, item = torch.randint(USERS, (200,)), torch.randint(ITEMS, (200,))
+    sizes = []
+
+    def score(block: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(block))
+        return whole[block]
+
+    assert torch.equal(BlockScores(score, ITEMS).rows(user.int(), item.int()), whole[user, item])
+    assert max(sizes) == 3 and sum(sizes) == len(user.unique())
+    assert len(BlockScores(score, ITEMS).rows(user[:0], item[:0])) == 0

@@ -18,7 +18,7 @@ from recbench.evaluation.pairs import restrict
 from recbench.evaluation.retrieval import search
 from recbench.home import results_home
 from recbench.results.store import Store
-from recbench.run import predictions
+from recbench.run import kept_predictions
 from tests import facsimile
 from tests.cli.conftest import Run
 
@@ -44,7 +44,7 @@ def ranking_of_eval(feedback: tuple[str, ...]) -> tuple[Dataset, torch.Tensor]:
     data = Dataset.load(find_prepared(None)).narrow(feedback)
     given, test = data.halves(data.read("test"))
     record = Store(results_home()).latest()
-    said = predictions.load(Store(results_home()).folder(record.key), feedback, test, ranks=True)
+    said = kept_predictions.load(Store(results_home()).folder(record.key), feedback, test, ranks=True)
     assert said is not None
     users = torch.arange(len(data.users))
     tops = []

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import Blocks, Predictions, Value, Vectors, evaluate
+from recbench.evaluation.evaluate import Value, evaluate
 from recbench.evaluation.metric import parse
+from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions
 from recbench.evaluation.signature import Protocol
 from tests.evaluation.test_candidates import pairs_of
 
@@ -32,7 +33,7 @@ def run(
     protocol: Protocol = PROTOCOL,
     log: Log = LOG,
 ) -> list[Value]:
-    predictions = predictions or Predictions(SCORE, lambda column: Vectors(USER, ITEM))
+    predictions = predictions or Predictions(SCORE, lambda column: InnerProductScores(USER, ITEM))
     return evaluate([parse(word) for word in words], log, FEEDBACK, predictions, seen, 5, protocol)
 
 
@@ -48,9 +49,9 @@ def test_catalogue_search_by_hand() -> None:
 def test_one_search_per_feedback_at_the_largest_k() -> None:
     asked: list[int] = []
 
-    def catalogue(column: int) -> Vectors:
+    def catalogue(column: int) -> InnerProductScores:
         asked.append(column)
-        return Vectors(USER, ITEM)
+        return InnerProductScores(USER, ITEM)
 
     predictions = Predictions(SCORE, catalogue)
     values = run("recall@1/click", "ndcg@4", "recall@2/click", predictions=predictions)
@@ -72,13 +73,13 @@ def test_a_relevant_item_that_was_seen_does_not_count() -> None:
 
 def test_seen_by_feedback() -> None:
     seen = [pairs_of({(0, 1)}, 3, 5), pairs_of({(0, 0), (0, 1), (0, 2)}, 3, 5)]
-    predictions = Predictions(SCORE, lambda column: Vectors(USER, ITEM))
+    predictions = Predictions(SCORE, lambda column: InnerProductScores(USER, ITEM))
     values = evaluate([parse("mrr@5")], LOG, FEEDBACK, predictions, lambda column: seen[column], 5, PROTOCOL)
     assert [value.value for value in values] == pytest.approx([(1 / 3 + 1 / 5) / 2, 1])
 
 
 def test_blocks_and_vectors_agree() -> None:
-    blocks = Predictions(SCORE, lambda column: Blocks(lambda user: (USER @ ITEM.T)[user], 5))
+    blocks = Predictions(SCORE, lambda column: BlockScores(lambda user: (USER @ ITEM.T)[user], 5))
     words = ("recall@2", "ndcg@3", "mrr@9", "precision@4")
     assert run(*words, predictions=blocks) == run(*words)
 
@@ -101,7 +102,7 @@ def test_row_metrics() -> None:
 
 def test_log_loss_uses_the_log_probabilities() -> None:
     logit = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
-    predictions = Predictions(SCORE, lambda column: Vectors(USER, ITEM), F.logsigmoid(logit))
+    predictions = Predictions(SCORE, lambda column: InnerProductScores(USER, ITEM), F.logsigmoid(logit))
     values = run("logloss", predictions=predictions)
     expected = F.binary_cross_entropy_with_logits(logit, LOG.label.float(), reduction="none").mean(0)
     assert [v.value for v in values] == pytest.approx(expected.tolist(), rel=1e-6)
@@ -120,7 +121,7 @@ def test_approximate_search_is_in_the_signature_and_has_a_cost() -> None:
     assert value.cost is not None
     assert value.cost.found == 1
     assert area.cost is None
-    blocks = Predictions(SCORE, lambda column: Blocks(lambda user: (USER @ ITEM.T)[user], 5))
+    blocks = Predictions(SCORE, lambda column: BlockScores(lambda user: (USER @ ITEM.T)[user], 5))
     value = run("recall@2/click", predictions=blocks, protocol=replace(PROTOCOL, index="hnsw"))[0]
     assert "search=exact" in value.signature
     assert value.cost is None
@@ -139,7 +140,7 @@ def test_repeated_requests_count_once() -> None:
     ],
 )
 def test_errors_come_before_any_work(word: str, message: str) -> None:
-    def never(column: int) -> Vectors:
+    def never(column: int) -> InnerProductScores:
         raise AssertionError
 
     with pytest.raises(UsageError) as error:
@@ -149,7 +150,7 @@ def test_errors_come_before_any_work(word: str, message: str) -> None:
 
 def test_one_feedback_ranked_by_the_scores_of_another() -> None:
     score = torch.stack([SCORE[:, 0], -SCORE[:, 0]], 1)
-    predictions = Predictions(score, lambda column: Vectors(USER if column == 0 else -USER, ITEM))
+    predictions = Predictions(score, lambda column: InnerProductScores(USER if column == 0 else -USER, ITEM))
     own, other = run("auc/buy", "auc/buy:click", predictions=predictions)
     assert (own.metric, other.metric, other.feedback) == ("auc", "auc:click", "buy")
     assert own.value == pytest.approx(1 - other.value)

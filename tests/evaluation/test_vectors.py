@@ -10,9 +10,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from recbench.data.dataset import Positives
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import Blocks, Predictions, Vectors, evaluate, vectors_of
+from recbench.evaluation.evaluate import evaluate
 from recbench.evaluation.metric import parse
 from recbench.evaluation.metrics.vectors import COLLAPSED, collapsed, mean_cosine
+from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions, score_vectors
 from recbench.evaluation.signature import Protocol
 from recbench.home import results_home
 from recbench.results.record import RunKey
@@ -67,13 +68,13 @@ def test_only_the_towers_that_enter_a_score_count() -> None:
     near, far = drawn(50, 3) + 100, drawn(50, 3, seed=1)
     both = torch.cat([near, far], 1)
     user = torch.cat([far, 0 * far], 1)
-    found = vectors_of(Predictions(torch.zeros(1, 1), lambda column: Vectors(user, both)), 0)
+    found = score_vectors(Predictions(torch.zeros(1, 1), lambda column: InnerProductScores(user, both)), 0)
     assert found is not None and torch.equal(found.item, near) and torch.equal(found.user, far)
 
 
 def test_as_a_metric() -> None:
     user, item = drawn(30, 4), drawn(20, 4, seed=1) + 1
-    values = of(Predictions(torch.zeros(2, 1), lambda column: Vectors(user, item)))
+    values = of(Predictions(torch.zeros(2, 1), lambda column: InnerProductScores(user, item)))
     assert [(value.value, value.count, value.unit) for value in values] == [
         (mean_cosine(item).value, 20, "items"),
         (mean_cosine(user).value, 30, "users"),
@@ -81,10 +82,10 @@ def test_as_a_metric() -> None:
     assert values[1].signature == (
         "anisotropy(users); pairs=users; zero vectors=left out; better=lower; data=shop/global@0"
     )
-    towers = Vectors(user, item)
-    assert of(Predictions(torch.zeros(2, 1), lambda column: Blocks(lambda user: user, 20, towers))) == values
+    towers = InnerProductScores(user, item)
+    assert of(Predictions(torch.zeros(2, 1), lambda column: BlockScores(lambda user: user, 20, towers))) == values
     with pytest.raises(UsageError, match="metric `anisotropy`: these scores are no inner products of vectors"):
-        of(Predictions(torch.zeros(2, 1), lambda column: Blocks(lambda user: user, 20)))
+        of(Predictions(torch.zeros(2, 1), lambda column: BlockScores(lambda user: user, 20)))
 
 
 def of(predictions: Predictions) -> list:
@@ -100,10 +101,10 @@ def test_what_has_collapsed() -> None:
     spread, cone = drawn(100, 8), 0.3 * drawn(100, 8) + 1  # a narrow cone, as healthy models have
     point = 1e-3 * drawn(100, 8) + 1
     assert 0.8 < mean_cosine(cone).value < 0.95 and mean_cosine(point).value > COLLAPSED
-    assert collapsed(Vectors(spread, cone)) == {}
-    assert collapsed(Vectors(point, spread)).keys() == {"users"}
-    assert collapsed(Vectors(point, point)).keys() == {"users", "items"}
-    of_column = {0: Vectors(spread, cone), 1: Vectors(point, point)}
+    assert collapsed(InnerProductScores(spread, cone)) == {}
+    assert collapsed(InnerProductScores(point, spread)).keys() == {"users"}
+    assert collapsed(InnerProductScores(point, point)).keys() == {"users", "items"}
+    of_column = {0: InnerProductScores(spread, cone), 1: InnerProductScores(point, point)}
     (note,) = collapse_note(key_of("view", "buy"), Predictions(torch.zeros(1, 2), of_column.__getitem__))
     assert "point one way (mean cosine of buy: users 1.0000 and items 1.0000)" in note and "view" not in note
     assert collapse_note(key_of("view"), Predictions(torch.zeros(1, 1), of_column.__getitem__)) == []

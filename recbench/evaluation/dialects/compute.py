@@ -8,7 +8,8 @@ from dataclasses import replace
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.dialects.rule import Asked, Lists, RowRule
-from recbench.evaluation.evaluate import Predictions, Ranked, Value, top_hits
+from recbench.evaluation.evaluate import Ranked, Value, top_hits
+from recbench.evaluation.predictions import Predictions
 from recbench.evaluation.signature import LOWER, Protocol
 
 

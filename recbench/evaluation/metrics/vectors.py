@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from recbench.evaluation.evaluate import Vectors
 from recbench.evaluation.metric import METRICS, Counted, VectorMetric
+from recbench.evaluation.predictions import InnerProductScores
 
 # Of 55 runs on MovieLens-1M and KuaiRand-Pure, towers with a mean cosine up to 0.992 ranked as well as any, and those
 # from 0.9995 on (mostly 1.0000, on both sides) by chance: AUC 0.48 to 0.53. Between the two there was none.
@@ -54,7 +54,7 @@ def mean_cosine(vectors: Tensor) -> Counted:
     return Counted((float(total @ total) - count) / pairs if pairs else float("nan"), count)
 
 
-def collapsed(vectors: Vectors) -> dict[str, float]:
+def collapsed(vectors: InnerProductScores) -> dict[str, float]:
     """Return the mean cosine of the sides, users or items, that have collapsed."""
     found = {"users": mean_cosine(vectors.user).value, "items": mean_cosine(vectors.item).value}
     return {side: value for side, value in found.items() if value > COLLAPSED}

@@ -1,4 +1,4 @@
-"""What a run says of the test rows, kept beside it so that any metric can be computed later without the model.
+"""The predictions of a run for the test rows, kept beside it: any metric can be computed later without the model.
 
 `scores.parquet` holds one row per scored test row, `vectors.safetensors` the vectors of all users and items.
 """
@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,35 +16,15 @@ from torch import Tensor
 
 from recbench.data.dataset import Log
 from recbench.errors import DataError, UsageError
-from recbench.evaluation.evaluate import Blocks, Predictions, Vectors
+from recbench.evaluation.predictions import CatalogueScores, Predictions, TowerVectors
 from recbench.run import checkpoint
-from recbench.run.scorer import Scorer, linear_weights
 
 SCORES = "scores.parquet"
 VECTORS = "vectors.safetensors"
 KINDS = ("score", "log_probability")
 
 
-@dataclass(frozen=True)
-class Kept:
-    """Vectors whose inner products, weighed, rank as the scores do."""
-
-    user: Tensor  # [users, K, D]
-    item: Tensor  # [items, K, D]
-    weight: Tensor  # [T, K]
-
-    @staticmethod
-    def of(scorer: Scorer) -> Kept | None:
-        """Return the vectors of a model, or None if its scores are not linear in inner products."""
-        weight = linear_weights(scorer.loss) if scorer.backbone.decomposable else None
-        return None if weight is None else Kept(scorer.user, scorer.item, weight)
-
-    def catalogue(self, task: int) -> Vectors:
-        """Return the vectors that rank by one feedback: [users, K * D], [items, K * D]."""
-        return Vectors((self.user * self.weight[task, :, None]).flatten(1), self.item.flatten(1))
-
-
-def save(folder: Path, feedback: tuple[str, ...], log: Log, found: Predictions, kept: Kept | None) -> None:
+def save(folder: Path, feedback: tuple[str, ...], log: Log, predictions: Predictions) -> None:
     """Write both files for a run trained on these kinds of feedback; vectors only where there are any to keep.
 
     `log` [R] are the rows that were scored, in the order of the test rows. Raises DataError if there is no space.
@@ -56,11 +34,11 @@ def save(folder: Path, feedback: tuple[str, ...], log: Log, found: Predictions, 
         "user": pa.array(log.user.cpu().numpy()),
         "item": pa.array(log.item.cpu().numpy()),
     }
-    for kind, values in zip(KINDS, (found.score, found.log_probability), strict=True):
+    for kind, values in zip(KINDS, (predictions.score, predictions.log_probability), strict=True):
         if values is not None:
             columns |= {f"{kind}/{name}": pa.array(values[:, t].cpu().numpy()) for t, name in enumerate(feedback)}
-    if kept is not None:
-        checkpoint.save(folder / VECTORS, dict(vars(kept)))
+    if predictions.vectors is not None:
+        checkpoint.save(folder / VECTORS, dict(vars(predictions.vectors)))
     temporary = folder / f".{SCORES}.{os.getpid()}.tmp"
     try:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
@@ -86,8 +64,11 @@ def load(folder: Path, feedback: tuple[str, ...], log: Log, ranks: bool) -> Pred
         raise DataError(f"{folder / SCORES}: damaged ({error}); delete it, and run `recbench eval`") from None
     if score is None or len(score) != len(log) or not np.array_equal(table["user"].to_numpy(), log.user.cpu().numpy()):
         raise DataError(f"{folder / SCORES}: not of these test rows; delete it, and run `recbench eval`")
-    catalogue = _catalogue(folder, device) if ranks else _nothing
-    return Predictions(score.to(device), catalogue, None if log_probability is None else log_probability.to(device))
+    log_probability = None if log_probability is None else log_probability.to(device)
+    if not ranks:
+        return Predictions(score.to(device), _not_kept, log_probability)
+    vectors = TowerVectors(**{name: value.to(device) for name, value in checkpoint.load(folder / VECTORS).items()})
+    return Predictions(score.to(device), vectors.catalogue, log_probability, vectors)
 
 
 def _columns(table: pa.Table, kind: str, feedback: tuple[str, ...]) -> Tensor | None:
@@ -96,10 +77,5 @@ def _columns(table: pa.Table, kind: str, feedback: tuple[str, ...]) -> Tensor | 
     return torch.stack([torch.from_numpy(table[f"{kind}/{name}"].to_numpy().copy()) for name in feedback], 1)
 
 
-def _catalogue(folder: Path, device: torch.device) -> Callable[[int], Vectors | Blocks]:
-    held = checkpoint.load(folder / VECTORS)
-    return Kept(**{name: held[name].to(device) for name in ("user", "item", "weight")}).catalogue
-
-
-def _nothing(task: int) -> Vectors | Blocks:
+def _not_kept(column: int) -> CatalogueScores:
     raise UsageError("the vectors of this run are not kept; run `recbench eval`, which opens the model")
