@@ -35,9 +35,9 @@ def leaderboard(
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± standard deviation over seeds."""
-    from recbench.results import leaderboard as tables
-    from recbench.results.leaderboard_rows import board
-    from recbench.results.marks import share_marks
+    from recbench.results.leaderboard import terminal_table
+    from recbench.results.leaderboard_rows import collect_rows
+    from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
     if form == "table" and output is not None:
@@ -48,12 +48,11 @@ def leaderboard(
         _against(against, dataset, metric, form, output)
         return
     results = store()
-    rows = board(results, dataset, metric or None)
-    share_marks(rows, results)
+    rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
     for line in results.warnings:
         stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
     if form == "table":
-        stdout().print(tables.table(rows))
+        stdout().print(terminal_table(rows))
     else:
         from recbench.results.leaderboard_export import export
 
@@ -62,22 +61,22 @@ def leaderboard(
 
 def _against(name: str, dataset: str | None, metrics: list[str], form: Format, output: Path | None) -> None:
     """Print the board beside a published table."""
-    from recbench.results.against import lines_against, require_measured
-    from recbench.results.leaderboard_export import export_lines
-    from recbench.results.leaderboard_rows import board
-    from recbench.results.published import find
-    from recbench.results.published_row import lines_table
+    from recbench.results.against import require_measured, rows_beside
+    from recbench.results.leaderboard_export import export_published
+    from recbench.results.leaderboard_rows import collect_rows
+    from recbench.results.published import find_table
+    from recbench.results.published_row import rows_table
 
     if form == "html" or form == "parquet":
         raise UsageError(f"--against prints table, markdown, csv or json, not {form}")
-    table, results = find(name), store()
+    table, results = find_table(name), store()
     runs = list(results.runs())
     require_measured(table, dataset, {record.key.dataset for record, evaluations in runs if evaluations})
     records = {record.key.digest: record for record, _ in runs}
-    lines = lines_against(board(results, dataset), table, records, metrics)
+    rows = rows_beside(collect_rows(results, dataset), table, records, metrics)
     if form == "table":
-        stdout().print(lines_table(lines))
+        stdout().print(rows_table(rows))
     else:
-        export_lines(form, table, lines, output)
-    for missing in dict.fromkeys(line.dataset for line in lines if line.verdict == "not run"):
+        export_published(form, table, rows, output)
+    for missing in dict.fromkeys(row.dataset for row in rows if row.verdict == "not run"):
         stderr().print(f"not run: see `recbench reproduce {name} --dataset {missing}`", style="dim", soft_wrap=True)

@@ -23,6 +23,7 @@ def papers(
     """Show the tables of the papers as they were printed, and how each number came about."""
     from recbench.inspect.outcome_tables import items_table
     from recbench.results import published
+    from recbench.results.published_display import terminal_table
 
     if table is None:
         items = published.listing()
@@ -31,11 +32,11 @@ def papers(
         else:
             stdout().print(items_table(items))
         return
-    printed = published.find(table)
+    printed = published.find_table(table)
     if as_json:
         print_json(published.as_json(printed))
     else:
-        stdout().print(published.rendered(printed))
+        stdout().print(terminal_table(printed))
 
 
 @command(
@@ -63,12 +64,12 @@ def reproduce(
 ) -> None:
     """Run what a published table needs and print it beside the paper's numbers; finished runs are kept."""
     from recbench.results import published
-    from recbench.results.published_row import lines_markdown, lines_table
+    from recbench.results.published_row import rows_markdown, rows_table
     from recbench.study import reproduce as reproduction
 
     require_assignments(settings)
     aim = reproduction.Aim(
-        table=published.find(table),
+        table=published.find_table(table),
         dataset=dataset,
         data=data,
         methods=tuple(method),
@@ -80,6 +81,6 @@ def reproduce(
     if as_json or form == "json":
         print_json(reproduction.as_json(aim, lines))
     elif form == "markdown":
-        print(lines_markdown(lines), end="")
+        print(rows_markdown(lines), end="")
     else:
-        stdout().print(lines_table(lines))
+        stdout().print(rows_table(lines))

@@ -1,4 +1,4 @@
-"""The board beside a published table: for every number printed, the best-known one of the same method."""
+"""The leaderboard beside a published table: for every number printed, the best-known one of the same method."""
 
 from __future__ import annotations
 
@@ -12,60 +12,66 @@ from recbench.data.prepared_folder import read_manifest
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.metric import parse
 from recbench.losses.base import LOSSES, refuse
-from recbench.results.leaderboard_rows import Row
-from recbench.results.published import OWNERS, Cell, Protocol, Published, cells
-from recbench.results.published_row import Line, line_of
+from recbench.results.leaderboard_rows import LeaderboardRow
+from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
+from recbench.results.published_row import PublishedRow, published_row
 from recbench.results.record import RunRecord
 from recbench.settings import Value, split_words
 
-Place = tuple[str, str, str]  # dataset, split, fingerprint
+DataVersion = tuple[str, str, str]  # dataset, split, fingerprint
 
-MISCOUNTED = "what is prepared here has other counts of rows than the paper; `recbench prepare` says which"
+MISCOUNTED = "the data prepared here have other counts of rows than the paper's; `recbench prepare` says which"
 
 
 @dataclass(frozen=True)
 class Match:
-    """One published number and what the board has for it."""
+    """One published number and what the leaderboard has for it."""
 
-    table: Published
-    line: Line
-    row: int | None  # place on the board; None where the board has nothing
+    table: PublishedTable
+    row: PublishedRow
+    position: int | None  # of the row on the leaderboard; None where it has nothing
 
 
-def against(
-    rows: Sequence[Row], tables: Iterable[Published], records: Mapping[str, RunRecord]
-) -> dict[Place, list[Match]]:
-    """Return every cell of the tables for each version of its dataset on the board; `records` are the runs by digest.
+def match_tables(
+    rows: Sequence[LeaderboardRow], tables: Iterable[PublishedTable], records: Mapping[str, RunRecord]
+) -> dict[DataVersion, list[Match]]:
+    """Return every cell of the tables for each version of its dataset on the leaderboard; `records` are by digest.
 
     A row fits where loss, backbone, metric and feedback are those of the cell and, of metrics that rank candidates,
     which they are. Of several, the loss with the settings of the paper comes first, then what was trained on the
     paper's feedback, then more than one seed, then the best on validation: never the best on test.
     """
-    board = _Board(rows, records)
-    found: dict[Place, list[Match]] = {}
+    measured = _MeasuredRows(rows, records)
+    matches: dict[DataVersion, list[Match]] = {}
     for table in tables:
         every = list(cells(table))
-        for place in board.places:
-            matches = [_match(table, cell, every, place, board) for cell in every if cell.dataset == place[0]]
-            if matches:
-                found.setdefault(place, []).extend(matches)
-    return found
+        for version in measured.versions:
+            matched = [_match(table, cell, every, version, measured) for cell in every if cell.dataset == version[0]]
+            if matched:
+                matches.setdefault(version, []).extend(matched)
+    return matches
 
 
-def lines_against(
-    rows: Sequence[Row], table: Published, records: Mapping[str, RunRecord], metrics: Sequence[str]
-) -> list[Line]:
-    """Return the lines of one table; `metrics` as for `board`. Raises UsageError if the table has none of them."""
-    lines = [match.line for matches in against(rows, [table], records).values() for match in matches]
-    known = {line.metric for line in lines}
-    words = {f"{line.metric}/{line.feedback}" for line in lines}
+def rows_beside(
+    rows: Sequence[LeaderboardRow],
+    table: PublishedTable,
+    records: Mapping[str, RunRecord],
+    metrics: Sequence[str],
+) -> list[PublishedRow]:
+    """Return the rows of one table; `metrics` as for `collect_rows`.
+
+    Raises UsageError if the table has none of them.
+    """
+    beside = [match.row for matches in match_tables(rows, [table], records).values() for match in matches]
+    known = {row.metric for row in beside}
+    with_feedback = {f"{row.metric}/{row.feedback}" for row in beside}
     for name in metrics:
-        if name not in known | words:
-            raise unknown(f"metric of {table.name}", name, words if "/" in name else known)
-    return [line for line in lines if not metrics or {line.metric, f"{line.metric}/{line.feedback}"} & set(metrics)]
+        if name not in known | with_feedback:
+            raise unknown(f"metric of {table.name}", name, with_feedback if "/" in name else known)
+    return [row for row in beside if not metrics or {row.metric, f"{row.metric}/{row.feedback}"} & set(metrics)]
 
 
-def require_measured(table: Published, dataset: str | None, measured: Set[str]) -> None:
+def require_measured(table: PublishedTable, dataset: str | None, measured: Set[str]) -> None:
     """Raise UsageError, with what to type, unless one of the datasets of evaluated runs is of the table."""
     if dataset is not None and dataset not in table.datasets:
         raise unknown(f"dataset of {table.name}", dataset, table.datasets)
@@ -77,7 +83,7 @@ def require_measured(table: Published, dataset: str | None, measured: Set[str]) 
         )
 
 
-def ranks_the_same(protocol: Protocol, signature: str) -> bool:
+def ranks_the_same(protocol: PublishedProtocol, signature: str) -> bool:
     """Return whether a number of this signature ranks the candidates of a table's protocol, if it ranks any."""
     words = dict(word.partition("=")[::2] for word in signature.split("; "))
     if "candidates" not in words:
@@ -89,7 +95,7 @@ def ranks_the_same(protocol: Protocol, signature: str) -> bool:
     return words["candidates"].startswith("catalogue") and seen == protocol.seen and exact
 
 
-def metric_of(cell: Cell) -> str:
+def metric_of(cell: PublishedCell) -> str:
     """Return the metric of a cell as values have it: without its feedback."""
     return str(replace(parse(cell.metric), by=cell.by))
 
@@ -105,109 +111,123 @@ def impossible(loss: str, backbone: str) -> str:
     return ""
 
 
-def reasons_for(table: Published, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:
+def reasons_for(table: PublishedTable, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:
     """Return why no number on `data` is the paper's on `usual`, both DATASET/SPLIT, as far as is known."""
     reasons = [*table.datasets[dataset].incomparable, *table.protocol.incomparable]
     if data != usual:
-        reasons.append(f"measured on {data}, the table is of {usual}")
+        reasons.append(f"measured on {data}; the paper's data are {usual}")
     if miscounted:
         reasons.append(MISCOUNTED)
     return reasons
 
 
-class _Board:
-    """Rows by what a cell asks for, and their runs."""
+class _MeasuredRows:
+    """Rows of the leaderboard by what a published cell needs, and their runs."""
 
-    def __init__(self, rows: Sequence[Row], records: Mapping[str, RunRecord]) -> None:
+    def __init__(self, rows: Sequence[LeaderboardRow], records: Mapping[str, RunRecord]) -> None:
         self.rows = rows
         self.records = records
-        self.held: dict[tuple[Place, tuple[str, ...]], list[int]] = {}
-        for number, row in enumerate(rows):
-            place = row["dataset"], row["split"], row["fingerprint"]
-            asked = row["loss"], row["backbone"], row["metric"], row["feedback"]
-            if row["mean"] is not None:
-                self.held.setdefault((place, asked), []).append(number)
-        self.places = {place: _miscounted(place) for place in dict.fromkeys(place for place, _ in self.held)}
+        self.positions: dict[tuple[DataVersion, tuple[str, ...]], list[int]] = {}
+        for position, row in enumerate(rows):
+            if row.mean is not None:
+                key = row.column[:3], (row.loss, row.backbone, row.metric, row.feedback)
+                self.positions.setdefault(key, []).append(position)
+        versions = dict.fromkeys(version for version, _ in self.positions)
+        self.versions = {version: _miscounted(version) for version in versions}
 
-    def fitting(self, table: Published, cell: Cell, every: Sequence[Cell], place: Place) -> list[int]:
-        """Return the rows that may stand beside a cell: not those that are another method of the table."""
-        asked = cell.loss, cell.backbone, metric_of(cell), cell.feedback
-        others = [
+    def fitting(
+        self, table: PublishedTable, cell: PublishedCell, every: Sequence[PublishedCell], version: DataVersion
+    ) -> list[int]:
+        """Return the positions of rows that may stand beside a cell: not of rows that are another of its methods."""
+        key = version, (cell.loss, cell.backbone, metric_of(cell), cell.feedback)
+        same_method = [
             other
             for other in every
             if (other.loss, other.backbone, other.dataset) == (cell.loss, cell.backbone, cell.dataset)
         ]
         return [
-            number
-            for number in self.held.get((place, asked), [])
-            if ranks_the_same(table.protocol, self.rows[number]["signature"])
-            and (self.is_paper(cell, number) or not any(self.is_paper(other, number) for other in others))
+            position
+            for position in self.positions.get(key, [])
+            if ranks_the_same(table.protocol, self.rows[position].signature)
+            and (
+                self.has_settings_of(cell, position)
+                or not any(self.has_settings_of(other, position) for other in same_method)
+            )
         ]
 
-    def is_paper(self, cell: Cell, number: int) -> bool:
+    def has_settings_of(self, cell: PublishedCell, position: int) -> bool:
         """Whether the loss of a row has the settings of the cell."""
-        return _has_settings(cell, self.records[self.rows[number]["run"]])
+        return _has_settings(cell, self.records[self.rows[position].run])
 
-    def promise(self, cell: Cell, trained_on: tuple[str, ...], number: int) -> tuple[bool, bool, bool, bool, float]:
+    def preference(
+        self, cell: PublishedCell, trained_on: tuple[str, ...], position: int
+    ) -> tuple[bool, bool, bool, bool, float]:
         """Return by what the best-known row is chosen; of the values, only those on validation."""
-        row = self.rows[number]
-        runs = [self.records[digest] for digest in row["runs"]]
+        row = self.rows[position]
+        runs = [self.records[digest] for digest in row.runs]
         return (
-            self.is_paper(cell, number),
-            tuple(row["trained_on"]) == trained_on,
+            self.has_settings_of(cell, position),
+            tuple(row.trained_on) == trained_on,
             len(runs) > 1,
             all(run.select == cell.metric for run in runs),
             fmean(run.valid for run in runs),
         )
 
 
-def _match(table: Published, cell: Cell, every: Sequence[Cell], place: Place, board: _Board) -> Match:
-    data = f"{place[0]}/{place[1]}"
+def _match(
+    table: PublishedTable,
+    cell: PublishedCell,
+    every: Sequence[PublishedCell],
+    version: DataVersion,
+    measured: _MeasuredRows,
+) -> Match:
+    data = f"{version[0]}/{version[1]}"
     reason = impossible(cell.loss, cell.backbone)
     if reason:
-        return Match(table, line_of(table, cell, data, reasons=(reason,), absent="not in recbench"), None)
-    fitting = board.fitting(table, cell, every, place)
+        beside = published_row(table, cell, data, reasons=(reason,), without_values="not in recbench")
+        return Match(table, beside, None)
+    fitting = measured.fitting(table, cell, every, version)
     if not fitting:
-        return Match(table, line_of(table, cell, data, absent="not run"), None)
+        return Match(table, published_row(table, cell, data, without_values="not run"), None)
     trained_on = _trained_on(table, cell)
-    best = max(fitting, key=lambda number: board.promise(cell, trained_on, number))
-    row = board.rows[best]
+    best = max(fitting, key=lambda position: measured.preference(cell, trained_on, position))
+    row = measured.rows[best]
     usual = f"{cell.dataset}/{table.datasets[cell.dataset].split}"
-    reasons = reasons_for(table, cell.dataset, data, usual, board.places[place])
-    if tuple(row["trained_on"]) != trained_on:
-        reasons.append(f"trained on {', '.join(row['trained_on'])}, the paper on {', '.join(trained_on)}")
-    if not board.is_paper(cell, best):
-        reasons.append("the loss has other settings than the paper's")
-    line = line_of(
+    reasons = reasons_for(table, cell.dataset, data, usual, measured.versions[version])
+    if tuple(row.trained_on) != trained_on:
+        reasons.append(f"trained here on {', '.join(row.trained_on)}, in the paper on {', '.join(trained_on)}")
+    if not measured.has_settings_of(cell, best):
+        reasons.append("the loss has other settings than in the paper")
+    beside = published_row(
         table,
         cell,
         data,
-        values=[value for value in row["values"] if value is not None],
+        values=[value for value in row.values if value is not None],
         reasons=tuple(reasons),
-        settings=tuple(filter(None, row["settings"].split(", "))),
-        runs=tuple(row["runs"]),
+        settings=tuple(filter(None, row.settings.split(", "))),
+        runs=tuple(row.runs),
     )
-    return Match(table, line, best)
+    return Match(table, beside, best)
 
 
-def _trained_on(table: Published, cell: Cell) -> tuple[str, ...]:
+def _trained_on(table: PublishedTable, cell: PublishedCell) -> tuple[str, ...]:
     """Return the feedback that a run has to be trained on: all of the table's where the loss takes several."""
     if LOSSES.get(cell.loss).multitask:
         return table.datasets[cell.dataset].feedback
     return (cell.by or cell.feedback,)
 
 
-def _has_settings(cell: Cell, record: RunRecord) -> bool:
+def _has_settings(cell: PublishedCell, record: RunRecord) -> bool:
     """Whether the loss has the settings of the paper, and its defaults elsewhere."""
     wanted = {f"loss.{key}": word for key, word in split_words(list(cell.settings), OWNERS)["loss"].items()}
     changed = {name for name in record.non_default if name.startswith("loss.")}
     settings = record.key.settings
     return changed <= wanted.keys() and all(
-        name in settings and _means(word, settings[name]) for name, word in wanted.items()
+        name in settings and _same_value(word, settings[name]) for name, word in wanted.items()
     )
 
 
-def _means(word: str, value: Value) -> bool:
+def _same_value(word: str, value: Value) -> bool:
     if isinstance(value, bool | str):
         return word.lower() == str(value).lower()
     try:
@@ -216,9 +236,9 @@ def _means(word: str, value: Value) -> bool:
         return False
 
 
-def _miscounted(place: Place) -> bool:
+def _miscounted(version: DataVersion) -> bool:
     """Whether these very data are prepared here and have other counts than the paper; unknown where they are not."""
-    dataset, split, fingerprint = place
+    dataset, split, fingerprint = version
     try:
         manifest = read_manifest(find_prepared(f"{dataset}/{split}"))
     except (UsageError, DataError):

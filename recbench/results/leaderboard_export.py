@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from io import BytesIO
+from collections.abc import Mapping, Sequence
+from csv import QUOTE_ALL, DictWriter
+from io import BytesIO, StringIO
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from recbench.errors import DataError
-from recbench.results import leaderboard
-from recbench.results.leaderboard_rows import COLUMNS, Row
+from recbench.results.leaderboard import markdown
+from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow, as_dict
 from recbench.results.store import Store
 
 if TYPE_CHECKING:
-    from recbench.results.published import Published
-    from recbench.results.published_row import Line
+    from recbench.results.published import PublishedTable
+    from recbench.results.published_row import PublishedRow
 
 WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
 SCHEMA = {
@@ -37,40 +38,70 @@ SCHEMA = {
 
 
 def export(
-    form: Literal["markdown", "csv", "json", "html", "parquet"], rows: Sequence[Row], store: Store, path: Path | None
+    form: Literal["markdown", "csv", "json", "html", "parquet"],
+    rows: Sequence[LeaderboardRow],
+    store: Store,
+    path: Path | None,
 ) -> None:
-    """Write the rows of `board`, which come from `store`, to a file that appears whole or not at all, or to stdout.
+    """Write rows, which come from `store`, to a file that appears whole or not at all, or to stdout.
 
     Raises DataError if the file cannot be written.
     """
     if form == "parquet":
         content = parquet(rows)
     elif form == "json":
-        content = json.dumps(leaderboard.json(rows), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        content = (
+            json.dumps([as_dict(row) for row in rows], indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        )
     elif form == "html":
         from recbench.results.page.render import html  # loads torch, which the other forms do without
 
         content = html(store, rows).encode()
     else:
-        content = (leaderboard.markdown(rows) if form == "markdown" else leaderboard.csv(rows)).encode()
+        content = (markdown(rows) if form == "markdown" else csv(rows)).encode()
     if path is None and form == "parquet":
         sys.stdout.buffer.write(content)
     else:
         _deliver(content, path)
 
 
-def export_lines(
-    form: Literal["markdown", "csv", "json"], table: Published, lines: Sequence[Line], path: Path | None
+def export_published(
+    form: Literal["markdown", "csv", "json"], table: PublishedTable, rows: Sequence[PublishedRow], path: Path | None
 ) -> None:
-    """Write a published table beside what was measured, as `export` writes the board."""
-    from recbench.results.published_row import lines_csv, lines_json, lines_markdown
+    """Write a published table beside what was measured, as `export` writes the leaderboard."""
+    from recbench.results.published_row import rows_as_csv, rows_as_json, rows_markdown
 
     if form == "json":
-        document = {"table": table.name, "lines": lines_json(lines)}
+        document = {"table": table.name, "lines": rows_as_json(rows)}
         text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     else:
-        text = lines_markdown(lines) if form == "markdown" else lines_csv(lines)
+        text = rows_markdown(rows) if form == "markdown" else rows_as_csv(rows)
     _deliver(text.encode(), path)
+
+
+def csv(rows: Sequence[LeaderboardRow]) -> str:
+    """Return the rows of `collect_rows` as CSV, without the curve."""
+    return as_csv([{name: getattr(row, name) for name in COLUMNS} for row in rows], COLUMNS)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Return rows as CSV; text that a spreadsheet would take for a formula gets a '."""
+    text = StringIO()
+    writer = DictWriter(text, columns, lineterminator="\n", quoting=QUOTE_ALL)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _csv_cell(value) for name, value in row.items()})
+    return text.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, list):
+        value = " ".join("" if member is None else str(member) for member in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return value
 
 
 def _deliver(content: bytes, path: Path | None) -> None:
@@ -81,11 +112,11 @@ def _deliver(content: bytes, path: Path | None) -> None:
         print(f"{path}: {len(content) / 1024:,.0f} KiB", file=sys.stderr)
 
 
-def parquet(rows: Sequence[Row]) -> bytes:
-    """Return the rows of `board` as a Parquet file with the columns of `Row`, but for the curve."""
+def parquet(rows: Sequence[LeaderboardRow]) -> bytes:
+    """Return the rows of `collect_rows` as a Parquet file with the columns of `LeaderboardRow`, but for the curve."""
     file = BytesIO()
     schema = {name: SCHEMA[name] for name in COLUMNS}
-    pl.DataFrame([{name: dict(row)[name] for name in COLUMNS} for row in rows], schema=schema).write_parquet(file)
+    pl.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in rows], schema=schema).write_parquet(file)
     return file.getvalue()
 
 

@@ -1,62 +1,71 @@
-"""The mark of the best on the leaderboard, shared by what cannot be told from it."""
+"""The mark of the best on the leaderboard, shared by methods that a test does not tell from the best."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from recbench.evaluation.statistics import Sample, compare
-from recbench.results.leaderboard_rows import Row
+from recbench.results.leaderboard_rows import Column, LeaderboardRow
 from recbench.results.store import Store
-from recbench.results.user_contributions import Place, UserParts, read
+from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
 RESAMPLES = 2000  # enough to say whether an interval holds 0, where many columns are looked at
 RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, which few resamples cannot show
 
+Contributions = Mapping[MetricKey, UserContributions]
 
-def share_marks(rows: Sequence[Row], store: Store) -> None:
-    """Mark as best what cannot be told from the best of its column, where the users' parts are at hand.
 
-    Rows that were compared say so; the scores of others, such as those of records without weights, are not at hand.
+def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[LeaderboardRow]:
+    """Return the rows, those marked as best too that a test does not tell from the best of their column.
+
+    Only where the contributions of single users are kept; `compared` says which rows were tested.
     """
-    columns: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        column = (row["dataset"], row["split"], row["fingerprint"], row["feedback"], row["metric"], row["signature"])
-        columns.setdefault(column, []).append(row)
+    columns: dict[Column, list[int]] = {}
+    for position, row in enumerate(rows):
+        columns.setdefault(row.column, []).append(position)
     folders = store.folders() if rows else {}
-    parts: dict[str, dict[Place, UserParts]] = {}
-    for (*_, feedback, metric, signature), competing in columns.items():
-        place = (metric, feedback, signature)
-        held = []
-        for row in competing:
-            for digest in row["runs"]:
-                if digest not in parts:
-                    parts[digest] = read(folders[digest])
-            if row["mean"] is not None and all(place in parts[digest] for digest in row["runs"]):
-                held.append(row)
-        if len(held) < 2 or not held[0]["best"]:
+    contributions: dict[str, Contributions] = {}
+    marked = list(rows)
+    for column, positions in columns.items():
+        metric_key = column.metric, column.feedback, column.signature
+        for digest in (digest for position in positions for digest in rows[position].runs):
+            if digest not in contributions:
+                contributions[digest] = read_contributions(folders[digest])
+        tested = [
+            position
+            for position in positions
+            if rows[position].mean is not None
+            and all(metric_key in contributions[digest] for digest in rows[position].runs)
+        ]
+        if len(tested) < 2 or not rows[tested[0]].best:
             continue
-        samples = samples_of(place, {str(number): row["runs"] for number, row in enumerate(held)}, parts)
+        runs = {str(position): rows[position].runs for position in tested}
+        samples = paired_samples(metric_key, runs, contributions)
         if samples[0].numerator.shape[1] < 2:
             continue
-        for difference in compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(held)), against_first=True):
-            held[int(difference.second)]["best"] |= not difference.real
-        for row in held:
-            row["compared"] = True
+        resamples = max(RESAMPLES, RESAMPLES_EACH * len(tested))
+        same = {int(d.second) for d in compare(samples, resamples=resamples, against_first=True) if not d.real}
+        for position in tested:
+            best = rows[position].best or position in same
+            marked[position] = msgspec.structs.replace(rows[position], best=best, compared=True)
+    return marked
 
 
-def samples_of(
-    place: Place, runs: Mapping[str, Sequence[str]], found: Mapping[str, Mapping[Place, UserParts]]
+def paired_samples(
+    metric_key: MetricKey, runs: Mapping[str, Sequence[str]], contributions: Mapping[str, Contributions]
 ) -> list[Sample]:
-    """Return a sample per method over the users that count in any of the runs."""
-    users = np.unique(np.concatenate([found[digest][place].user for digests in runs.values() for digest in digests]))
+    """Return a sample per method over the users that count in any of the runs; `runs` are digests by method."""
+    every = [contributions[digest][metric_key] for digests in runs.values() for digest in digests]
+    users = np.unique(np.concatenate([of_run.user for of_run in every]))
     samples = []
     for name, digests in runs.items():
         sums = np.zeros((2, len(digests), len(users)))
         for number, digest in enumerate(digests):
-            part = found[digest][place]
-            at = np.searchsorted(users, part.user)
-            sums[0, number, at], sums[1, number, at] = part.numerator, part.denominator
+            of_run = contributions[digest][metric_key]
+            positions = np.searchsorted(users, of_run.user)
+            sums[0, number, positions], sums[1, number, positions] = of_run.numerator, of_run.denominator
         samples.append(Sample(name, sums[0], sums[1]))
     return samples

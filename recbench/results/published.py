@@ -1,20 +1,14 @@
-"""The tables of the papers, as printed, and how far a number of recbench compares with them."""
+"""The tables of the papers, as printed, and why a number of recbench may not compare with them."""
 
 from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
-
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.metric import Request, parse
@@ -28,7 +22,7 @@ REMEDY = "restore the file, or install recbench again"
 
 
 @dataclass(frozen=True)
-class Data:
+class PublishedDataset:
     """One dataset of a table, under its name in the catalogue."""
 
     split: Literal["global", "user", "given", "random", "users"]
@@ -37,7 +31,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class PublishedProtocol:
     """How the numbers of a table came about; what is not a name is a sentence."""
 
     split: str
@@ -55,7 +49,7 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedMethod:
     """One method with some settings; a method whose settings differ between datasets has several rows.
 
     `values` maps datasets to metrics to numbers as printed; a metric names its feedback unless there is only one.
@@ -69,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedTable:
     """One table of a paper."""
 
     paper: str
@@ -79,9 +73,9 @@ class Published:
     title: str
     compares: str
     notes: tuple[str, ...]
-    protocol: Protocol
-    datasets: dict[str, Data]
-    rows: tuple[Row, ...]
+    protocol: PublishedProtocol
+    datasets: dict[str, PublishedDataset]
+    rows: tuple[PublishedMethod, ...]
 
     @property
     def name(self) -> str:
@@ -90,7 +84,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PublishedCell:
     """One published number."""
 
     method: str
@@ -105,16 +99,16 @@ class Cell:
     value: float  # a fraction, whatever the unit of the table
 
 
-def tables() -> dict[str, Published]:
+def tables() -> dict[str, PublishedTable]:
     """Return all tables by name, papers by letter and tables by number.
 
     Raises UsageError that names the file if one is damaged.
     """
-    found = sorted((_read(path) for path in FOLDER.glob("*.toml")), key=lambda table: (table.paper, table.table))
-    return {table.name: table for table in found}
+    read = sorted((_read(path) for path in FOLDER.glob("*.toml")), key=lambda table: (table.paper, table.table))
+    return {table.name: table for table in read}
 
 
-def find(name: str) -> Published:
+def find_table(name: str) -> PublishedTable:
     """Return one table; raises UsageError with the nearest name if there is none."""
     known = tables()
     if name not in known:
@@ -122,13 +116,13 @@ def find(name: str) -> Published:
     return known[name]
 
 
-def cells(table: Published) -> Iterator[Cell]:
+def cells(table: PublishedTable) -> Iterator[PublishedCell]:
     """Yield the numbers of a table, in its order."""
     for row in table.rows:
         for dataset, values in row.values.items():
             for word, number in values.items():
                 request = parse(word)
-                yield Cell(
+                yield PublishedCell(
                     method=row.method,
                     loss=row.loss,
                     backbone=row.backbone,
@@ -156,120 +150,17 @@ def listing() -> list[dict[str, object]]:
     ]
 
 
-def as_json(table: Published) -> dict[str, object]:
+def as_json(table: PublishedTable) -> dict[str, object]:
     """Return a table as a JSON object, its numbers as one list of `values`."""
     document = asdict(table)
     del document["rows"]
     return {"name": table.name, **document, "values": [asdict(cell) for cell in cells(table)]}
 
 
-def rendered(table: Published) -> RenderableType:
-    """Return a table for a rich console: methods by metrics, then what to train, and how the numbers came about."""
-    return Group(
-        Text(f"{table.name}: {table.title}", style="bold"),
-        Text(f"{table.compares}; section {table.section} of {table.citation}\n", style="dim"),
-        _Grids(table),
-        _recipes(table),
-        Text(),
-        _facts(table),
-    )
-
-
-class _Grids:
-    """Methods by metrics of datasets, in several tables where the console is too narrow for one."""
-
-    def __init__(self, table: Published) -> None:
-        self.lines: dict[str, dict[str, str]] = {}  # method → heading → as printed
-        widths: dict[str, int] = {}
-        for cell in cells(table):
-            of_several = f"\n{cell.feedback}" if len(table.datasets[cell.dataset].feedback) > 1 else ""
-            heading = f"{cell.dataset}\n{cell.metric}{of_several}"
-            self.lines.setdefault(_method(table, cell), {})[heading] = cell.printed
-            words = [cell.printed, *heading.split("\n")]
-            widths[heading] = max(widths.get(heading, 0), *map(cell_len, words))
-        order = list(table.datasets)
-        headings = sorted(widths, key=lambda heading: order.index(heading.partition("\n")[0]))
-        self.widths = {heading: widths[heading] for heading in headings}
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        for headings in _fit(self.widths, options.max_width - max(map(cell_len, self.lines))):
-            grid = _grid("method")
-            for heading in headings:
-                grid.add_column(Text(heading), justify="right", no_wrap=True)
-            for name, line in self.lines.items():
-                numbers = [line.get(heading, "") for heading in headings]
-                if any(numbers):
-                    grid.add_row(Text(name), *numbers)
-            yield grid
-            yield Text()
-
-
-def _fit(widths: Mapping[str, int], free: int) -> Iterator[list[str]]:
-    """Split the headings so that each part fits into so many cells, at least one in each."""
-    taken: list[str] = []
-    room = free
-    for heading, width in widths.items():
-        needed = 2 + width
-        if taken and needed > room:
-            yield taken
-            taken, room = [], free
-        taken.append(heading)
-        room -= needed
-    yield taken
-
-
-def _recipes(table: Published) -> Table:
-    grid = _grid("method", "--loss", "--set", "on")
-    for row in table.rows:
-        settings = " ".join(row.settings)
-        grid.add_row(Text(_method(table, row)), row.loss or "-", Text(settings), ", ".join(row.values))
-    return grid
-
-
-def _facts(table: Published) -> Table:
-    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name in (
-        "unit",
-        "definition",
-        "candidates",
-        "seen",
-        "split",
-        "feedback",
-        "selection",
-        "seeds",
-        "backbone",
-        "training",
-    ):
-        grid.add_row(name, Text(str(getattr(table.protocol, name) or "not said")))
-    for name, data in table.datasets.items():
-        grid.add_row(name, Text(f"split {data.split}; trained on {', '.join(data.feedback)}"))
-        for reason in data.incomparable:
-            grid.add_row("  differs", Text(reason))
-    for reason in table.protocol.incomparable:
-        grid.add_row("differs", Text(reason))
-    for note in table.notes:
-        grid.add_row("note", Text(note))
-    return grid
-
-
-def _grid(*columns: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    return grid
-
-
-def _method(table: Published, of: Row | Cell) -> str:
-    several = len({row.backbone for row in table.rows}) > 1
-    return f"{of.method} × {of.backbone}" if several else of.method
-
-
-def _read(path: Path) -> Published:
+def _read(path: Path) -> PublishedTable:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)  # Decimal keeps the digits
-        table = decode(Published, document, str(path))
+        table = decode(PublishedTable, document, str(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: not a readable TOML file ({error}); {REMEDY}") from None
     except DataError as error:
@@ -283,7 +174,7 @@ def _read(path: Path) -> Published:
     return table
 
 
-def _faults(table: Published, stem: str) -> Iterator[str]:
+def _faults(table: PublishedTable, stem: str) -> Iterator[str]:
     """Yield what the types of the fields let through; raises UsageError for words that cannot be parsed."""
     if stem != table.name.replace("/", "-"):
         yield f"holds {table.name}, which belongs in {table.name.replace('/', '-')}.toml"
@@ -298,17 +189,16 @@ def _faults(table: Published, stem: str) -> Iterator[str]:
                 fault = _fault(table, dataset, parse(word), number)
                 if fault:
                     yield f"{row.method}, {dataset}, {word}: {fault}"
-    found = list(cells(table))
-    places = Counter((cell.method, cell.backbone, cell.dataset, cell.metric, cell.feedback) for cell in found)
-    for place, count in places.items():
+    counts = Counter((cell.method, cell.backbone, cell.dataset, cell.metric, cell.feedback) for cell in cells(table))
+    for words, count in counts.items():
         if count > 1:
-            yield f"{', '.join(place)}: {count} values, expected one"
+            yield f"{', '.join(words)}: {count} values, expected one"
     for dataset in table.datasets:
-        if dataset not in {cell.dataset for cell in found}:
+        if dataset not in {words[2] for words in counts}:
             yield f"no value on {dataset}"
 
 
-def _fault(table: Published, dataset: str, request: Request, number: Decimal) -> str | None:
+def _fault(table: PublishedTable, dataset: str, request: Request, number: Decimal) -> str | None:
     if dataset not in table.datasets:
         return f"there is no [datasets.{dataset}]"
     trained = table.datasets[dataset].feedback

@@ -1,4 +1,4 @@
-"""A published number beside what was measured for it, and such lines as tables."""
+"""A published number beside what was measured for it, and such rows as tables, Markdown, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.leaderboard import csv_of
-from recbench.results.published import Cell, Published
+from recbench.results.leaderboard import markdown_row, markdown_text
+from recbench.results.leaderboard_export import as_csv
+from recbench.results.published import PublishedCell, PublishedTable
 
 Verdict = Literal["matches", "differs", "not comparable", "undefined", "not run", "not in recbench"]
 
 CLOSE = 0.01  # a mean so near to the printed value matches it
 NUMBERS = ("reported", "measured", "difference", "seeds")
 HEADINGS = ("method", "metric", "feedback", *NUMBERS, "verdict")
-STYLES = {"matches": "green", "differs": "bold", "not comparable": "yellow"}  # what has no number is dim
+STYLES = {"matches": "green", "differs": "bold", "not comparable": "yellow"}  # verdicts without a number are dim
 FIELDS = (
     *("table", "data", "method", "loss", "backbone", "settings", "dataset", "metric", "feedback", "printed"),
     *("reported", "mean", "sd", "difference", "seeds", "verdict", "reasons", "runs"),
@@ -29,7 +30,7 @@ FIELDS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class PublishedRow:
     """One published number and what recbench measures for it."""
 
     table: str
@@ -56,28 +57,26 @@ class Line:
         return None if self.mean is None else self.mean - self.reported
 
 
-def line_of(
-    table: Published,
-    cell: Cell,
+def published_row(
+    table: PublishedTable,
+    cell: PublishedCell,
     data: str,
     values: Sequence[float] = (),
     reasons: tuple[str, ...] = (),
     settings: tuple[str, ...] = (),
     runs: tuple[str, ...] = (),
-    absent: Verdict = "undefined",
-) -> Line:
-    """Return a cell with the values of single runs; `absent` is the verdict where there is none."""
+    without_values: Verdict = "undefined",
+) -> PublishedRow:
+    """Return a published number beside the values of single runs on `data`; `reasons` say why they do not compare."""
     mean = fmean(values) if values else None
-    verdict: Verdict = (
-        absent
-        if mean is None
-        else "not comparable"
-        if reasons
-        else "matches"
-        if abs(mean - cell.value) <= CLOSE
-        else "differs"
-    )
-    return Line(
+    verdict: Verdict
+    if mean is None:
+        verdict = without_values
+    elif reasons:
+        verdict = "not comparable"
+    else:
+        verdict = "matches" if abs(mean - cell.value) <= CLOSE else "differs"
+    return PublishedRow(
         table=table.name,
         data=data,
         method=cell.method,
@@ -98,126 +97,123 @@ def line_of(
     )
 
 
-def lines_json(lines: Iterable[Line]) -> list[dict[str, object]]:
-    """Return a JSON object per line, with its difference."""
-    return [vars(line) | {"difference": line.difference} for line in lines]
+def rows_as_json(rows: Iterable[PublishedRow]) -> list[dict[str, object]]:
+    """Return a JSON object per row, with its difference."""
+    return [vars(row) | {"difference": row.difference} for row in rows]
 
 
-def lines_csv(lines: Iterable[Line]) -> str:
+def rows_as_csv(rows: Iterable[PublishedRow]) -> str:
     """Return the same as CSV."""
-    rows = [
-        vars(line)
-        | {"difference": line.difference, "settings": ", ".join(line.settings), "reasons": "; ".join(line.reasons)}
-        | {"runs": list(line.runs)}
-        for line in lines
+    objects = [
+        vars(row)
+        | {"difference": row.difference, "settings": ", ".join(row.settings), "reasons": "; ".join(row.reasons)}
+        | {"runs": list(row.runs)}
+        for row in rows
     ]
-    return csv_of(rows, FIELDS)
+    return as_csv(objects, FIELDS)
 
 
-def lines_table(lines: Sequence[Line]) -> RenderableType:
-    """Return the lines for a rich console, a table per data; below each, what was run and why it does not compare."""
+def rows_table(rows: Sequence[PublishedRow]) -> RenderableType:
+    """Return the rows for a rich console, a table per data; below each, what was run and why it does not compare."""
     parts: list[RenderableType] = []
-    for _, of_data in _by_data(lines):
-        held = list(of_data)
-        said, headings = _title(held)
-        parts += [Text("\n" * bool(parts) + said, style="bold"), _grid(held, headings), Text()]
-        settings = dict.fromkeys((_method(line, held), ", ".join(line.settings)) for line in held if line.settings)
+    for group in _by_data(rows):
+        title, headings = _title(group)
+        parts += [Text("\n" * bool(parts) + title, style="bold"), _grid(group, headings), Text()]
+        settings = dict.fromkeys((_method(row, group), ", ".join(row.settings)) for row in group if row.settings)
         parts += [Text(f"{method}: {words}", style="dim") for method, words in settings]
-        parts += [Text(reason) for reason in _reasons(held)]
-    said = f"matches: the mean is within {CLOSE} of the printed value, whatever its spread"
-    return Group(*parts, Text(said, style="dim") if any(line.mean is not None for line in lines) else Text())
+        parts += [Text(reason) for reason in _numbered_reasons(group)]
+    if any(row.mean is not None for row in rows):
+        parts.append(Text(f"matches: the mean over seeds is within {CLOSE} of the printed value", style="dim"))
+    return Group(*parts)
 
 
-def lines_markdown(lines: Sequence[Line]) -> str:
+def rows_markdown(rows: Sequence[PublishedRow]) -> str:
     """Return the same as Markdown."""
-    return "\n".join(text for _, of_data in _by_data(lines) for text in _markdown(list(of_data)))
+    return "\n".join(line for group in _by_data(rows) for line in _markdown(group))
 
 
-def _reasons(lines: Sequence[Line]) -> list[str]:
-    """Return why numbers do not compare: of all lines that have one, then, by number, of some."""
-    common, some = _notes(lines)
+def _by_data(rows: Sequence[PublishedRow]) -> Iterator[list[PublishedRow]]:
+    for _, group in groupby(rows, key=lambda row: (row.table, row.data)):
+        yield list(group)
+
+
+def _numbered_reasons(rows: Sequence[PublishedRow]) -> list[str]:
+    """Return why numbers do not compare: reasons of all measured rows, then, by number, of some."""
+    common, some = _reasons(rows)
     return [f"not comparable: {reason}" for reason in common] + [f"({n}) {reason}" for n, reason in enumerate(some, 1)]
 
 
-def _notes(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
-    every = list(dict.fromkeys(reason for line in lines for reason in line.reasons))
-    measured = [line for line in lines if line.mean is not None]
-    common = [reason for reason in every if measured and all(reason in line.reasons for line in measured)]
+def _reasons(rows: Sequence[PublishedRow]) -> tuple[list[str], list[str]]:
+    every = list(dict.fromkeys(reason for row in rows for reason in row.reasons))
+    measured = [row for row in rows if row.mean is not None]
+    common = [reason for reason in every if measured and all(reason in row.reasons for row in measured)]
     return common, [reason for reason in every if reason not in common]
 
 
-def _by_data(lines: Sequence[Line]) -> Iterator[tuple[tuple[str, str], Iterator[Line]]]:
-    return groupby(lines, key=lambda line: (line.table, line.data))
-
-
-def _title(lines: Sequence[Line]) -> tuple[str, list[str]]:
-    """Return what stands above a table, with what all lines share, and the headings that are left."""
-    shared = {
-        name: {str(getattr(line, name)) for line in lines}
-        for name in ("metric", "feedback")
-        if len({getattr(line, name) for line in lines}) == 1
-    }
-    words = " of ".join(value for values in shared.values() for value in values)
-    title = f"{lines[0].table} on {lines[0].data}" + (f": {words}" if words else "")
+def _title(rows: Sequence[PublishedRow]) -> tuple[str, list[str]]:
+    """Return what stands above a table, with what all rows share, and the headings that are left."""
+    shared = {}
+    for name in ("metric", "feedback"):
+        values = {str(getattr(row, name)) for row in rows}
+        if len(values) == 1:
+            shared[name] = values.pop()
+    title = f"{rows[0].table} on {rows[0].data}" + (f": {' of '.join(shared.values())}" if shared else "")
     return title, [name for name in HEADINGS if name not in shared]
 
 
-def _grid(lines: Sequence[Line], headings: Sequence[str]) -> Table:
+def _grid(rows: Sequence[PublishedRow], headings: Sequence[str]) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     for name in headings:
         folds = name in ("method", "verdict")
-        word = "diff" if name == "difference" else name
-        grid.add_column(word, justify="right" if name in NUMBERS else "left", no_wrap=not folds, overflow="fold")
-    some = _notes(lines)[1]
+        heading = "diff" if name == "difference" else name
+        grid.add_column(heading, justify="right" if name in NUMBERS else "left", no_wrap=not folds, overflow="fold")
+    some = _reasons(rows)[1]
     before = ""
-    for line in lines:
-        cells = _cells(line, some) | {"method": _method(line, lines)}
+    for row in rows:
+        cells = _cells(row, some) | {"method": _method(row, rows)}
         if cells["method"] == before:
             cells["method"] = ""
         else:
             before = cells["method"]
-        style = STYLES.get(line.verdict, "dim")
+        style = STYLES.get(row.verdict, "dim")
         grid.add_row(*(Text(cells[name], style if name == "verdict" else "") for name in headings))
     return grid
 
 
-def _markdown(lines: Sequence[Line]) -> Iterator[str]:
-    some = _notes(lines)[1]
-    yield f"## {lines[0].table} on {lines[0].data}\n"
-    yield _markdown_line(["method", "settings", *HEADINGS[1:]])
-    yield _markdown_line(["---", "---", *("---:" if name in NUMBERS else "---" for name in HEADINGS[1:])])
-    for line in lines:
-        cells = _cells(line, some)
-        yield _markdown_line([_method(line, lines), ", ".join(line.settings), *(cells[name] for name in HEADINGS[1:])])
+def _markdown(rows: Sequence[PublishedRow]) -> Iterator[str]:
+    some = _reasons(rows)[1]
+    yield f"## {markdown_text(f'{rows[0].table} on {rows[0].data}')}\n"
+    yield markdown_row(["method", "settings", *HEADINGS[1:]])
+    yield markdown_row(["---", "---", *("---:" if name in NUMBERS else "---" for name in HEADINGS[1:])])
+    for row in rows:
+        cells = _cells(row, some)
+        words = [_method(row, rows), ", ".join(row.settings), *(cells[name] for name in HEADINGS[1:])]
+        yield markdown_row([markdown_text(word) for word in words])
     yield ""
-    for reason in _reasons(lines):
-        yield f"{reason}\n"
+    for reason in _numbered_reasons(rows):
+        yield f"{markdown_text(reason)}\n"
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("*", "\\*") for cell in cells) + " |"
-
-
-def _cells(line: Line, some: Sequence[str]) -> dict[str, str]:
-    numbers = ", ".join(str(some.index(reason) + 1) for reason in line.reasons if reason in some)
-    spread = "" if line.sd is None else f" ± {line.sd:.4f}"
+def _cells(row: PublishedRow, some: Sequence[str]) -> dict[str, str]:
+    numbers = ", ".join(str(some.index(reason) + 1) for reason in row.reasons if reason in some)
+    spread = "" if row.sd is None else f" ± {row.sd:.4f}"
     return {
-        "metric": line.metric,
-        "feedback": line.feedback,
-        "reported": _reported(line),
-        "measured": "" if line.mean is None else f"{line.mean:.4f}{spread}",
-        "difference": "" if line.difference is None else f"{line.difference:+.4f}",
-        "seeds": str(line.seeds or ""),
-        "verdict": f"{line.verdict} ({numbers})" if numbers else line.verdict,
+        "metric": row.metric,
+        "feedback": row.feedback,
+        "reported": _reported(row),
+        "measured": "" if row.mean is None else f"{row.mean:.4f}{spread}",
+        "difference": "" if row.difference is None else f"{row.difference:+.4f}",
+        "seeds": str(row.seeds or ""),
+        "verdict": f"{row.verdict} ({numbers})" if numbers else row.verdict,
     }
 
 
-def _method(line: Line, lines: Sequence[Line]) -> str:
-    """Return what to call the method of a line among all of a table."""
-    return f"{line.method} × {line.backbone}" if len({other.backbone for other in lines}) > 1 else line.method
+def _method(row: PublishedRow, rows: Sequence[PublishedRow]) -> str:
+    """Return what to call the method of a row among all of a table."""
+    return f"{row.method} × {row.backbone}" if len({other.backbone for other in rows}) > 1 else row.method
 
 
-def _reported(line: Line) -> str:
+def _reported(row: PublishedRow) -> str:
     """Return the number as printed, as a fraction also where the paper has percent."""
-    percent = float(line.printed) != line.reported
-    return f"{line.reported:.{len(line.printed.partition('.')[2]) + 2}f}" if percent else line.printed
+    percent = float(row.printed) != row.reported
+    return f"{row.reported:.{len(row.printed.partition('.')[2]) + 2}f}" if percent else row.printed

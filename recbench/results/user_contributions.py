@@ -1,4 +1,4 @@
-"""What each user adds to a metric, beside the evaluation that it belongs to: `evaluations/<digest>.parquet`."""
+"""What each user contributes to a metric, beside the evaluation that it belongs to: `evaluations/<digest>.parquet`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from recbench.errors import DataError
 from recbench.results.record import Evaluation, RunKey
 from recbench.results.store import Store
 
-Place = tuple[str, str, str]  # metric, feedback, signature
+MetricKey = tuple[str, str, str]  # metric, feedback, signature
 
 
 @dataclass(frozen=True)
-class UserParts:
+class UserContributions:
     """One metric of one run as a ratio of sums over users."""
 
     user: NDArray[np.int64]  # rows of the user table, ascending
@@ -29,15 +29,21 @@ class UserParts:
     denominator: NDArray[np.float64]
 
 
-def write(store: Store, key: RunKey, evaluation: Evaluation, parts: Mapping[Place, UserParts]) -> None:
-    """Write the parts of one evaluation, unless they are there. Raises DataError if they cannot be written."""
-    path = _path(store, key, evaluation.digest)
-    if path.exists() or not parts:
+def write_contributions(
+    store: Store, key: RunKey, evaluation: Evaluation, contributions: Mapping[MetricKey, UserContributions]
+) -> None:
+    """Write those of one evaluation, unless they are there. Raises DataError if they cannot be written."""
+    path = store.folder(key) / "evaluations" / f"{evaluation.digest}.parquet"
+    if path.exists() or not contributions:
         return
     columns: dict[str, object] = {
-        name: [place[number] for place in parts] for number, name in enumerate(("metric", "feedback", "signature"))
+        name: [metric_key[n] for metric_key in contributions]
+        for n, name in enumerate(("metric", "feedback", "signature"))
     }
-    columns |= {name: [getattr(part, name) for part in parts.values()] for name in ("user", "numerator", "denominator")}
+    columns |= {
+        name: [getattr(of_metric, name) for of_metric in contributions.values()]
+        for name in ("user", "numerator", "denominator")
+    }
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
@@ -48,11 +54,11 @@ def write(store: Store, key: RunKey, evaluation: Evaluation, parts: Mapping[Plac
         temporary.unlink(missing_ok=True)
 
 
-def read(folder: Path) -> dict[Place, UserParts]:
-    """Return all parts in a run's folder; the later written of equal ones, files that are damaged left out."""
-    found: dict[Place, UserParts] = {}
-    written = [path for path in (folder / "evaluations").glob("*.parquet") if path.with_suffix(".json").exists()]
-    for path in sorted(written, key=lambda path: path.stat().st_mtime_ns):
+def read_contributions(folder: Path) -> dict[MetricKey, UserContributions]:
+    """Return all in a run's folder; the later written of equal metrics, damaged files left out."""
+    contributions: dict[MetricKey, UserContributions] = {}
+    paths = [path for path in (folder / "evaluations").glob("*.parquet") if path.with_suffix(".json").exists()]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException):
@@ -60,9 +66,5 @@ def read(folder: Path) -> dict[Place, UserParts]:
         for row in range(len(table)):
             metric, feedback, signature = (table[name][row].as_py() for name in ("metric", "feedback", "signature"))
             arrays = (table[name][row].values.to_numpy() for name in ("user", "numerator", "denominator"))
-            found[metric, feedback, signature] = UserParts(*arrays)
-    return found
-
-
-def _path(store: Store, key: RunKey, digest: str) -> Path:
-    return store.folder(key) / "evaluations" / f"{digest}.parquet"
+            contributions[metric, feedback, signature] = UserContributions(*arrays)
+    return contributions

@@ -18,10 +18,10 @@ from recbench.evaluation.metric import Request, RowMetric, TopKMetric
 from recbench.memory import available
 from recbench.registry import BASELINE
 from recbench.results import leaderboard
-from recbench.results.leaderboard_rows import Row, board
+from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.record import RunKey
 from recbench.results.store import Store
-from recbench.results.user_contributions import Place
+from recbench.results.user_contributions import MetricKey
 from recbench.run.evaluate import Candidates, Outcome, evaluate_run
 from recbench.run.fit_baseline import fit_run
 from recbench.run.model import owned
@@ -115,10 +115,10 @@ def add_popularity_row(outcomes: Sequence[Outcome], terms: Terms, store: Store, 
             _see_to_popularity(place, group, terms, store, console, command)
         except RecbenchError as error:
             say(console, f"note: {ALWAYS} is not beside it: {error}")
-        rows = [row for row in board(store, place[0]) if _place(row) in _places(group)]
+        rows = [row for row in collect_rows(store, place[0]) if _place(row) in _places(group)]
         for line in _below(rows, {outcome.record.key.digest for outcome in group}):
             say(console, line)
-        present = {row["loss"] for row in rows if row["backbone"] == BASELINE}
+        present = {row.loss for row in rows if row.backbone == BASELINE}
         absent = [name for name in BASELINES.names() if name not in present]
         if absent:
             words = ["recbench", "baselines", "--dataset", f"{place[0]}/{place[1]}", *terms.words()]
@@ -130,7 +130,7 @@ def _see_to_popularity(
 ) -> None:
     folder = find_prepared(f"{place[0]}/{place[1]}")
     key = _key(ALWAYS, place, tuple(read_manifest(folder)["feedback"]), _resolved([ALWAYS], ())[ALWAYS], 0)
-    known: set[Place] = set()
+    known: set[MetricKey] = set()
     if key in store:
         known = {(v.metric, v.feedback, v.signature) for one in store.evaluations(key) for v in one.values}
     requests = _spelled_out(terms, tuple(dict.fromkeys(name for one in group for name in one.record.key.feedback)))
@@ -252,21 +252,21 @@ def _has(request: Request | Asked) -> bool:
     return isinstance(definition, TopKMetric) or isinstance(definition, RowMetric) and not definition.needs_probability
 
 
-def _place(row: Row) -> Place:
-    return row["metric"], row["feedback"], row["signature"]
+def _place(row: LeaderboardRow) -> MetricKey:
+    return row.metric, row.feedback, row.signature
 
 
-def _places(outcomes: Iterable[Outcome]) -> set[Place]:
+def _places(outcomes: Iterable[Outcome]) -> set[MetricKey]:
     return {(value.metric, value.feedback, value.signature) for outcome in outcomes for value in outcome.values}
 
 
-def _below(rows: Iterable[Row], runs: set[str]) -> list[str]:
+def _below(rows: Iterable[LeaderboardRow], runs: set[str]) -> list[str]:
     """Return a line per method that a baseline beats."""
     beaten: dict[str, dict[tuple[str, str], list[str]]] = {}
     for row in rows:
-        if row["below"] and runs & set(row["runs"]):
-            columns = beaten.setdefault(f"{row['loss']} × {row['backbone']}", {})
-            columns.setdefault((row["below"], row["metric"]), []).append(row["feedback"])
+        if row.below and runs & set(row.runs):
+            columns = beaten.setdefault(row.method.name, {})
+            columns.setdefault((row.below, row.metric), []).append(row.feedback)
     lines = []
     for name, columns in beaten.items():
         found = [f"{baseline} in {metric} of {', '.join(of)}" for (baseline, metric), of in columns.items()]

@@ -124,7 +124,9 @@ def evaluate_run(
         bound=[_stored(value) for value in bound],
     )
     store.add_evaluation(key, evaluation)
-    parts.write(store, key, evaluation, {_place(value): _parts(value.parts) for value in values if value.parts})
+    parts.write_contributions(
+        store, key, evaluation, {_place(value): _parts(value.parts) for value in values if value.parts}
+    )
     notes = collapse_note(key, held) if has_vectors else []
     notes += [
         f"{request.metric}@{request.k} covers the whole catalogue of {len(data.items)} items"
@@ -195,12 +197,12 @@ def _no_catalogue(column: int) -> CatalogueScores:
     raise NotImplementedError("the true probabilities are known for logged rows only")
 
 
-def _place(value: Value) -> parts.Place:
+def _place(value: Value) -> parts.MetricKey:
     return value.metric, value.feedback, value.signature
 
 
-def _parts(of_users: Parts) -> parts.UserParts:
-    return parts.UserParts(*(column.cpu().numpy() for column in of_users))
+def _parts(of_users: Parts) -> parts.UserContributions:
+    return parts.UserContributions(*(column.cpu().numpy() for column in of_users))
 
 
 def _stored(value: Value) -> MetricValue:

@@ -13,13 +13,13 @@ from rich.text import Text
 
 from recbench.errors import UsageError
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
-from recbench.results.marks import samples_of
+from recbench.results.marks import paired_samples
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.results.user_contributions import Place, UserParts, read
+from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
 LISTED = 6  # methods that a word may mean
-Runs = Mapping[str, Mapping[Place, UserParts]]  # digest → what its users add
+Runs = Mapping[str, Mapping[MetricKey, UserContributions]]  # digest → what its users add
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def compare_methods(chosen: Sequence[Method], metrics: Sequence[str], store: Sto
     """
     if len({method.keys[0].group for method in chosen}) < 2:
         raise UsageError("expected at least two methods; `recbench leaderboard` names them")
-    found = {key.digest: read(store.folder(key)) for method in chosen for key in method.keys}
+    found = {key.digest: read_contributions(store.folder(key)) for method in chosen for key in method.keys}
     common = [place for place in next(iter(found.values())) if all(place in places for places in found.values())]
     wanted = [place for place in common if not metrics or any(_fits(place, word) for word in metrics)]
     if not wanted:
@@ -147,7 +147,7 @@ def _in_full(run: RunRecord) -> str:
     return " ".join([f"on {run.key.data} {','.join(run.key.feedback)}", *settings])
 
 
-def _fits(place: Place, word: str) -> bool:
+def _fits(place: MetricKey, word: str) -> bool:
     from recbench.evaluation.metric import parse  # which loads torch
 
     asked = parse(word).feedback
@@ -155,10 +155,10 @@ def _fits(place: Place, word: str) -> bool:
     return place[0] == bare and asked in (None, place[1])
 
 
-def _comparison(place: Place, chosen: Sequence[Method], found: Runs) -> Comparison:
+def _comparison(place: MetricKey, chosen: Sequence[Method], found: Runs) -> Comparison:
     names = _distinct([method.name for method in chosen])
     runs = {name: [key.digest for key in method.keys] for name, method in zip(names, chosen, strict=True)}
-    samples = samples_of(place, runs, found)
+    samples = paired_samples(place, runs, found)
     return Comparison(
         metric=place[0],
         feedback=place[1],

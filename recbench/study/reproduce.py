@@ -14,8 +14,8 @@ from recbench.evaluation.metric import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
 from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
-from recbench.results.published import Cell, Protocol, Published, cells
-from recbench.results.published_row import Line, line_of, lines_json
+from recbench.results.published import PublishedCell, PublishedProtocol, PublishedTable, cells
+from recbench.results.published_row import PublishedRow, published_row, rows_as_json
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run import preset as presets
@@ -34,7 +34,7 @@ BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # of every method under `fair`, with
 class Aim:
     """What to reproduce of a table."""
 
-    table: Published
+    table: PublishedTable
     dataset: str | None = None  # as in its data: None means the first that is prepared
     data: str | None = None  # DATASET/SPLIT to run on, if it is not the preset's
     methods: tuple[str, ...] = ()  # as the paper has them; none: all
@@ -43,8 +43,8 @@ class Aim:
     fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
 
 
-def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, command: str) -> list[Line]:
-    """Train and evaluate what is missing of one dataset's part of a table, `jobs` runs at a time; return its lines.
+def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, command: str) -> list[PublishedRow]:
+    """Train and evaluate what is missing of one dataset's part of a table, `jobs` runs at a time; return its rows.
 
     What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset
     or method that the table lacks, and for data that are not prepared; TrainingError, after all others have finished,
@@ -59,7 +59,7 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     if len(published.feedback) == 1 and published.feedback[0] not in data.feedback:
         wanted = [replace(cell, feedback=data.feedback[0]) for cell in wanted]  # the densest of other data
     console.print(f"{aim.table.name} on {data.name}/{data.split}, {aim.seeds} seeds", highlight=False)
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Cell]] = {}
+    groups: dict[tuple[str, str, tuple[str, ...]], list[PublishedCell]] = {}
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
     orders: dict[tuple[str, str, tuple[str, ...]], TrainRequest] = {}
@@ -81,11 +81,11 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
     }
     _train(list(missing.values()), data, store, console, jobs, command)
     on = f"{data.name}/{data.split}"
-    lines: list[Line] = []
+    rows: list[PublishedRow] = []
     for group, held in groups.items():
         if group in without:
             why = (without[group],)
-            lines += [line_of(aim.table, cell, on, reasons=why, absent="not in recbench") for cell in held]
+            rows += [published_row(aim.table, cell, on, reasons=why, without_values="not in recbench") for cell in held]
             continue
         _evaluate(keys[group], held, protocol, store, device)
         of_preset = preset.words(*group[:2]) if preset else ()
@@ -94,21 +94,21 @@ def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, 
             values = [_value(cell, key, protocol, store) for key in keys[group]]
             reached = [value for value in values if value is not None]
             runs = tuple(key.digest for key in keys[group])
-            lines.append(line_of(aim.table, cell, on, reached, _reasons(aim, cell, data, usual), kept, runs))
+            rows.append(published_row(aim.table, cell, on, reached, _reasons(aim, cell, data, usual), kept, runs))
     leaderboard.write_markdown(store)
-    return lines
+    return rows
 
 
-def as_json(aim: Aim, lines: Iterable[Line]) -> dict[str, object]:
-    """Return the lines as a JSON document."""
+def as_json(aim: Aim, rows: Iterable[PublishedRow]) -> dict[str, object]:
+    """Return the rows as a JSON document."""
     return {
         "table": aim.table.name,
         "protocol": "fair" if aim.fair else "paper",
-        "lines": lines_json(lines),
+        "lines": rows_as_json(rows),
     }
 
 
-def _wanted(aim: Aim) -> list[Cell]:
+def _wanted(aim: Aim) -> list[PublishedCell]:
     """Return the cells of the dataset and the methods asked for."""
     table = aim.table
     dataset = aim.dataset or next(iter(table.datasets))
@@ -122,7 +122,7 @@ def _wanted(aim: Aim) -> list[Cell]:
     return [cell for cell in every if not aim.methods or cell.method in aim.methods]
 
 
-def _preset(table: Published, cell: Cell) -> presets.Preset | None:
+def _preset(table: PublishedTable, cell: PublishedCell) -> presets.Preset | None:
     """Return the paper's preset for the data and feedback of a table."""
     feedback = table.datasets[cell.dataset].feedback
     for preset in presets.presets().values():
@@ -136,7 +136,7 @@ def _order(
     aim: Aim,
     preset: presets.Preset | None,
     data: Dataset,
-    cell: Cell,
+    cell: PublishedCell,
     loss: str,
     backbone: str,
     words: tuple[str, ...],
@@ -194,7 +194,9 @@ def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:
     return tuple(word for word in words if not word.startswith(f"{setting}="))
 
 
-def _evaluate(keys: Sequence[RunKey], held: Sequence[Cell], protocol: Protocol, store: Store, device: str) -> None:
+def _evaluate(
+    keys: Sequence[RunKey], held: Sequence[PublishedCell], protocol: PublishedProtocol, store: Store, device: str
+) -> None:
     """Compute the metrics of these cells that the runs do not have yet."""
     for key in keys:
         missing = [_request(cell) for cell in held if _value(cell, key, protocol, store) is None]
@@ -209,15 +211,15 @@ def _evaluate(keys: Sequence[RunKey], held: Sequence[Cell], protocol: Protocol, 
             )
 
 
-def _keeps_seen(protocol: Protocol) -> bool:
+def _keeps_seen(protocol: PublishedProtocol) -> bool:
     return protocol.candidates == "catalogue" and protocol.seen == "kept"
 
 
-def _request(cell: Cell) -> Request:
+def _request(cell: PublishedCell) -> Request:
     return replace(parse(cell.metric), feedback=cell.feedback, by=cell.by)
 
 
-def _value(cell: Cell, key: RunKey, protocol: Protocol, store: Store) -> float | None:
+def _value(cell: PublishedCell, key: RunKey, protocol: PublishedProtocol, store: Store) -> float | None:
     """Return what the run reached under this protocol, by its last evaluation that says so."""
     for evaluation in reversed(store.evaluations(key)):
         for value in evaluation.values:
@@ -227,7 +229,7 @@ def _value(cell: Cell, key: RunKey, protocol: Protocol, store: Store) -> float |
     return None
 
 
-def _reasons(aim: Aim, cell: Cell, data: Dataset, usual: str) -> tuple[str, ...]:
+def _reasons(aim: Aim, cell: PublishedCell, data: Dataset, usual: str) -> tuple[str, ...]:
     """Return why no number on these data, or of this protocol, is the paper's; `usual` names the paper's data."""
     miscounted = read_manifest(data.folder)["counts"]["matches"] is False
     reasons = reasons_for(aim.table, cell.dataset, f"{data.name}/{data.split}", usual, miscounted)

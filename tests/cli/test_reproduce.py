@@ -69,7 +69,7 @@ def test_other_data_than_the_table_s_do_not_compare(run: Run) -> None:
     assert told.code == 0, told.err
     (line,) = told.json["lines"]
     assert (line["feedback"], line["verdict"]) == ("view", "not comparable")
-    assert "measured on synthetic/global, the table is of ml-1m/user" in line["reasons"]
+    assert "measured on synthetic/global; the paper's data are ml-1m/user" in line["reasons"]
     told = run("reproduce", "gnolr/table4", "--dataset", "kuairand-pure", "--method", "GNOLR", *words)
     assert told.code == 2 and "feedback of synthetic `like`" in told.err
 

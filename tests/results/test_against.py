@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from recbench.errors import UsageError
-from recbench.results.against import Match, against, lines_against, require_measured
-from recbench.results.leaderboard_rows import board
+from recbench.results.against import Match, match_tables, require_measured, rows_beside
+from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.published import tables
-from recbench.results.published_row import lines_table
+from recbench.results.published_row import rows_table
 from recbench.run import preset
 from tests.cli.conftest import run  # noqa: F401
 from tests.results.conftest import evaluation_of, key_of, record_of
@@ -24,12 +24,12 @@ ML = {"dataset": "ml-1m", "split": "user", "feedback": ("like",), "loss": "bce",
 
 def matches(store, name: str = "gnolr/table2") -> list[Match]:
     records = {record.key.digest: record for record, _ in store.runs()}
-    found = against(board(store), [tables()[name]], records)
+    found = match_tables(collect_rows(store), [tables()[name]], records)
     return [match for of_place in found.values() for match in of_place]
 
 
 def measured(store, name: str = "gnolr/table2") -> dict[str, Match]:
-    return {match.line.method: match for match in matches(store, name) if match.row is not None}
+    return {match.row.method: match for match in matches(store, name) if match.position is not None}
 
 
 @pytest.fixture
@@ -63,15 +63,15 @@ def test_a_published_row_is_matched_by_its_method(store, put, settings, exact):
     assert found.keys() == (exact or {"BCE", "BCE*"})  # what is neither stands beside both, and says so
     for method, match in found.items():
         printed = {"BCE": 0.7542, "BCE*": 0.7896}[method]
-        assert match.line.difference == pytest.approx(0.76 - printed)
-        assert match.line.reasons == (() if exact else ("the loss has other settings than the paper's",))
+        assert match.row.difference == pytest.approx(0.76 - printed)
+        assert match.row.reasons == (() if exact else ("the loss has other settings than in the paper",))
         near = abs(0.76 - printed) <= 0.01
-        assert match.line.verdict == ("not comparable" if not exact else "matches" if near else "differs")
+        assert match.row.verdict == ("not comparable" if not exact else "matches" if near else "differs")
 
 
 def test_the_rest_of_the_table_is_there_without_a_number(store, put):
     put(0.76)
-    lines = [match.line for match in matches(store)]
+    lines = [match.row for match in matches(store)]
     assert [(line.method, line.printed, line.verdict) for line in lines] == [
         ("BCE", "0.7542", "matches"),
         ("BCE*", "0.7896", "not run"),
@@ -88,15 +88,15 @@ def test_the_best_known_is_chosen_on_validation_never_on_test(store, put):
         put(0.80, valid=0.8, seed=seed, non_default={"train.lr": 0.2})
     put(0.75, valid=0.95, non_default={"train.lr": 0.3})  # best on validation, but one seed
     put(0.99, valid=0.99, non_default={"loss.logit": "learned"})  # not the paper's loss
-    line = measured(store)["BCE"].line
+    line = measured(store)["BCE"].row
     assert (line.mean, line.seeds, line.settings) == (pytest.approx(0.70), 2, ("lr=0.1",))
-    assert measured(store)["BCE*"].line.settings == ("logit=learned",)
+    assert measured(store)["BCE*"].row.settings == ("logit=learned",)
 
 
 def test_what_was_trained_on_the_paper_s_feedback_comes_first(store, put):
     put(0.9, valid=0.9, feedback=("view", "like"))
     (digest,) = [put(0.7, valid=0.1)]
-    assert measured(store)["BCE"].line.runs == (digest,)
+    assert measured(store)["BCE"].row.runs == (digest,)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_was_trained_on_the_paper_s_feedback_comes_first(store, put):
 def test_what_is_another_quantity_is_not_matched(store, add, make_value, change):
     of_value = {name: change.pop(name) for name in ("feedback", "metric") if name in change}
     add(make_value(0.76, **{"feedback": "like"} | of_value), **ML | change)
-    found = [match.line.printed for match in matches(store) if match.row is not None]
+    found = [match.row.printed for match in matches(store) if match.position is not None]
     assert found == (["0.7535"] if change.get("dataset") else [])
 
 
@@ -129,15 +129,15 @@ def test_ranked_lists_are_matched_by_their_candidates(store, add, make_value, si
     found = measured(store, "croloss/table2")
     assert list(found) == ["CROLoss"] * (same == of.protocol.seen)
     if found:
-        assert found["CROLoss"].line.reported == pytest.approx(0.102)  # printed as 10.20 percent
-        assert "  0.1020 " in show([found["CROLoss"].line])
+        assert found["CROLoss"].row.reported == pytest.approx(0.102)  # printed as 10.20 percent
+        assert "  0.1020 " in show([found["CROLoss"].row])
 
 
 def test_known_differences(store, put):
     put(0.7, split="random", feedback=("view", "like"), loss="bce")
-    assert measured(store)["BCE"].line.reasons == (
-        "measured on ml-1m/random, the table is of ml-1m/user",
-        "trained on view, like, the paper on like",
+    assert measured(store)["BCE"].row.reasons == (
+        "measured on ml-1m/random; the paper's data are ml-1m/user",
+        "trained here on view, like, in the paper on like",
     )
 
 
@@ -145,13 +145,13 @@ def test_each_version_of_the_data_by_itself(store, put):
     put(0.7)
     put(0.8, fingerprint="e")
     put(0.9, split="random")
-    found = [(match.line.data, match.line.mean) for match in matches(store) if match.row is not None]
+    found = [(match.row.data, match.row.mean) for match in matches(store) if match.position is not None]
     assert sorted(found) == [("ml-1m/random", 0.9), ("ml-1m/user", 0.7), ("ml-1m/user", 0.8)]
 
 
 def test_what_recbench_does_not_have(store, add, make_value):
     add(make_value(0.1, feedback="visit", metric="recall@20"), dataset="gowalla", loss="bpr", backbone="mf")
-    lines = {(match.line.method, match.line.backbone): match.line for match in matches(store, "til/table1")}
+    lines = {(match.row.method, match.row.backbone): match.row for match in matches(store, "til/table1")}
     without = {key: line for key, line in lines.items() if line.verdict == "not in recbench"}
     assert all(line.reasons and line.mean is None for line in without.values())
     assert ("AOBPR", "neumf") in without and ("BPR", "mf") not in without
@@ -169,7 +169,7 @@ def test_the_tables_agree_with_the_presets_on_the_data():
 
 def show(lines, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    console.print(lines_table(lines))
+    console.print(rows_table(lines))
     return console.file.getvalue()
 
 
@@ -177,7 +177,7 @@ def test_as_a_table_of_80_columns(store, put):
     for seed in range(3):
         put(0.76 + seed / 1000, seed=seed, non_default={"train.lr": 0.05})
     put(0.81, loss="gnolr", non_default={"loss.scale": 9.0}, seed=0)
-    lines = [match.line for match in matches(store)]
+    lines = [match.row for match in matches(store)]
     text = show(lines).splitlines()
     assert text[0] == "gnolr/table2 on ml-1m/user: auc of like"
     assert text[1].split() == ["method", "reported", "measured", "diff", "seeds", "verdict"]
@@ -186,8 +186,8 @@ def test_as_a_table_of_80_columns(store, put):
     assert [line.rstrip() for line in text[9:]] == [
         "BCE: lr=0.05",
         "GNOLR: scale=9.0",
-        "(1) the loss has other settings than the paper's",
-        "matches: the mean is within 0.01 of the printed value, whatever its spread",
+        "(1) the loss has other settings than in the paper",
+        "matches: the mean over seeds is within 0.01 of the printed value",
     ]
     assert max(map(len, text)) <= 80
 
@@ -249,5 +249,5 @@ def test_without_runs_it_says_what_to_run():
 def test_metrics_are_chosen(store, put, add, make_value):
     put(0.76)
     records = {record.key.digest: record for record, _ in store.runs()}
-    assert len(lines_against(board(store), TABLE, records, ["auc/like"])) == 5
-    assert len(lines_against(board(store), TABLE, records, ["auc"])) == 5
+    assert len(rows_beside(collect_rows(store), TABLE, records, ["auc/like"])) == 5
+    assert len(rows_beside(collect_rows(store), TABLE, records, ["auc"])) == 5

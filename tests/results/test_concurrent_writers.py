@@ -6,7 +6,7 @@ from random import Random
 from signal import SIGKILL
 
 from recbench.results.leaderboard import markdown
-from recbench.results.leaderboard_rows import board
+from recbench.results.leaderboard_rows import collect_rows
 
 WRITERS, RUNS = 16, 4
 
@@ -57,8 +57,8 @@ def test_sixteen_writers_lose_nothing(store):
     assert store.warnings == []
     assert sorted(record.key.seed for record, _ in runs) == [*range(WRITERS * RUNS), 1000]
     assert all(len(evaluations) == 1 for _, evaluations in runs)
-    rows = board(store)
-    assert [row["seeds"] for row in rows] == [WRITERS * RUNS + 1]
+    rows = collect_rows(store)
+    assert [row.seeds for row in rows] == [WRITERS * RUNS + 1]
     assert (store.root / "leaderboard.md").read_text().endswith(markdown(rows))
     assert not list(store.root.rglob("*.tmp"))
 

@@ -16,7 +16,7 @@ import pytest
 
 from recbench.errors import UsageError
 from recbench.results.leaderboard_export import parquet
-from recbench.results.leaderboard_rows import COLUMNS, Row, board
+from recbench.results.leaderboard_rows import COLUMNS, as_dict, collect_rows
 from recbench.results.page import server
 from recbench.results.page.render import html
 from tests.cli.conftest import run  # noqa: F401
@@ -24,14 +24,14 @@ from tests.results.test_page import data_of, parse
 
 
 def without_curve(rows):
-    assert set(Row.__annotations__) - set(COLUMNS) == {"curve"}
-    return [{name: row[name] for name in COLUMNS} for row in rows]
+    assert all(set(as_dict(row)) - set(COLUMNS) == {"curve"} for row in rows)
+    return [{name: getattr(row, name) for name in COLUMNS} for row in rows]
 
 
 def test_parquet_holds_every_row(store, add, make_value):
     add(make_value(0.5), make_value(None, metric="gauc"), loss="bce")
     add(make_value(0.6), loss="bpr", feedback=("click",))
-    rows = board(store)
+    rows = collect_rows(store)
     table = pl.read_parquet(io.BytesIO(parquet(rows)))
     assert table.to_dicts() == without_curve(rows)
     assert table.columns == list(COLUMNS)
@@ -47,7 +47,7 @@ def test_the_command_writes_files(run, store, add, make_value, tmp_path):  # noq
         assert (told.code, told.out) == (0, "") and f"{path}: " in told.err
         assert path.stat().st_size > 100
     assert len(list((tmp_path / "new").iterdir())) == 5
-    assert pl.read_parquet(tmp_path / "new" / "board.parquet").to_dicts() == without_curve(board(store))
+    assert pl.read_parquet(tmp_path / "new" / "board.parquet").to_dicts() == without_curve(collect_rows(store))
     assert run("leaderboard", "--format", "csv").out == (tmp_path / "new" / "board.csv").read_text()
     assert json.loads((tmp_path / "new" / "board.json").read_text()) == run("leaderboard", "--json").json
     printed = run("leaderboard", "--format", "html").out

@@ -10,7 +10,10 @@ from rich.console import Console
 
 from recbench.errors import DataError, UsageError
 from recbench.results import leaderboard
-from recbench.results.leaderboard import board, clock, csv, json, markdown, table, write_markdown
+from recbench.results.leaderboard import markdown, terminal_table, write_markdown
+from recbench.results.leaderboard_export import csv
+from recbench.results.leaderboard_rows import as_dict, collect_rows
+from recbench.results.leaderboard_tables import clock
 from recbench.results.sparkline import sparkline
 
 SIGNATURES = {
@@ -23,7 +26,7 @@ SIGNATURES = {
 
 def show(rows, width=80, **options) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None, **options)
-    console.print(table(rows))
+    console.print(terminal_table(rows))
     return console.file.getvalue()
 
 
@@ -45,7 +48,7 @@ def rows(store, add, make_value):
                     non_default=learned,
                     bound=bound,
                 )
-    return board(store)
+    return collect_rows(store)
 
 
 def test_a_terminal_of_80_columns(rows):
@@ -102,7 +105,7 @@ def curved(store, make_key, make_record, make_evaluation, make_value):
     key = make_key()
     store.write_record(make_record(key, curve=curve, seconds=94.0))
     store.add_evaluation(key, make_evaluation(key, make_value(0.5)))
-    return board(store)
+    return collect_rows(store)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_no_curve_of_one_epoch(rows):
 
 def test_no_curve_without_blocks(curved):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    Console(file=stream, width=80, color_system=None).print(table(curved))
+    Console(file=stream, width=80, color_system=None).print(terminal_table(curved))
     stream.flush()
     text = stream.buffer.getvalue().decode("ascii")
     assert "curve" not in text and "1:34" in text
@@ -172,7 +175,7 @@ def test_sparkline(values, said):
 
 def test_the_best_is_bold_and_the_bound_dim(rows):
     console = Console(file=io.StringIO(), width=160, force_terminal=True, color_system="standard", no_color=False)
-    console.print(table(rows))
+    console.print(terminal_table(rows))
     text = console.file.getvalue()
     assert "\x1b[1m0.7110 ± 0.0010\x1b[0m" in text
     assert "\x1b[1m0.7010" not in text
@@ -186,7 +189,7 @@ def test_markup_and_control_characters_in_names_are_shown_as_they_are(store, add
         loss="[link=x]",
         non_default={"loss.a": "[/nope]\nnext"},
     )
-    text = show(board(store))
+    text = show(collect_rows(store))
     for piece in (
         "[bold]/random: [red]x[/red]",
         "[link=x] × twintower",
@@ -199,7 +202,7 @@ def test_markup_and_control_characters_in_names_are_shown_as_they_are(store, add
 
 def test_a_console_without_unicode(rows):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    Console(file=stream, width=80, color_system=None).print(table(rows))
+    Console(file=stream, width=80, color_system=None).print(terminal_table(rows))
     stream.flush()
     text = stream.buffer.getvalue().decode("ascii")
     assert text.count("0.7110 +/- 0.0010") == 4
@@ -210,7 +213,7 @@ def test_two_signatures_of_a_metric_are_two_columns(store, add, make_value):
     add(make_value(0.5), make_value(0.4, signature="other"), loss="bce")
     add(make_value(0.6), loss="bpr", seed=1)
     add(make_value(0.8), loss="bpr", seed=2)
-    text = show(board(store))
+    text = show(collect_rows(store))
     assert "auc (a)" in text
     assert "auc (b)" in text
     bpr = next(line for line in text.splitlines() if line.startswith("bpr"))
@@ -222,7 +225,7 @@ def test_differing_numbers_of_seeds_and_data(store, add, make_value):
     add(make_value(0.5), gauc, seed=0)
     add(make_value(0.5), seed=1)
     add(make_value(0.5), fingerprint="0123456789abcdef")
-    text = show(board(store))
+    text = show(collect_rows(store))
     assert "synthetic/random (data 0123456789ab): click" in text
     assert "synthetic/random (data ffffffffffff): click" in text
     assert " 1-2" in text
@@ -247,7 +250,7 @@ def test_markdown_escapes_names(store, add, make_value):
         loss="x|y*<b>",
         non_default={"loss.s": "line\nbreak `code` [a](b) \\"},
     )
-    text = markdown(board(store))
+    text = markdown(collect_rows(store))
     assert "## synthetic/random: a\\|b" in text
     assert "| x\\|y\\*&lt;b> | twintower | s=line�break \\`code\\` \\[a\\](b) \\\\ | **0.5000** | 0:02 | 1 |" in text
 
@@ -259,7 +262,7 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(store, add, make_value):
         backbone="+y",
         split='a,"b"',
     )
-    (row,) = python_csv.DictReader(io.StringIO(csv(board(store))))
+    (row,) = python_csv.DictReader(io.StringIO(csv(collect_rows(store))))
     assert row["feedback"] == "'=cmd|' /C calc'!A0"
     assert (row["signature"], row["loss"], row["backbone"], row["split"]) == ("'@sum", "'-x", "'+y", 'a,"b"')
     assert (row["mean"], row["sd"], row["seeds"], row["best"], row["bound"]) == ("-0.5", "", "1", "true", "")
@@ -270,11 +273,11 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(store, add, make_value):
 
 def test_csv_keeps_all_digits(rows):
     means = [float(row["mean"]) for row in python_csv.DictReader(io.StringIO(csv(rows)))]
-    assert means == [row["mean"] for row in rows]
+    assert means == [row.mean for row in rows]
 
 
 def test_json_is_json(rows):
-    objects = json(rows)
+    objects = [as_dict(row) for row in rows]
     assert python_json.loads(python_json.dumps(objects, allow_nan=False)) == objects
     assert objects[0]["loss"] == "gnolr"
     assert objects[0]["values"] == [0.71, 0.711, 0.712] and objects[0]["seconds"] == 1.5
@@ -287,7 +290,7 @@ def test_the_file_holds_the_whole_board(store, rows, add, make_value):
     assert path.read_text().endswith(markdown(rows))
     add(make_value(0.99), loss="new")
     write_markdown(store)
-    assert path.read_text().endswith(markdown(board(store)))
+    assert path.read_text().endswith(markdown(collect_rows(store)))
     assert "new" in path.read_text()
     assert not list(store.root.glob(".*"))
 

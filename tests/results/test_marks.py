@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from recbench.results.leaderboard import markdown
-from recbench.results.leaderboard_rows import best_means, board
-from recbench.results.marks import share_marks
+from recbench.results.leaderboard_rows import collect_rows, meaning_of_bold
+from recbench.results.marks import with_shared_best
 from recbench.results.store import Store
-from recbench.results.user_contributions import UserParts, read, write
+from recbench.results.user_contributions import UserContributions, read_contributions, write_contributions
 from tests.results.conftest import auc, evaluation_of, key_of, record_of
 
 SIGNATURE = "auc|ties:half"
@@ -19,14 +19,13 @@ def add(store: Store, loss: str, users: np.ndarray, seed: int = 0, parts: bool =
     evaluation = evaluation_of(key, auc(float(users.mean())))
     store.add_evaluation(key, evaluation)
     if parts:
-        part = UserParts(np.arange(len(users)), users, np.ones(len(users)))
-        write(store, key, evaluation, {("auc", "click", SIGNATURE): part})
+        part = UserContributions(np.arange(len(users)), users, np.ones(len(users)))
+        write_contributions(store, key, evaluation, {("auc", "click", SIGNATURE): part})
 
 
 def marks(store: Store) -> dict[str, bool]:
-    rows = board(store)
-    share_marks(rows, store)
-    return {row["loss"]: row["best"] for row in rows}
+    rows = with_shared_best(collect_rows(store), store)
+    return {row.loss: row.best for row in rows}
 
 
 @pytest.fixture
@@ -57,26 +56,28 @@ def test_without_parts_only_the_best_is_marked(store, users):
 
 def test_what_bold_means_is_said(store, users):
     add(store, "gnolr", users)
-    assert best_means(board(store)) == ""  # nothing competes
+    assert meaning_of_bold(collect_rows(store)) == ""  # nothing competes
     add(store, "bce", users - 0.1)
-    rows = board(store)
-    assert best_means(rows) == "the best mean of a column; differences were not tested, for lack of the runs' scores"
-    share_marks(rows, store)
-    assert [row["compared"] for row in rows] == [True, True]
-    assert best_means(rows).endswith("what a paired bootstrap over users cannot tell from it")
+    rows = collect_rows(store)
+    assert (
+        meaning_of_bold(rows)
+        == "the best mean of a column; differences were not tested, because the scores of single users are not kept"
+    )
+    rows = with_shared_best(rows, store)
+    assert [row.compared for row in rows] == [True, True]
+    assert meaning_of_bold(rows).endswith("those that a test over users and seeds does not tell from it")
     add(store, "bpr", users - 0.2, parts=False)
-    rows = board(store)
-    share_marks(rows, store)
-    assert [row["compared"] for row in rows] == [True, True, False]
-    assert best_means(rows).endswith("; 1 without their scores were not compared")
-    assert best_means(rows) in markdown(rows).replace("\\", "")
+    rows = with_shared_best(collect_rows(store), store)
+    assert [row.compared for row in rows] == [True, True, False]
+    assert meaning_of_bold(rows).endswith("; 1 whose scores of single users are not kept were not tested")
+    assert meaning_of_bold(rows) in markdown(rows).replace("\\", "")
 
 
 def test_what_was_written_is_read(store, users):
     add(store, "gnolr", users)
     key = key_of(loss="gnolr")
-    (found,) = read(store.folder(key)).items()
+    (found,) = read_contributions(store.folder(key)).items()
     assert found[0] == ("auc", "click", SIGNATURE)
     assert np.array_equal(found[1].numerator, users) and found[1].user.tolist() == list(range(400))
     next(store.folder(key).rglob("*.parquet")).write_bytes(b"PAR1")
-    assert read(store.folder(key)) == {}
+    assert read_contributions(store.folder(key)) == {}

@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from recbench.results.leaderboard_rows import board
+from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.page import render
+from recbench.results.page.intervals import intervals
 from recbench.results.page.render import duration, html
-from recbench.results.page.tables import sections
 from tests.cli.conftest import run  # noqa: F401
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -91,7 +91,7 @@ def page(store, add, make_value) -> Node:
                 settings={"loss.scale": value},
                 non_default={"loss.scale": value},
             )
-    return parse(html(store, board(store)))
+    return parse(html(store, collect_rows(store)))
 
 
 def test_a_table_per_feedback_methods_by_metrics(page):
@@ -160,7 +160,7 @@ def test_every_number_names_where_it_comes_from(page, store):
 def test_different_signatures_never_share_a_column(store, add, make_value):
     add(make_value(0.5), make_value(0.9, signature="other"), loss="bce")
     add(make_value(0.6), loss="bpr")
-    page = parse(html(store, board(store)))
+    page = parse(html(store, collect_rows(store)))
     (table,) = boards(page)
     assert [h.text for h in table.all("th", scope="col")][1:3] == ["auc (a)", "auc (b)"]
     found = {
@@ -176,7 +176,7 @@ def test_different_signatures_never_share_a_column(store, add, make_value):
 def test_numbers_on_other_data_stand_in_other_sections(store, add, make_value):
     add(make_value(0.5))
     add(make_value(0.6), fingerprint="e" * 16)
-    page = parse(html(store, board(store)))
+    page = parse(html(store, collect_rows(store)))
     headings = [" ".join(heading.text.split()) for heading in page.all("h2")]
     assert headings == ["synthetic/random data eeeeeeeeeeee", "synthetic/random data ffffffffffff"]
 
@@ -184,7 +184,7 @@ def test_numbers_on_other_data_stand_in_other_sections(store, add, make_value):
 def test_undefined_values_sort_last_and_are_never_best(store, add, make_value):
     add(make_value(None), loss="bce")
     add(make_value(1e-7), loss="bpr")
-    (table,) = boards(parse(html(store, board(store))))
+    (table,) = boards(parse(html(store, collect_rows(store))))
     bpr, bce = (row.all("td")[0] for row in table.all("tbody")[0].all("tr"))
     assert (bce.text, bce.attributes["class"]) == ("–", "value")
     assert float(bce.attributes["data-sort"]) < 0
@@ -196,19 +196,15 @@ def test_intervals_by_hand(store, add, make_value):
     for seed, value in enumerate((0.4, 0.6)):  # mean 0.5, sd √0.02 = 0.1414
         add(make_value(value), loss="bce", seed=seed)
     add(make_value(0.7), loss="bpr")
-    rows = board(store)
-    records = {record.key.digest: record for record, _ in store.runs()}
-    (section,) = sections(rows, records)
-    (table,) = section.tables.values()
-    (column,) = table.columns
+    rows = collect_rows(store)
+    drawn = {method.loss: interval for method, interval in intervals(rows).items()}
     low = 0.5 - 0.02**0.5
     span = 0.7 - low
-    interval = table.interval(column, next(row for row in rows if row["loss"] == "bce"))
-    assert interval is not None
+    interval = drawn["bce"]
     assert (interval.low, interval.mean) == pytest.approx((0, 100 * (0.5 - low) / span))
     assert interval.high == pytest.approx(100 * 2 * 0.02**0.5 / span)
-    best = table.interval(column, next(row for row in rows if row["loss"] == "bpr"))
-    assert best is not None and (best.low, best.mean, best.high) == pytest.approx((100, 100, 100))
+    best = drawn["bpr"]
+    assert (best.low, best.mean, best.high) == pytest.approx((100, 100, 100))
 
 
 def test_hostile_names_come_out_as_text(store, make_key, make_record, make_evaluation, make_value):
@@ -224,7 +220,7 @@ def test_hostile_names_come_out_as_text(store, make_key, make_record, make_evalu
     store.write_record(make_record(key, non_default=settings, **changes))
     value = make_value(0.5, metric=HOSTILE, feedback=HOSTILE, signature=HOSTILE)
     store.add_evaluation(key, make_evaluation(key, value, bound=[value]))
-    text = html(store, board(store))
+    text = html(store, collect_rows(store))
     page = parse(text)
     assert len(page.all("script")) == 1 + len(render.SCRIPTS)
     assert not page.all("img") and not page.all("b")
@@ -291,12 +287,12 @@ def test_known_differences_are_said(store, add, make_value):
         loss="bce",
         settings={},
     )
-    page = parse(html(store, board(store)))
+    page = parse(html(store, collect_rows(store)))
     (part,) = page.all("div", class_="beside")
     assert "Protocols may still differ" in part.text
     reasons = [item.text for item in part.all("ol")[0].all("li")]
-    assert "measured on ml-1m/random, the table is of ml-1m/user" in reasons
-    assert "trained on view, like, the paper on like" in reasons
+    assert "measured on ml-1m/random; the paper's data are ml-1m/user" in reasons
+    assert "trained here on view, like, in the paper on like" in reasons
     assert part.all("tbody")[0].all("td")[-1].text.strip() == "1, 2"
     assert [row.all("th")[0].text.split()[0] for row in part.all("tbody")[0].all("tr")] == ["BCE"]
     (button,) = part.all("button", class_="number")

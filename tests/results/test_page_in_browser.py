@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recbench.results.leaderboard_rows import board
+from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.page.render import html
 from recbench.results.page.server import Server
 from recbench.results.store import Store
@@ -89,7 +89,7 @@ def results(store, add, make_value) -> Store:
 @pytest.fixture
 def file(results, tmp_path) -> str:
     path = tmp_path / "board.html"
-    path.write_text(html(results, board(results)))
+    path.write_text(html(results, collect_rows(results)))
     return path.as_uri()
 
 
@@ -250,7 +250,7 @@ def test_hostile_names_do_nothing(tab, store, tmp_path):
     store.write_record(record_of(key, command=HOSTILE, select=HOSTILE, non_default={"loss.word": HOSTILE}))
     store.add_evaluation(key, evaluation_of(key, auc(0.5, metric=HOSTILE, feedback=HOSTILE, signature=HOSTILE)))
     path = tmp_path / "board.html"
-    path.write_text(html(store, board(store)))
+    path.write_text(html(store, collect_rows(store)))
     page = tab(path.as_uri())
     page.locator(".legend li").first.wait_for()
     page.locator(".number").first.click()
@@ -293,7 +293,7 @@ def test_two_thousand_records_are_usable_within_two_seconds(tab, store, tmp_path
         values = [auc(value, metric=metric, feedback=name) for metric in ("auc", "gauc") for name in ("click", "buy")]
         store.add_evaluation(key, evaluation_of(key, *values))
     path = tmp_path / "board.html"
-    path.write_text(html(store, board(store)))
+    path.write_text(html(store, collect_rows(store)))
     took = []
     for _ in range(3):  # the machine may be busy with something else
         begin = time.perf_counter()

@@ -12,6 +12,7 @@ from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
 from recbench.results import published
+from recbench.results.published_display import terminal_table
 from recbench.sources import catalog
 
 TABLES = {  # name → methods on its widest dataset, numbers in all
@@ -105,11 +106,11 @@ lastfm
 
 
 @pytest.fixture(scope="module")
-def tables() -> dict[str, published.Published]:
+def tables() -> dict[str, published.PublishedTable]:
     return published.tables()
 
 
-def printed(table: published.Published, backbone: str, method: str, dataset: str, word: str) -> list[str]:
+def printed(table: published.PublishedTable, backbone: str, method: str, dataset: str, word: str) -> list[str]:
     """Return what the table prints at a place, with the feedback that its values leave out where there is one."""
     found = []
     for cell in published.cells(table):
@@ -129,13 +130,13 @@ def shown(what: RenderableType, width: int) -> str:
     return capture.get()
 
 
-def test_papers_by_letter_tables_by_number(tables: dict[str, published.Published]) -> None:
+def test_papers_by_letter_tables_by_number(tables: dict[str, published.PublishedTable]) -> None:
     assert list(tables) == list(TABLES)
     assert all(table.name == name for name, table in tables.items())
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_no_number_is_missing(tables: dict[str, published.Published], name: str) -> None:
+def test_no_number_is_missing(tables: dict[str, published.PublishedTable], name: str) -> None:
     table = tables[name]
     methods: dict[tuple[str, str], set[str]] = {}
     for cell in published.cells(table):
@@ -145,7 +146,7 @@ def test_no_number_is_missing(tables: dict[str, published.Published], name: str)
 
 
 @pytest.mark.parametrize("line", PRINTED.strip().splitlines())
-def test_as_printed(tables: dict[str, published.Published], line: str) -> None:
+def test_as_printed(tables: dict[str, published.PublishedTable], line: str) -> None:
     name, backbone, method, dataset, metric, value = (word.strip() for word in line.split("|"))
     assert printed(tables[name], backbone, method, dataset, metric) == [value]
 
@@ -155,14 +156,14 @@ def test_every_table_has_three_spot_checks() -> None:
     assert all(names.count(name) >= 3 for name in TABLES)
 
 
-def test_values_are_fractions(tables: dict[str, published.Published]) -> None:
+def test_values_are_fractions(tables: dict[str, published.PublishedTable]) -> None:
     first = next(published.cells(tables["til/table1"]))
     assert (first.printed, first.value) == ("9.99", 0.0999)
     first = next(published.cells(tables["gnolr/table2"]))
     assert (first.printed, first.value) == ("0.5005", 0.5005)
 
 
-def test_tables_agree_where_they_print_the_same_run(tables: dict[str, published.Published]) -> None:
+def test_tables_agree_where_they_print_the_same_run(tables: dict[str, published.PublishedTable]) -> None:
     """The softmax loss is CROLoss with exp and alpha 1; the lambda form of Table 2 is a row of Tables 3 and 4."""
     for metric in ("recall@50", "recall@100", "recall@200", "recall@500"):
         for place in (
@@ -175,7 +176,7 @@ def test_tables_agree_where_they_print_the_same_run(tables: dict[str, published.
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_what_to_train_exists(tables: dict[str, published.Published], name: str) -> None:
+def test_what_to_train_exists(tables: dict[str, published.PublishedTable], name: str) -> None:
     for row in tables[name].rows:
         assert row.loss in ["", *LOSS_NAMES.split()]
         assert row.backbone in BACKBONE_NAMES.split()
@@ -189,7 +190,7 @@ def test_what_to_train_exists(tables: dict[str, published.Published], name: str)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_datasets_are_those_of_the_catalogue(tables: dict[str, published.Published], name: str) -> None:
+def test_datasets_are_those_of_the_catalogue(tables: dict[str, published.PublishedTable], name: str) -> None:
     known = catalog.load()
     for dataset, data in tables[name].datasets.items():
         assert dataset in DATASET_NAMES.split()
@@ -198,7 +199,7 @@ def test_datasets_are_those_of_the_catalogue(tables: dict[str, published.Publish
             assert set(data.feedback) <= {*known[dataset].feedback, *known[dataset].more_feedback}
 
 
-def test_settings_of_a_paper(tables: dict[str, published.Published]) -> None:
+def test_settings_of_a_paper(tables: dict[str, published.PublishedTable]) -> None:
     found = {(row.method, dataset): row.settings for row in tables["gnolr/table2"].rows for dataset in row.values}
     assert found["BCE", "ml-1m"] == ()
     assert found["BCE*", "ml-1m"] == ("loss.pos_weight=2",)
@@ -210,11 +211,11 @@ def test_settings_of_a_paper(tables: dict[str, published.Published]) -> None:
 
 
 def test_find() -> None:
-    assert published.find("gnolr/table11").title == "Listwise ranking, AUC"
+    assert published.find_table("gnolr/table11").title == "Listwise ranking, AUC"
     with pytest.raises(
         UsageError, match=r"unknown published table `gnolr/tabel2`; did you mean `gnolr/table2`\? known"
     ):
-        published.find("gnolr/tabel2")
+        published.find_table("gnolr/tabel2")
 
 
 def test_listing() -> None:
@@ -230,7 +231,7 @@ def test_listing() -> None:
     }
 
 
-def test_json(tables: dict[str, published.Published]) -> None:
+def test_json(tables: dict[str, published.PublishedTable]) -> None:
     document = json.loads(json.dumps(published.as_json(tables["gnolr/table6"]), allow_nan=False))
     assert document["name"] == "gnolr/table6"
     assert document["protocol"]["seeds"] == 10
@@ -249,25 +250,25 @@ def test_json(tables: dict[str, published.Published]) -> None:
     }
 
 
-def test_shown_as_printed(tables: dict[str, published.Published]) -> None:
-    lines = shown(published.rendered(tables["croloss/table2"]), 160).splitlines()
+def test_shown_as_printed(tables: dict[str, published.PublishedTable]) -> None:
+    lines = shown(terminal_table(tables["croloss/table2"]), 160).splitlines()
     told = [" ".join(line.split()) for line in lines]
     assert "CROLoss 10.20 14.03 18.63 26.06 4.75 6.65 9.06 13.13" in told
     assert "cross-entropy loss 9.68 13.24 17.46 24.26 4.71 6.59 9.01 13.13" in told
     assert "triplet loss croloss loss.kernel=hinge loss.alpha=0 amazon-books, taobao" in told
 
 
-def test_shown_with_what_differs(tables: dict[str, published.Published]) -> None:
-    text = " ".join(shown(published.rendered(tables["gnolr/table6"]), 100).split())
-    assert "differs users without a positive count 0, recbench leaves them out" in text
+def test_shown_with_what_differs(tables: dict[str, published.PublishedTable]) -> None:
+    text = " ".join(shown(terminal_table(tables["gnolr/table6"]), 100).split())
+    assert "caution users without a positive count 0, recbench leaves them out" in text
     assert "seeds 10" in text
-    assert "seeds not said" in " ".join(shown(published.rendered(tables["croloss/table4"]), 100).split())
+    assert "seeds not reported" in " ".join(shown(terminal_table(tables["croloss/table4"]), 100).split())
 
 
 @pytest.mark.parametrize("name", ["gnolr/table4", "til/table1"])
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_narrow_consoles_lose_no_number(tables: dict[str, published.Published], name: str, width: int) -> None:
-    lines = shown(published.rendered(tables[name]), width).splitlines()
+def test_narrow_consoles_lose_no_number(tables: dict[str, published.PublishedTable], name: str, width: int) -> None:
+    lines = shown(terminal_table(tables[name]), width).splitlines()
     assert max(map(len, lines)) <= width
     numbers = {cell.printed for cell in published.cells(tables[name])}
     assert numbers <= set(" ".join(lines).split())
@@ -315,7 +316,7 @@ def test_damaged_file(folder: Path, old: str, new: str, message: str) -> None:
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UsageError) as caught:
-        published.find("gnolr/table2")
+        published.find_table("gnolr/table2")
     told = str(caught.value)
     assert told.startswith(f"{path}: ")
     assert message in told

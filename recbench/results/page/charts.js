@@ -20,7 +20,7 @@ function columnsOf(section) {
   const wanted = (place) => {
     const cell = data.cells[place];
     const method = data.methods[cell.method];
-    const text = `${nameOf(method)} ${method.label}`.trim();
+    const text = `${method.name} ${method.label}`.trim();
     return cell.mean !== null && same(["loss", "backbone"], method, choice) && text.includes(choice.text);
   };
   return data.sections[section.dataset.section].columns
@@ -55,7 +55,7 @@ function legend(list, looks, count) {
     const mark = element("span", look.mark, "mark");
     mark.style.color = look.colour;
     mark.ariaHidden = "true";
-    const text = element("span", nameOf(method), "");
+    const text = element("span", method.name, "");
     text.append(element("span", method.label, "settings"));
     item.append(mark, text);
     return item;
@@ -107,13 +107,13 @@ function scatter(part, column, looks) {
   const wide = Math.min(...xs) > 0 && Math.max(...xs) / Math.min(...xs) > 10;
   const x = wide ? { type: "logarithmic", ticks: { callback: (value) => (Number.isInteger(+Math.log10(value).toFixed(9)) ? `${value}` : "") } } : { type: "linear", grace: "10%" };
   const tooltip = {
-    title: ([item]) => nameOf(data.methods[item.raw.cell.method]),
+    title: ([item]) => data.methods[item.raw.cell.method].name,
     label: ({ raw: { cell } }) =>
       [...settingLines(data.methods[cell.method]), `${column.name} ${spread(cell, 4)}`, `training ${duration(times.get(cell))}`],
   };
   const canvas = part.querySelector(".scatter");
   canvas.ariaLabel = `Chart of ${column.metric} of ${column.feedback} against training time for ${cells.length} methods. ` +
-    `The best is ${nameOf(data.methods[cells[0].method])} with ${spread(cells[0], 4)} after ${duration(times.get(cells[0]))}.`;
+    `The best is ${data.methods[cells[0].method].name} with ${spread(cells[0], 4)} after ${duration(times.get(cells[0]))}.`;
   const titles = {
     x: `training time (${unit}${wide ? ", logarithmic" : ""})`,
     y: `${column.metric}, ${column.feedback}${column.lower ? " (lower is better)" : ""}`,
@@ -146,7 +146,7 @@ function curves(part, column, looks, count) {
   canvas.ariaLabel = `Chart of validation ${selection} by epoch for ${shown.length} runs. ` +
     "The epoch that was kept of each run, and its value, stand in the table of runs below.";
   const tooltip = {
-    title: ([item]) => `${nameOf(data.methods[item.dataset.run.method])}, seed ${item.dataset.run.seed}`,
+    title: ([item]) => `${data.methods[item.dataset.run.method].name}, seed ${item.dataset.run.seed}`,
     label: ({ raw, dataset }) => [...settingLines(data.methods[dataset.run.method]), `epoch ${raw.x}: ${raw.y.toFixed(4)}`],
   };
   const titles = { x: "epoch", y: `validation ${shown[0].select}` };

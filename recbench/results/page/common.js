@@ -6,7 +6,6 @@ const form = document.getElementById("filters");
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const chosen = () => Object.fromEntries(new FormData(form));
-const nameOf = (method) => `${method.loss} × ${method.backbone}`;
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const spread = (cell, digits) =>
   cell.mean === null ? "undefined" : cell.mean.toFixed(digits) + (cell.sd === null ? "" : ` ± ${cell.sd.toFixed(digits)}`);

@@ -5,55 +5,57 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recbench.results.leaderboard_rows import Row
-from recbench.results.page.tables import Section
+from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method
+from recbench.results.leaderboard_tables import DatasetTables
 from recbench.results.record import RunRecord
 
 
-class _Places(dict[Any, int]):
-    """Gives each value a place, in the order of their coming."""
+class _Positions(dict[Any, int]):
+    """Gives each new value the next position."""
 
     def __missing__(self, value: Any) -> int:
         self[value] = len(self)
         return self[value]
 
 
-def details(rows: Sequence[Row], records: Mapping[str, RunRecord], sections: Sequence[Section]) -> dict[str, Any]:
-    """Return a JSON object in which lists refer to one another by place, so that nothing is written twice.
+def details(
+    rows: Sequence[LeaderboardRow], records: Mapping[str, RunRecord], datasets: Sequence[DatasetTables]
+) -> dict[str, Any]:
+    """Return a JSON object in which lists refer to one another by position, so that nothing is written twice.
 
-    `cells` follow the rows of the board; each names its `signatures`, its `methods` and its `runs`; a run names its
-    `versions`. `sections` hold the columns of the charts, their cells best first.
+    `cells` follow the rows of the leaderboard; each names its `signatures`, its `methods` and its `runs`; a run names
+    its `versions`. `sections` hold the columns of the charts, their cells best first.
     """
-    signatures, versions, groups = _Places(), _Places(), _Places()
-    digests = _Places()
+    signatures, versions, groups, digests = _Positions(), _Positions(), _Positions(), _Positions()
     cells = [
         {
-            "metric": row["metric"],
-            "feedback": row["feedback"],
-            "signature": signatures[row["signature"]],
-            "mean": row["mean"],
-            "sd": row["sd"],
-            "values": row["values"],
-            "method": groups[records[row["run"]].key.group],
-            "runs": [digests[digest] for digest in row["runs"]],
+            "metric": row.metric,
+            "feedback": row.feedback,
+            "signature": signatures[row.signature],
+            "mean": row.mean,
+            "sd": row.sd,
+            "values": row.values,
+            "method": groups[records[row.run].key.group],
+            "runs": [digests[digest] for digest in row.runs],
         }
         for row in rows
     ]
-    labels = {records[row["run"]].key.group: row["settings"] for row in rows}
-    of_group = {records[row["run"]].key.group: records[row["run"]] for row in rows}
+    first = {records[row.run].key.group: row for row in rows}
+    positions = {(row.method, row.column): position for position, row in enumerate(rows)}
     return {
         "cells": cells,
         "signatures": list(signatures),
-        "methods": [_method(of_group[group], labels[group]) for group in groups],
+        "methods": [_method(records[first[group].run], first[group].settings) for group in groups],
         "runs": [_run(records[digest], versions) for digest in digests],
         "versions": [dict(pairs) for pairs in versions],
-        "sections": [_section(section) for section in sections],
+        "sections": [{"columns": _columns(dataset, positions)} for dataset in datasets],
     }
 
 
 def _method(record: RunRecord, label: str) -> dict[str, Any]:
     key = record.key
     return {
+        "name": key.method,
         "loss": key.loss,
         "backbone": key.backbone,
         "label": label,
@@ -66,7 +68,7 @@ def _method(record: RunRecord, label: str) -> dict[str, Any]:
     }
 
 
-def _run(record: RunRecord, versions: _Places) -> dict[str, Any]:
+def _run(record: RunRecord, versions: _Positions) -> dict[str, Any]:
     return {
         "run": record.key.digest,
         "seed": record.key.seed,
@@ -85,17 +87,15 @@ def _run(record: RunRecord, versions: _Places) -> dict[str, Any]:
     }
 
 
-def _section(section: Section) -> dict[str, Any]:
-    return {
-        "columns": [
-            {
-                "name": f"{column.metric} ({column.letter})",
-                "feedback": table.feedback,
-                "metric": column.metric,
-                "lower": column.lower_is_better,
-                "cells": [number.cell for number in table.of_column(column)],
-            }
-            for table in section.tables.values()
-            for column in table.columns
-        ]
-    }
+def _columns(dataset: DatasetTables, positions: Mapping[tuple[Method, Column], int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": dataset.heading(column),
+            "feedback": table.feedback,
+            "metric": column.metric,
+            "lower": column.lower_is_better,
+            "cells": [positions[row.method, column] for row in rows],
+        }
+        for table in dataset.tables.values()
+        for column, rows in table.columns.items()
+    ]

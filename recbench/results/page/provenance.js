@@ -39,7 +39,7 @@
     add("finished", runs.map((run) => run.finished).sort().at(-1).slice(0, 19).replace("T", " ") + " UTC");
     add("notes", [...new Set(runs.flatMap((run) => run.notes))].join("; "));
     panel.querySelector(".content").replaceChildren(
-      element("h4", `${nameOf(method)}: ${cell.metric} of ${cell.feedback}`), element("p", spread(cell, 6), "figure"), list,
+      element("h4", `${method.name}: ${cell.metric} of ${cell.feedback}`), element("p", spread(cell, 6), "figure"), list,
     );
   }
 

@@ -13,10 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recbench import __version__
-from recbench.results.against import Match, Place, against
-from recbench.results.leaderboard_rows import Row, best_means
+from recbench.results.against import DataVersion, Match, match_tables
+from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
+from recbench.results.leaderboard_tables import arrange, number_of_seeds
 from recbench.results.page.details import details
-from recbench.results.page.tables import MISSING, sections
+from recbench.results.page.intervals import MISSING, intervals, sort_key, training_seconds
 from recbench.results.published import tables as published_tables
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
@@ -35,25 +36,26 @@ SCRIPTS = (
 MINUTE, HOUR = 60, 3600
 
 
-def html(store: Store, rows: Sequence[Row], version: str = "") -> str:
-    """Return the page of these rows of `board`, which come from `store`.
+def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str:
+    """Return the page of these rows of `collect_rows`, which come from `store`.
 
     With `version`, a word for the state of the store, the page asks its server every few seconds whether that changed.
     """
-    wanted = {digest for row in rows for digest in row["runs"]}
-    records = {record.key.digest: record for record, _ in store.runs() if record.key.digest in wanted}
-    parts = sections(rows, records)
+    digests = {digest for row in rows for digest in row.runs}
+    records = {record.key.digest: record for record, _ in store.runs() if record.key.digest in digests}
+    datasets = arrange(rows)
     return _page(
         version,
-        sections=parts,
+        datasets=datasets,
         rows=rows,
-        best_means=best_means(rows),
+        positions={(row.method, row.column): position for position, row in enumerate(rows)},
+        meaning_of_bold=meaning_of_bold(rows),
         beside=_beside(rows, records),
         records=records,
         finished=max((record.finished for record in records.values()), default=""),
         choices=_choices(rows),
         methods=len({record.key.group for record in records.values()}),
-        data=details(rows, records, parts) | {"version": version},
+        data=details(rows, records, datasets) | {"version": version},
         message="",
     )
 
@@ -63,7 +65,7 @@ def message_page(message: str, version: str) -> str:
     empty: dict[str, Any] = {"cells": [], "sections": []}
     return _page(
         version,
-        sections=[],
+        datasets=[],
         rows=[],
         beside={},
         records={},
@@ -86,10 +88,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // MINUTE} h {minutes % MINUTE:02} min"
 
 
-def _beside(rows: Sequence[Row], records: Mapping[str, RunRecord]) -> dict[Place, list[Match]]:
+def _beside(rows: Sequence[LeaderboardRow], records: Mapping[str, RunRecord]) -> dict[DataVersion, list[Match]]:
     """Return what stands beside published numbers, without those that were not run."""
-    found = against(rows, published_tables().values(), records)
-    return {place: [match for match in matches if match.row is not None] for place, matches in found.items()}
+    matches = match_tables(rows, published_tables().values(), records)
+    return {version: [match for match in matched if match.position is not None] for version, matched in matches.items()}
 
 
 def _page(version: str, **content: Any) -> str:
@@ -101,7 +103,12 @@ def _page(version: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "day": _day, "signed": _signed}
+    environment.filters |= {"duration": duration, "day": _day, "signed": _signed, "sort_key": sort_key}
+    environment.globals |= {
+        "intervals": intervals,
+        "training_seconds": training_seconds,
+        "number_of_seeds": number_of_seeds,
+    }
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("board.html").render(
         **content,
@@ -123,14 +130,14 @@ def _policy(scripts: Sequence[str], connect: bool) -> str:
     )
 
 
-def _choices(rows: Sequence[Row]) -> dict[str, list[str]]:
+def _choices(rows: Sequence[LeaderboardRow]) -> dict[str, list[str]]:
     """Return what can be filtered by, in the order of the board."""
     return {
-        "dataset": list(dict.fromkeys(row["dataset"] for row in rows)),
-        "feedback": list(dict.fromkeys(row["feedback"] for row in rows)),
-        "metric": list(dict.fromkeys(row["metric"] for row in rows)),
-        "loss": sorted({row["loss"] for row in rows}),
-        "backbone": sorted({row["backbone"] for row in rows}),
+        "dataset": list(dict.fromkeys(row.dataset for row in rows)),
+        "feedback": list(dict.fromkeys(row.feedback for row in rows)),
+        "metric": list(dict.fromkeys(row.metric for row in rows)),
+        "loss": sorted({row.loss for row in rows}),
+        "backbone": sorted({row.backbone for row in rows}),
     }
 
 

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
 from recbench.errors import UsageError
-from recbench.results.leaderboard_rows import board
-from recbench.results.marks import share_marks
+from recbench.results.leaderboard_rows import collect_rows
+from recbench.results.marks import with_shared_best
 from recbench.results.page.render import html, message_page
 from recbench.results.store import Store
 
@@ -57,8 +57,7 @@ class Server(ThreadingHTTPServer):
 
     def _make(self, version: str) -> str:
         try:
-            rows = board(self.store, self.dataset, self.metrics)
-            share_marks(rows, self.store)
+            rows = with_shared_best(collect_rows(self.store, self.dataset, self.metrics), self.store)
             return html(self.store, rows, version)
         except UsageError as error:
             return message_page(str(error), version)

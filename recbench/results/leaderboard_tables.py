@@ -1,0 +1,113 @@
+"""Rows of the leaderboard arranged as tables: methods by metrics, one table per dataset and feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from string import ascii_lowercase
+
+from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method, meaning_of_bold
+
+BOUND = "true probability (best attainable)"
+BELOW = "↓"
+MINUTE, HOUR = 60, 3600
+
+
+@dataclass
+class FeedbackTable:
+    """All methods on one feedback of one dataset."""
+
+    feedback: str
+    columns: dict[Column, list[LeaderboardRow]] = field(default_factory=dict)  # best first
+    methods: dict[Method, dict[Column, LeaderboardRow]] = field(default_factory=dict)
+    bounds: dict[Column, float] = field(default_factory=dict)
+
+
+@dataclass
+class DatasetTables:
+    """All tables of one version of a dataset."""
+
+    dataset: str
+    split: str
+    fingerprint: str
+    tables: dict[str, FeedbackTable] = field(default_factory=dict)  # by feedback
+    letters: dict[str, str] = field(default_factory=dict)  # signature → letter, in all tables
+    tested: dict[str, int] = field(default_factory=dict)  # loss and backbone → runs that have seen the test rows
+
+    @property
+    def runs(self) -> dict[str, str]:
+        """The digests of all runs in the tables, each with the settings of its method."""
+        rows = (row for table in self.tables.values() for cells in table.methods.values() for row in cells.values())
+        return {digest: row.settings for row in rows for digest in row.runs}
+
+    def heading(self, column: Column) -> str:
+        """Return a metric with the letter of its definition: "auc (a)"."""
+        return f"{column.metric} ({self.letters[column.signature]})"
+
+    def notes(self, table: FeedbackTable) -> list[str]:
+        """Return what the marks in one table mean: bold first, "" where nothing is bold, then below a baseline."""
+        bold = meaning_of_bold([row for rows in table.columns.values() for row in rows])
+        beaten: dict[str, list[str]] = {}
+        for column, rows in table.columns.items():
+            for baseline in {row.below for row in rows} - {""}:
+                beaten.setdefault(baseline, []).append(self.heading(column))
+        best = "; ".join(f"{baseline} in {', '.join(headings)}" for baseline, headings in beaten.items())
+        return [f"bold: {bold}" if bold else "", f"{BELOW} worse than the best baseline: {best}" if best else ""]
+
+    def runs_tested(self) -> str:
+        """Return how many runs of each method have seen the test rows: the more, the more were chosen by luck."""
+        counts = (f"{name} {count}" for name, count in self.tested.items())
+        return f"runs evaluated on these test rows: {', '.join(counts)}"
+
+
+def arrange(rows: Sequence[LeaderboardRow]) -> list[DatasetTables]:
+    """Return the rows of `collect_rows` by dataset and feedback, in their order."""
+    datasets: dict[tuple[str, ...], DatasetTables] = {}
+    for row in rows:
+        column = row.column
+        dataset = datasets.setdefault(column[:3], DatasetTables(*column[:3]))
+        dataset.letters.setdefault(row.signature, _letter(len(dataset.letters)))
+        dataset.tested[row.method.name] = row.tested
+        table = dataset.tables.setdefault(row.feedback, FeedbackTable(row.feedback))
+        table.columns.setdefault(column, []).append(row)
+        table.methods.setdefault(row.method, {})[column] = row
+        if row.bound is not None:
+            table.bounds[column] = row.bound
+    return list(datasets.values())
+
+
+def titles(datasets: Sequence[DatasetTables]) -> Iterator[str]:
+    """Yield a title for each; data prepared in more than one version are told apart."""
+    names = [f"{dataset.dataset}/{dataset.split}" for dataset in datasets]
+    for name, dataset in zip(names, datasets, strict=True):
+        yield f"{name} (data {dataset.fingerprint[:12]})" if names.count(name) > 1 else name
+
+
+def number_of_seeds(rows: Sequence[LeaderboardRow]) -> str:
+    """Return how many runs the numbers of a method are means of: "3", or "3-5" where metrics differ."""
+    counts = sorted(row.seeds for row in rows)
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]}-{counts[-1]}"
+
+
+def with_most_seeds(cells: dict[Column, LeaderboardRow]) -> LeaderboardRow:
+    """Return the row of a method that is the mean of most runs."""
+    return max(cells.values(), key=lambda row: row.seeds)
+
+
+def number(row: LeaderboardRow | None) -> str:
+    """Return mean and standard deviation, marked if below a baseline; "-" where undefined or not measured."""
+    if row is None or row.mean is None:
+        return "-"
+    spread = "" if row.sd is None else f" ± {row.sd:.4f}"
+    return f"{f'{BELOW} ' if row.below else ''}{row.mean:.4f}{spread}"
+
+
+def clock(seconds: float) -> str:
+    """Return a time as on a stopwatch: "0:07", "1:34", "2:05:00"."""
+    whole = round(seconds)
+    minutes = f"{whole // MINUTE}" if whole < HOUR else f"{whole // HOUR}:{whole % HOUR // MINUTE:02}"
+    return f"{minutes}:{whole % MINUTE:02}"
+
+
+def _letter(position: int) -> str:
+    return ascii_lowercase[position % 26] * (position // 26 + 1)
