@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, prepared, run  # noqa: F401
+from tests.conftest import Run
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -22,7 +22,7 @@ def block(language: str, start: str) -> str:
 
 @pytest.mark.parametrize("name", ["focal.py", "shallow.py"])
 def test_the_python_examples_train(
-    prepared: Run,  # noqa: F811
+    prepared: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -36,7 +36,7 @@ def test_the_python_examples_train(
 
 
 def test_the_metric_example_evaluates(
-    prepared: Run,  # noqa: F811
+    prepared: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -50,7 +50,7 @@ def test_the_metric_example_evaluates(
 
 
 def test_the_dataset_example_prepares_and_trains(
-    run: Run,  # noqa: F811
+    run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -68,7 +68,7 @@ def test_the_dataset_example_prepares_and_trains(
     assert [row["feedback"] for row in run("eval", "--metric", "recall@5", "--json").json] == ["click", "buy"]
 
 
-def test_every_name_in_the_readme_exists(run: Run) -> None:  # noqa: F811
+def test_every_name_in_the_readme_exists(run: Run) -> None:
     for kind in ("losses", "backbones", "metrics", "datasets"):
         for item in run("list", kind, "--json").json:
             assert f"`{item['name'].replace('@K', '@k')}`" in README, item["name"]

@@ -13,14 +13,14 @@ from recbench.baselines import base
 from recbench.home import home, results_home
 from recbench.run import baselines
 from tests import facsimile
-from tests.cli.conftest import Run, prepared, run  # noqa: F401 (fixtures)
+from tests.conftest import Run
 
 METRICS = ("--metric", "auc", "--metric", "recall@5")
 NAMES = {"popularity", "item-knn", "ials"}
 
 
 @pytest.fixture
-def trained(prepared: Run) -> Run:  # noqa: F811
+def trained(prepared: Run) -> Run:
     assert prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "2").code == 0
     return prepared
 
@@ -36,7 +36,7 @@ def part(name: str, feedback: str) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("feedback", ["view", "buy"])
-def test_recall_of_popularity_is_what_a_loop_finds(prepared: Run, feedback: str) -> None:  # noqa: F811
+def test_recall_of_popularity_is_what_a_loop_finds(prepared: Run, feedback: str) -> None:
     told = prepared("baselines", "--only", "popularity", "--metric", "recall@5", "--feedback", feedback, "--json").json
     train = set(part("train", feedback))
     seen = train | set(part("valid", feedback))
@@ -72,7 +72,7 @@ def test_all_of_them_stand_on_the_board_once(trained: Run) -> None:
     assert {row["backbone"] for row in board} == {"mf", "baseline"}
 
 
-def test_settings_stand_beside_each_other(prepared: Run) -> None:  # noqa: F811
+def test_settings_stand_beside_each_other(prepared: Run) -> None:
     words = ("baselines", "--only", "item-knn", "--metric", "auc/view")
     for more in ((), ("--set", "item-knn.k=2"), ("--set", "train.refit=true")):
         assert prepared(*words, *more).code == 0
@@ -135,7 +135,7 @@ def test_without_the_library(trained: Run) -> None:
     assert "pip install" in trained("list", "baselines").out
 
 
-def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "available", lambda: 1 << 20)
     words = ("--metric", "auc", "--only", "popularity,ials", "--set", "ials.factors=10000", "--json")
     told = prepared("baselines", *words)
@@ -143,7 +143,7 @@ def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert "note: ials left out: it takes about" in told.err and "lower ials.factors with --set" in told.err
 
 
-def test_users_that_are_new(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_users_that_are_new(run: Run, tmp_path: Path) -> None:
     facsimile.write("amazon-books", tmp_path / "raw", 8000)
     assert run("prepare", "amazon-books", "--raw", str(tmp_path / "raw")).code == 0
     told = run("baselines", "--metric", "recall@50", "--json")
@@ -192,7 +192,7 @@ def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_input(prepared: Run, words: tuple[str, ...], message: str) -> None:  # noqa: F811
+def test_wrong_input(prepared: Run, words: tuple[str, ...], message: str) -> None:
     told = prepared("baselines", *words)
     assert told.code == 2
     assert message in told.err and told.err.startswith("error: ") and len(told.err.splitlines()) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recbench.home import home, results_home
-from tests.cli.conftest import Run, forget_imports
+from tests.conftest import Run, forget_imports
 
 FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
 

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 @pytest.fixture
-def trained(run: Run) -> Run:
-    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
-    assert run("train", "--loss", "nsb", "--backbone", "mf", "--epochs", "1", "--seeds", "2").code == 0
-    return run
+def trained(prepared: Run) -> Run:
+    assert prepared("train", "--loss", "nsb", "--backbone", "mf", "--epochs", "1", "--seeds", "2").code == 0
+    return prepared
 
 
 def test_a_card_says_what_eval_says(trained: Run) -> None:

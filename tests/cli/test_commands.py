@@ -9,7 +9,7 @@ import pytest
 
 from recbench.home import home, results_home
 from recbench.losses.base import LOSSES
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 FAST = ("--epochs", "2", "--set", "backbone.dim=8")
 

@@ -1,16 +1,32 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
-from tests.cli.conftest import Run
+from recbench.home import results_home
+from tests.conftest import Run, type_command
+
+
+@pytest.fixture(scope="module")
+def evaluated(large_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of two losses and of one that learns next to nothing, two seeds each."""
+    results = tmp_path_factory.mktemp("compare") / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECBENCH_HOME", str(large_home))
+        patch.setenv("RECBENCH_RESULTS", str(results))
+        for words in (("--loss", "bce"), ("--loss", "bpr"), ("--loss", "bce", "--lr", "1e-9")):
+            assert type_command("train", *words, "--backbone", "mf", "--epochs", "6", "--seeds", "2").code == 0
+            metrics = ("--metric", "auc", "--metric", "gauc", "--metric", "recall@10")
+            assert type_command("eval", "--no-baselines", *metrics).code == 0
+    return results
 
 
 @pytest.fixture
-def trained(run: Run) -> Run:
-    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
-    for words in (("--loss", "bce"), ("--loss", "bpr"), ("--loss", "bce", "--lr", "1e-9")):
-        assert run("train", *words, "--backbone", "mf", "--epochs", "6", "--seeds", "2").code == 0
-        assert run("eval", "--no-baselines", "--metric", "auc", "--metric", "gauc", "--metric", "recall@10").code == 0
+def trained(run: Run, evaluated: Path, large_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("RECBENCH_HOME", str(large_home))
+    shutil.copytree(evaluated, results_home())
     return run
 
 

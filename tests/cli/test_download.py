@@ -14,7 +14,7 @@ import pytest
 
 from recbench.home import home, raw_home
 from tests import facsimile
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 class Quiet(SimpleHTTPRequestHandler):

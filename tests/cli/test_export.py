@@ -20,7 +20,7 @@ from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run import kept_predictions
 from tests import facsimile
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import facsimile
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 @pytest.fixture

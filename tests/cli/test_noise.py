@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from recbench.home import results_home
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 def test_noise_changes_the_run_and_is_shown(prepared: Run) -> None:

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from recbench.home import home, results_home
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 FAST = ("--backbone", "mf", "--set", "backbone.dim=4", "--epochs", "1")
 

@@ -10,8 +10,7 @@ import pytest
 
 from recbench.home import results_home
 from recbench.run import preset
-from tests.cli.conftest import Run
-from tests.study.test_sweep import shop  # noqa: F401
+from tests.conftest import Run
 
 TOY = """
 source = "nobody (2026)"
@@ -40,9 +39,9 @@ def keys() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def prepared(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Run:  # noqa: F811
+def prepared(run: Run, small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same, where a small log is prepared."""
-    monkeypatch.setenv("RECBENCH_HOME", str(shop))
+    monkeypatch.setenv("RECBENCH_HOME", str(small_home))
     return run
 
 

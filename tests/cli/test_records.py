@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from recbench.losses.base import LOSSES
-from tests.cli.conftest import Run, forget_imports
-from tests.cli.test_verify import GOOD
+from tests.cli.own_loss import OWN_LOSS
+from tests.conftest import Run, forget_imports
 
 
 @pytest.fixture
@@ -56,13 +56,12 @@ def test_what_differs_is_said(trained: Run, tmp_path: Path) -> None:
 
 def test_a_pack_carries_the_user_s_own_loss(prepared: Run, tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
-    own.write_text(GOOD)
+    own.write_text(OWN_LOSS)
     assert prepared("train", "--import", str(own), "--loss", "mine", "--backbone", "mf", "--epochs", "1").code == 0
     path = tmp_path / "run.json"
     assert prepared("pack", "-o", str(path)).code == 0
     own.unlink()
     forget_imports()
-    LOSSES._classes.pop("mine")
     refused = prepared("replay", str(path))
     assert (refused.code, "mine" in LOSSES.names()) == (2, False)
     assert "mine.py, whose code is run only if you say so: add --import mine.py, or --trust" in refused.err

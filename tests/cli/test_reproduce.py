@@ -7,7 +7,7 @@ import pytest
 
 from recbench.home import results_home
 from tests import facsimile
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 @pytest.fixture
@@ -62,15 +62,14 @@ def test_what_lacks_a_number_is_evaluated_with_its_weights(films: Run) -> None:
     assert records() == before
 
 
-def test_other_data_than_the_table_s_do_not_compare(run: Run) -> None:
-    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
+def test_other_data_than_the_table_s_do_not_compare(prepared: Run) -> None:
     words = ("--data", "synthetic/global", "--seeds", "1", "--set", "train.epochs=1", "--json")
-    told = run("reproduce", "gnolr/table2", "--dataset", "ml-1m", "--method", "BCE", *words)
+    told = prepared("reproduce", "gnolr/table2", "--dataset", "ml-1m", "--method", "BCE", *words)
     assert told.code == 0, told.err
     (line,) = told.json["lines"]
     assert (line["feedback"], line["verdict"]) == ("view", "not comparable")
     assert "measured on synthetic/global; the paper's data are ml-1m/user" in line["reasons"]
-    told = run("reproduce", "gnolr/table4", "--dataset", "kuairand-pure", "--method", "GNOLR", *words)
+    told = prepared("reproduce", "gnolr/table4", "--dataset", "kuairand-pure", "--method", "GNOLR", *words)
     assert told.code == 2 and "feedback of synthetic `like`" in told.err
 
 
@@ -121,10 +120,9 @@ def test_papers(run: Run) -> None:
     assert run("papers", "gnolr/tabel2").code == 2
 
 
-def test_pairs_that_cannot_work_are_lines_of_the_table(run: Run) -> None:
-    assert run("prepare", "synthetic", "--rows", "2e4").code == 0
+def test_pairs_that_cannot_work_are_lines_of_the_table(prepared: Run) -> None:
     words = ("--data", "synthetic/global", "--seeds", "1", "--set", "train.epochs=1", "--method", "AOBPR", "--json")
-    told = run("reproduce", "til/table1", "--dataset", "gowalla", *words)
+    told = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words)
     assert told.code == 0, told.err
     lines = {(line["backbone"], line["metric"]): line for line in told.json["lines"]}
     assert lines["neumf", "recall@20"]["verdict"] == "not in recbench"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from recbench.home import results_home
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 
 def trained(run: Run, loss: str) -> Run:

@@ -15,7 +15,7 @@ import torch
 
 from recbench.home import results_home
 from recbench.run import train as training
-from tests.cli.conftest import Run, forget_imports
+from tests.conftest import Run, forget_imports
 
 
 def outcome(root: Path) -> tuple[bytes, object, object]:

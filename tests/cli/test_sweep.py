@@ -12,16 +12,15 @@ from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.results.sweeps import best
 from recbench.study import launcher
-from tests.cli.conftest import Run
-from tests.study.test_sweep import shop  # noqa: F401
+from tests.conftest import Run
 
 SWEEP = ("sweep", "--losses", "gnolr,bce", "--backbone", "mf", "--set", "train.epochs=1", "--set", "backbone.dim=4")
 
 
 @pytest.fixture
-def prepared(run: Run, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Run:  # noqa: F811
+def prepared(run: Run, small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same, where a small log is prepared."""
-    monkeypatch.setenv("RECBENCH_HOME", str(shop))
+    monkeypatch.setenv("RECBENCH_HOME", str(small_home))
     return run
 
 

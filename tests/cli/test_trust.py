@@ -11,9 +11,8 @@ import pytest
 import typer
 
 from recbench.home import results_home
-from recbench.losses.base import LOSSES
-from tests.cli.conftest import Run, forget_imports
-from tests.cli.test_verify import GOOD
+from tests.cli.own_loss import OWN_LOSS
+from tests.conftest import Run, forget_imports
 
 COMMANDS = [
     ("eval", "--metric", "auc", "--no-baselines"),
@@ -29,7 +28,7 @@ COMMANDS = [
 def own(prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A user's loss with which a run was trained and evaluated; each import of it leaves a trace."""
     file = tmp_path / "mine.py"
-    file.write_text(f"{GOOD}\nfrom pathlib import Path\nPath({str(tmp_path / 'trace')!r}).touch()\n")
+    file.write_text(f"{OWN_LOSS}\nfrom pathlib import Path\nPath({str(tmp_path / 'trace')!r}).touch()\n")
     monkeypatch.chdir(tmp_path)
     words = ("train", "--import", str(file), "--loss", "mine", "--backbone", "mf", "--epochs", "1")
     assert prepared(*words).code == 0
@@ -40,7 +39,6 @@ def own(prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 def _forget(folder: Path) -> None:
     forget_imports()
-    LOSSES._classes.pop("mine", None)
     (folder / "trace").unlink(missing_ok=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from recbench.home import results_home
 from recbench.run import train as training
-from tests.cli.conftest import Run
+from tests.conftest import Run
 
 WORDS = ("train", "--loss", "bpr", "--backbone", "mf", "--epochs", "5", "--set", "train.patience=5")
 SELDOM = (*WORDS, "--set", "train.validate_every=2")

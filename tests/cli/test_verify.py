@@ -3,29 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from recbench.inspect.conformance import CHECKS
-from tests.cli.conftest import Run
-
-GOOD = '''
-from torch import Tensor
-from torch.nn.functional import softplus
-
-from recbench.batch import Batch, Towers
-from recbench.losses.base import LOSSES, Loss
-
-
-@LOSSES.add("mine")
-class Mine(Loss):
-    """Logistic loss, Cox 1958."""
-
-    def forward(self, towers: Towers, batch: Batch) -> Tensor:
-        """Return the mean over the slots that count."""
-        return batch.mean(softplus((1 - 2 * batch.label[..., 0]) * towers.logit[..., 0]))
-'''
+from tests.cli.own_loss import OWN_LOSS
+from tests.conftest import Run
 
 
 def test_a_loss_of_one_s_own(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(GOOD)
+    path.write_text(OWN_LOSS)
     told = run("verify", "loss", str(path))
     assert told.code == 0, told.out + told.err
     assert "learns" in told.out and "11 checks hold, 2 do not apply" in told.out
@@ -33,7 +17,7 @@ def test_a_loss_of_one_s_own(run: Run, tmp_path: Path) -> None:
 
 def test_what_fails_is_named(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(GOOD.replace("batch.mean(", "1 * (").replace("0]))", "0])).mean()").replace(", Cox 1958", ""))
+    path.write_text(OWN_LOSS.replace("batch.mean(", "1 * (").replace("0]))", "0])).mean()").replace(", Cox 1958", ""))
     told = run("verify", "loss", str(path), "--json")
     assert told.code == 1 and not told.err
     outcomes = {outcome["check"]: outcome for outcome in told.json}

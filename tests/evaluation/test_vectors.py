@@ -19,7 +19,7 @@ from recbench.home import results_home
 from recbench.results.record import RunKey
 from recbench.run import checkpoint
 from recbench.run.collapse import collapse_note
-from tests.cli.conftest import Run, prepared, run  # noqa: F401
+from tests.conftest import Run
 
 PROTOCOL = Protocol("shop/global@0", "test", "train+valid")
 
@@ -111,7 +111,7 @@ def test_what_has_collapsed() -> None:
 
 
 @pytest.mark.parametrize(("loss", "backbone"), [("bpr", "mf"), ("esmm", "twintower"), ("bce", "neumf")])
-def test_eval_says_it_once_and_only_of_what_has_collapsed(prepared: Run, loss: str, backbone: str) -> None:  # noqa: F811
+def test_eval_says_it_once_and_only_of_what_has_collapsed(prepared: Run, loss: str, backbone: str) -> None:
     assert prepared("train", "--loss", loss, "--backbone", backbone, "--epochs", "1").code == 0
     told = prepared("eval", "--metric", "recall@5", "--no-baselines")
     assert told.code == 0 and "point one way" not in told.err

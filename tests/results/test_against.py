@@ -15,7 +15,6 @@ from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.published import tables
 from recbench.results.published_row import rows_table
 from recbench.run import preset
-from tests.cli.conftest import run  # noqa: F401
 from tests.results.conftest import evaluation_of, key_of, record_of
 
 TABLE = tables()["gnolr/table2"]  # AUC of BCE, BCE*, JRC, JRC*, GNOLR; ml-1m is of split `user`, trained on like
@@ -192,7 +191,7 @@ def test_as_a_table_of_80_columns(store, put):
     assert max(map(len, text)) <= 80
 
 
-def test_the_command(run, store, put):  # noqa: F811
+def test_the_command(run, store, put):
     put(0.76)
     told = run("leaderboard", "--against", "gnolr/table2")
     assert told.code == 0 and "0.7542" in told.out
@@ -207,14 +206,14 @@ def test_the_command(run, store, put):  # noqa: F811
     assert "| BCE\\* |  | auc | like | 0.7896 |  |  |  | not run |" in told.out.splitlines()
 
 
-def test_a_file_of_it(run, store, put, tmp_path):  # noqa: F811
+def test_a_file_of_it(run, store, put, tmp_path):
     put(0.76)
     path = tmp_path / "against.json"
     assert run("leaderboard", "--against", "gnolr/table2", "--format", "json", "-o", str(path)).out == ""
     assert json.loads(path.read_text())["lines"][0]["mean"] == 0.76
 
 
-def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):  # noqa: F811
+def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):
     put(0.76)
     before = store.listing()
     monkeypatch.setattr("recbench.study.reproduce.train_keys", None)
@@ -234,7 +233,7 @@ def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):  
         (("gnolr/table2", "--format", "html"), "--against comes as table, markdown, csv or json, not as html"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_line(run, store, put, words, message):  # noqa: F811
+def test_what_is_wrong_is_said_in_a_line(run, store, put, words, message):
     put(0.76)
     told = run("leaderboard", "--against", *words)
     assert (told.code, told.out) == (2, "")

@@ -19,7 +19,6 @@ from recbench.results.leaderboard_export import parquet
 from recbench.results.leaderboard_rows import COLUMNS, as_dict, collect_rows
 from recbench.results.page import server
 from recbench.results.page.render import html
-from tests.cli.conftest import run  # noqa: F401
 from tests.results.test_page import data_of, parse
 
 
@@ -38,7 +37,7 @@ def test_parquet_holds_every_row(store, add, make_value):
     assert pl.read_parquet(io.BytesIO(parquet([]))).schema == table.schema
 
 
-def test_the_command_writes_files(run, store, add, make_value, tmp_path):  # noqa: F811
+def test_the_command_writes_files(run, store, add, make_value, tmp_path):
     add(make_value(0.5))
     for form in ("html", "parquet", "csv", "json", "markdown"):
         path = tmp_path / "new" / f"board.{form}"
@@ -58,7 +57,7 @@ def test_the_command_writes_files(run, store, add, make_value, tmp_path):  # noq
     assert told.code == 1 and "cannot be written" in told.err and told.err.count("\n") == 1
 
 
-def test_a_terminal_gets_no_page(run, store, add, make_value, monkeypatch):  # noqa: F811
+def test_a_terminal_gets_no_page(run, store, add, make_value, monkeypatch):
     add(make_value(0.5))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     for form in ("html", "parquet"):

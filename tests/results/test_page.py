@@ -15,7 +15,6 @@ from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.page import render
 from recbench.results.page.intervals import intervals
 from recbench.results.page.render import duration, html
-from tests.cli.conftest import run  # noqa: F401
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 HOSTILE_NAME = "<img src=x onerror='alert(3)'>&amp;\"{{ 7*7 }}"  # a name may hold no slash

@@ -17,7 +17,6 @@ from rich.console import Console
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.errors import DataError, TrainingError, UsageError
 from recbench.home import results_home
-from recbench.prepare.prepare import prepare
 from recbench.results import sweeps
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
@@ -39,16 +38,6 @@ COMMON = TrainRequest(
     imports=(),
 )
 GRID = ("lr=0.01,0.1", "loss.scale=1,2")
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a small prepared log."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECBENCH_HOME", str(home))
-        prepare("synthetic", rows=2000)
-    return home
 
 
 class Go:
@@ -76,8 +65,8 @@ class Go:
 
 
 @pytest.fixture
-def go(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
-    monkeypatch.setenv("RECBENCH_HOME", str(shop))
+def go(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
+    monkeypatch.setenv("RECBENCH_HOME", str(small_home))
     return Go()
 
 
