@@ -13,7 +13,7 @@ from recbench.home import results_home
 from recbench.results.leaderboard import write_markdown
 from recbench.results.store import Store
 from recbench.run.evaluate import evaluate_run
-from recbench.run.session import TrainRequest, train_all
+from recbench.run.train_command import TrainRequest, train_all
 
 
 @dataclass(frozen=True)

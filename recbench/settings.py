@@ -51,6 +51,17 @@ def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str
     return sorted_words
 
 
+def owned_by(owner: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the settings of one owner ("loss", "backbone", "train") without its prefix."""
+    prefix = f"{owner}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def prefixed(owner: str, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Return settings as a key has them: {"scale": 2} of "loss" becomes {"loss.scale": 2}."""
+    return {f"{owner}.{key}": value for key, value in values.items()}
+
+
 def at_least(name: str, value: float, least: float) -> None:
     """Raise UsageError unless `value` is at least `least`."""
     if not value >= least:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -72,14 +71,8 @@ class FitSettings:
 
 def defaults(name: str) -> dict[str, settings.Value]:
     """Return all settings of a baseline's runs with their defaults; raises UsageError if there is no such baseline."""
-    return prefixed(name, settings.defaults(BASELINES.get(name)), settings.defaults(FitSettings))
-
-
-def prefixed(
-    name: str, own: Mapping[str, settings.Value], fit: Mapping[str, settings.Value]
-) -> dict[str, settings.Value]:
-    """Return the settings of a baseline and `FitSettings` as a run's key has them: "ials.factors", "train.refit"."""
-    return {f"{name}.{key}": value for key, value in own.items()} | {f"train.{key}": v for key, v in fit.items()}
+    own, rows = settings.defaults(BASELINES.get(name)), settings.defaults(FitSettings)
+    return settings.prefixed(name, own) | settings.prefixed("train", rows)
 
 
 def sparse_matrix(pairs: Positives, items: int, weight: Tensor) -> Any:

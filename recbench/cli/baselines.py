@@ -36,7 +36,8 @@ def baselines(
 ) -> None:
     """Fit and evaluate the baselines popularity, item-kNN and iALS, for the leaderboard."""
     from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
-    from recbench.run.baselines import BaselineRequest, Terms, run_all
+    from recbench.run.baselines import BaselineRequest, run_baselines
+    from recbench.run.eval_command import EvalRequest
 
     request = BaselineRequest(
         dataset=dataset,
@@ -45,8 +46,8 @@ def baselines(
         seeds=tuple(range(seed, seed + seeds)),
         settings=tuple(settings),
     )
-    terms = Terms(tuple(metric), candidates, keep_seen, dialect)
-    outcomes = run_all(request, terms, store(), stderr(), typed_command())
+    evaluation = EvalRequest(tuple(metric), candidates, keep_seen=keep_seen, dialect=dialect)
+    outcomes = run_baselines(request, evaluation, store(), stderr(), typed_command())
     if as_json:
         print_json(outcomes_json(outcomes))
     else:

@@ -27,16 +27,16 @@ def card(
     as_json: Json = False,
 ) -> None:
     """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback."""
-    from recbench.run.session import chosen, evaluate_all
+    from recbench.run.eval_command import EvalRequest, chosen_records, evaluate_all
     from recbench.study import card as report
 
     import_files(imports)
-    records = chosen(run, store(), stderr())
+    records = chosen_records(run, store(), stderr())
     import_trusted(records, trust)
     outcomes = []
     for record in records:
-        metrics = report.metrics(record.key.feedback, k)
-        outcomes += evaluate_all([record], metrics, store(), stderr(), candidates, "flat", device)
+        request = EvalRequest(tuple(report.metrics(record.key.feedback, k)), candidates)
+        outcomes += evaluate_all([record], request, store(), stderr(), device)
     cards = report.cards(outcomes)
     if as_json:
         print_json([asdict(card) for card in cards])

@@ -11,6 +11,7 @@ from recbench.cli.options import Candidates, Device, Dialect, Imports, Json, Kee
 from recbench.cli.own_code import import_files, import_trusted
 
 if TYPE_CHECKING:
+    from recbench.run.eval_command import EvalRequest
     from recbench.run.evaluate import Outcome
 
 
@@ -41,20 +42,15 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
-    from recbench.run.baselines import Terms, add_popularity_row
-    from recbench.run.session import chosen, evaluate_all, requested
+    from recbench.run.baselines import add_popularity_row
+    from recbench.run.eval_command import EvalRequest
 
     import_files(imports)
-    requested(metric, dialect)
-    records = chosen(run, store(), stderr())
-    import_trusted(records, trust)
-    outcomes = evaluate_all(
-        records, metric, store(), stderr(), candidates, index, device, keep_seen=keep_seen, dialect=dialect
-    )
+    request = EvalRequest(tuple(metric), candidates, index, keep_seen, dialect)
+    outcomes = _evaluate(run, request, device, trust)
     _print_outcomes(outcomes, as_json)
     if index == "flat" and not no_baselines:
-        terms = Terms(tuple(metric), candidates, keep_seen, dialect)
-        add_popularity_row(outcomes, terms, store(), stderr(), typed_command())
+        add_popularity_row(outcomes, request, store(), stderr(), typed_command())
 
 
 @command(
@@ -73,25 +69,21 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Compute other metrics from the scores that `eval` kept, without the model or its weights."""
-    from recbench.run.session import chosen, evaluate_all, requested
+    from recbench.run.eval_command import EvalRequest
 
     import_files(imports)
-    requested(metric, dialect)
-    records = chosen(run, store(), stderr())
-    import_trusted(records, trust)
-    outcomes = evaluate_all(
-        records,
-        metric,
-        store(),
-        stderr(),
-        candidates,
-        "flat",
-        "cpu",
-        keep_seen=keep_seen,
-        rescore=True,
-        dialect=dialect,
-    )
+    request = EvalRequest(tuple(metric), candidates, "flat", keep_seen, dialect, rescore=True)
+    outcomes = _evaluate(run, request, "cpu", trust)
     _print_outcomes(outcomes, as_json)
+
+
+def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -> list[Outcome]:
+    from recbench.run.eval_command import chosen_records, evaluate_all
+
+    request.parsed()  # so that a metric that does not exist is refused first
+    records = chosen_records(runs, store(), stderr())
+    import_trusted(records, trust)
+    return evaluate_all(records, request, store(), stderr(), device)
 
 
 def _print_outcomes(outcomes: list[Outcome], as_json: bool) -> None:

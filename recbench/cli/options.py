@@ -11,7 +11,7 @@ import typer
 from recbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from recbench.run.session import TrainRequest
+    from recbench.run.train_command import TrainRequest
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Imports = Annotated[
@@ -91,7 +91,7 @@ def train_request(
     imports: Sequence[Path],
 ) -> TrainRequest:
     """Return what the options of `train`, or those of `sweep` for all its losses, ask for."""
-    from recbench.run.session import TrainRequest
+    from recbench.run.train_command import TrainRequest
 
     return TrainRequest(
         loss=loss,

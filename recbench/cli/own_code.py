@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from recbench.results.record import RunRecord
+    from recbench.results.record import Plan, RunRecord
 
 
 def import_files(paths: Iterable[Path]) -> None:
@@ -23,12 +23,22 @@ def import_files(paths: Iterable[Path]) -> None:
 
 def import_trusted(records: Iterable[RunRecord], trust: bool) -> None:
     """Import the user's files that runs were trained with if the user trusts them, or says so now at a terminal."""
+    for record in records:
+        _import(record.imports, record.key.sources, f"run {record.key.digest}", trust)
+
+
+def import_trusted_plan(plan: Plan, trust: bool) -> None:
+    """Do so with the files of the last `train`."""
+    if plan.keys:
+        _import(plan.imports, plan.keys[0].sources, "the last `train`", trust)
+
+
+def _import(files: Sequence[str], sources: Mapping[str, str], owner: str, trust: bool) -> None:
     from recbench.registry import import_recorded, missing_imports
 
-    for record in records:
-        missing = missing_imports(record.imports, record.key.sources)
-        if missing and (trust or confirm_code(missing, f"run {record.key.digest}")):
-            import_recorded(record.imports, record.key.sources)
+    missing = missing_imports(files, sources)
+    if missing and (trust or confirm_code(missing, owner)):
+        import_recorded(files, sources)
 
 
 def confirm_code(files: Iterable[Path], owner: str) -> bool:
@@ -36,4 +46,4 @@ def confirm_code(files: Iterable[Path], owner: str) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     listed = ", ".join(repr(str(path)) for path in files)
-    return typer.confirm(f"{owner} was trained with the code of {listed}. Run this code?", err=True)
+    return typer.confirm(f"{owner} needs the code of {listed}. Run this code?", err=True)

@@ -68,7 +68,7 @@ def reproduce(
     from recbench.study import reproduce as reproduction
 
     require_assignments(settings)
-    aim = reproduction.Aim(
+    request = reproduction.ReproduceRequest(
         table=published.find_table(table),
         dataset=dataset,
         data=data,
@@ -77,9 +77,9 @@ def reproduce(
         settings=tuple(settings),
         fair=fair,
     )
-    lines = reproduction.reproduce(aim, store(), stderr(), device, jobs, typed_command())
+    lines = reproduction.reproduce(request, store(), stderr(), device, jobs, typed_command())
     if as_json or form == "json":
-        print_json(reproduction.as_json(aim, lines))
+        print_json(reproduction.as_json(request, lines))
     elif form == "markdown":
         print(rows_markdown(lines), end="")
     else:

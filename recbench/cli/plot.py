@@ -118,10 +118,10 @@ def recall_curve(
     path = target(output, "recall-curve")
     from recbench.plots import recall_curve as recall
     from recbench.plots.series import draw
-    from recbench.run.session import chosen
+    from recbench.run.eval_command import chosen_records
 
     import_files(imports)
-    records = chosen(run, store(), stderr())
+    records = chosen_records(run, store(), stderr())
     import_trusted(records, trust)
     _same_data(records)
     drawn = recall.panels(records, k.split(","), store(), stderr())
@@ -192,9 +192,9 @@ def curves(run: SeveralRuns = [], output: Output = None, as_json: Json = False) 
     """Draw the validation metric of runs after each epoch."""
     path = target(output, "curves")
     from recbench.plots import curves as curve
-    from recbench.run.session import chosen
+    from recbench.run.eval_command import chosen_records
 
-    records = chosen(run, store(), stderr())
+    records = chosen_records(run, store(), stderr())
     _same_data(records)
     drawn = curve.curves(records)
     curve.draw(drawn, records[0].select, path, records[0].key.data)

@@ -17,11 +17,15 @@ from recbench.cli.options import (
     Settings,
     TrainDataset,
     TrainFeedback,
+    Trust,
     given_options,
     setting_words,
     train_request,
 )
+from recbench.cli.own_code import import_files, import_trusted_plan
 from recbench.errors import UsageError
+
+WITH_RESUME = ("--resume", "--device", "--import", "--trust")
 
 
 @command(
@@ -52,16 +56,19 @@ def train(
     settings: Settings = [],
     device: Device = "auto",
     imports: Imports = [],
+    trust: Trust = False,
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
     """Train a loss on a backbone, keeping the epoch that is best on validation."""
-    from recbench.run.session import resume_last, train_all
+    from recbench.run.train_command import resume_last, train_all
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if resume:
-        others = [option for option in given_options(context) if option not in ("--resume", "--device")]
+        others = [option for option in given_options(context) if option not in WITH_RESUME]
         if others:
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
+        import_files(imports)
+        import_trusted_plan(store().read_plan(), trust)
         runs = resume_last(store(), stderr(), device)
     else:
         options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}

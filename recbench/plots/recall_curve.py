@@ -12,7 +12,7 @@ from recbench.plots.measured import labels
 from recbench.plots.series import Line, Panel, mean_of
 from recbench.results.record import MetricValue, RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.run.session import evaluate_all
+from recbench.run.eval_command import EvalRequest, evaluate_all
 
 
 def panels(records: Sequence[RunRecord], cutoffs: Sequence[str], store: Store, console: Console) -> list[Panel]:
@@ -42,7 +42,7 @@ def _complete(record: RunRecord, wanted: Sequence[str], store: Store, console: C
     held = _held(record.key, wanted, store)
     lacking = [name for name in wanted if any((name, feedback) not in held for feedback in record.key.feedback)]
     if lacking:
-        evaluate_all([record], lacking, store, console, "catalogue", "flat", "cpu")
+        evaluate_all([record], EvalRequest(tuple(lacking)), store, console, "cpu")
         held = _held(record.key, wanted, store)
     return [held[name, feedback] for feedback in record.key.feedback for name in wanted]
 

@@ -24,7 +24,7 @@ def save(path: Path, state: object) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={"state": skeleton, "sha256": _digest(skeleton, tensors)})
+        save_file(tensors, temporary, metadata={"state": f"{_digest(skeleton, tensors)} {skeleton}"})
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -43,11 +43,11 @@ def load(path: Path, remedy: str = "delete it and train again") -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.keys() - {"state", "sha256"}:
-            raise ValueError("unknown metadata")
         skeleton = metadata["state"]
-        if "sha256" in metadata and metadata["sha256"] != _digest(skeleton, tensors):
-            raise ValueError("its content does not match its digest")
+        if not skeleton.startswith("{"):
+            digest, _, skeleton = skeleton.partition(" ")
+            if digest != _digest(skeleton, tensors):
+                raise ValueError("its content does not match its digest")
         return _restore(json.loads(skeleton), tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: damaged ({error}); {remedy}") from error

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import torch
 
+from recbench import settings
 from recbench.baselines.base import BASELINES, defaults
 from recbench.data.dataset import Dataset, Log, joined
 from recbench.errors import DataError, UsageError
@@ -17,7 +18,6 @@ from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.run.model import owned
 from recbench.run.validate import Validation
 
 
@@ -25,7 +25,7 @@ class BaselineModel:
     """A baseline fitted to each kind of feedback in the train rows of `data`, which has the key's feedback only."""
 
     def __init__(self, key: RunKey, data: Dataset) -> None:
-        baseline = BASELINES.get(key.loss)(**owned(key.settings, key.loss))
+        baseline = BASELINES.get(key.loss)(**settings.owned_by(key.loss, key.settings))
         self.data = data
         for module in baseline.needs:
             import_module(module)  # which is no part of fitting

@@ -39,12 +39,6 @@ class Model:
         return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
 
 
-def owned(values: Mapping[str, settings.Value], owner: str) -> dict[str, settings.Value]:
-    """Return the settings of one owner ("loss", "backbone", "train") without its prefix."""
-    prefix = f"{owner}."
-    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
-
-
 def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings.Value], seed: int, lr: float) -> Model:
     """Build and initialise a model; equal arguments give equal weights on one kind of device.
 
@@ -54,9 +48,9 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     device = data.train.user.device
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     losses.refuse(loss_class, backbone_class)
-    made = losses.create(loss_class, data.info, owned(values, "loss"))
+    made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
     cosine = made.head.cosine
-    body = backbone_class(data, made.towers, cosine, **owned(values, "backbone"))
+    body = backbone_class(data, made.towers, cosine, **settings.owned_by("backbone", values))
     body, made = body.to(device), made.to(device)
     made.setup(data)
     return Model(body, made, made.prepare(body, lr))

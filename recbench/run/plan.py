@@ -33,7 +33,7 @@ def make_keys(
 
     `words` are the settings given, by owner ("loss", "backbone", "train"); `feedback` the types to train on, none
     meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported files. Raises
-    UsageError for whatever does not exist or is not of its type; `train.check` tells what cannot work together.
+    UsageError for whatever does not exist or is not of its type; `Training` refuses what cannot work together.
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
@@ -41,9 +41,9 @@ def make_keys(
         if name in OMITTED_WHEN_DEFAULT and of_training[name] == usual:
             del of_training[name]
     values = (
-        _prefixed("loss", losses.resolve(loss_class, words["loss"]))
-        | _prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
-        | _prefixed("train", of_training)
+        settings.prefixed("loss", losses.resolve(loss_class, words["loss"]))
+        | settings.prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
+        | settings.prefixed("train", of_training)
     )
     chosen = choose_feedback(data, loss_class, feedback)
     return [
@@ -68,9 +68,9 @@ def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
     if backbone == BASELINE:
         return baselines.defaults(loss)
     return (
-        _prefixed("loss", losses.defaults(LOSSES.get(loss)))
-        | _prefixed("backbone", settings.defaults(BACKBONES.get(backbone)))
-        | _prefixed("train", settings.defaults(Schedule))
+        settings.prefixed("loss", losses.defaults(LOSSES.get(loss)))
+        | settings.prefixed("backbone", settings.defaults(BACKBONES.get(backbone)))
+        | settings.prefixed("train", settings.defaults(Schedule))
     )
 
 
@@ -91,7 +91,3 @@ def choose_feedback(data: Dataset, loss: type[Loss], asked: Sequence[str]) -> tu
             raise UsageError(f"loss `{loss.name}` trains on one feedback; give --feedback one of {', '.join(chosen)}")
         return chosen
     return data.feedback if loss.multitask else data.feedback[:1]
-
-
-def _prefixed(owner: str, values: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
-    return {f"{owner}.{key}": value for key, value in values.items()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recbench.data.dataset import Dataset
 from recbench.data.noise import parse_noise, with_noise
 from recbench.errors import UsageError
+from recbench.settings import Value, owned_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,11 @@ class Schedule:
             raise UsageError(f"train.lr={self.lr}: expected a number above 0")
         if self.noise:
             parse_noise(self.noise)
+
+    @staticmethod
+    def of(values: Mapping[str, Value]) -> Schedule:
+        """Return the schedule of a run with these settings."""
+        return Schedule(**owned_by("train", values))  # type: ignore[arg-type]
 
     def training(self, data: Dataset, seed: int) -> Dataset:
         """Return the data to train on: with noise, if there is any."""

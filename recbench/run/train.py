@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
@@ -19,20 +22,22 @@ from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.run import checkpoint
 from recbench.run.allocator import keep_freed_memory
-from recbench.run.model import Model, build, check_finite, owned
+from recbench.run.console import print_line
+from recbench.run.model import Model, build, check_finite
 from recbench.run.plan import non_default
 from recbench.run.schedule import Schedule
-from recbench.run.training_display import Display, Line
+from recbench.run.training_display import EpochLine, TrainingDisplay
 from recbench.run.validate import Validation
 
 PROGRESS = "progress.safetensors"
 WEIGHTS = "weights.safetensors"
+LOCK = "lock"  # beside the record of a run that a process is training
 SHOW_EVERY = 0.2  # seconds between changes of the live display
 CHECK_EVERY = 100  # steps between looks at the loss, each of which waits for the device
 
 
 @dataclass
-class State:
+class TrainingState:
     """What a run has reached."""
 
     curve: list[Epoch] = field(default_factory=list)  # of the validated epochs
@@ -52,47 +57,231 @@ class State:
         """Epochs done to find the best one."""
         return self.curve[-1]["epoch"] if self.curve else 0
 
-    def selecting(self, schedule: Schedule) -> bool:
-        """Whether the best epoch is still to be found."""
-        waited = self.epochs - self.best_epoch
-        return not self.refitted and self.epochs < schedule.epochs and waited < schedule.patience
+
+class TrainedEpoch(NamedTuple):
+    """One pass over the training rows."""
+
+    loss: float  # mean over its steps
+    seconds: float
+    slots: int  # item slots seen
 
 
-def train(key: RunKey, data: Dataset, store: Store, console: Console, *, imports: list[str], command: str) -> RunRecord:
-    """Train one run to its record, going on from its last finished epoch if it was interrupted.
+class Training:
+    """A run on its way to a record: its key, data, schedule and model, and what it has reached.
 
-    `data` has the key's feedback only. Weights and record appear by rename; a run that has both is returned as it
-    is, and one whose weights are gone gets them back beside the record it has.
+    `data` has the key's feedback only. Raises UsageError if all this cannot work together; until `run`, nothing is
+    written.
     """
-    if is_complete(key, store):
-        return store.record(key)
-    keep_freed_memory()
-    folder = store.folder(key)
-    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
-    saved = checkpoint.load(folder / PROGRESS) if (folder / PROGRESS).exists() else None
-    state = State() if saved is None else State(**saved["state"])
-    if saved is not None:
-        console.print(f"  going on after epoch {state.refitted or state.epochs}", highlight=False)
 
-    validation = Validation(data, schedule.select)
-    data = schedule.training(data, key.seed)
-    model = _model(key, data, schedule, saved if state.selecting(schedule) else None)
-    rows = model.loss.sampler.rows(data)
-    for note in model.loss.notes:
-        console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
-    title = f"{key.loss} × {key.backbone}, seed {key.seed}"
-    with Display(console, title, validation.label, schedule.epochs, rows) as display:
-        while state.selecting(schedule):
-            _select(model, data, schedule, key.seed, state, validation, display)
-            checkpoint.save(folder / PROGRESS, _snapshot(model, state))
-    if schedule.refit:
-        model = _refit(key, data, schedule, state, saved, folder, console)
-    checkpoint.save(folder / WEIGHTS, model.state() if schedule.refit else state.best)
-    record = _record(key, model, state, rows, validation, imports, command)
-    if key not in store:  # else its weights were gone, or another process trained the same run meanwhile
-        store.write_record(record)
-    (folder / PROGRESS).unlink(missing_ok=True)
-    return store.record(key)
+    def __init__(self, key: RunKey, data: Dataset) -> None:
+        self.key = key
+        self.schedule = Schedule.of(key.settings)
+        self.validation = Validation(data, self.schedule.select)
+        self.data = self.schedule.training(data, key.seed)
+        self.model = self._new_model()
+        self.rows = self.model.loss.sampler.rows(self.data)  # of an epoch
+        self.state = TrainingState()
+
+    def run(self, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
+        """Train to the record, resuming after the last finished epoch; return what is written.
+
+        Weights and record appear by rename. A run that has a record, and lost its weights, gets them back beside it.
+        """
+        keep_freed_memory()
+        folder = store.folder(self.key)
+        if (folder / PROGRESS).exists():
+            self._resume(folder / PROGRESS, console)
+        for note in self.model.loss.notes:
+            print_line(console, f"  note: {note}")
+        title = f"{self.key.method}, seed {self.key.seed}"
+        with TrainingDisplay(console, title, self.validation.label, self.schedule.epochs, self.rows) as display:
+            while self._selecting:
+                self._train_and_validate(display)
+                self._save_progress(folder)
+        if self.schedule.refit:
+            self._refit(folder, console)
+        checkpoint.save(folder / WEIGHTS, self.model.state() if self.schedule.refit else self.state.best)
+        if self.key not in store:
+            store.write_record(self._record(imports, command))
+        (folder / PROGRESS).unlink(missing_ok=True)
+        return store.record(self.key)
+
+    def _new_model(self) -> Model:
+        key = self.key
+        return build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule.lr)
+
+    @property
+    def _selecting(self) -> bool:
+        """Whether the best epoch is still to be found."""
+        state, schedule = self.state, self.schedule
+        waited = state.epochs - state.best_epoch
+        return not state.refitted and state.epochs < schedule.epochs and waited < schedule.patience
+
+    def _resume(self, path: Path, console: Console) -> None:
+        remedy = "delete it to train from the first epoch"
+        try:
+            self._take_over(checkpoint.load(path, remedy))
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: does not fit the run ({str(error).splitlines()[0]}); {remedy}") from error
+        print_line(console, f"  resuming after epoch {self.state.refitted or self.state.epochs}")
+
+    def _take_over(self, saved: dict[str, Any]) -> None:
+        """Continue from what `_save_progress` wrote: state, weights, optimiser, random numbers and notes."""
+        self.state = TrainingState(**saved["state"])
+        if self.state.refitted:
+            self._start_refit()
+        self.model.load(saved["model"])
+        self.model.optimizer.load_state_dict(saved["optimizer"])
+        self.model.loss.notes[:] = saved.get("notes", self.model.loss.notes)  # which older checkpoints lack
+        torch.set_rng_state(saved["random"])
+        if saved["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(saved["random_cuda"])
+
+    def _save_progress(self, folder: Path) -> None:
+        progress = {
+            "model": self.model.state(),
+            "optimizer": self.model.optimizer.state_dict(),
+            "notes": self.model.loss.notes,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+            "state": vars(self.state),
+        }
+        checkpoint.save(folder / PROGRESS, progress)
+
+    def _train_and_validate(self, display: TrainingDisplay) -> None:
+        """Train until the next validation, validate, and keep the weights if they are the best so far."""
+        began = time.perf_counter()
+        state, done = self.state, self.state.epochs
+        number = min(done + self.schedule.validate_every, self.schedule.epochs)
+        seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
+        for epoch in range(done + 1, number + 1):
+            trained = self._epoch(epoch, display)
+            seconds += trained.seconds
+            slots += trained.slots
+        metric = self.validation(self.model)
+        state.curve.append(Epoch(epoch=number, loss=trained.loss, metric=metric, seconds=seconds, slots=slots))
+        is_best = state.best_epoch == 0 or metric > state.valid
+        if is_best:
+            state.best_epoch = number
+            state.best = {name: checkpoint.copy_of(part) for name, part in self.model.state().items()}
+        pace = (time.perf_counter() - began) / (number - done)
+        display.epoch(EpochLine(number, trained.loss, metric, trained.seconds, pace), is_best)
+
+    def _start_refit(self) -> None:
+        """Start anew on train and validation rows."""
+        self.data = self.data.with_valid()
+        self.model = self._new_model()
+
+    def _refit(self, folder: Path, console: Console) -> None:
+        """Train anew on train and validation rows, for as many epochs as were best; nothing is selected here."""
+        state = self.state
+        if not state.refitted:
+            self._start_refit()
+        title = f"{self.key.method}, seed {self.key.seed}, refit"
+        print_line(console, f"  refit on train and validation rows, {state.best_epoch} epochs")
+        rows = self.model.loss.sampler.rows(self.data)
+        with TrainingDisplay(console, title, "", state.best_epoch, rows) as display:
+            while state.refitted < state.best_epoch:
+                trained = self._epoch(state.refitted + 1, display)
+                state.refitted += 1
+                state.refit_seconds += trained.seconds
+                state.refit_slots += trained.slots
+                line = EpochLine(state.refitted, trained.loss, None, trained.seconds, trained.seconds)
+                display.epoch(line, is_best=False)
+                self._save_progress(folder)
+
+    def _epoch(self, number: int, display: TrainingDisplay) -> TrainedEpoch:
+        model = self.model
+        generator = _generator(self.key.seed, number, self.data.train.user.device)
+        model.backbone.train()
+        model.loss.train()
+        model.loss.start_epoch(model.backbone, number)
+        started = shown = time.perf_counter()
+        pending: list[torch.Tensor] = []
+        total, steps, slots, rows = 0.0, 0, 0, 0
+        for batch in model.loss.sampler.batches(self.data, self.schedule.batch_size, generator):
+            pending.append(model.loss.step(model.backbone, batch, model.optimizer))
+            slots += batch.slots
+            rows += batch.rows
+            if len(pending) == CHECK_EVERY:
+                total += check_finite(pending, number, steps + 1)
+                steps += len(pending)
+                pending.clear()
+            time_now = time.perf_counter()
+            if time_now - shown > SHOW_EVERY:
+                shown = time_now
+                display.advance(number, rows, total / steps if steps else None, rows / (time_now - started))
+        if pending:
+            total += check_finite(pending, number, steps + 1)
+            steps += len(pending)
+        return TrainedEpoch(total / steps, time.perf_counter() - started, slots)
+
+    def _record(self, imports: list[str], command: str) -> RunRecord:
+        state, last = self.state, self.state.curve[-1]
+        commit, dirty = checkout()
+        device = next(self.model.backbone.parameters()).device
+        return RunRecord(
+            key=self.key,
+            curve=state.curve,
+            select=str(self.validation.request),
+            best_epoch=state.best_epoch,
+            valid=state.valid,
+            seconds=last["seconds"] + state.refit_seconds,
+            slots=last["slots"] + state.refit_slots,
+            rows_per_second=self.rows * state.epochs / last["seconds"],
+            peak_memory_mib=peak() / 2**20,
+            parameters=self.model.parameters,
+            device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            command=command,
+            non_default=non_default(self.key),
+            finished=now(),
+            versions=versions(),
+            commit=commit,
+            dirty=dirty,
+            imports=imports,
+            notes=self.model.loss.notes,
+        )
+
+
+def train(
+    training: Training, store: Store, console: Console, *, imports: list[str], command: str, wait: bool = True
+) -> RunRecord:
+    """Train a run to its record, or return the record it has.
+
+    While another process trains it, wait for its record; without `wait`, raise `filelock.Timeout`.
+    """
+    folder = store.folder(training.key)
+    with _locked(folder, console, wait):
+        if is_complete(training.key, store):
+            return store.record(training.key)
+        for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
+            abandoned.unlink(missing_ok=True)
+        return training.run(store, console, imports, command)
+
+
+@contextmanager
+def _locked(folder: Path, console: Console, wait: bool) -> Iterator[None]:
+    """Hold the lock of a run's folder; raises DataError if it cannot be written, Timeout unless it may `wait`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if not wait:
+                raise
+            print_line(console, "  another process is training this run; waiting for its record")
+            lock.acquire()
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise
+        reason = error.strerror or str(error)
+        raise DataError(f"{folder}: cannot be written ({reason}); set RECBENCH_RESULTS to a folder that can") from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def is_complete(key: RunKey, store: Store) -> bool:
@@ -100,176 +289,27 @@ def is_complete(key: RunKey, store: Store) -> bool:
     return key in store and (store.folder(key) / WEIGHTS).exists()
 
 
-def _model(key: RunKey, data: Dataset, schedule: Schedule, saved: dict[str, Any] | None) -> Model:
-    """Build the run's model, with weights, optimiser and random state taken over from a checkpoint."""
-    model = build(data, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
-    if saved is not None:
-        model.load(saved["model"])
-        model.optimizer.load_state_dict(saved["optimizer"])
-        torch.set_rng_state(saved["random"])
-        if saved["random_cuda"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(saved["random_cuda"])
-    return model
-
-
-def _refit(
-    key: RunKey,
-    data: Dataset,
-    schedule: Schedule,
-    state: State,
-    saved: dict[str, Any] | None,
-    folder: Path,
-    console: Console,
-) -> Model:
-    """Train anew on train and validation rows, for as many epochs as were best; nothing is selected here."""
-    data = data.with_valid()
-    model = _model(key, data, schedule, saved if state.refitted else None)
-    title = f"{key.loss} × {key.backbone}, seed {key.seed}, refit"
-    console.print(f"  refit on train and validation rows, {state.best_epoch} epochs", highlight=False)
-    with Display(console, title, "", state.best_epoch, model.loss.sampler.rows(data)) as display:
-        while state.refitted < state.best_epoch:
-            loss, seconds, slots = _epoch(model, data, schedule, key.seed, state.refitted + 1, display)
-            state.refitted += 1
-            state.refit_seconds += seconds
-            state.refit_slots += slots
-            display.epoch(Line(state.refitted, loss, None, seconds, seconds), best=False)
-            checkpoint.save(folder / PROGRESS, _snapshot(model, state))
-    return model
-
-
-def check(key: RunKey, data: Dataset) -> None:
-    """Raise UsageError if the run cannot work, before anything is written."""
-    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
-    Validation(data, schedule.select)
-    build(schedule.training(data, key.seed), key.loss, key.backbone, key.settings, key.seed, schedule.lr)
-
-
 def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
     """Return the model of a finished run with its best weights; `data` has the key's feedback only.
 
-    Raises DataError if the weights are missing or do not fit.
+    Raises DataError if the weights are missing, damaged or do not fit.
     """
-    schedule = Schedule(**owned(key.settings, "train"))  # type: ignore[arg-type]
-    trained_on = schedule.training(data, key.seed)
-    if schedule.refit:
-        trained_on = trained_on.with_valid()
-    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, lr=1.0)
-    load_weights(model, folder)
-    return model
-
-
-def load_weights(model: Model, folder: Path) -> None:
-    """Take over the best weights of a finished run; raises DataError if they are missing or do not fit."""
     path = folder / WEIGHTS
     if not path.exists():
         raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
+    schedule = Schedule.of(key.settings)
+    trained_on = schedule.training(data, key.seed)
+    if schedule.refit:
+        trained_on = trained_on.with_valid()
+    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
     try:
         model.load(checkpoint.load(path))
     except (RuntimeError, KeyError) as error:
         raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
-
-
-def _select(
-    model: Model,
-    data: Dataset,
-    schedule: Schedule,
-    seed: int,
-    state: State,
-    validation: Validation,
-    display: Display,
-) -> None:
-    """Train until the next validation, validate, and keep the weights if they are the best so far."""
-    began = time.perf_counter()
-    done, number = state.epochs, min(state.epochs + schedule.validate_every, schedule.epochs)
-    seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
-    for epoch in range(done + 1, number + 1):
-        loss, took, seen = _epoch(model, data, schedule, seed, epoch, display)
-        seconds += took
-        slots += seen
-    metric = validation(model)
-    state.curve.append(Epoch(epoch=number, loss=loss, metric=metric, seconds=seconds, slots=slots))
-    best = state.best_epoch == 0 or metric > state.valid
-    if best:
-        state.best_epoch = number
-        state.best = {name: checkpoint.copy_of(part) for name, part in model.state().items()}
-    display.epoch(Line(number, loss, metric, took, (time.perf_counter() - began) / (number - done)), best)
-
-
-def _epoch(
-    model: Model, data: Dataset, schedule: Schedule, seed: int, number: int, display: Display
-) -> tuple[float, float, int]:
-    """Train one epoch; return its mean loss, seconds and item slots seen."""
-    generator = _generator(seed, number, data.train.user.device)
-    model.backbone.train()
-    model.loss.train()
-    model.loss.start_epoch(model.backbone, number)
-    started = shown = time.perf_counter()
-    pending: list[torch.Tensor] = []
-    total, steps, slots, rows = 0.0, 0, 0, 0
-    for batch in model.loss.sampler.batches(data, schedule.batch_size, generator):
-        pending.append(model.loss.step(model.backbone, batch, model.optimizer))
-        slots += batch.slots
-        rows += batch.rows
-        if len(pending) == CHECK_EVERY:
-            total += check_finite(pending, number, steps + 1)
-            steps += len(pending)
-            pending.clear()
-        now = time.perf_counter()
-        if now - shown > SHOW_EVERY:
-            shown = now
-            display.advance(number, rows, total / steps if steps else None, rows / (now - started))
-    if pending:
-        total += check_finite(pending, number, steps + 1)
-        steps += len(pending)
-    return total / steps, time.perf_counter() - started, slots
+    return model
 
 
 def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
     """Return the generator of one epoch's batches, a function of (seed, epoch) alone."""
     digest = sha256(f"{seed}/{epoch}".encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
-def _snapshot(model: Model, state: State) -> dict[str, object]:
-    return {
-        "model": model.state(),
-        "optimizer": model.optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
-        "state": vars(state),
-    }
-
-
-def _record(
-    key: RunKey,
-    model: Model,
-    state: State,
-    rows: int,
-    validation: Validation,
-    imports: list[str],
-    command: str,
-) -> RunRecord:
-    commit, dirty = checkout()
-    last = state.curve[-1]
-    device = next(model.backbone.parameters()).device
-    return RunRecord(
-        key=key,
-        curve=state.curve,
-        select=str(validation.request),
-        best_epoch=state.best_epoch,
-        valid=state.valid,
-        seconds=last["seconds"] + state.refit_seconds,
-        slots=last["slots"] + state.refit_slots,
-        rows_per_second=rows * state.epochs / last["seconds"],
-        peak_memory_mib=peak() / 2**20,
-        parameters=model.parameters,
-        device_name=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        command=command,
-        non_default=non_default(key),
-        finished=now(),
-        versions=versions(),
-        commit=commit,
-        dirty=dirty,
-        imports=imports,
-        notes=model.loss.notes,
-    )

@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from recbench.run.console import print_line
+
 
 @dataclass(frozen=True)
-class Line:
+class EpochLine:
     """One line of the learning curve."""
 
     epoch: int
@@ -22,7 +24,7 @@ class Line:
     pace: float  # seconds an epoch, validation included
 
 
-class Display:
+class TrainingDisplay:
     """Shows one run. Use as a context manager."""
 
     def __init__(self, console: Console, title: str, metric: str, epochs: int, rows: int) -> None:
@@ -62,17 +64,15 @@ class Display:
             state = f"epoch {epoch}/{self.epochs}{mean}  {rate / 1000:,.0f}k rows/s"
             self._progress.update(self._task, completed=done, state=state)
 
-    def epoch(self, line: Line, best: bool) -> None:
+    def epoch(self, line: EpochLine, is_best: bool) -> None:
         """Print the line of a finished epoch."""
         rate = self.rows / max(line.seconds, 1e-9)
         left = (self.epochs - line.epoch) * line.pace
-        valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if best else '  '}"
-        self.console.print(
+        valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if is_best else '  '}"
+        print_line(
+            self.console,
             f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}"
             f"  {rate / 1000:,.0f}k rows/s  at most {_clock(left)} left",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
         )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
@@ -24,9 +24,7 @@ from recbench.registry import import_recorded
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.run.train import is_complete, train
-
-LOCK = "lock"  # beside the record of a run that a process is training
+from recbench.run.train import Training, is_complete, train
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,14 @@ class Launcher(Protocol):
 def launch(work: Work, data: Dataset, jobs: int) -> Iterator[Launcher]:
     """Open a launcher for the runs on one dataset: this process for one job, else that many processes.
 
-    On an exception, Ctrl-C included, the processes are ended; their runs go on from the last finished epoch when
+    On an exception, Ctrl-C included, the processes are ended; their runs resume after the last finished epoch when
     they are launched again.
     """
     if jobs == 1:
         yield InProcess(work, data)
         return
     threads = max(1, torch.get_num_threads() // jobs)
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start, (threads,))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads,))
     try:
         yield Pool(work, pool)
     except BaseException:
@@ -90,13 +88,13 @@ class InProcess:
         """Yield every run in order, those that another process is training last."""
         taken = []
         for key in keys:
-            finished = attempt(key, self.work, self._load, patient=False)
+            finished = attempt(key, self.work, self._load, wait=False)
             if finished is None:
                 taken.append(key)
             else:
                 yield finished
         for key in taken:
-            finished = attempt(key, self.work, self._load, patient=True)
+            finished = attempt(key, self.work, self._load, wait=True)
             if finished is not None:
                 yield finished
 
@@ -114,7 +112,7 @@ class Pool:
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
         """Yield every run as it finishes; raises TrainingError if a process ends by itself."""
         with ignore_sigint():
-            pending = {self._submit(key, patient=False): key for key in keys}
+            pending = {self._submit(key, wait=False): key for key in keys}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 key = pending.pop(future)
@@ -123,58 +121,52 @@ class Pool:
                 except BrokenProcessPool:
                     raise TrainingError(
                         "a process of the sweep was ended from outside, perhaps for want of memory; "
-                        "type the same command to go on, with fewer --jobs"
+                        "type the same command to continue, with fewer --jobs"
                     ) from None
                 if finished is not None:
                     yield finished
                 else:
-                    pending[self._submit(key, patient=True)] = key
+                    pending[self._submit(key, wait=True)] = key
 
-    def _submit(self, key: RunKey, *, patient: bool) -> Future[Finished | None]:
-        return self.pool.submit(_attempt_here, key, self.work, patient)
+    def _submit(self, key: RunKey, *, wait: bool) -> Future[Finished | None]:
+        return self.pool.submit(_attempt_here, key, self.work, wait)
 
 
-def attempt(key: RunKey, work: Work, load: Callable[[RunKey], Dataset], *, patient: bool) -> Finished | None:
+def attempt(key: RunKey, work: Work, load: Callable[[RunKey], Dataset], *, wait: bool) -> Finished | None:
     """Train one run to its record, or return the record it has.
 
-    Where another process is training it, wait for that if `patient`, else return None.
+    Where another process is training it, wait for its record, or without `wait` return None.
     """
     store = Store(work.results)
     try:
         if is_complete(key, store):
             return store.record(key)
-        folder = store.folder(key)
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK, blocking=patient):
-            try:
-                import_recorded(work.imports, key.sources)
-                data = load(key).narrow(key.feedback)
-                silent = Console(quiet=True, force_terminal=False)
-                return train(key, data, store, silent, imports=list(work.imports), command=work.command)
-            finally:
-                (folder / LOCK).unlink(missing_ok=True)
+        import_recorded(work.imports, key.sources)
+        training = Training(key, load(key).narrow(key.feedback))
+        silent = Console(quiet=True, force_terminal=False)
+        return train(training, store, silent, imports=list(work.imports), command=work.command, wait=wait)
     except Timeout:
         return None
     except RecbenchError as error:
         return Failed(key, str(error))
-    except Exception as error:  # whatever ails one run, the others go on
+    except Exception as error:  # whatever is wrong with one run, the others continue
         return Failed(key, f"{type(error).__name__}: {' '.join(str(error).split())}")
 
 
 _loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool
 
 
-def _attempt_here(key: RunKey, work: Work, patient: bool) -> Finished | None:
+def _attempt_here(key: RunKey, work: Work, wait: bool) -> Finished | None:
     def load(key: RunKey) -> Dataset:
         if key.fingerprint not in _loaded:
             _loaded[key.fingerprint] = load_dataset(key, work.device)
         return _loaded[key.fingerprint]
 
-    return attempt(key, work, load, patient=patient)
+    return attempt(key, work, load, wait=wait)
 
 
-def _start(threads: int) -> None:
-    """Prepare a process of the pool: its share of the threads, and an end when the parent's comes."""
+def _start_worker(threads: int) -> None:
+    """Prepare a process of the pool: its share of the threads, and its end when the parent ends."""
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -20,10 +20,11 @@ from recbench.results.code_version import versions
 from recbench.results.files import load
 from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
 from recbench.results.store import Store
+from recbench.run.console import print_line
 from recbench.run.evaluate import evaluate_run, load_dataset
 from recbench.run.fit_baseline import fit_run
 from recbench.run.model import pick_device
-from recbench.run.train import train
+from recbench.run.train import Training, train
 
 
 @dataclass(frozen=True)
@@ -58,21 +59,21 @@ def replay(
     key = packed.record.key
     target = pick_device(key.device if device == "auto" else device)
     if target.type != key.device:
-        raise UsageError(f"--device {device}: the run was made on {key.device}, and is compared on that alone")
+        raise UsageError(f"--device {device}: the run was made on {key.device}, and can be compared only there")
     if not trust:
         require_imported(packed.sources, key.sources)
     with TemporaryDirectory() as folder:
         imports = _imported(packed, Path(folder))
         data = load_dataset(key, target).narrow(key.feedback)
         for line in changes(packed.record):
-            console.print(f"note: {line}", highlight=False, markup=False, soft_wrap=True)
+            print_line(console, f"note: {line}")
         store = Store(Path(folder) / "results")
-        record = _again(key, data, store, console, imports, command)
-        found = [_compared(f"valid {record.select}", packed.record.valid, record.valid, tolerance)]
-        found.append(_compared("best epoch", packed.record.best_epoch, record.best_epoch, 0))
+        record = _train_again(key, data, store, console, imports, command)
+        comparisons = [_compared(f"valid {record.select}", packed.record.valid, record.valid, tolerance)]
+        comparisons.append(_compared("best epoch", packed.record.best_epoch, record.best_epoch, 0))
         for evaluation in packed.evaluations:
-            found += _evaluated(evaluation, key, record, store, tolerance, str(target))
-    return found
+            comparisons += _evaluated(evaluation, key, record, store, tolerance, str(target))
+    return comparisons
 
 
 def changes(record: RunRecord) -> Iterator[str]:
@@ -83,26 +84,28 @@ def changes(record: RunRecord) -> Iterator[str]:
             yield f"{package} was {then}, is {now}"
 
 
-def table(found: list[Comparison]) -> Table:
+def table(comparisons: list[Comparison]) -> Table:
     """Return the comparison for a rich console."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("number")
     for column in ("packed", "replayed", "difference"):
         table.add_column(column, justify="right")
     table.add_column("")
-    for line in found:
+    for line in comparisons:
         difference = "" if line.difference is None else f"{line.difference:+.2g}"
-        said = (
-            Text("equal" if line.difference == 0 else "close", "green") if line.close else Text("differs", "bold red")
-        )
-        table.add_row(Text(line.number), _figure(line.packed), _figure(line.replayed), difference, said)
+        verdict = Text("differs", "bold red")
+        if line.close:
+            verdict = Text("equal" if line.difference == 0 else "close", "green")
+        table.add_row(Text(line.number), _figure(line.packed), _figure(line.replayed), difference, verdict)
     return table
 
 
-def _again(key: RunKey, data: Dataset, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
+def _train_again(
+    key: RunKey, data: Dataset, store: Store, console: Console, imports: list[str], command: str
+) -> RunRecord:
     if key.is_baseline:
         return fit_run(key, data, store, command)[0]
-    return train(key, data, store, console, imports=imports, command=command)
+    return train(Training(key, data), store, console, imports=imports, command=command)
 
 
 def _imported(packed: Pack, folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from rich.console import Console
 
 from recbench.data.dataset import Dataset, find_prepared
@@ -16,13 +17,14 @@ from recbench.results import leaderboard
 from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
 from recbench.results.published import PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row, rows_as_json
-from recbench.results.record import RunKey
+from recbench.results.record import Plan, RunKey
 from recbench.results.store import Store
 from recbench.run import preset as presets
+from recbench.run.console import print_line
 from recbench.run.evaluate import evaluate_run
 from recbench.run.model import pick_device
-from recbench.run.session import TrainRequest, keys_of, train_keys
 from recbench.run.train import is_complete
+from recbench.run.train_command import TrainRequest, keys_of, train_plan
 from recbench.study.launcher import Failed, Work, launch
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.sweep_display import SweepDisplay
@@ -30,127 +32,157 @@ from recbench.study.sweep_display import SweepDisplay
 BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # of every method under `fair`, with one seed on validation
 
 
+Group = tuple[str, str, tuple[str, ...]]  # loss, backbone and settings of cells that the same runs fill
+
+
 @dataclass(frozen=True)
-class Aim:
-    """What to reproduce of a table."""
+class ReproduceRequest:
+    """The options of a `reproduce` command."""
 
     table: PublishedTable
-    dataset: str | None = None  # as in its data: None means the first that is prepared
+    dataset: str | None = None  # of the table; None: its first
     data: str | None = None  # DATASET/SPLIT to run on, if it is not the preset's
-    methods: tuple[str, ...] = ()  # as the paper has them; none: all
+    methods: tuple[str, ...] = ()  # as the paper calls them; none: all
     seeds: int = 3
     settings: tuple[str, ...] = ()  # of every run, after those of preset and table
     fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
 
 
-def reproduce(aim: Aim, store: Store, console: Console, device: str, jobs: int, command: str) -> list[PublishedRow]:
+@dataclass(frozen=True)
+class _Source:
+    """The prepared data that stand for a dataset of a table."""
+
+    data: Dataset
+    preset: presets.Preset | None  # how the paper trained on them
+    usual: str  # DATASET/SPLIT of the paper
+
+    @property
+    def name(self) -> str:
+        return f"{self.data.name}/{self.data.split}"
+
+
+def reproduce(
+    request: ReproduceRequest, store: Store, console: Console, device: str, jobs: int, command: str
+) -> list[PublishedRow]:
     """Train and evaluate what is missing of one dataset's part of a table, `jobs` runs at a time; return its rows.
 
     What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset
     or method that the table lacks, and for data that are not prepared; TrainingError, after all others have finished,
     for a run that failed.
     """
-    wanted = _wanted(aim)
-    preset = _preset(aim.table, wanted[0])
-    published = aim.table.datasets[wanted[0].dataset]
-    target = pick_device(device)
-    usual = preset.data if preset else f"{wanted[0].dataset}/{published.split}"
-    data = Dataset.load(find_prepared(aim.data or (preset.prepared() if preset else usual)), target)
+    wanted = _wanted(request)
+    source = _source(request, wanted[0].dataset, pick_device(device))
+    data, published = source.data, request.table.datasets[wanted[0].dataset]
     if len(published.feedback) == 1 and published.feedback[0] not in data.feedback:
         wanted = [replace(cell, feedback=data.feedback[0]) for cell in wanted]  # the densest of other data
-    console.print(f"{aim.table.name} on {data.name}/{data.split}, {aim.seeds} seeds", highlight=False)
-    groups: dict[tuple[str, str, tuple[str, ...]], list[PublishedCell]] = {}
+    print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
+    groups: dict[Group, list[PublishedCell]] = {}
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
-    orders: dict[tuple[str, str, tuple[str, ...]], TrainRequest] = {}
-    without: dict[tuple[str, str, tuple[str, ...]], str] = {}
-    for group, held in groups.items():
-        reason = impossible(*group[:2])
-        if reason:
-            without[group] = reason
-        else:
-            order = _order(aim, preset, data, held[0], *group)
-            orders[group] = _tuned(order, store, console, device, jobs, command) if aim.fair else order
-    keys = {group: keys_of(order, data, target.type, {}) for group, order in orders.items()}
-    protocol = aim.table.protocol
+    orders: dict[Group, TrainRequest] = {}
+    for group, group_cells in groups.items():
+        if not impossible(*group[:2]):
+            order = _train_request(request, source, group_cells[0], *group)
+            orders[group] = _tuned(order, store, console, device, jobs, command) if request.fair else order
+    keys = {group: keys_of(order, data, data.train.user.device.type, {}) for group, order in orders.items()}
+    protocol = request.table.protocol
     missing = {
         key.digest: key
-        for group, of_group in keys.items()
-        for key in of_group
+        for group, group_keys in keys.items()
+        for key in group_keys
         if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
     _train(list(missing.values()), data, store, console, jobs, command)
-    on = f"{data.name}/{data.split}"
     rows: list[PublishedRow] = []
-    for group, held in groups.items():
-        if group in without:
-            why = (without[group],)
-            rows += [published_row(aim.table, cell, on, reasons=why, without_values="not in recbench") for cell in held]
-            continue
-        _evaluate(keys[group], held, protocol, store, device)
-        of_preset = preset.words(*group[:2]) if preset else ()
-        kept = tuple(word for word in orders[group].settings if word not in of_preset)
-        for cell in held:
-            values = [_value(cell, key, protocol, store) for key in keys[group]]
-            reached = [value for value in values if value is not None]
-            runs = tuple(key.digest for key in keys[group])
-            rows.append(published_row(aim.table, cell, on, reached, _reasons(aim, cell, data, usual), kept, runs))
+    for group, group_cells in groups.items():
+        if group in orders:
+            _evaluate(keys[group], group_cells, protocol, store, device)
+            rows += _measured(request, source, group_cells, orders[group], keys[group], store)
+        else:
+            why = (impossible(*group[:2]),)
+            rows += [
+                published_row(request.table, cell, source.name, reasons=why, without_values="not in recbench")
+                for cell in group_cells
+            ]
     leaderboard.write_markdown(store)
     return rows
 
 
-def as_json(aim: Aim, rows: Iterable[PublishedRow]) -> dict[str, object]:
+def _source(request: ReproduceRequest, dataset: str, device: torch.device) -> _Source:
+    preset = _preset(request.table, dataset)
+    usual = preset.data if preset else f"{dataset}/{request.table.datasets[dataset].split}"
+    name = request.data or (preset.prepared() if preset else usual)
+    return _Source(Dataset.load(find_prepared(name), device), preset, usual)
+
+
+def _measured(
+    request: ReproduceRequest,
+    source: _Source,
+    group_cells: Sequence[PublishedCell],
+    order: TrainRequest,
+    keys: Sequence[RunKey],
+    store: Store,
+) -> list[PublishedRow]:
+    """Return the rows of a group with what its runs reached."""
+    preset_words = source.preset.words(order.loss, str(order.backbone)) if source.preset else ()
+    settings = tuple(word for word in order.settings if word not in preset_words)
+    runs = tuple(key.digest for key in keys)
+    rows = []
+    for cell in group_cells:
+        values = [_value(cell, key, request.table.protocol, store) for key in keys]
+        reached = [value for value in values if value is not None]
+        reasons = _reasons(request, cell, source)
+        rows.append(published_row(request.table, cell, source.name, reached, reasons, settings, runs))
+    return rows
+
+
+def as_json(request: ReproduceRequest, rows: Iterable[PublishedRow]) -> dict[str, object]:
     """Return the rows as a JSON document."""
     return {
-        "table": aim.table.name,
-        "protocol": "fair" if aim.fair else "paper",
+        "table": request.table.name,
+        "protocol": "fair" if request.fair else "paper",
         "lines": rows_as_json(rows),
     }
 
 
-def _wanted(aim: Aim) -> list[PublishedCell]:
+def _wanted(request: ReproduceRequest) -> list[PublishedCell]:
     """Return the cells of the dataset and the methods asked for."""
-    table = aim.table
-    dataset = aim.dataset or next(iter(table.datasets))
+    table = request.table
+    dataset = request.dataset or next(iter(table.datasets))
     if dataset not in table.datasets:
         raise unknown(f"dataset of {table.name}", dataset, table.datasets)
     every = [cell for cell in cells(table) if cell.dataset == dataset]
     methods = {cell.method for cell in every}
-    for method in aim.methods:
+    for method in request.methods:
         if method not in methods:
             raise unknown(f"method of {table.name} on {dataset}", method, methods)
-    return [cell for cell in every if not aim.methods or cell.method in aim.methods]
+    return [cell for cell in every if not request.methods or cell.method in request.methods]
 
 
-def _preset(table: PublishedTable, cell: PublishedCell) -> presets.Preset | None:
+def _preset(table: PublishedTable, dataset: str) -> presets.Preset | None:
     """Return the paper's preset for the data and feedback of a table."""
-    feedback = table.datasets[cell.dataset].feedback
+    feedback = table.datasets[dataset].feedback
     for preset in presets.presets().values():
-        same = preset.entry.dataset == cell.dataset and tuple(preset.entry.feedback) == feedback
+        same = preset.entry.dataset == dataset and tuple(preset.entry.feedback) == feedback
         if same and preset.name.startswith(f"{table.paper}/"):
             return preset
     return None
 
 
-def _order(
-    aim: Aim,
-    preset: presets.Preset | None,
-    data: Dataset,
-    cell: PublishedCell,
-    loss: str,
-    backbone: str,
-    words: tuple[str, ...],
+def _train_request(
+    request: ReproduceRequest, source: _Source, cell: PublishedCell, loss: str, backbone: str, words: tuple[str, ...]
 ) -> TrainRequest:
-    """Return the order of a method: the preset's training, the table's settings of the loss, then the user's."""
+    """Return how to train a method: the preset's training, the table's settings of the loss, then the user's."""
+    preset = source.preset
     common = [word for word in preset.words(loss, backbone) if _of_training(word, preset)] if preset else []
-    feedback = aim.table.datasets[cell.dataset].feedback
+    feedback = request.table.datasets[cell.dataset].feedback
     return TrainRequest(
         loss=loss,
         backbone=backbone,
-        dataset=f"{data.name}/{data.split}",
+        dataset=source.name,
         feedback=feedback if LOSSES.get(loss).multitask else (cell.feedback,),
-        seeds=tuple(range(aim.seeds)),
-        settings=(*common, *words, *aim.settings),
+        seeds=tuple(range(request.seeds)),
+        settings=(*common, *words, *request.settings),
         imports=(),
     )
 
@@ -163,13 +195,13 @@ def _of_training(word: str, preset: presets.Preset) -> bool:
 def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console, jobs: int, command: str) -> None:
     """Train what has no record yet, one after the other, or as many at a time as there are jobs."""
     if jobs == 1:
-        train_keys(keys, data, store, console, command, [])
+        train_plan(Plan(list(keys), [], command), data, store, console)
         return
-    left = [key for key in keys if not is_complete(key, store)]
+    unfinished = [key for key in keys if not is_complete(key, store)]
     work = Work(store.root, str(data.train.user.device), (), command)
     failed: list[Failed] = []
-    with launch(work, data, jobs) as launcher, SweepDisplay(console, len(left)) as display:
-        for finished in launcher.run(left):
+    with launch(work, data, jobs) as launcher, SweepDisplay(console, len(unfinished)) as display:
+        for finished in launcher.run(unfinished):
             display.finished(finished, [])
             failed += [finished] if isinstance(finished, Failed) else []
     if failed:
@@ -179,14 +211,14 @@ def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console
 
 
 def _tuned(order: TrainRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> TrainRequest:
-    """Return the order with a learned scale and bias and the learning rate that is best on validation."""
+    """Return the request with a learned scale and bias and the learning rate that is best on validation."""
     if LOSSES.get(order.loss).reads_logits:
         order = replace(order, settings=(*_without(order.settings, "loss.scale"), "loss.logit=learned"))
     searched = replace(order, settings=_without(order.settings, "train.lr"), seeds=(0,))
-    found = sweep_all(SweepRequest((order.loss,), BUDGET, searched), store, console, device, jobs, command)
-    if order.loss not in found.best:
-        raise UsageError(f"{order.loss}: every trial failed; see the sweep {found.digest}")
-    best = [word for word in found.best[order.loss] if word.startswith("train.lr=")]
+    sweep = sweep_all(SweepRequest((order.loss,), BUDGET, searched), store, console, device, jobs, command)
+    if order.loss not in sweep.best:
+        raise UsageError(f"{order.loss}: every trial failed; see the sweep {sweep.digest}")
+    best = [word for word in sweep.best[order.loss] if word.startswith("train.lr=")]
     return replace(searched, settings=(*searched.settings, *best), seeds=order.seeds)
 
 
@@ -195,11 +227,11 @@ def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:
 
 
 def _evaluate(
-    keys: Sequence[RunKey], held: Sequence[PublishedCell], protocol: PublishedProtocol, store: Store, device: str
+    keys: Sequence[RunKey], group_cells: Sequence[PublishedCell], protocol: PublishedProtocol, store: Store, device: str
 ) -> None:
     """Compute the metrics of these cells that the runs do not have yet."""
     for key in keys:
-        missing = [_request(cell) for cell in held if _value(cell, key, protocol, store) is None]
+        missing = [_request(cell) for cell in group_cells if _value(cell, key, protocol, store) is None]
         if missing:
             evaluate_run(
                 store.record(key),
@@ -229,10 +261,10 @@ def _value(cell: PublishedCell, key: RunKey, protocol: PublishedProtocol, store:
     return None
 
 
-def _reasons(aim: Aim, cell: PublishedCell, data: Dataset, usual: str) -> tuple[str, ...]:
-    """Return why no number on these data, or of this protocol, is the paper's; `usual` names the paper's data."""
-    miscounted = read_manifest(data.folder)["counts"]["matches"] is False
-    reasons = reasons_for(aim.table, cell.dataset, f"{data.name}/{data.split}", usual, miscounted)
-    if aim.fair:
+def _reasons(request: ReproduceRequest, cell: PublishedCell, source: _Source) -> tuple[str, ...]:
+    """Return why no number on these data, or of this protocol, can be compared with the paper's."""
+    miscounted = read_manifest(source.data.folder)["counts"]["matches"] is False
+    reasons = reasons_for(request.table, cell.dataset, source.name, source.usual, miscounted)
+    if request.fair:
         reasons.append("every method has a learned scale and bias here")
     return tuple(reasons)

@@ -18,10 +18,11 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
+from recbench.run.console import print_line
 from recbench.run.model import pick_device
 from recbench.run.plan import non_default
-from recbench.run.session import TrainRequest, complete, import_all, keys_of
-from recbench.run.train import check, is_complete
+from recbench.run.train import Training, is_complete
+from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
 from recbench.study import search_space as space
 from recbench.study.launcher import Finished, Launcher, Work, launch
 from recbench.study.sweep_display import SweepDisplay
@@ -85,7 +86,7 @@ def sweep_all(order: SweepRequest, store: Store, console: Console, device: str, 
     }
     shares = ", ".join(f"{loss} ({number} points)" for loss, number in points.items())
     title = f"sweep on {plan.data.name}/{plan.data.split}: {shares}, {runs} runs"
-    console.print(title, highlight=False, markup=False, soft_wrap=True)
+    print_line(console, title)
     work = Work(store.root, str(plan.target), tuple(map(str, order.common.imports)), command)
     with launch(work, plan.data, jobs) as launcher, SweepDisplay(console, runs) as display:
         trials = _run(plan, launcher, display, pairs) if pairs else _adapt(plan, launcher, display, count)
@@ -128,7 +129,7 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
         rows = space.draw(plan.dimensions, count, plan.seeds[0])
     for pair in plan.pairs(space.corners(plan.dimensions)):
         key = plan.keys(*pair)[0]
-        check(key, plan.data.narrow(key.feedback))
+        Training(key, plan.data.narrow(key.feedback))
     return count, plan.pairs(rows)
 
 
@@ -139,7 +140,7 @@ def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence
     found: dict[str, Finished] = {
         digest: plan.store.record(key) for digest, (key, _) in named.items() if is_complete(key, plan.store)
     }
-    display.there(found.values())
+    display.already_trained(found.values())
     for finished in launcher.run([key for digest, (key, _) in named.items() if digest not in found]):
         found[finished.key.digest] = finished
         display.finished(finished, named[finished.key.digest][1][1:])

@@ -18,6 +18,7 @@ from rich.text import Text
 from recbench.results.json_structs import encode
 from recbench.results.record import RunRecord
 from recbench.results.sweeps import Sweep, Trial
+from recbench.run.console import print_line
 from recbench.study.launcher import Finished
 
 
@@ -54,9 +55,9 @@ class SweepDisplay:
         for note in sorted(self.notes):
             self._say(f"note: {note}")
         if isinstance(error, KeyboardInterrupt):
-            self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to go on")
+            self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to continue")
 
-    def there(self, finished: Iterable[Finished]) -> None:
+    def already_trained(self, finished: Iterable[Finished]) -> None:
         """Count the runs that had a record before."""
         count = sum(map(self._count, finished))
         if count:
@@ -95,7 +96,7 @@ class SweepDisplay:
         return f"about {seconds // 60}:{seconds % 60:02d} left"
 
     def _say(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(self._progress.console, line)
 
 
 def sweep_table(sweep: Sweep) -> RenderableType:

@@ -88,7 +88,7 @@ def test_eval_sees_to_popularity(trained: Run) -> None:
     assert beside.json == alone.json
     assert beside.err.splitlines()[-1] == (
         "hint: `recbench baselines --dataset synthetic/global --metric auc --metric recall@5` "
-        "puts ials and item-knn beside it"
+        "adds ials and item-knn to the leaderboard"
     )
     files = sorted(results_home().rglob("*-baseline/*/*"))
     assert trained("eval", *METRICS).code == 0

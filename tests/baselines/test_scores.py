@@ -140,7 +140,7 @@ def test_nothing_to_fit(name: str) -> None:
 
 def test_the_library_is_not_imported_before_it_is_needed() -> None:
     code = (
-        "import sys, recbench.run.session, recbench.run.baselines as b; "
+        "import sys, recbench.run.train_command, recbench.run.baselines as b; "
         "b.BASELINES.names(); print({'implicit', 'scipy'} & sys.modules.keys())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

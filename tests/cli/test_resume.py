@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on to the same bits."""
+"""A run that was interrupted ends in the same bits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,42 +38,42 @@ def test_interrupted_at_an_epoch(
     expected = outcome(results_home())
     results_home().rename(tmp_path / "uninterrupted")
 
-    epoch, calls = training._epoch, 0
+    epoch, calls = training.Training._epoch, 0
 
-    def fail_on_third(*arguments: object) -> object:
+    def fail_on_third(*arguments: Any) -> object:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        return epoch(*arguments)  # type: ignore[arg-type]
+        return epoch(*arguments)
 
-    monkeypatch.setattr(training, "_epoch", fail_on_third)
+    monkeypatch.setattr(training.Training, "_epoch", fail_on_third)
     stopped = prepared(*words)
     assert stopped.code == 130
     assert "recbench train --resume" in stopped.err
     assert not list(results_home().rglob("record.json"))
     resumed = prepared("train", "--resume")
     assert resumed.code == 0
-    assert "going on after epoch 2" in resumed.err
+    assert "resuming after epoch 2" in resumed.err
     assert outcome(results_home()) == expected
     assert "nothing to resume" in prepared("train", "--resume").err
 
 
 def test_seeds_left_over_are_trained_too(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     train = training.train
-    monkeypatch.setattr("recbench.run.session.train", _raise_for_seed(1, train))
+    monkeypatch.setattr("recbench.run.train_command.train", _raise_for_seed(1, train))
     assert prepared("train", "--loss", "bce", "--backbone", "mf", "--seeds", "3", "--epochs", "1").code == 130
     assert len(list(results_home().rglob("record.json"))) == 1
-    monkeypatch.setattr("recbench.run.session.train", train)
+    monkeypatch.setattr("recbench.run.train_command.train", train)
     assert "2 of 3 runs to finish" in prepared("train", "--resume").err
     assert len(list(results_home().rglob("record.json"))) == 3
 
 
 def _raise_for_seed(seed: int, train: object) -> object:
-    def stop(key: object, *arguments: object, **named: object) -> object:
-        if key.seed == seed:  # type: ignore[attr-defined]
+    def stop(run: training.Training, *arguments: object, **named: object) -> object:
+        if run.key.seed == seed:
             raise KeyboardInterrupt
-        return train(key, *arguments, **named)  # type: ignore[operator]
+        return train(run, *arguments, **named)  # type: ignore[operator]
 
     return stop
 
@@ -105,20 +106,21 @@ def test_a_changed_import_is_not_resumed(prepared: Run, tmp_path: Path, monkeypa
     )
     file.write_text(source)
     with monkeypatch.context() as patch:
-        patch.setattr("recbench.run.session.train", _raise_for_seed(0, training.train))
+        patch.setattr("recbench.run.train_command.train", _raise_for_seed(0, training.train))
         assert prepared("train", "--import", str(file), "--loss", "mine", "--backbone", "mf").code == 130
     file.write_text(source + "\nCHANGED = True\n")
     forget_imports()
-    result = prepared("train", "--resume")
+    assert "add --import" in prepared("train", "--resume").err
+    result = prepared("train", "--resume", "--trust")
     assert result.code == 1
     assert "mine.py has changed since the run began" in result.err
 
 
 def test_a_run_goes_on_where_it_began(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("recbench.run.session.train", _raise_for_seed(0, training.train))
+        patch.setattr("recbench.run.train_command.train", _raise_for_seed(0, training.train))
         assert prepared("train", "--loss", "bce", "--backbone", "mf").code == 130
-    monkeypatch.setattr("recbench.run.session.pick_device", lambda word: torch.device("cuda"))
+    monkeypatch.setattr("recbench.run.train_command.pick_device", lambda word: torch.device("cuda"))
     result = prepared("train", "--resume", "--device", "cuda")
     assert result.code == 2
     assert "the run began on cpu" in result.err

@@ -54,10 +54,10 @@ def test_json_is_what_is_recorded(prepared: Run) -> None:
 def test_trials_that_fail_make_exit_code_1(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     train = launcher.train
 
-    def fail(key: launcher.RunKey, *arguments: object, **named: object) -> object:
-        if key.settings["train.lr"] == 0.1:
+    def fail(run: launcher.Training, *arguments: object, **named: object) -> object:
+        if run.key.settings["train.lr"] == 0.1:
             raise launcher.TrainingError("the loss became nan")
-        return train(key, *arguments, **named)  # type: ignore[arg-type]
+        return train(run, *arguments, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(launcher, "train", fail)
     result = prepared(*SWEEP, "--grid", "lr=0.01,0.1")
@@ -74,7 +74,7 @@ def test_interrupted(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher, "train", stop)
     result = prepared(*SWEEP, "--grid", "lr=0.01,0.1")
     assert result.code == 130
-    assert "stopped after 0 of 4 runs; type the same command to go on" in result.err
+    assert "stopped after 0 of 4 runs; type the same command to continue" in result.err
     assert "Traceback" not in result.err
 
 

@@ -47,18 +47,18 @@ def test_goes_on_after_the_last_validation(prepared: Run, monkeypatch: pytest.Mo
     assert prepared(*SELDOM).code == 0
     expected = records()[2]["curve"]
     next(results_home().rglob("record.json")).parent.rename(results_home().parent / "uninterrupted")
-    epoch = training._epoch
+    epoch = training.Training._epoch
 
     def stop_in_the_fourth(*arguments: Any) -> Any:
-        if arguments[4] == 4:
+        if arguments[1] == 4:
             raise KeyboardInterrupt
         return epoch(*arguments)
 
-    monkeypatch.setattr(training, "_epoch", stop_in_the_fourth)
+    monkeypatch.setattr(training.Training, "_epoch", stop_in_the_fourth)
     assert prepared(*SELDOM).code == 130
-    monkeypatch.setattr(training, "_epoch", epoch)
+    monkeypatch.setattr(training.Training, "_epoch", epoch)
     resumed = prepared("train", "--resume")
-    assert resumed.code == 0 and "going on after epoch 2" in resumed.err
+    assert resumed.code == 0 and "resuming after epoch 2" in resumed.err
     again = records()[2]["curve"]
     assert [(e["epoch"], e["loss"], e["metric"]) for e in again] == [
         (e["epoch"], e["loss"], e["metric"]) for e in expected

@@ -15,7 +15,7 @@ from recbench.losses.base import LOSSES
 from recbench.prepare.prepare import prepare
 from recbench.run import preset
 from recbench.run.schedule import Schedule
-from recbench.run.session import TrainRequest, complete
+from recbench.run.train_command import TrainRequest, complete
 from recbench.sources import catalog
 
 ORDER = TrainRequest(loss="bce", backbone=None, dataset=None, feedback=(), seeds=(0,), settings=(), imports=())

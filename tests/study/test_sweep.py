@@ -21,7 +21,8 @@ from recbench.results import sweeps
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep
-from recbench.run.session import TrainRequest
+from recbench.run.train import LOCK
+from recbench.run.train_command import TrainRequest
 from recbench.study import launcher, sweep
 from recbench.study import search_space as space
 from recbench.study.launcher import InProcess, Work
@@ -264,17 +265,17 @@ def test_a_sweep_that_is_not_there(go: Go) -> None:
 def test_nothing_is_trained_twice(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     train, trained = launcher.train, []
 
-    def count(key: Any, *arguments: Any, **named: Any) -> RunRecord:
+    def count(run: Any, *arguments: Any, **named: Any) -> RunRecord:
         if len(trained) == 3:
             raise KeyboardInterrupt
-        trained.append(key.digest)
-        return train(key, *arguments, **named)
+        trained.append(run.key.digest)
+        return train(run, *arguments, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(launcher, "train", count)
         with pytest.raises(KeyboardInterrupt):
             go()
-    assert "stopped after 3 of 8 runs; type the same command to go on" in go.said
+    assert "stopped after 3 of 8 runs; type the same command to continue" in go.said
     assert not list(results_home().rglob("lock"))
     assert not (results_home() / "sweeps").exists()
     before = written()
@@ -373,7 +374,7 @@ def test_a_process_that_dies_is_told(go: Go, monkeypatch: pytest.MonkeyPatch) ->
     pool = launcher.Pool(Work(results_home(), "cpu", (), ""), Dead())  # type: ignore[arg-type]
     found = go(("lr=0.1",), ("bce",))
     key = Store(results_home()).find(found.trials[0].runs[0]).key
-    with pytest.raises(TrainingError, match="ended from outside, .* type the same command to go on"):
+    with pytest.raises(TrainingError, match="ended from outside, .* type the same command to continue"):
         list(pool.run([key]))
 
 
@@ -385,7 +386,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(go: Go, tmp_path: Path)
     shutil.rmtree(store.folder(second))
     store.folder(first).mkdir()
     data = Dataset.load(find_prepared("synthetic/global"))
-    other = FileLock(store.folder(first) / launcher.LOCK)
+    other = FileLock(store.folder(first) / LOCK)
     other.acquire()
     runs = InProcess(Work(store.root, "cpu", (), ""), data).run([first, second])
     assert next(runs).key == second

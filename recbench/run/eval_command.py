@@ -1,0 +1,86 @@
+"""What `recbench eval` and `recbench rescore` do: which runs, which metrics, one run after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from recbench.errors import DataError, UsageError
+from recbench.evaluation import dialects
+from recbench.evaluation.dialects import Asked
+from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.retrieval import IndexKind
+from recbench.results import leaderboard
+from recbench.results.record import RunRecord
+from recbench.results.store import Store
+from recbench.run.console import print_line
+from recbench.run.evaluate import Candidates, Outcome, evaluate_run
+from recbench.run.model import pick_device
+
+DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """The options of a command that say how the test rows are scored."""
+
+    metrics: tuple[str, ...] = ()  # none: those of DEFAULT_METRICS that the dialect has
+    candidates: Candidates = "catalogue"
+    index: IndexKind = "flat"
+    keep_seen: bool = False
+    dialect: str | None = None
+    rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
+
+    def parsed(self) -> list[Request] | list[Asked]:
+        """Return the metrics; raises UsageError for one that does not exist."""
+        if self.dialect is None:
+            return [parse(word) for word in self.metrics or DEFAULT_METRICS]
+        spoken = dialects.dialect(self.dialect)
+        default = [word for word in DEFAULT_METRICS if word.partition("@")[0] in spoken.rules]
+        return [spoken.ask(word) for word in self.metrics or default]
+
+
+def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[RunRecord]:
+    """Return the runs that the words name, see `Store.named`, or those of the last `train`, and print which."""
+    if runs:
+        return list({record.key.digest: record for word in runs for record in store.named(word)}.values())
+    records = _last_records(store)
+    print_line(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
+    return records
+
+
+def evaluate_all(
+    records: Sequence[RunRecord], request: EvalRequest, store: Store, console: Console, device: str
+) -> list[Outcome]:
+    """Compute these metrics of the runs and keep them."""
+    metrics = request.parsed()
+    target = pick_device(device)
+    outcomes = []
+    for record in records:
+        with console.status(f"evaluating {record.key.digest}"):
+            outcome = evaluate_run(
+                record,
+                store,
+                metrics,
+                candidates=request.candidates,
+                index=request.index,
+                keep_seen=request.keep_seen,
+                device=target,
+                rescore=request.rescore,
+            )
+        outcomes.append(outcome)
+    leaderboard.write_markdown(store)
+    for note in sorted({note for outcome in outcomes for note in outcome.notes}):
+        print_line(console, f"note: {note}")
+    return outcomes
+
+
+def _last_records(store: Store) -> list[RunRecord]:
+    """Return the finished runs of the last `train`, or the run that finished last where there is no such plan."""
+    try:
+        finished = [store.record(key) for key in store.read_plan().keys if key in store]
+    except (UsageError, DataError):
+        finished = []
+    return finished or [store.latest()]

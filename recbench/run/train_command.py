@@ -1,0 +1,139 @@
+"""What `recbench train` does: which data, which runs, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from recbench import settings
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.prepared_folder import read_manifest
+from recbench.errors import UsageError
+from recbench.registry import import_file, require_imported
+from recbench.results.record import Plan, RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.run import preset as presets
+from recbench.run.console import print_line
+from recbench.run.evaluate import load_dataset
+from recbench.run.model import pick_device
+from recbench.run.plan import make_keys
+from recbench.run.train import Training, is_complete, train
+
+DEFAULT_BACKBONE = "twintower"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """The options of a `train` command."""
+
+    loss: str
+    backbone: str | None  # None: the preset's, or `twintower`
+    dataset: str | None  # None: the preset's, or the most recently prepared
+    feedback: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: tuple[str, ...]  # "loss.scale=2.57"
+    imports: tuple[Path, ...]
+    preset: str | None = None  # "gnolr/ml-1m"; other options win over it
+
+
+def train_all(request: TrainRequest, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
+    """Train one run per seed; runs that have a record are not trained again."""
+    sources = import_all(request.imports)
+    target = pick_device(device)
+    completed = complete(request)
+    data = Dataset.load(find_prepared(completed.dataset), target)
+    keys = keys_of(completed, data, target.type, sources)
+    ready = _first_training(keys, data, store)
+    if request.preset is not None:
+        print_line(console, f"preset {request.preset}: {' '.join(completed.settings)}")
+    default = "" if completed.dataset else " (the most recently prepared)"
+    print_line(console, f"dataset {data.name}/{data.split}{default}")
+    if read_manifest(data.folder)["counts"]["matches"] is False:
+        print_line(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
+    plan = Plan(keys, [str(path) for path in request.imports], command)
+    store.write_plan(plan.keys, plan.imports, plan.command)
+    return train_plan(plan, data, store, console, ready)
+
+
+def import_all(paths: Sequence[Path]) -> dict[str, str]:
+    """Import users' files and return their digests by name; raises UsageError if two have the same name."""
+    sources = {path.name: import_file(path) for path in paths}
+    if len(sources) < len(paths):
+        raise UsageError("--import: two files have the same name; rename one")
+    return sources
+
+
+def complete(request: TrainRequest) -> TrainRequest:
+    """Return the request with the options it leaves open filled in: from its preset, else the default backbone.
+
+    Raises UsageError for a preset that does not exist, does not fit, or whose data are not prepared.
+    """
+    if request.preset is None:
+        return replace(request, backbone=request.backbone or DEFAULT_BACKBONE)
+    preset = presets.find(request.preset)
+    backbone = request.backbone or preset.paper.backbone
+    words = preset.words(request.loss, backbone)
+    dataset = request.dataset or preset.prepared()
+    is_own_dataset = dataset.partition("/")[0] == preset.entry.dataset
+    feedback = request.feedback or (preset.feedback(request.loss) if is_own_dataset else ())
+    return replace(request, backbone=backbone, dataset=dataset, feedback=feedback, settings=(*words, *request.settings))
+
+
+def keys_of(request: TrainRequest, data: Dataset, device: str, sources: Mapping[str, str]) -> list[RunKey]:
+    """Return the keys of a completed request, one per seed; raises UsageError for whatever does not exist."""
+    words = settings.split_words(list(request.settings), ("loss", "backbone", "train"))
+    backbone = request.backbone or DEFAULT_BACKBONE
+    return make_keys(data, request.loss, backbone, words, request.feedback, request.seeds, device, sources)
+
+
+def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
+    """Finish the runs of the last `train`, each after its last finished epoch."""
+    plan = store.read_plan()
+    unfinished = [key for key in plan.keys if not is_complete(key, store)]
+    if not unfinished:
+        raise UsageError("nothing to resume: every run of the last `train` is finished")
+    first = unfinished[0]
+    require_imported(plan.imports, first.sources)
+    target = pick_device(first.device if device == "auto" else device)
+    if target.type != first.device:
+        raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")
+    data = load_dataset(first, target)
+    print_line(console, f"dataset {data.name}/{data.split}, {len(unfinished)} of {len(plan.keys)} runs to finish")
+    return train_plan(replace(plan, keys=unfinished), data, store, console, _first_training(unfinished, data, store))
+
+
+def train_plan(
+    plan: Plan, data: Dataset, store: Store, console: Console, ready: list[Training] | None = None
+) -> list[RunRecord]:
+    """Train these runs one after the other; those that are complete are not trained again.
+
+    `ready` may hold the first of those to train; it is taken out, so that its memory is free for the next one.
+    """
+    records = []
+    for key in plan.keys:
+        if is_complete(key, store):
+            print_line(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
+            records.append(store.record(key))
+            continue
+        print_line(
+            console, f"run {key.digest}: {key.method} on {', '.join(key.feedback)}, seed {key.seed}, {key.device}"
+        )
+        records.append(
+            train(
+                ready.pop() if ready and ready[0].key == key else Training(key, data.narrow(key.feedback)),
+                store,
+                console,
+                imports=plan.imports,
+                command=plan.command,
+            )
+        )
+    return records
+
+
+def _first_training(keys: Sequence[RunKey], data: Dataset, store: Store) -> list[Training]:
+    """Return the first run to train, so that what cannot work is refused before anything is written."""
+    first = next((key for key in keys if not is_complete(key, store)), None)
+    return [] if first is None else [Training(first, data.narrow(first.feedback))]
