@@ -1,9 +1,11 @@
-"""Files that appear whole or not at all, and are read strictly."""
+"""JSON files of recbench's own: they appear whole or not at all, carry a digest, and are read strictly."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, TypeVar
@@ -11,30 +13,49 @@ from typing import Any, TypeVar
 import msgspec
 
 from recbench.errors import DataError
-from recbench.results.json_structs import decode
+from recbench.results.json_structs import canonical, decode, encode, printed
 from recbench.results.record import SCHEMA
 
 T = TypeVar("T")
 
+DIGEST = "sha256"  # field of every file: hex digits over all other fields; files of older versions have none
+LARGEST = 8 << 20  # bytes; the records of thousands of epochs are far smaller
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
-def load(path: Path, cls: type[T]) -> T:
+class DamagedFileError(DataError):
+    """A file of recbench's own that is not what was written."""
+
+
+def load(path: Path, cls: type[T], remedy: str = "delete it") -> T:
     """Read a JSON file of the given dataclass.
 
-    Raises DataError if it is missing, damaged or of a newer schema.
+    Raises DamagedFileError, which ends in the `remedy`, if it is not what `save` wrote, and DataError if it is missing
+    or of a newer schema.
     """
     try:
-        data: Any = msgspec.json.decode(path.read_bytes())
+        data: Any = msgspec.json.decode(_read(path))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: damaged ({reason})") from None
+        raise DamagedFileError(f"{path}: damaged ({reason}); {remedy}") from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if type(schema) is int and schema > SCHEMA:
         raise DataError(f"{path}: schema {schema} is newer than this recbench reads ({SCHEMA}); upgrade recbench")
-    return decode(cls, data, str(path))
+    digest = data.pop(DIGEST, None) if isinstance(data, dict) else None
+    if digest is not None and digest != _digest(data):
+        raise DamagedFileError(f"{path}: damaged (its content does not match its digest); {remedy}")
+    try:
+        return decode(cls, data, str(path))
+    except DataError as error:
+        raise DamagedFileError(f"{error}; {remedy}") from None
+
+
+def save(path: Path, value: object, *, once: bool = False) -> bool:
+    """Write a dataclass for `load`, with a digest; see `write_atomically`."""
+    data = encode(value)
+    return write_atomically(path, printed(data | {DIGEST: _digest(data)}), once=once)
 
 
 def write_atomically(path: Path, text: str, *, once: bool = False) -> bool:
@@ -58,6 +79,21 @@ def write_atomically(path: Path, text: str, *, once: bool = False) -> bool:
         raise DataError(
             f"{path}: cannot be written ({reason}); free space, or set RECBENCH_RESULTS to a writable folder"
         ) from error
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of a regular file of at most LARGEST bytes; raises ValueError for anything else."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe would wait for a writer
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        if status.st_size > LARGEST:
+            raise ValueError(f"{status.st_size / 2**20:.0f} MiB, expected at most {LARGEST / 2**20:.0f}")
+        return file.read()
+
+
+def _digest(data: object) -> str:
+    return sha256(canonical(data)).hexdigest()
 
 
 def _appear(temporary: Path, path: Path, once: bool) -> bool:

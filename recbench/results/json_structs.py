@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from recbench.errors import DataError, UsageError
 
 T = TypeVar("T")
 
-_BYTES = msgspec.json.Encoder(order="sorted")
+_SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: object) -> Any:
@@ -21,28 +22,38 @@ def encode(value: object) -> Any:
 def decode(cls: type[T], data: object, where: str) -> T:
     """Return the dataclass that `encode` made `data` of.
 
-    Raises DataError that names `where` for a field that is unknown, missing or of another type.
+    Raises DataError that names `where` for a field that is unknown, missing, of another type or out of range.
     """
     try:
         value = msgspec.convert(data, cls)
     except (msgspec.ValidationError, UsageError) as error:
         raise DataError(f"{where}: damaged ({error})") from None
     expected = encode(value)
-    if _BYTES.encode(expected) != _BYTES.encode(data):  # nearly always equal, and far cheaper than the walk
-        stray = _stray(expected, data)
-        if stray is not None:
-            raise DataError(f"{where}: damaged (unknown or missing field `{stray}`)")
+    if canonical(expected) != canonical(data):  # nearly always equal, and far cheaper than the walk
+        field = _undeclared_field(expected, data)
+        if field is not None:
+            raise DataError(f"{where}: damaged (unknown or missing field `{field}`)")
     return value
 
 
-def _stray(expected: Any, found: Any) -> str | None:
+def canonical(data: object) -> bytes:
+    """Return JSON values as the same bytes, whatever the order of their fields."""
+    return _SORTED.encode(data)
+
+
+def printed(data: object) -> str:
+    """Return JSON values as the text of a file."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def _undeclared_field(expected: Any, data: Any) -> str | None:
     """Return the first key that only one of two nested JSON values has."""
     if isinstance(expected, dict):
-        for key in sorted(expected.keys() ^ found.keys()):
+        for key in sorted(expected.keys() ^ data.keys()):
             return str(key)
-        pairs = [(expected[key], found[key]) for key in expected]
+        pairs = [(expected[key], data[key]) for key in expected]
     elif isinstance(expected, list):
-        pairs = list(zip(expected, found, strict=True))
+        pairs = list(zip(expected, data, strict=True))
     else:
         return None
-    return next((stray for stray in (_stray(*pair) for pair in pairs) if stray is not None), None)
+    return next((field for field in (_undeclared_field(*pair) for pair in pairs) if field is not None), None)

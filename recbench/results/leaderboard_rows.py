@@ -287,7 +287,8 @@ def _feedback_order(records: Iterable[RunRecord]) -> dict[tuple[str, str], int]:
 
 
 def _natural(metric: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", metric)]
+    parts = re.split(r"([0-9]{1,15})", metric)
+    return [(int(part), "") if n % 2 else (-1, part) for n, part in enumerate(parts)]
 
 
 def _labels(records: Mapping[str, RunRecord]) -> dict[str, str]:

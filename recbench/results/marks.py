@@ -33,7 +33,7 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
         metric_key = column.metric, column.feedback, column.signature
         for digest in (digest for position in positions for digest in rows[position].runs):
             if digest not in contributions:
-                contributions[digest] = read_contributions(folders[digest])
+                contributions[digest] = read_contributions(folders[digest], store.warnings)
         tested = [
             position
             for position in positions

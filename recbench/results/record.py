@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+from msgspec import Meta
 
 from recbench.errors import UsageError
 from recbench.registry import BASELINE
@@ -17,6 +19,14 @@ from recbench.results.json_structs import decode, encode
 from recbench.settings import Value
 
 SCHEMA = 1
+LONGEST_NAME = 120  # of a dataset, split, loss or backbone, which are parts of folder names
+
+Seed = Annotated[int, Meta(ge=-(2**62), le=2**62)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+Ordinal = Annotated[int, Meta(ge=1, le=2**62)]
+Amount = Annotated[float, Meta(ge=0, le=1e15)]
+Number = Annotated[float, Meta(ge=-1e100, le=1e100)]  # sums and squares of such numbers are finite
+Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -29,10 +39,10 @@ class RunKey:
     dataset: str
     split: str
     fingerprint: str  # of the prepared data
-    feedback: tuple[str, ...]  # types trained on, from dense to sparse
+    feedback: Names  # types trained on, from dense to sparse
     loss: str
     backbone: str
-    seed: int
+    seed: Seed
     device: str  # "cpu" or "cuda"
     settings: Mapping[str, Value]  # all of them, defaults included: {"loss.scale": 2.0, "train.lr": 0.01}
     sources: Mapping[str, str] = field(default_factory=dict)  # file of --import → hex digits of its SHA-256
@@ -98,11 +108,11 @@ class RunKey:
 class Epoch(TypedDict):
     """One row of a training curve."""
 
-    epoch: int  # from 1
-    loss: float  # mean training loss of this epoch
-    metric: float  # the selection metric on the validation rows
-    seconds: float  # since training began
-    slots: int  # item slots seen since training began
+    epoch: Ordinal
+    loss: Number  # mean training loss of this epoch
+    metric: Number  # the selection metric on the validation rows
+    seconds: Amount  # since training began
+    slots: Count  # item slots seen since training began
 
 
 @dataclass(frozen=True)
@@ -112,13 +122,13 @@ class RunRecord:
     key: RunKey
     curve: list[Epoch]  # of the epochs that were validated, the last one always
     select: str  # name of the metric that chose the epoch
-    best_epoch: int
-    valid: float  # that metric on the validation rows, at the best epoch
-    seconds: float
-    slots: int  # item slots seen
-    rows_per_second: float
-    peak_memory_mib: float
-    parameters: int
+    best_epoch: Ordinal
+    valid: Number  # that metric on the validation rows, at the best epoch
+    seconds: Amount
+    slots: Count  # item slots seen
+    rows_per_second: Amount
+    peak_memory_mib: Amount
+    parameters: Count
     device_name: str
     command: str
     non_default: Mapping[str, Value]  # the settings that differ from their defaults
@@ -129,6 +139,14 @@ class RunRecord:
     imports: list[str] = field(default_factory=list)  # files of --import, as typed
     notes: list[str] = field(default_factory=list)
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        _check_time("finished", self.finished)
+        epochs = [epoch["epoch"] for epoch in self.curve]
+        if not epochs or epochs != sorted(set(epochs)):
+            raise ValueError("curve: expected ascending epochs, at least one")
+        if self.best_epoch > epochs[-1]:
+            raise ValueError(f"best_epoch: {self.best_epoch} is after the last of {epochs[-1]} epochs")
 
     @property
     def selected_by(self) -> str:
@@ -147,9 +165,9 @@ class MetricValue:
 
     metric: str  # "recall@50"
     feedback: str
-    value: float | None  # None where the metric is undefined, as an AUC of one class
+    value: Number | None  # None where the metric is undefined, as an AUC of one class
     signature: str  # pins the metric's definition; numbers of different signatures do not compare
-    counted: int  # users or rows that the value is the mean of
+    counted: Count  # users or rows that the value is the mean of
 
 
 @dataclass(frozen=True)
@@ -159,10 +177,13 @@ class Evaluation:
     run: str  # digest of the run's key
     values: list[MetricValue]
     when: str  # ISO 8601, UTC
-    seconds: float
+    seconds: Amount
     options: Mapping[str, Value] = field(default_factory=dict)  # candidates, index
     bound: list[MetricValue] = field(default_factory=list)  # of the true probabilities (synthetic data only)
     schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        _check_time("when", self.when)
 
     @cached_property
     def digest(self) -> str:
@@ -191,6 +212,11 @@ class Pack:
     sources: Mapping[str, str]  # file of --import → its text
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        for evaluation in self.evaluations:
+            if evaluation.run != self.record.key.digest:
+                raise ValueError(f"evaluations: one is of run {evaluation.run}, not of {self.record.key.digest}")
+
 
 def now() -> str:
     """Return the time in the one format of records: ISO 8601, UTC, microseconds; later sorts higher."""
@@ -210,6 +236,17 @@ def method_name(loss: str, backbone: str) -> str:
 def _check_name(kind: str, name: str) -> None:
     if not name or name.startswith(".") or not name.isprintable() or set(name) & set("/\\"):
         raise UsageError(f"{kind} {name!r}: not a folder name; use printable characters, no / or \\, no dot in front")
+    if len(name.encode()) > LONGEST_NAME:
+        raise UsageError(f"{kind} {name[:20]}…: {len(name.encode())} bytes long, expected at most {LONGEST_NAME}")
+
+
+def _check_time(field: str, word: str) -> None:
+    try:
+        known = datetime.fromisoformat(word).tzinfo is not None
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"{field}: expected a time with its zone, as in {now()}")
 
 
 def _digest(content: object) -> str:

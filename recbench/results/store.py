@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -10,8 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from recbench.errors import DataError, UsageError
-from recbench.results.files import load, write_atomically
-from recbench.results.json_structs import encode
+from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
 
 __all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
@@ -33,13 +31,24 @@ class Store:
         return place / f"s{key.seed}-{key.digest}"
 
     def __contains__(self, key: RunKey) -> bool:
-        return (self.folder(key) / "record.json").exists()
+        """Whether the run has a record; a damaged one, which `write_record` replaces, does not count."""
+        try:
+            return _finished(self.folder(key)) and self.record(key) is not None
+        except DamagedFileError:
+            return False
+        except DataError:  # of a newer recbench
+            return True
 
     def write_record(self, record: RunRecord) -> Path:
-        """Write the record of a finished run; raises DataError if there is one or it cannot be written."""
+        """Write the record of a finished run, in place of a damaged one.
+
+        Raises DataError if there is one already or if it cannot be written.
+        """
         path = self.folder(record.key) / "record.json"
-        if not write_atomically(path, _text(record), once=True):
-            raise DataError(f"{path}: exists, and records never change; use another seed, or delete its folder")
+        if not save(path, record, once=True):
+            if record.key in self:
+                raise DataError(f"{path}: exists, and records never change; use another seed, or delete its folder")
+            save(path, record)
         return path
 
     def add_evaluation(self, key: RunKey, evaluation: Evaluation) -> Path:
@@ -52,11 +61,11 @@ class Store:
         if key not in self:
             raise DataError(f"{self.folder(key)}: no record.json; run `recbench train --resume` to finish the run")
         path = self.folder(key) / "evaluations" / f"{evaluation.digest}.json"
-        if not write_atomically(path, _text(evaluation), once=True):
+        if not save(path, evaluation, once=True):
             try:
                 _read_evaluation(path, key)
             except DataError:
-                write_atomically(path, _text(evaluation))
+                save(path, evaluation)
         return path
 
     def record(self, key: RunKey) -> RunRecord:
@@ -89,15 +98,15 @@ class Store:
 
         By name they are those on the data of the most recent of them. Raises UsageError as `find` does.
         """
-        held = [
+        records = [
             record
             for record, _ in self.runs()
             if (word == "all" and not record.key.is_baseline) or record.key.is_method(word)
         ]
-        if not held:
+        if not records:
             return [self.find(word)]
-        newest = max(held, key=lambda record: record.finished).key
-        return [record for record in held if record.key.place == newest.place]
+        newest = max(records, key=lambda record: record.finished).key
+        return [record for record in records if record.key.place == newest.place]
 
     def latest(self) -> RunRecord:
         """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""
@@ -138,16 +147,16 @@ class Store:
         sources = {}
         for name in map(Path, record.imports):
             text = name.read_bytes() if name.is_file() else b""
-            if sha256(text).hexdigest()[:12] != record.key.sources[name.name]:
+            if sha256(text).hexdigest()[:12] != record.key.sources.get(name.name):
                 raise DataError(f"{name}: missing or changed since the run began; restore it, then pack")
             sources[name.name] = text.decode()
-        write_atomically(path, _text(Pack(record, self.evaluations(record.key), sources)))
+        save(path, Pack(record, self.evaluations(record.key), sources))
         return path
 
     def write_plan(self, keys: Iterable[RunKey], imports: Iterable[str], command: str) -> Path:
         """Keep what a `train` command set out to do in `last-train.json`, for `train --resume` and `eval`."""
         path = self.root / "last-train.json"
-        write_atomically(path, _text(Plan(list(keys), list(imports), command)))
+        save(path, Plan(list(keys), list(imports), command))
         return path
 
     def read_plan(self) -> Plan:
@@ -155,10 +164,7 @@ class Store:
         path = self.root / "last-train.json"
         if not path.exists():
             raise UsageError(f"{path}: nothing trained yet; run `recbench train`")
-        try:
-            return load(path, Plan)
-        except DataError as error:
-            raise DataError(f"{error}; run `recbench train` again") from None
+        return load(path, Plan, "run `recbench train` again")
 
     def _folders(self) -> list[Path]:
         level = [str(self.root / "runs")]
@@ -168,9 +174,11 @@ class Store:
 
     def _read(self, folder: Path) -> RunRecord:
         path = folder / "record.json"
-        record = load(path, RunRecord)
+        record = load(path, RunRecord, "train again, or delete its folder")
         if self.folder(record.key) != folder:
-            raise DataError(f"{path}: damaged (its key belongs in {self.folder(record.key)})")
+            raise DamagedFileError(
+                f"{path}: damaged (its key belongs in {self.folder(record.key)}); train again, or delete its folder"
+            )
         return record
 
     def _read_evaluations(self, folder: Path, key: RunKey) -> list[Evaluation]:
@@ -186,21 +194,18 @@ class Store:
         return UsageError(f"{self.root}: no finished runs; run `recbench train`")
 
 
-def _text(content: RunRecord | Evaluation | Pack | Plan) -> str:
-    return json.dumps(encode(content), indent=1, allow_nan=False) + "\n"
-
-
 def _read_evaluation(path: Path, key: RunKey) -> Evaluation:
-    evaluation = load(path, Evaluation)
+    remedy = f"delete it and run `recbench eval --run {key.digest}`"
+    evaluation = load(path, Evaluation, remedy)
     if evaluation.run != key.digest or evaluation.digest != path.stem:
-        raise DataError(f"{path}: damaged (content and name do not agree)")
+        raise DamagedFileError(f"{path}: damaged (its content is not what its name says); {remedy}")
     return evaluation
 
 
 def _evaluation_files(folder: Path) -> list[Path]:
     try:
         names = sorted(os.listdir(folder / "evaluations"))  # noqa: PTH208 (three times faster over many runs)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return []
     return [folder / "evaluations" / name for name in names if EVALUATION_FILE.fullmatch(name)]
 

@@ -9,8 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from recbench.errors import UsageError
-from recbench.results.files import load, write_atomically
-from recbench.results.json_structs import encode
+from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import SCHEMA
 from recbench.results.store import Store
 
@@ -56,7 +55,7 @@ class Sweep:
 def write(store: Store, sweep: Sweep) -> Path:
     """Write a sweep, in place of an earlier one of the same aim; raises DataError if it cannot be written."""
     path = store.root / "sweeps" / f"{sweep.digest}.json"
-    write_atomically(path, json.dumps(encode(sweep), indent=1, allow_nan=False) + "\n")
+    save(path, sweep)
     return path
 
 
@@ -67,7 +66,10 @@ def find(store: Store, prefix: str) -> Sweep:
     if len(matches) != 1:
         known = ", ".join(path.stem for path in matches or paths) or "none; run `recbench sweep`"
         raise UsageError(f"{len(matches)} sweeps start with `{prefix}`, not one; there are {known}")
-    return load(matches[0], Sweep)
+    sweep = load(matches[0], Sweep, "run the sweep again")
+    if sweep.digest != matches[0].stem:
+        raise DamagedFileError(f"{matches[0]}: damaged (its content is not what its name says); run the sweep again")
+    return sweep
 
 
 def best(store: Store, sweep: str) -> dict[str, list[str]]:

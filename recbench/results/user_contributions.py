@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 
@@ -14,10 +15,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recbench.errors import DataError
+from recbench.results.files import DIGEST, DamagedFileError
 from recbench.results.record import Evaluation, RunKey
 from recbench.results.store import Store
 
 MetricKey = tuple[str, str, str]  # metric, feedback, signature
+
+WORDS = ("metric", "feedback", "signature")
+SUMS = {"user": pa.int64(), "numerator": pa.float64(), "denominator": pa.float64()}
+SCHEMA = pa.schema([*((name, pa.string()) for name in WORDS), *((name, pa.list_(kind)) for name, kind in SUMS.items())])
+LARGEST = 1 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -34,19 +41,14 @@ def write_contributions(
 ) -> None:
     """Write those of one evaluation, unless they are there. Raises DataError if they cannot be written."""
     path = store.folder(key) / "evaluations" / f"{evaluation.digest}.parquet"
-    if path.exists() or not contributions:
+    if not contributions or _is_sound(path):
         return
-    columns: dict[str, object] = {
-        name: [metric_key[n] for metric_key in contributions]
-        for n, name in enumerate(("metric", "feedback", "signature"))
-    }
-    columns |= {
-        name: [getattr(of_metric, name) for of_metric in contributions.values()]
-        for name in ("user", "numerator", "denominator")
-    }
+    columns: dict[str, object] = {name: [words[n] for words in contributions] for n, name in enumerate(WORDS)}
+    columns |= {name: [getattr(sums, name) for sums in contributions.values()] for name in SUMS}
+    table = pa.table(columns, schema=SCHEMA.with_metadata({DIGEST: _digest(contributions)}))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd")
         temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); free space, and run again") from error
@@ -54,17 +56,68 @@ def write_contributions(
         temporary.unlink(missing_ok=True)
 
 
-def read_contributions(folder: Path) -> dict[MetricKey, UserContributions]:
-    """Return all in a run's folder; the later written of equal metrics, damaged files left out."""
+def read_contributions(folder: Path, warnings: list[str]) -> dict[MetricKey, UserContributions]:
+    """Return all in a run's folder, the later written of equal metrics; `warnings` gets a line per damaged file."""
     contributions: dict[MetricKey, UserContributions] = {}
     paths = [path for path in (folder / "evaluations").glob("*.parquet") if path.with_suffix(".json").exists()]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
         try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException):
-            continue
-        for row in range(len(table)):
-            metric, feedback, signature = (table[name][row].as_py() for name in ("metric", "feedback", "signature"))
-            arrays = (table[name][row].values.to_numpy() for name in ("user", "numerator", "denominator"))
-            contributions[metric, feedback, signature] = UserContributions(*arrays)
+            contributions |= load_contributions(path)
+        except DamagedFileError as error:
+            warnings.append(f"{error}; skipped")
     return contributions
+
+
+def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:
+    """Return what `write_contributions` wrote; raises DamagedFileError if the file holds anything else.
+
+    Files of versions that wrote no digest are read all the same.
+    """
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            raise ValueError("not a regular file, or too large")
+        with path.open("rb") as file:
+            table = pq.read_table(file)
+        contributions = _contributions(table)
+        digest = (table.schema.metadata or {}).get(DIGEST.encode())
+        if digest is not None and digest.decode(errors="replace") != _digest(contributions):
+            raise ValueError("its content does not match its digest")
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        raise DamagedFileError(
+            f"{path}: damaged ({' '.join(str(error).split())[:200]}); delete it and run `recbench eval` again, "
+            "or methods are compared without this run"
+        ) from None
+    return contributions
+
+
+def _contributions(table: pa.Table) -> dict[MetricKey, UserContributions]:
+    """Return the rows of a table; raises ValueError if they cannot be sums over users."""
+    if not table.schema.equals(SCHEMA):
+        raise ValueError(f"columns are {', '.join(table.schema.names)}, expected {', '.join(SCHEMA.names)}")
+    contributions = {}
+    for row in table.to_batches():
+        for n in range(len(row)):
+            words = tuple(row[name][n].as_py() for name in WORDS)
+            user, numerator, denominator = (row[name][n].values.to_numpy() for name in SUMS)
+            if None in words or not len(user) == len(numerator) == len(denominator):
+                raise ValueError("lists of different lengths")
+            if (np.diff(user) <= 0).any() or not np.isfinite(numerator).all() or not (denominator >= 0).all():
+                raise ValueError("users that do not ascend, or sums that are not finite")
+            contributions[words] = UserContributions(user, numerator, denominator)
+    return contributions
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        return path.exists() and bool(load_contributions(path))
+    except DamagedFileError:
+        return False
+
+
+def _digest(contributions: Mapping[MetricKey, UserContributions]) -> str:
+    digest = sha256()
+    for words, sums in contributions.items():
+        digest.update(repr(words).encode())
+        for values in (sums.user, sums.numerator, sums.denominator):
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()

@@ -70,7 +70,9 @@ def compare_methods(chosen: Sequence[Method], metrics: Sequence[str], store: Sto
     """
     if len({method.keys[0].group for method in chosen}) < 2:
         raise UsageError("expected at least two methods; `recbench leaderboard` names them")
-    found = {key.digest: read_contributions(store.folder(key)) for method in chosen for key in method.keys}
+    found = {
+        key.digest: read_contributions(store.folder(key), store.warnings) for method in chosen for key in method.keys
+    }
     common = [place for place in next(iter(found.values())) if all(place in places for places in found.values())]
     wanted = [place for place in common if not metrics or any(_fits(place, word) for word in metrics)]
     if not wanted:

@@ -75,9 +75,12 @@ def test_what_bold_means_is_said(store, users):
 
 def test_what_was_written_is_read(store, users):
     add(store, "gnolr", users)
-    key = key_of(loss="gnolr")
-    (found,) = read_contributions(store.folder(key)).items()
-    assert found[0] == ("auc", "click", SIGNATURE)
-    assert np.array_equal(found[1].numerator, users) and found[1].user.tolist() == list(range(400))
-    next(store.folder(key).rglob("*.parquet")).write_bytes(b"PAR1")
-    assert read_contributions(store.folder(key)) == {}
+    key, warnings = key_of(loss="gnolr"), []
+    (read,) = read_contributions(store.folder(key), warnings).items()
+    assert read[0] == ("auc", "click", SIGNATURE)
+    assert np.array_equal(read[1].numerator, users) and read[1].user.tolist() == list(range(400))
+    assert warnings == []
+    path = next(store.folder(key).rglob("*.parquet"))
+    path.write_bytes(b"PAR1")
+    assert read_contributions(store.folder(key), warnings) == {}
+    assert len(warnings) == 1 and warnings[0].startswith(f"{path}: damaged (") and "recbench eval" in warnings[0]
