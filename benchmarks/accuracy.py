@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from recbench.evaluation.metric import parse
+from recbench.evaluation.request import parse
 from recbench.home import results_home
 from recbench.results.leaderboard import write_markdown
 from recbench.results.store import Store

@@ -26,8 +26,8 @@ from recbench.backbones.base import BACKBONES
 from recbench.backbones.lightgcn import normalised_graph
 from recbench.data.dataset import Column, Dataset, Log, Table, find_prepared
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import evaluate
-from recbench.evaluation.metric import parse
+from recbench.evaluation.evaluate import ScoredLog, evaluate
+from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.losses import base
 from recbench.losses.base import LOSSES
@@ -207,7 +207,8 @@ def scoring(data: Dataset, model: Model) -> None:
     seen = data.positives_of(data.train, 0)
     users = len(data.valid.user.unique())
     started = time.perf_counter()
-    evaluate([parse("recall@20")], data.valid, data.feedback, predictions, seen, len(data.items), PROTOCOL)
+    scored = ScoredLog(data.valid, data.feedback, predictions, lambda column: seen, len(data.items))
+    evaluate([parse("recall@20")], scored, PROTOCOL)
     print(f"\nrecall@20 of {len(data.items):,} items for {users:,} users: {time.perf_counter() - started:.1f} s")
 
 

@@ -25,14 +25,6 @@ class Ranking(NamedTuple):
     score: Tensor  # [U, k] float64, -inf there
 
 
-class Hits(NamedTuple):
-    """Which of the first k items of U users are relevant, and how many relevant items each has."""
-
-    hit: Tensor  # [U, k] bool
-    relevant: Tensor  # [U] int64, at least 1
-    user: Tensor  # [U] int64, rows of the user table, ascending
-
-
 def exhaustive(score: Callable[[Tensor], Tensor], user: Tensor, items: int, k: int, seen: Positives) -> Ranking:
     """Rank all items for each user [U], in blocks of users.
 
@@ -43,7 +35,7 @@ def exhaustive(score: Callable[[Tensor], Tensor], user: Tensor, items: int, k: i
     blocks = []
     for start in range(0, len(user), size):
         position = torch.arange(start, min(start + size, len(user)))
-        block = _require_numbers(score(user[position]))
+        block = require_numbers(score(user[position]))
         block = block.clamp(min=torch.finfo(block.dtype).min)  # -inf is kept for the items left out
         mine = restrict(seen, position)
         block[mine.user.to(block.device), mine.item.to(block.device)] = -torch.inf
@@ -51,31 +43,11 @@ def exhaustive(score: Callable[[Tensor], Tensor], user: Tensor, items: int, k: i
     return _pad(_concatenate(blocks), k)
 
 
-def within(score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int) -> Hits:
-    """Rank each user's own rows [R] only.
-
-    Several rows of one (user, item) count once, with the largest score and label. Users without a relevant
-    row are left out. Raises TrainingError if a score is NaN.
-    """
-    _require_numbers(score)
-    items = int(item.max()) + 1 if len(item) else 1
-    key, row = torch.unique(user.long() * items + item.long(), return_inverse=True)
-    best = torch.full((len(key),), -torch.inf, dtype=score.dtype, device=score.device)
-    best = best.scatter_reduce(0, row, score, "amax")
-    relevant = torch.zeros_like(key).scatter_reduce(0, row, label.long(), "amax")
-
-    order = best.argsort(descending=True, stable=True)
-    owner = torch.div(key[order], items, rounding_mode="floor")
-    order = order[owner.argsort(stable=True)]
-    owner, number, rows = torch.unique_consecutive(
-        torch.div(key[order], items, rounding_mode="floor"), return_inverse=True, return_counts=True
-    )
-    rank = torch.arange(len(key), device=key.device) - (rows.cumsum(0) - rows)[number]
-    hit = torch.zeros(len(rows), k, dtype=torch.bool, device=key.device)
-    top = rank < k
-    hit[number[top], rank[top]] = relevant[order][top] > 0
-    count = torch.zeros_like(rows).index_add(0, number, relevant[order])
-    return Hits(hit[count > 0], count[count > 0], owner[count > 0])
+def require_numbers(score: Tensor) -> Tensor:
+    """Return the scores; raises TrainingError if one is NaN."""
+    if len(score) and score.amin().isnan():
+        raise TrainingError("a score is not a number; the training diverged, so lower the learning rate")
+    return score
 
 
 def keep_first(item: Tensor, score: Tensor, k: int) -> Ranking:
@@ -102,12 +74,6 @@ def _break_tie(score: Tensor, last: Tensor, k: int) -> Tensor:
     above, equal = score > last, score == last
     room = k - above.sum(1, keepdim=True)
     return (above | (equal & (equal.cumsum(1, dtype=torch.int32) <= room))).nonzero()[:, 1].view(-1, k)
-
-
-def _require_numbers(score: Tensor) -> Tensor:
-    if len(score) and score.amin().isnan():
-        raise TrainingError("a score is not a number; the training diverged, so lower the learning rate")
-    return score
 
 
 def _concatenate(blocks: list[Ranking]) -> Ranking:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
-from recbench.evaluation.candidates import Hits, exhaustive, within
-from recbench.evaluation.metric import Counted, Parts, Request, RowMetric, TopKMetric, VectorMetric
-from recbench.evaluation.pairs import contains, restrict, without
-from recbench.evaluation.predictions import BlockScores, Predictions, score_vectors
-from recbench.evaluation.retrieval import SearchCost, compare, search
+from recbench.evaluation.dialects import find_dialect
+from recbench.evaluation.lists import Lists, lists_of_catalogue, lists_of_rows
+from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
+from recbench.evaluation.predictions import Predictions, score_vectors
+from recbench.evaluation.request import Request
+from recbench.evaluation.retrieval import SearchCost
 from recbench.evaluation.signature import Protocol, signature
 
-_USERS = 4096  # in a block of top-k metrics
+
+@dataclass(frozen=True)
+class ScoredLog:
+    """The held-out rows of a dataset and what a model says of them."""
+
+    log: Log
+    feedback: tuple[str, ...]  # names of the T columns of `log.label`
+    predictions: Predictions
+    seen: Callable[[int], Positives]  # column -> pairs [users × items] that a search of the catalogue leaves out
+    items: int  # in the catalogue
 
 
 @dataclass(frozen=True)
@@ -34,101 +45,37 @@ class Value:
     parts: Parts | None = None  # by users, if asked for and the metric has them
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """Columns of the feedback that is relevant, and of the one whose scores rank."""
+class Columns(NamedTuple):
+    """Of the feedback whose positives are relevant, and of the one whose scores rank."""
 
-    column: int
-    by: int
-
-
-@dataclass(frozen=True)
-class Top:
-    """The hits of one feedback at the largest k."""
-
-    hits: Hits
-    search: str = "exact"
-    cost: SearchCost | None = None
-    length: Tensor | None = None  # [U] items of the catalogue that there were to list, k at most
+    label: int
+    score: int
 
 
-def evaluate(
-    requests: Sequence[Request],
-    log: Log,
-    feedback: Sequence[str],
-    predictions: Predictions,
-    seen: Positives | Callable[[int], Positives],
-    items: int,
-    protocol: Protocol,
-    by_user: bool = False,
-) -> list[Value]:
+Question = tuple[Request, Columns]  # a request for one kind of feedback, which it no longer names
+
+
+def evaluate(requests: Sequence[Request], scored: ScoredLog, protocol: Protocol, by_user: bool = False) -> list[Value]:
     """Compute each metric for each of its feedback types, in the order of the requests; repeated ones once.
 
-    `feedback` names the T columns of `log.label`; `seen` holds the pairs of all users that the catalogue
-    search leaves out, for every feedback or as a function of its column. One exact search per
-    feedback serves all cut-offs; an approximate one is made for each, since what it finds depends on how far it
-    looks. With `by_user`, values carry what each user adds to them. Raises UsageError as `expand` does, before any
-    work, and for a metric of vectors where there are none.
+    With `by_user`, values carry what each user adds to them. Raises UsageError as `expand` does, before any work, and
+    for a metric of vectors where there are none.
     """
-    wanted = expand(requests, feedback, probability=predictions.log_probability is not None)
-    largest: dict[Ranked, int] = {}
-    for request, ranked in wanted:
-        if request.k is not None:
-            largest[ranked] = max(largest.get(ranked, 0), request.k)
-
-    def depth(request: Request, ranked: Ranked) -> int:
-        return largest[ranked] if protocol.index == "flat" or request.k is None else request.k
-
-    searches = dict.fromkeys((ranked, depth(request, ranked)) for request, ranked in wanted if request.k is not None)
-    tops = {
-        (ranked, k): top_hits(
-            ranked, k, log, predictions, seen(ranked.column) if callable(seen) else seen, items, protocol
-        )
-        for ranked, k in searches
-    }
-
-    values = []
-    for request, ranked in wanted:
-        metric, column = request.definition, ranked.column
-        if isinstance(metric, RowMetric):
-            top, rows = None, _rows(metric, ranked, log, predictions)
-            number, parts = metric.value(*rows), metric.parts(*rows) if by_user else None
-        elif isinstance(metric, VectorMetric):
-            top, parts, own = None, None, score_vectors(predictions, ranked.by)
-            if own is None:
-                raise UsageError(f"metric `{request}`: these scores are no inner products of vectors; leave it out")
-            number = metric.value(own.user, own.item)
-        else:
-            top = tops[ranked, depth(request, ranked)]
-            users = _users(metric, request.k, top.hits)
-            number = Counted(float(users.mean()), len(users))
-            parts = Parts(top.hits.user, users, torch.ones_like(users)) if by_user else None
-        values.append(
-            Value(
-                metric=str(request),
-                feedback=feedback[column],
-                value=number.value,
-                count=number.count,
-                unit=metric.unit,
-                signature=signature(request, protocol, items, top.search if top else "exact"),
-                cost=top.cost if top else None,
-                parts=parts,
-            )
-        )
-    return values
+    questions = expand(requests, scored.feedback, probability=scored.predictions.log_probability is not None)
+    ranker = _Ranker(questions, scored, protocol)
+    return [_answer(question, scored, ranker, by_user) for question in questions]
 
 
-def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[tuple[Request, Ranked]]:
+def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[Question]:
     """Return each request with the columns of each of its feedback types, without repetitions.
 
     Raises UsageError for a feedback that is not among `feedback`, and for a metric of probabilities where the
     model gives none.
     """
-    wanted: dict[tuple[Request, Ranked], None] = {}
+    questions: dict[Question, None] = {}
     columns = {name: column for column, name in enumerate(feedback)}
     for request in requests:
-        metric = request.definition
-        if isinstance(metric, RowMetric) and metric.needs_probability and not probability:
+        if "probability" in request.metric.needs and not probability:
             raise UsageError(
                 f"metric `{request}` needs probabilities, which this loss does not give; choose auc instead"
             )
@@ -137,58 +84,89 @@ def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bo
                 raise unknown("feedback", name, feedback)
         for name in feedback if request.feedback is None else [request.feedback]:
             by = None if request.by == name else request.by  # ranked by its own scores is what every metric is
-            wanted[replace(request, feedback=None, by=by), Ranked(columns[name], columns[by or name])] = None
-    return list(wanted)
+            questions[replace(request, feedback=None, by=by), Columns(columns[name], columns[by or name])] = None
+    return list(questions)
 
 
-def _rows(metric: RowMetric, ranked: Ranked, log: Log, predictions: Predictions) -> tuple[Tensor, Tensor, Tensor]:
-    """Return score, label and user of the rows, as the metric wants them."""
-    score, label = predictions.score, log.label[:, ranked.column]
-    if metric.needs_probability and predictions.log_probability is not None:
-        score = predictions.log_probability
-    if metric.needs_level:
-        rank = torch.arange(1, log.label.shape[1] + 1, dtype=torch.uint8, device=log.label.device)
-        label = (log.label * rank).amax(1)
-    return score[:, ranked.by], label, log.user
+class _Ranker:
+    """The lists of several metrics: ranked once for all cut-offs.
+
+    An approximate search is made for each cut-off, since what it finds depends on how far it looks.
+    """
+
+    def __init__(self, questions: Sequence[Question], scored: ScoredLog, protocol: Protocol) -> None:
+        self.scored = scored
+        self.protocol = protocol
+        self.largest: dict[tuple[Columns, Protocol], int] = {}
+        self.ranked: dict[tuple[Columns, Protocol, int], Lists] = {}
+        for request, columns in questions:
+            key = columns, self.protocol_of(request)
+            self.largest[key] = max(self.largest.get(key, 0), request.k or 0)
+
+    def protocol_of(self, request: Request) -> Protocol:
+        """Return the protocol, with the candidates that a dialect fixes."""
+        if not request.dialect or request.k is None:
+            return self.protocol
+        return replace(self.protocol, candidates=find_dialect(request.dialect).candidates)
+
+    def lists(self, request: Request, columns: Columns) -> Lists:
+        """Return the first k items of each user."""
+        assert request.k is not None
+        protocol = self.protocol_of(request)
+        k = self.largest[columns, protocol] if protocol.index == "flat" else request.k
+        if (columns, protocol, k) not in self.ranked:
+            self.ranked[columns, protocol, k] = self._rank(columns, protocol, k)
+        return self.ranked[columns, protocol, k].first(request.k)
+
+    def _rank(self, columns: Columns, protocol: Protocol, k: int) -> Lists:
+        log, predictions = self.scored.log, self.scored.predictions
+        if protocol.candidates == "rows":
+            score, label = predictions.score[:, columns.score], log.label[:, columns.label]
+            return lists_of_rows(score, label, log.user, log.item, k)
+        scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
+        return lists_of_catalogue(scores, log, columns.label, seen, k, protocol.index)
 
 
-def _users(metric: TopKMetric, k: int | None, hits: Hits) -> Tensor:
-    """Return the metric of each user, [U]."""
-    blocks = zip(torch.split(hits.hit[:, :k], _USERS), torch.split(hits.relevant, _USERS), strict=True)
-    return torch.cat([metric.values(hit, relevant) for hit, relevant in blocks])
-
-
-def top_hits(
-    ranked: Ranked,
-    k: int,
-    log: Log,
-    predictions: Predictions,
-    seen: Positives,
-    items: int,
-    protocol: Protocol,
-) -> Top:
-    """Return the first k items of each user with a relevant one, and which of them are relevant."""
-    if protocol.candidates == "rows":
-        return Top(within(predictions.score[:, ranked.by], log.label[:, ranked.column], log.user, log.item, k))
-    seen = Positives(seen.start.cpu(), seen.item.cpu())
-    row = log.label[:, ranked.column].nonzero()[:, 0]
-    positives = Positives.of(log.user[row].cpu(), log.item[row].cpu(), len(seen.start) - 1, items)
-    relevant = without(positives, seen, items)
-    user = relevant.start.diff().nonzero()[:, 0]
-    relevant, mine = restrict(relevant, user), restrict(seen, user)
-
-    scores = predictions.catalogue(ranked.by)
-    reach = min(k, items)
-    searched, cost = "exact", None
-    if isinstance(scores, BlockScores):
-        ranking = exhaustive(scores.score, user, scores.items, reach, mine)
-    elif protocol.index == "flat":
-        ranking = search(scores.user[user.to(scores.user.device)], scores.item, reach, mine)
+def _answer(question: Question, scored: ScoredLog, ranker: _Ranker, by_user: bool) -> Value:
+    request, columns = question
+    metric, lists, parts = request.metric, None, None
+    if isinstance(metric, RowMetric):
+        rows = _rows(metric, columns, scored)
+        counted, parts = metric.value(*rows), metric.parts(*rows) if by_user else None
+    elif isinstance(metric, TopKMetric):
+        lists = ranker.lists(request, columns)
+        counted, parts = metric.value(lists), metric.parts(lists) if by_user else None
     else:
-        query = scores.user[user.to(scores.user.device)]
-        ranking, cost = compare(query, scores.item, reach, mine, protocol.index)
-        searched = protocol.index
-    hit = torch.zeros(len(user), k, dtype=torch.bool)
-    for rows in torch.arange(len(user)).split(_USERS):
-        hit[rows, :reach] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
-    return Top(Hits(hit, relevant.start.diff(), user), searched, cost, (ranking.item >= 0).sum(1))
+        assert isinstance(metric, VectorMetric)
+        counted = _of_vectors(metric, request, columns, scored.predictions)
+    return Value(
+        metric=str(request),
+        feedback=scored.feedback[columns.label],
+        value=counted.value,
+        count=counted.count,
+        unit=metric.unit,
+        signature=signature(
+            request, ranker.protocol_of(request), scored.items, "exact" if lists is None else lists.search
+        ),
+        cost=None if lists is None else lists.cost,
+        parts=parts,
+    )
+
+
+def _rows(metric: RowMetric, columns: Columns, scored: ScoredLog) -> tuple[Tensor, Tensor, Tensor]:
+    """Return score, label and user of the rows, as the metric needs them."""
+    log, score = scored.log, scored.predictions.score
+    label = log.label[:, columns.label]
+    if "probability" in metric.needs and scored.predictions.log_probability is not None:
+        score = scored.predictions.log_probability
+    if "level" in metric.needs:
+        level = torch.arange(1, log.label.shape[1] + 1, dtype=torch.uint8, device=log.label.device)
+        label = (log.label * level).amax(1)
+    return score[:, columns.score], label, log.user
+
+
+def _of_vectors(metric: VectorMetric, request: Request, columns: Columns, predictions: Predictions) -> Counted:
+    vectors = score_vectors(predictions, columns.score)
+    if vectors is None:
+        raise UsageError(f"metric `{request}`: these scores are no inner products of vectors; leave it out")
+    return metric.value(vectors.user, vectors.item)

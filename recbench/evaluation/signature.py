@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from recbench.evaluation.metric import Request, TopKMetric, VectorMetric
+from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
 
 GIVEN = "first 80% of held-out rows"  # known of each user of split `users`; see Dataset.halves
-LOWER = "better=lower"  # in the signature of a metric whose low values are good
+BETTER = {"high": (), "low": ("better=lower",), "one": ("better=1",)}  # the words of `Metric.better`
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,30 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
     `items` is the size of the catalogue, `search` how it was searched: `exact`, with or without an index, or
     the kind of approximate index. The feedback is not part of the definition.
     """
-    metric = request.definition
+    metric = request.metric
     words = [str(replace(request, feedback=None, by=None))]
-    if not isinstance(metric, VectorMetric):
+    if "vectors" not in metric.needs:
         words.append(f"rows={protocol.part}")
     if protocol.history:
         words.append(f"history={protocol.history}")
     if request.by is not None:
         words.append(f"ranked by={request.by}")
-    if isinstance(metric, TopKMetric):
-        if protocol.candidates == "rows":
-            words += ["candidates=rows of the user", "repeated rows=best", "seen=kept"]
-        else:
-            seen = f"{protocol.seen} positives removed" if protocol.seen else "kept"
-            words += [f"candidates=catalogue({items})", f"seen={seen}"]
-            words += [f"search={search}"]
-        words += ["users=with relevant", "ties=item order"]
-    words.append(metric.definition)
-    if metric.lower_is_better:
-        words.append(LOWER)
+    if request.k is not None:
+        words += _of_lists(request, protocol, items, search)
+    words += [request.definition, *BETTER[metric.better]]
     source = imported_source(type(metric))
     if source:
         words.append(f"source={source}")
     return "; ".join([*words, f"data={protocol.data}"])
+
+
+def _of_lists(request: Request, protocol: Protocol, items: int, search: str) -> list[str]:
+    """Return the words of what is ranked; those of a dialect say the rest in its definition."""
+    if protocol.candidates == "rows":
+        words = ["candidates=rows of the user"]
+        own = ["repeated rows=best", "seen=kept"]
+    else:
+        seen = f"{protocol.seen} positives removed" if protocol.seen else "kept"
+        words = [f"candidates=catalogue({items})", f"seen={seen}"]
+        own = [f"search={search}"]
+    return words if request.dialect else [*words, *own, "users=with relevant", "ties=item order"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from recbench.errors import UsageError, unknown
-from recbench.evaluation.metric import parse
+from recbench.evaluation.request import parse
 from recbench.results.record import Evaluation, RunKey, RunRecord, of_all
 from recbench.results.store import Store
 from recbench.settings import Value

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from recbench.evaluation.metric import parse
+from recbench.evaluation.request import parse
 from recbench.plots.measured import labels
 from recbench.plots.series import Line, Panel, mean_of
 from recbench.results.record import MetricValue, RunKey, RunRecord

@@ -10,7 +10,7 @@ from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import find_prepared
 from recbench.data.prepared_folder import read_manifest
 from recbench.errors import DataError, UsageError, unknown
-from recbench.evaluation.metric import parse
+from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES, refuse
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from recbench.errors import DataError, UsageError, unknown
-from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.request import Request, parse
 from recbench.results.json_structs import decode
 from recbench.settings import split_words
 

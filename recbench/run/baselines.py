@@ -13,8 +13,7 @@ from recbench.baselines.base import BASELINES, INSTALL, FitSettings
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.prepared_folder import read_manifest
 from recbench.errors import RecbenchError, UsageError, unknown
-from recbench.evaluation.dialects import Asked
-from recbench.evaluation.metric import Request, RowMetric, TopKMetric
+from recbench.evaluation.request import Request
 from recbench.memory import available
 from recbench.registry import BASELINE
 from recbench.results import leaderboard
@@ -143,7 +142,7 @@ def _evaluate_popularity(
 def _outcome(
     key: RunKey,
     data: Dataset,
-    metrics: Sequence[Request | Asked],
+    metrics: Sequence[Request],
     evaluation: EvalRequest,
     store: Store,
     console: Console,
@@ -158,7 +157,7 @@ def _outcome(
         return evaluate_run(
             record,
             store,
-            metrics,  # type: ignore[arg-type]
+            metrics,
             candidates=evaluation.candidates,
             keep_seen=evaluation.keep_seen,
             fitted=fitted,
@@ -230,7 +229,7 @@ def _on_record(key: RunKey, store: Store) -> RunKey:
     return key
 
 
-def _requests(evaluation: EvalRequest, feedback: Sequence[str]) -> list[Request | Asked]:
+def _requests(evaluation: EvalRequest, feedback: Sequence[str]) -> list[Request]:
     """Return a request per metric and kind of feedback; raises UsageError if baselines have none of the metrics."""
     requests = [
         replace(request, feedback=name)
@@ -243,12 +242,9 @@ def _requests(evaluation: EvalRequest, feedback: Sequence[str]) -> list[Request 
     return requests
 
 
-def _needs_only_scores(request: Request | Asked) -> bool:
+def _needs_only_scores(request: Request) -> bool:
     """Whether scores are enough for the metric: baselines have no probabilities, and no vectors worth a look."""
-    if isinstance(request, Asked):
-        return not request.rule.needs_probability
-    definition = request.definition
-    return isinstance(definition, TopKMetric) or isinstance(definition, RowMetric) and not definition.needs_probability
+    return not request.metric.needs & {"probability", "vectors"}
 
 
 def _place(row: LeaderboardRow) -> MetricKey:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from recbench.errors import DataError, UsageError
-from recbench.evaluation import dialects
-from recbench.evaluation.dialects import Asked
-from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.dialects import find_dialect
+from recbench.evaluation.request import Request, parse
 from recbench.evaluation.retrieval import IndexKind
 from recbench.results import leaderboard
 from recbench.results.record import RunRecord
@@ -33,13 +32,12 @@ class EvalRequest:
     dialect: str | None = None
     rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
 
-    def parsed(self) -> list[Request] | list[Asked]:
+    def parsed(self) -> list[Request]:
         """Return the metrics; raises UsageError for one that does not exist."""
-        if self.dialect is None:
-            return [parse(word) for word in self.metrics or DEFAULT_METRICS]
-        spoken = dialects.dialect(self.dialect)
-        default = [word for word in DEFAULT_METRICS if word.partition("@")[0] in spoken.rules]
-        return [spoken.ask(word) for word in self.metrics or default]
+        words = self.metrics or DEFAULT_METRICS
+        if self.dialect is not None and not self.metrics:
+            words = tuple(word for word in words if word.partition("@")[0] in find_dialect(self.dialect).metrics)
+        return [parse(word, self.dialect) for word in words]
 
 
 def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[RunRecord]:

@@ -11,13 +11,12 @@ from typing import Literal
 
 import torch
 
-from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
+from recbench.data.dataset import Dataset, Positives, find_prepared, joined
 from recbench.errors import DataError, UsageError, unknown
-from recbench.evaluation.dialects import Asked
-from recbench.evaluation.dialects.compute import evaluate_as
-from recbench.evaluation.evaluate import Value, evaluate
-from recbench.evaluation.metric import Parts, Request, RowMetric, TopKMetric, VectorMetric
+from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
+from recbench.evaluation.metric import Parts, RowMetric
 from recbench.evaluation.predictions import CatalogueScores, Predictions
+from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import GIVEN, Protocol
 from recbench.registry import require_imported
@@ -47,7 +46,7 @@ class Outcome:
 def evaluate_run(
     record: RunRecord,
     store: Store,
-    requests: Sequence[Request] | Sequence[Asked],
+    requests: Sequence[Request],
     *,
     candidates: Candidates = "catalogue",
     index: IndexKind = "flat",
@@ -110,11 +109,9 @@ def evaluate_run(
         return data.positives_of(known[:0] if keep_seen else known, column)
 
     said = _spread(held, towers)
-    own_words = [request for request in wanted if isinstance(request, Request)]
-    foreign = [request for request in wanted if isinstance(request, Asked)]
-    values = evaluate(own_words, test, data.feedback, said, seen, len(data.items), protocol, by_user=True)
-    values += evaluate_as(foreign, test, data.feedback, said, seen, len(data.items), protocol)
-    bound = _bound(own_words, test, data, seen, protocol)
+    scored = ScoredLog(test, data.feedback, said, seen, len(data.items))
+    values = evaluate(wanted, scored, protocol, by_user=True)
+    bound = _bound(wanted, scored, protocol)
     evaluation = Evaluation(
         run=key.digest,
         values=[_stored(value) for value in values],
@@ -136,10 +133,8 @@ def evaluate_run(
     return Outcome(record, values, bound, notes)
 
 
-def _reads_vectors(request: Request | Asked, candidates: Candidates) -> bool:
-    if isinstance(request, Request) and isinstance(request.definition, VectorMetric):
-        return True
-    return candidates == "catalogue" and request.k is not None
+def _reads_vectors(request: Request, candidates: Candidates) -> bool:
+    return "vectors" in request.metric.needs or (candidates == "catalogue" and request.k is not None)
 
 
 def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
@@ -153,7 +148,7 @@ def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
     return data
 
 
-def _asked(key: RunKey, data: Dataset, requests: Sequence[Request] | Sequence[Asked]) -> tuple[str, ...]:
+def _asked(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str, ...]:
     """Return the trained feedback types and those that a metric names besides."""
     names = list(key.feedback)
     for request in requests:
@@ -172,8 +167,7 @@ def _asked(key: RunKey, data: Dataset, requests: Sequence[Request] | Sequence[As
                 f"metric `{request}`: run {key.digest} was trained on {', '.join(key.feedback)}; "
                 f"train with --feedback {','.join([*key.feedback, name])}"
             )
-        definition = request.rule if isinstance(request, Asked) else request.definition
-        if not isinstance(definition, TopKMetric | VectorMetric) and definition.needs_probability:
+        if "probability" in request.metric.needs:
             raise UsageError(f"metric `{request}`: run {key.digest} gives probabilities of {key.feedback[0]} only")
         names.append(name)
     return tuple(names)
@@ -185,12 +179,13 @@ def _spread(own: Predictions, towers: list[int]) -> Predictions:
     return Predictions(own.score[:, towers], lambda column: own.catalogue(towers[column]), log_probability)
 
 
-def _bound(requests: Sequence[Request], log: Log, data: Dataset, seen: Seen, protocol: Protocol) -> list[Value]:
-    if log.truth is None:
+def _bound(requests: Sequence[Request], scored: ScoredLog, protocol: Protocol) -> list[Value]:
+    truth = scored.log.truth
+    if truth is None:
         return []
-    of_rows = [request for request in requests if isinstance(request.definition, RowMetric)]
-    truth = Predictions(log.truth.double(), _no_catalogue, log.truth.double().log())
-    return evaluate(of_rows, log, data.feedback, truth, seen, len(data.items), protocol)
+    of_rows = [request for request in requests if not request.dialect and isinstance(request.metric, RowMetric)]
+    predictions = Predictions(truth.double(), _no_catalogue, truth.double().log())
+    return evaluate(of_rows, replace(scored, predictions=predictions), protocol)
 
 
 def _no_catalogue(column: int) -> CatalogueScores:

@@ -7,9 +7,9 @@ from functools import cache
 
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
-from recbench.evaluation.evaluate import evaluate, expand
-from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.evaluate import ScoredLog, evaluate, expand
 from recbench.evaluation.predictions import Predictions
+from recbench.evaluation.request import Request, parse
 from recbench.evaluation.signature import GIVEN, Protocol
 from recbench.results.record import of_all
 from recbench.run.model import Model
@@ -28,7 +28,7 @@ class Validation:
         given, self.log = data.halves(data.valid)
         self.known = given if data.cold else None
         self.request = self._auto() if select == "auto" else parse(select)
-        if self.request.definition.lower_is_better or "better=1" in self.request.definition.words:
+        if self.request.metric.better != "high":
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
         expand([self.request], data.feedback, probability=True)
         self.seen = cache(lambda column: data.positives_of(given if data.cold else data.train, column))
@@ -56,15 +56,8 @@ class Validation:
         """Return the metric of what is said of the rows `log`; raises TrainingError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
-        values = evaluate(
-            [self.request],
-            self.log,
-            self.data.feedback,
-            predictions,
-            self.seen,
-            len(self.data.items),
-            self.protocol,
-        )
+        scored = ScoredLog(self.log, self.data.feedback, predictions, self.seen, len(self.data.items))
+        values = evaluate([self.request], scored, self.protocol)
         defined = [value.value for value in values if not math.isnan(value.value)]
         if not defined:
             raise TrainingError(

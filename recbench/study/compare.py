@@ -150,7 +150,7 @@ def _in_full(run: RunRecord) -> str:
 
 
 def _fits(place: MetricKey, word: str) -> bool:
-    from recbench.evaluation.metric import parse  # which loads torch
+    from recbench.evaluation.request import parse  # which loads torch
 
     asked = parse(word).feedback
     bare = word.replace(f"/{asked}", "") if asked else word

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.request import Request, parse
 from recbench.registry import import_file, require_imported, source_digest
 from recbench.results.code_version import versions
 from recbench.results.files import load

@@ -11,7 +11,7 @@ from rich.console import Console
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.prepared_folder import read_manifest
 from recbench.errors import TrainingError, UsageError, unknown
-from recbench.evaluation.metric import Request, parse
+from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
 from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for

@@ -15,10 +15,10 @@ from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import evaluate
-from recbench.evaluation.metric import parse
+from recbench.evaluation.evaluate import ScoredLog, evaluate
 from recbench.evaluation.predictions import BlockScores
 from recbench.evaluation.ranking import auc
+from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.run.model import Model, build
 from recbench.run.scorer import Scorer
@@ -160,7 +160,8 @@ def test_the_catalogue_is_scored_exhaustively_and_the_signature_says_exact() -> 
     assert isinstance(predictions.catalogue(0), BlockScores)
     protocol = Protocol("toy", "valid", index="hnsw")
     seen = data.positives_of(data.train, 0)
-    (value,) = evaluate([parse("recall@5")], data.valid, ("view",), predictions, seen, len(data.items), protocol)
+    scored = ScoredLog(data.valid, ("view",), predictions, lambda column: seen, len(data.items))
+    (value,) = evaluate([parse("recall@5")], scored, protocol)
     assert "search=exact" in value.signature
     assert value.cost is None
 

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import Value, evaluate
-from recbench.evaluation.metric import parse
+from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
 from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions
+from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
-from tests.evaluation.test_candidates import pairs_of
+from tests.evaluation.helpers import pairs_of
 
 FEEDBACK = ("click", "buy")
 PROTOCOL = Protocol("toy@0", "test")
@@ -32,9 +32,11 @@ def run(
     seen: Positives = SEEN,
     protocol: Protocol = PROTOCOL,
     log: Log = LOG,
+    dialect: str | None = None,
 ) -> list[Value]:
     predictions = predictions or Predictions(SCORE, lambda column: InnerProductScores(USER, ITEM))
-    return evaluate([parse(word) for word in words], log, FEEDBACK, predictions, seen, 5, protocol)
+    scored = ScoredLog(log, FEEDBACK, predictions, lambda column: seen, 5)
+    return evaluate([parse(word, dialect) for word in words], scored, protocol)
 
 
 def test_catalogue_search_by_hand() -> None:
@@ -74,7 +76,8 @@ def test_a_relevant_item_that_was_seen_does_not_count() -> None:
 def test_seen_by_feedback() -> None:
     seen = [pairs_of({(0, 1)}, 3, 5), pairs_of({(0, 0), (0, 1), (0, 2)}, 3, 5)]
     predictions = Predictions(SCORE, lambda column: InnerProductScores(USER, ITEM))
-    values = evaluate([parse("mrr@5")], LOG, FEEDBACK, predictions, lambda column: seen[column], 5, PROTOCOL)
+    scored = ScoredLog(LOG, FEEDBACK, predictions, seen.__getitem__, 5)
+    values = evaluate([parse("mrr@5")], scored, PROTOCOL)
     assert [value.value for value in values] == pytest.approx([(1 / 3 + 1 / 5) / 2, 1])
 
 

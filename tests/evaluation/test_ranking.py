@@ -166,8 +166,8 @@ def test_log_loss_by_hand() -> None:
     probability = torch.tensor([0.8, 0.1, 0.5])
     expected = -(math.log(0.8) + math.log(0.9) + math.log(0.5)) / 3
     assert log_loss(probability.log(), torch.tensor([1, 0, 1])) == pytest.approx(expected)
-    assert LogLoss.needs_probability
-    assert LogLoss.lower_is_better
+    assert "probability" in LogLoss.needs
+    assert LogLoss.better == "low"
 
 
 def test_log_loss_equals_scikit_learn_and_torch() -> None:

@@ -12,7 +12,7 @@ from recbench.data.dataset import Positives
 from recbench.errors import TrainingError
 from recbench.evaluation import retrieval
 from recbench.evaluation.retrieval import compare, search
-from tests.evaluation.test_candidates import brute, pairs_of
+from tests.evaluation.helpers import brute, pairs_of
 
 
 def random_pairs(users: int, items: int, per_user: int, generator: torch.Generator) -> Positives:

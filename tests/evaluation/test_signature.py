@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from recbench.evaluation.metric import METRICS, TopKMetric, parse
+from recbench.evaluation.metric import METRICS, TopKMetric
+from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol, signature
 
 PROTOCOL = Protocol("ml-1m/user@1a2b3c4d5e6f", "test", "train+valid")

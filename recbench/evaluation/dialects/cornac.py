@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
-from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.metric import Counted
 
 _FILE = "cornac/metrics/ranking.py"
@@ -27,29 +27,35 @@ CORNAC = Dialect(
     version="Cornac 3.0.1",
     link="https://github.com/PreferredAI/cornac",
     candidates="catalogue",
-    rules={
-        "auc": RowRule(
+    metrics={
+        "auc": LibraryRowMetric(
             "AUC",
             f"per user, weight=1; ties=lost; {_DROPPED}; users without other rows=undefined",
             f"{_FILE} AUC.compute, cornac/eval_methods/base_method.py ranking_eval",
             rows.gauc_strict,
         ),
-        "map": RowRule(
+        "map": LibraryRowMetric(
             "MAP",
             f"mean precision at positives, all ranks; ties=last rank of the run; {_DROPPED}",
             f"{_FILE} MAP.compute",
             rows.average_precision,
         ),
-        "mrr": RowRule(
+        "mrr": LibraryRowMetric(
             "MRR",
             f"1/rank of the first positive, all ranks; ties=later row first; {_DROPPED}",
             f"{_FILE} MRR.compute",
             mean_reciprocal_rank,
         ),
-        "recall": TopRule("Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.compute", top.recall),
-        "precision": TopRule("Precision", f"denominator=k; {_DROPPED}", f"{_FILE} Precision.compute", top.precision),
-        "hr": TopRule("HitRatio", f"value=1 for any hit; {_DROPPED}", f"{_FILE} HitRatio.compute", top.hit_rate),
-        "ndcg": TopRule(
+        "recall": LibraryTopKMetric(
+            "Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.compute", top.recall
+        ),
+        "precision": LibraryTopKMetric(
+            "Precision", f"denominator=k; {_DROPPED}", f"{_FILE} Precision.compute", top.precision
+        ),
+        "hr": LibraryTopKMetric(
+            "HitRatio", f"value=1 for any hit; {_DROPPED}", f"{_FILE} HitRatio.compute", top.hit_rate
+        ),
+        "ndcg": LibraryTopKMetric(
             "NDCG",
             f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
             f"{_FILE} NDCG.compute",

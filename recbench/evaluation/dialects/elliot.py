@@ -7,7 +7,7 @@ counts one negative more than there are, and ranks equal scores as the model lis
 from __future__ import annotations
 
 from recbench.evaluation.dialects import rows, top
-from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 
 _FOLDER = "elliot/evaluation/metrics/accuracy"
 _DROPPED = "users without relevant=left out"
@@ -18,51 +18,51 @@ ELLIOT = Dialect(
     version="Elliot 0.3.1",
     link="https://github.com/sisinflab/elliot",
     candidates="catalogue",
-    rules={
-        "auc": RowRule(
+    metrics={
+        "auc": LibraryRowMetric(
             "AUC",
             f"per user, weight=positives of the user; {_AREA}; {_DROPPED}",
             f"{_FOLDER}/AUC/auc.py AUC.eval",
             rows.auc_one_more_negative,
         ),
-        "gauc": RowRule(
+        "gauc": LibraryRowMetric(
             "GAUC",
             f"per user, weight=1; {_AREA}; {_DROPPED}",
             f"{_FOLDER}/AUC/gauc.py GAUC.eval",
             rows.gauc_one_more_negative,
         ),
-        "recall": TopRule(
+        "recall": LibraryTopKMetric(
             "Recall",
             f"denominator=relevant; {_DROPPED}",
             f"{_FOLDER}/recall/recall.py Recall.eval_user_metric",
             top.recall,
         ),
-        "precision": TopRule(
+        "precision": LibraryTopKMetric(
             "Precision",
             f"denominator=k; {_DROPPED}",
             f"{_FOLDER}/precision/precision.py Precision.eval_user_metric",
             top.precision,
         ),
-        "hr": TopRule(
+        "hr": LibraryTopKMetric(
             "HR",
             f"value=1 for any hit; {_DROPPED}",
             f"{_FOLDER}/hit_rate/hit_rate.py HR.eval_user_metric",
             top.hit_rate,
         ),
-        "mrr": TopRule(
+        "mrr": LibraryTopKMetric(
             "MRR", f"beyond k=0; {_DROPPED}", f"{_FOLDER}/mrr/mrr.py MRR.eval_user_metric", top.reciprocal_rank
         ),
-        "ndcg": TopRule(
+        "ndcg": LibraryTopKMetric(
             "nDCG",
             f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
             f"{_FOLDER}/ndcg/ndcg.py nDCG.compute_user_ndcg",
             top.ndcg,
         ),
-        "map": TopRule(
+        "map": LibraryTopKMetric(
             "MAP",
             f"mean of the precision at every place to k, hit or not; {_DROPPED}",
             f"{_FOLDER}/map/map.py MAP.eval_user_metric",
-            top.precision_at_every_place,
+            top.precision_at_every_rank,
         ),
     },
 )

@@ -11,7 +11,7 @@ import sys
 from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
-from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.metric import Counted
 
 _FILE = "fuxictr/metrics.py"
@@ -27,33 +27,35 @@ FUXICTR = Dialect(
     version="FuxiCTR 2.3.10",
     link="https://github.com/reczoo/FuxiCTR",
     candidates="rows",
-    rules={
-        "auc": RowRule("AUC", "pooled; ties=half", f"{_FILE} evaluate_metrics", rows.pooled_auc, unit="rows"),
-        "gauc": RowRule(
+    metrics={
+        "auc": LibraryRowMetric("AUC", "pooled; ties=half", f"{_FILE} evaluate_metrics", rows.pooled_auc, unit="rows"),
+        "gauc": LibraryRowMetric(
             "gAUC", "weight=rows of the user; ties=half; one-class=skipped", f"{_FILE} gAUC", rows.gauc_by_rows
         ),
-        "avgauc": RowRule("avgAUC", "weight=1; ties=half; one-class=skipped", f"{_FILE} avgAUC", rows.gauc_by_user),
-        "logloss": RowRule(
+        "avgauc": LibraryRowMetric(
+            "avgAUC", "weight=1; ties=half; one-class=skipped", f"{_FILE} avgAUC", rows.gauc_by_user
+        ),
+        "logloss": LibraryRowMetric(
             "logloss",
             "unit=nats; mean=rows; p clipped to 2.2e-16",
             f"{_FILE} evaluate_metrics",
             log_loss,
             unit="rows",
-            needs_probability=True,
-            lower_is_better=True,
+            needs=frozenset({"probability"}),
+            better="low",
         ),
-        "mrr": RowRule(
+        "mrr": LibraryRowMetric(
             "MRR",
             "mean of 1/rank over all positives of the user; ties=later row first; users without relevant=0",
             f"{_FILE} MRR",
             rows.mean_reciprocal_ranks,
         ),
-        "ndcg": TopRule(
+        "ndcg": LibraryTopKMetric(
             "NDCG",
             "ideal=min(k, relevant) items; discount=log2(rank+1); users without relevant=0",
             f"{_FILE} NDCG",
             top.ndcg,
-            without=0.0,
+            without_relevant=0.0,
         ),
     },
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
-from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.metric import Counted
 
 _FILE = "util/metric.py"
@@ -26,30 +26,32 @@ GNOLR = Dialect(
     version="GNOLR 0ed6954",
     link="https://github.com/FuCongResearchSquad/GNOLR",
     candidates="rows",
-    rules={
-        "auc": RowRule("auc", "pooled; ties=half", "script/DSSMTrainable.py test", rows.pooled_auc, unit="rows"),
-        "gauc": RowRule(
+    metrics={
+        "auc": LibraryRowMetric(
+            "auc", "pooled; ties=half", "script/DSSMTrainable.py test", rows.pooled_auc, unit="rows"
+        ),
+        "gauc": LibraryRowMetric(
             "group_auc", "weight=1; ties=half; one-class=0.5", f"{_FILE} group_auc", rows.gauc_one_class_half
         ),
-        "mrr": RowRule(
+        "mrr": LibraryRowMetric(
             "mrr",
             "1/rank of the first positive, all ranks; ties=earlier row first; users without relevant=1",
             f"{_FILE} mrr",
             mean_reciprocal_rank,
         ),
-        "ndcg": TopRule(
+        "ndcg": LibraryTopKMetric(
             "ndcg",
             "ideal=min(k, relevant) items; discount=log2(rank+1); users without relevant=1",
             f"{_FILE} ndcg",
             top.ndcg,
-            without=1.0,
+            without_relevant=1.0,
         ),
-        "recall": TopRule(
+        "recall": LibraryTopKMetric(
             "Recall",
             "denominator=relevant; users without relevant=0",
             "test_kuairand_recall_k.py recall_k_session",
             top.recall,
-            without=0.0,
+            without_relevant=0.0,
         ),
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recbench.evaluation.dialects import top
-from recbench.evaluation.dialects.rule import Dialect, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryTopKMetric
 
 _FOLDER = "lenskit/metrics/ranking"
 _ZERO = "users without relevant=0"
@@ -13,44 +13,48 @@ LENSKIT = Dialect(
     version="LensKit 2025.8.1",
     link="https://github.com/lenskit/lkpy",
     candidates="catalogue",
-    rules={
-        "recall": TopRule(
+    metrics={
+        "recall": LibraryTopKMetric(
             "Recall",
             f"denominator=min(k, relevant); {_ZERO}",
             f"{_FOLDER}/_pr.py Recall.measure_list",
             top.recall_capped,
-            without=0.0,
+            without_relevant=0.0,
         ),
-        "precision": TopRule(
+        "precision": LibraryTopKMetric(
             "Precision",
             f"denominator=items in the list; {_ZERO}",
             f"{_FOLDER}/_pr.py Precision.measure_list",
             top.precision_of_list,
-            without=0.0,
+            without_relevant=0.0,
         ),
-        "hr": TopRule(
-            "Hit", f"value=1 for any hit; {_ZERO}", f"{_FOLDER}/_hit.py Hit.measure_list", top.hit_rate, without=0.0
+        "hr": LibraryTopKMetric(
+            "Hit",
+            f"value=1 for any hit; {_ZERO}",
+            f"{_FOLDER}/_hit.py Hit.measure_list",
+            top.hit_rate,
+            without_relevant=0.0,
         ),
-        "mrr": TopRule(
+        "mrr": LibraryTopKMetric(
             "RecipRank",
             f"beyond k=0; {_ZERO}",
             f"{_FOLDER}/_recip.py RecipRank.measure_list",
             top.reciprocal_rank,
-            without=0.0,
+            without_relevant=0.0,
         ),
-        "ndcg": TopRule(
+        "ndcg": LibraryTopKMetric(
             "NDCG",
             f"ideal=min(k, relevant) items; discount=log2(max(rank, 2)); {_ZERO}",
             f"{_FOLDER}/_dcg.py NDCG.measure_list, {_FOLDER}/_weighting.py LogRankWeight.weight",
             top.ndcg_log_rank,
-            without=0.0,
+            without_relevant=0.0,
         ),
-        "map": TopRule(
+        "map": LibraryTopKMetric(
             "AveragePrecision",
             "precision at hits over min(items in the list, relevant); users without relevant=undefined",
             f"{_FOLDER}/_map.py AveragePrecision.measure_list",
             top.average_precision_of_list,
-            without=float("nan"),
+            without_relevant=float("nan"),
         ),
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
-from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.metric import Counted
 
 _FILE = "recbole/evaluator/metrics.py"
@@ -22,36 +22,38 @@ RECBOLE = Dialect(
     version="RecBole 1.2.1",
     link="https://github.com/RUCAIBox/RecBole",
     candidates="catalogue",
-    rules={
-        "auc": RowRule("AUC", "pooled; ties=half", f"{_FILE} AUC.metric_info", rows.pooled_auc, unit="rows"),
-        "gauc": RowRule(
+    metrics={
+        "auc": LibraryRowMetric("AUC", "pooled; ties=half", f"{_FILE} AUC.metric_info", rows.pooled_auc, unit="rows"),
+        "gauc": LibraryRowMetric(
             "GAUC",
             "weight=positives of the user; ties=half; one-class=skipped",
             f"{_FILE} GAUC.metric_info, recbole/evaluator/collector.py Collector._average_rank",
             rows.gauc_by_positives,
         ),
-        "logloss": RowRule(
+        "logloss": LibraryRowMetric(
             "LogLoss",
             "unit=nats; mean=rows; p clipped to 1e-15",
             f"{_FILE} LogLoss.metric_info",
             log_loss,
             unit="rows",
-            needs_probability=True,
-            lower_is_better=True,
+            needs=frozenset({"probability"}),
+            better="low",
         ),
-        "recall": TopRule("Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.metric_info", top.recall),
-        "precision": TopRule(
+        "recall": LibraryTopKMetric(
+            "Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.metric_info", top.recall
+        ),
+        "precision": LibraryTopKMetric(
             "Precision", f"denominator=k; {_DROPPED}", f"{_FILE} Precision.metric_info", top.precision
         ),
-        "hr": TopRule("Hit", f"value=1 for any hit; {_DROPPED}", f"{_FILE} Hit.metric_info", top.hit_rate),
-        "mrr": TopRule("MRR", f"beyond k=0; {_DROPPED}", f"{_FILE} MRR.metric_info", top.reciprocal_rank),
-        "ndcg": TopRule(
+        "hr": LibraryTopKMetric("Hit", f"value=1 for any hit; {_DROPPED}", f"{_FILE} Hit.metric_info", top.hit_rate),
+        "mrr": LibraryTopKMetric("MRR", f"beyond k=0; {_DROPPED}", f"{_FILE} MRR.metric_info", top.reciprocal_rank),
+        "ndcg": LibraryTopKMetric(
             "NDCG",
             f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
             f"{_FILE} NDCG.metric_info",
             top.ndcg,
         ),
-        "map": TopRule(
+        "map": LibraryTopKMetric(
             "MAP",
             f"precision at hits over min(k, relevant); {_DROPPED}",
             f"{_FILE} MAP.metric_info",

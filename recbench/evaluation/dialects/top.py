@@ -5,23 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recbench.evaluation.dialects.rule import Lists
+from recbench.evaluation.lists import Lists
 from recbench.evaluation.metrics.topk import MRR, NDCG, HitRate, Precision, Recall
 
-
-def recall(lists: Lists) -> Tensor:
-    """Hits over relevant items."""
-    return Recall("relevant").values(lists.hit, lists.relevant)
-
-
-def recall_capped(lists: Lists) -> Tensor:
-    """Hits over min(k, relevant items)."""
-    return Recall("capped").values(lists.hit, lists.relevant)
-
-
-def precision(lists: Lists) -> Tensor:
-    """Hits over k."""
-    return Precision().values(lists.hit, lists.relevant)
+recall = Recall("relevant").values  # hits over relevant items
+recall_capped = Recall("capped").values  # hits over min(k, relevant items)
+precision = Precision().values  # hits over k
+hit_rate = HitRate().values  # 1 for any hit, else 0
+reciprocal_rank = MRR().values  # of the first hit; 0 without one
+ndcg = NDCG("relevant").values  # gain over that of min(k, relevant) items, discount log2(rank + 1)
 
 
 def precision_of_list(lists: Lists) -> Tensor:
@@ -29,27 +21,12 @@ def precision_of_list(lists: Lists) -> Tensor:
     return lists.hit.sum(1).double() / lists.length.clamp(min=1)
 
 
-def hit_rate(lists: Lists) -> Tensor:
-    """1 for any hit, else 0."""
-    return HitRate().values(lists.hit, lists.relevant)
-
-
-def reciprocal_rank(lists: Lists) -> Tensor:
-    """Reciprocal rank of the first hit; 0 without one."""
-    return MRR().values(lists.hit, lists.relevant)
-
-
-def ndcg(lists: Lists) -> Tensor:
-    """Gain over that of min(k, relevant) items, discount log2(rank + 1)."""
-    return NDCG("relevant").values(lists.hit, lists.relevant)
-
-
 def ndcg_log_rank(lists: Lists) -> Tensor:
     """Gain over that of min(k, relevant) items, discount log2(max(rank, 2)): the first two places weigh alike.
 
     Järvelin & Kekäläinen, TOIS 2002, https://doi.org/10.1145/582415.582418.
     """
-    discount = 1 / torch.log2(_places(lists).clamp(min=2))
+    discount = 1 / torch.log2(_ranks(lists).clamp(min=2))
     ideal = discount.cumsum(0)[lists.relevant.clamp(max=lists.hit.shape[1]) - 1]
     return (lists.hit * discount).sum(1) / ideal
 
@@ -64,14 +41,14 @@ def average_precision_of_list(lists: Lists) -> Tensor:
     return _precision_at_hits(lists) / torch.minimum(lists.relevant, lists.length).clamp(min=1)
 
 
-def precision_at_every_place(lists: Lists) -> Tensor:
-    """Mean over 1 to k of the precision there, hit or not."""
-    return (lists.hit.cumsum(1) / _places(lists)).mean(1)
+def precision_at_every_rank(lists: Lists) -> Tensor:
+    """Mean over the ranks 1 to k of the precision there, hit or not."""
+    return (lists.hit.cumsum(1) / _ranks(lists)).mean(1)
 
 
 def _precision_at_hits(lists: Lists) -> Tensor:
-    return (lists.hit * lists.hit.cumsum(1) / _places(lists)).sum(1)
+    return (lists.hit * lists.hit.cumsum(1) / _ranks(lists)).sum(1)
 
 
-def _places(lists: Lists) -> Tensor:
+def _ranks(lists: Lists) -> Tensor:
     return torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)

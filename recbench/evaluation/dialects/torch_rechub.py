@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
-from recbench.evaluation.dialects.rule import Dialect, RowRule, TopRule
+from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.metric import Counted
 
 _FILE = "torch_rechub/basic/metric.py"
@@ -26,30 +26,30 @@ TORCH_RECHUB = Dialect(
     version="Torch-RecHub 0.9.0",
     link="https://github.com/datawhalechina/torch-rechub",
     candidates="catalogue",
-    rules={
-        "auc": RowRule("auc_score", "pooled; ties=half", f"{_FILE} auc_score", rows.pooled_auc, unit="rows"),
-        "gauc": RowRule(
+    metrics={
+        "auc": LibraryRowMetric("auc_score", "pooled; ties=half", f"{_FILE} auc_score", rows.pooled_auc, unit="rows"),
+        "gauc": LibraryRowMetric(
             "gauc_score",
             "weight=rows of the user; ties=half; one-class=undefined",
             f"{_FILE} gauc_score",
             rows.gauc_all_users,
         ),
-        "logloss": RowRule(
+        "logloss": LibraryRowMetric(
             "log_loss",
             "unit=nats; mean=rows; p not clipped",
             f"{_FILE} log_loss",
             log_loss,
             unit="rows",
-            needs_probability=True,
-            lower_is_better=True,
+            needs=frozenset({"probability"}),
+            better="low",
         ),
-        "recall": TopRule(
-            "Recall", f"denominator=relevant; {_ZERO}", _TOP, top.recall, without=0.0, needs_full_lists=True
+        "recall": LibraryTopKMetric(
+            "Recall", f"denominator=relevant; {_ZERO}", _TOP, top.recall, without_relevant=0.0, needs_full_lists=True
         ),
-        "precision": TopRule(
-            "Precision", f"denominator=k; {_ZERO}", _TOP, top.precision, without=0.0, needs_full_lists=True
+        "precision": LibraryTopKMetric(
+            "Precision", f"denominator=k; {_ZERO}", _TOP, top.precision, without_relevant=0.0, needs_full_lists=True
         ),
-        "hr": TopRule(
+        "hr": LibraryTopKMetric(
             "Hit",
             "hits of all users over relevant of all users; a list shorter than k=undefined",
             _TOP,
@@ -57,13 +57,15 @@ TORCH_RECHUB = Dialect(
             weight="relevant",
             needs_full_lists=True,
         ),
-        "mrr": TopRule("MRR", f"beyond k=0; {_ZERO}", _TOP, top.reciprocal_rank, without=0.0, needs_full_lists=True),
-        "ndcg": TopRule(
+        "mrr": LibraryTopKMetric(
+            "MRR", f"beyond k=0; {_ZERO}", _TOP, top.reciprocal_rank, without_relevant=0.0, needs_full_lists=True
+        ),
+        "ndcg": LibraryTopKMetric(
             "NDCG",
             f"ideal=min(k, relevant) items; discount=log2(rank+1); {_ZERO}",
             _TOP,
             top.ndcg,
-            without=0.0,
+            without_relevant=0.0,
             needs_full_lists=True,
         ),
     },

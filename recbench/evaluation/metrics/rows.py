@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -46,7 +45,7 @@ class GAUC(RowMetric):
             "gnolr": "weight=1; one-class=0.5",
         }
     )
-    unit: ClassVar[Literal["rows", "users"]] = "users"
+    unit = "users"
 
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the mean and the number of users in it; NaN if no user has both classes."""
@@ -74,8 +73,8 @@ class CIndex(RowMetric):
     """
 
     words = "ties=half; pairs=rows of one user with different levels; weight=pairs"
-    needs_level = True
-    unit: ClassVar[Literal["rows", "users"]] = "users"
+    needs = frozenset({"level"})
+    unit = "users"
 
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the share and the number of users with a pair; NaN if there is none, or a score is NaN."""
@@ -99,8 +98,8 @@ class LogLoss(RowMetric):
     """Mean negative log-likelihood of the labels, in nats."""
 
     words = "unit=nats; mean=rows"
-    needs_probability = True
-    lower_is_better = True
+    needs = frozenset({"probability"})
+    better = "low"
 
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the log loss of log-probabilities."""
@@ -124,8 +123,8 @@ class ECE(RowMetric):
 
     variants = MappingProxyType({"width": "bins=15 of equal width", "mass": "bins=15 of equal rows"})
     words = "weight=rows of the bin"
-    needs_probability = True
-    lower_is_better = True
+    needs = frozenset({"probability"})
+    better = "low"
 
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the mean over rows of |mean prediction - share of positives| of the row's bin; NaN without rows."""
@@ -150,8 +149,9 @@ class PCOC(RowMetric):
     He et al., ADKDD 2014, section 2 (there "calibration"), https://doi.org/10.1145/2648584.2648589.
     """
 
-    words = "predicted/observed; better=1"
-    needs_probability = True
+    words = "predicted/observed"
+    better = "one"
+    needs = frozenset({"probability"})
 
     def value(self, score: Tensor, label: Tensor, user: Tensor) -> Counted:
         """Compute the sum of probabilities over the number of positives; NaN without positives."""

@@ -1,4 +1,4 @@
-"""Metrics of each user's first k items; hit [U, k] is bool, relevant [U] at least 1, results [U] float64."""
+"""Metrics of each user's first k items: `values` has one number per user, [U] float64."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from recbench.evaluation.lists import Lists
 from recbench.evaluation.metric import METRICS, TopKMetric
 
 
@@ -20,10 +21,10 @@ class Recall(TopKMetric):
 
     variants = MappingProxyType({"relevant": "denominator=relevant", "capped": "denominator=min(k, relevant)"})
 
-    def values(self, hit: Tensor, relevant: Tensor) -> Tensor:
+    def values(self, lists: Lists) -> Tensor:
         """Compute hits over relevant items."""
-        possible = relevant.clamp(max=hit.shape[1]) if self.variant == "capped" else relevant
-        return hit.sum(1).double() / possible
+        possible = lists.relevant.clamp(max=lists.hit.shape[1]) if self.variant == "capped" else lists.relevant
+        return lists.hit.sum(1).double() / possible
 
 
 @METRICS.add("precision")
@@ -32,9 +33,9 @@ class Precision(TopKMetric):
 
     words = "denominator=k"
 
-    def values(self, hit: Tensor, relevant: Tensor) -> Tensor:
+    def values(self, lists: Lists) -> Tensor:
         """Compute hits over k."""
-        return hit.double().mean(1)
+        return lists.hit.double().mean(1)
 
 
 @METRICS.add("hr")
@@ -43,9 +44,9 @@ class HitRate(TopKMetric):
 
     words = "value=1 for any hit"
 
-    def values(self, hit: Tensor, relevant: Tensor) -> Tensor:
+    def values(self, lists: Lists) -> Tensor:
         """Compute 1 or 0 for each user."""
-        return hit.any(1).double()
+        return lists.hit.any(1).double()
 
 
 @METRICS.add("mrr")
@@ -54,9 +55,9 @@ class MRR(TopKMetric):
 
     words = "beyond k=0"
 
-    def values(self, hit: Tensor, relevant: Tensor) -> Tensor:
+    def values(self, lists: Lists) -> Tensor:
         """Compute the reciprocal rank of the first hit."""
-        return (hit / _ranks(hit)).amax(1)
+        return (lists.hit / _ranks(lists)).amax(1)
 
 
 @METRICS.add("ndcg")
@@ -70,13 +71,13 @@ class NDCG(TopKMetric):
     variants = MappingProxyType({"relevant": "ideal=min(k, relevant) items", "hits": "ideal=hits first; no hit=0"})
     words = "gain=binary; discount=log2(rank+1)"
 
-    def values(self, hit: Tensor, relevant: Tensor) -> Tensor:
+    def values(self, lists: Lists) -> Tensor:
         """Compute the gain over the ideal gain."""
-        discount = 1 / torch.log2(_ranks(hit) + 1)
+        discount = 1 / torch.log2(_ranks(lists) + 1)
         ideal = discount.cumsum(0)
-        possible = hit.sum(1) if self.variant == "hits" else relevant
-        return (hit * discount).sum(1) / ideal[possible.clamp(1, hit.shape[1]) - 1]
+        possible = lists.hit.sum(1) if self.variant == "hits" else lists.relevant
+        return (lists.hit * discount).sum(1) / ideal[possible.clamp(1, lists.hit.shape[1]) - 1]
 
 
-def _ranks(hit: Tensor) -> Tensor:
-    return torch.arange(1, hit.shape[1] + 1, dtype=torch.double, device=hit.device)
+def _ranks(lists: Lists) -> Tensor:
+    return torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Literal
 
 from torch import Tensor
 
@@ -26,12 +25,11 @@ class Anisotropy(VectorMetric):
 
     variants = MappingProxyType({"items": "pairs=items", "users": "pairs=users"})
     words = "zero vectors=left out"
-    lower_is_better = True
+    better = "low"
 
-    @property
-    def unit(self) -> Literal["users", "items"]:
-        """What `count` counts."""
-        return "users" if self.variant == "users" else "items"
+    def __init__(self, variant: str = "") -> None:
+        super().__init__(variant)
+        self.unit = "users" if self.variant == "users" else "items"
 
     def value(self, user: Tensor, item: Tensor) -> Counted:
         """Compute the mean cosine; NaN with fewer than two vectors that are not 0."""

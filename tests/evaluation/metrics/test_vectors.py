@@ -10,10 +10,10 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from recbench.data.dataset import Positives
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import evaluate
-from recbench.evaluation.metric import parse
+from recbench.evaluation.evaluate import ScoredLog, evaluate
 from recbench.evaluation.metrics.vectors import COLLAPSED, collapsed, mean_cosine
 from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions, score_vectors
+from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.home import results_home
 from recbench.results.record import RunKey
@@ -94,7 +94,7 @@ def of(predictions: Predictions) -> list:
     log = Log(torch.zeros(2).int(), torch.zeros(2).int(), torch.zeros(2, 1).to(torch.uint8))
     requests = [parse("anisotropy"), parse("anisotropy(users)")]
     nothing = Positives.of(torch.zeros(0).long(), torch.zeros(0).long(), 30, 20)
-    return evaluate(requests, log, ("view",), predictions, nothing, 20, PROTOCOL)
+    return evaluate(requests, ScoredLog(log, ("view",), predictions, lambda column: nothing, 20), PROTOCOL)
 
 
 def test_what_has_collapsed() -> None:

@@ -8,11 +8,12 @@ import torch
 from sklearn.calibration import calibration_curve
 from torch import Tensor
 
-from recbench.evaluation.metric import METRICS, RowMetric, parse
+from recbench.evaluation.metric import METRICS, RowMetric
+from recbench.evaluation.request import parse
 
 
 def value(word: str, probability: Tensor, label: Tensor) -> float:
-    metric = parse(word).definition
+    metric = parse(word).metric
     assert isinstance(metric, RowMetric)
     return metric.value(probability.log(), label, torch.zeros(len(label), dtype=torch.int)).value
 
@@ -53,4 +54,4 @@ def test_nothing_to_count() -> None:
 def test_metrics_of_probabilities_say_so() -> None:
     for name in ("ece", "pcoc", "logloss"):
         metric = METRICS.get(name)
-        assert issubclass(metric, RowMetric) and metric.needs_probability
+        assert issubclass(metric, RowMetric) and "probability" in metric.needs

@@ -5,15 +5,17 @@ import torch
 from sklearn.metrics import ndcg_score
 from torch import Tensor
 
-from recbench.evaluation.metric import METRICS, TopKMetric, parse
+from recbench.evaluation.metric import METRICS, TopKMetric
+from recbench.evaluation.request import parse
+from tests.evaluation.helpers import make_lists
 
 HITS = torch.tensor([[1, 0, 1, 0, 0]], dtype=torch.bool)
 
 
 def value(word: str, hit: Tensor, relevant: int) -> float:
-    metric = parse(f"{word}").definition
+    metric = parse(f"{word}").metric
     assert isinstance(metric, TopKMetric)
-    result = metric.values(hit, torch.tensor([relevant] * len(hit)))
+    result = metric.values(make_lists(hit, [relevant] * len(hit)))
     assert result.dtype == torch.double
     assert result.shape == (len(hit),)
     return float(result[0])
@@ -63,7 +65,7 @@ def test_no_hit_is_zero_and_the_best_order_is_one(name: str) -> None:
 def test_no_users(name: str) -> None:
     metric = METRICS.get(name)()
     assert isinstance(metric, TopKMetric)
-    assert metric.values(torch.zeros(0, 3, dtype=torch.bool), torch.zeros(0, dtype=torch.long)).shape == (0,)
+    assert metric.values(make_lists(torch.zeros(0, 3), [])).shape == (0,)
 
 
 def test_ndcg_equals_scikit_learn() -> None:
@@ -73,7 +75,7 @@ def test_ndcg_equals_scikit_learn() -> None:
     label[:, 0] = True
     for k in (1, 5, 30):
         hit = label.gather(1, score.argsort(1, descending=True)[:, :k])
-        metric = parse(f"ndcg@{k}").definition
+        metric = parse(f"ndcg@{k}").metric
         assert isinstance(metric, TopKMetric)
-        mean = float(metric.values(hit, label.sum(1)).mean())
+        mean = metric.value(make_lists(hit, label.sum(1))).value
         assert mean == pytest.approx(ndcg_score(label.numpy(), score.numpy(), k=k), abs=1e-9)

@@ -8,7 +8,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from recbench.evaluation.metric import RowMetric, parse
+from recbench.evaluation.metric import RowMetric
+from recbench.evaluation.request import parse
 from recbench.evaluation.statistics import Sample, interval
 
 
@@ -25,9 +26,9 @@ def log(users: int = 40, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("word", ["auc", "gauc", "gauc(mean)", "gauc(gnolr)", "logloss"])
 def test_parts_sum_to_the_metric(word: str) -> None:
     score, label, user = log()
-    metric = parse(word).definition
+    metric = parse(word).metric
     assert isinstance(metric, RowMetric)
-    score = score.sigmoid().log() if metric.needs_probability else score
+    score = score.sigmoid().log() if "probability" in metric.needs else score
     parts = metric.parts(score, label, user)
     assert parts is not None
     assert torch.equal(parts.user, parts.user.unique()) and set(parts.user.tolist()) <= set(user.tolist())
@@ -39,7 +40,7 @@ def test_users_of_one_class_have_an_influence_on_the_auc_but_not_on_the_gauc() -
     score = torch.tensor([0.9, 0.1, 0.5, 0.4])
     label = torch.tensor([1, 1, 0, 1])
     user = torch.tensor([5, 5, 7, 7])
-    auc, gauc = parse("auc").definition, parse("gauc").definition
+    auc, gauc = parse("auc").metric, parse("gauc").metric
     assert isinstance(auc, RowMetric) and isinstance(gauc, RowMetric)
     of_all, of_both = auc.parts(score, label, user), gauc.parts(score, label, user)
     assert of_all is not None and of_both is not None
@@ -50,7 +51,7 @@ def test_users_of_one_class_have_an_influence_on_the_auc_but_not_on_the_gauc() -
 
 def test_the_interval_of_an_auc_is_that_of_resampled_users() -> None:
     score, label, user = log(users=150, seed=3)
-    metric = parse("auc").definition
+    metric = parse("auc").metric
     assert isinstance(metric, RowMetric)
     parts = metric.parts(score, label, user)
     assert parts is not None
@@ -65,7 +66,7 @@ def test_the_interval_of_an_auc_is_that_of_resampled_users() -> None:
     assert np.diff(found)[0] == pytest.approx(np.diff(np.quantile(areas, [0.025, 0.975]))[0], rel=0.1)
 
 
-def test_metrics_that_are_no_sums_over_users_have_no_parts() -> None:
-    metric = parse("ece").definition
+def test_metrics_that_are_not_decomposable_by_user_have_no_parts() -> None:
+    metric = parse("ece").metric
     assert isinstance(metric, RowMetric)
     assert metric.parts(torch.zeros(3), torch.tensor([0, 1, 0]), torch.arange(3)) is None

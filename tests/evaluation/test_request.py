@@ -1,9 +1,13 @@
+"""How metrics are asked for and named, those of recbench and those of other libraries."""
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbench.errors import UsageError
-from recbench.evaluation.metric import LARGEST_K, METRICS, Request, TopKMetric, parse
+from recbench.evaluation.dialects import DIALECTS
+from recbench.evaluation.metric import METRICS, TopKMetric
+from recbench.evaluation.request import LARGEST_K, Request, parse
 
 
 def test_names_of_the_metrics() -> None:
@@ -53,7 +57,7 @@ def requests(draw: st.DrawFn) -> Request:
     name = draw(st.sampled_from(METRICS.names()))
     metric = METRICS.get(name)
     return Request(
-        metric=name,
+        name=name,
         k=draw(st.integers(1, LARGEST_K)) if issubclass(metric, TopKMetric) else None,
         variant=draw(st.sampled_from([*metric.variants] or [""])),
         feedback=draw(st.none() | st.text(st.characters(exclude_characters="/:"), min_size=1)),
@@ -99,3 +103,53 @@ def test_errors(word: str, message: str) -> None:
         parse(word)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_metric_is_asked_for_in_either_vocabulary() -> None:
+    asked = parse("avgAUC/buy:click", "fuxictr")
+    assert (asked.name, asked.k, asked.feedback, asked.by) == ("avgauc", None, "buy", "click")
+    assert str(asked) == "avgauc(fuxictr)/buy:click"
+    asked = parse("RecipRank@20", "lenskit")
+    assert (asked.name, asked.k, str(asked)) == ("mrr", 20, "mrr@20(lenskit)")
+    assert asked.definition == (
+        "dialect=LensKit 2025.8.1; there=RecipRank@20; beyond k=0; users without relevant=0; "
+        "source=lenskit/metrics/ranking/_recip.py RecipRank.measure_list"
+    )
+
+
+def test_definitions_are_unique_and_name_the_library() -> None:
+    requests = [
+        parse(f"{name}@9" if isinstance(metric, TopKMetric) else name, dialect.name)
+        for dialect in DIALECTS.values()
+        for name, metric in dialect.metrics.items()
+    ]
+    assert len({request.definition for request in requests}) == len(set(map(str, requests))) == len(requests)
+    for request in requests:
+        dialect = DIALECTS[request.dialect]
+        assert dialect.version in request.definition
+        assert dialect.metrics[request.name].source in request.definition
+        assert "\n" not in request.definition
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "message"),
+    [
+        ("lenskit", "auc", "LensKit 2025.8.1 has no auc; it has recall, precision, hr, mrr, ndcg, map"),
+        ("fuxictr", "recall@10", "FuxiCTR 2.3.10 has no recall"),
+        ("recbole", "recall", "write for example `recall@50`"),
+        ("recbole", "recall@0", "expected a cut-off from 1 to 10000, found `0`"),
+        ("recbole", "gauc@5", "write `gauc`"),
+        ("cornac", "mrr@10", "mrr of Cornac 3.0.1 has no cut-off; write `mrr`"),
+        ("recbole", "gauc(mean)", "--dialect recbole, which fixes the variant"),
+    ],
+)
+def test_what_a_library_does_not_have_is_refused(name: str, word: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(word, name)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_dialect_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean `recbole`"):
+        parse("auc", "recbol")

@@ -1,6 +1,7 @@
 """The dialects against what the libraries themselves returned for the same predictions, and against small cases."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from recbench.evaluation.dialects import DIALECTS, Lists, RowRule, TopRule, dialect
+from recbench.evaluation.dialects import DIALECTS
 from recbench.evaluation.dialects import rows as of_rows
-from recbench.evaluation.metric import Counted
+from recbench.evaluation.lists import Lists, lists_of_rows
+from recbench.evaluation.metric import Counted, RowMetric, TopKMetric
+from recbench.evaluation.request import parse
+from tests.evaluation.helpers import make_lists
 
 K = 10
 USERS = np.arange(60)
@@ -87,31 +91,23 @@ def ranked(full_only: bool = False) -> Lists:
     hit = np.take_along_axis(liked, listed[:, :K], 1) & (np.arange(K) < length[:, None])
     kept = liked.any(1) & ((length == K) | (not full_only))
     others = ~liked.any(1) & ((length == K) | (not full_only))
-    return Lists(
-        torch.from_numpy(hit[kept]),
-        torch.from_numpy(liked.sum(1)[kept]),
-        torch.from_numpy(length[kept]),
-        int(others.sum()),
-    )
+    hit, relevant, length = (torch.from_numpy(column[kept]) for column in (hit, liked.sum(1), length))
+    return make_lists(hit, relevant, length, int(others.sum()))
 
 
 def of(name: str, word: str, data: dict[str, Tensor]) -> Counted:
-    rule = dialect(name).ask(word).rule
-    assert isinstance(rule, RowRule)
-    score = data["probability"].log() if rule.needs_probability else data["score"]
-    return rule.value(score, data["label"], data["user"])
+    metric = parse(word, name).metric
+    assert isinstance(metric, RowMetric)
+    score = data["probability"].log() if "probability" in metric.needs else data["score"]
+    return metric.value(score, data["label"], data["user"])
 
 
 def top(name: str, word: str, lists: Lists) -> Counted:
-    asked = dialect(name).ask(word)
-    assert isinstance(asked.rule, TopRule)
-    assert asked.k is not None
-    return asked.rule.value(lists.first(asked.k))
-
-
-def lists(hit: list[list[int]], relevant: list[int], length: list[int] | None = None, without: int = 0) -> Lists:
-    width = len(hit[0])
-    return Lists(torch.tensor(hit).bool(), torch.tensor(relevant), torch.tensor(length or [width] * len(hit)), without)
+    request = parse(word, name)
+    metric = request.metric
+    assert isinstance(metric, TopKMetric)
+    assert request.k is not None
+    return metric.value(lists.first(request.k))
 
 
 def test_the_predictions_hold_every_special_case() -> None:
@@ -122,7 +118,7 @@ def test_the_predictions_hold_every_special_case() -> None:
     assert (len(count), int((positive == 0).sum()), int((positive == count).sum())) == (60, 10, 11)
     assert ties < len(data["user"]) == 481
     every = ranked()
-    assert (len(every.hit), every.without, int((every.relevant > K).sum())) == (47, 13, 25)
+    assert (len(every.hit), every.others, int((every.relevant > K).sum())) == (47, 13, 25)
     assert int((every.length < K).sum()) == 4
 
 
@@ -141,7 +137,7 @@ def test_top_k_metrics_are_what_the_library_returned(name: str, word: str, k: in
 
 def test_average_precision_of_lenskit() -> None:
     every = ranked()
-    only_with = Lists(every.hit, every.relevant, every.length)
+    only_with = replace(every, others=0)
     assert top("lenskit", "map@5", only_with).value == pytest.approx(0.19163120567375888, abs=1e-12)
     assert top("lenskit", "map@10", only_with).value == pytest.approx(0.15902759685434456, abs=1e-12)
     assert math.isnan(top("lenskit", "map@10", every).value)  # LensKit divides by zero there
@@ -151,7 +147,7 @@ def test_ndcg_of_fuxictr_ranks_rows() -> None:
     for which, expected in zip(SETS, (0.504241462474967, 0.39294872956126636, 0.4937048140641552), strict=True):
         data = rows(which)
         untied = data["score"] * 1e6 + torch.arange(len(data["score"]))
-        found = Lists.of_rows(untied, data["label"], data["user"], data["item"], 5)
+        found = lists_of_rows(untied, data["label"], data["user"], data["item"], 5)
         assert top("fuxictr", "ndcg@5", found).value == pytest.approx(expected, abs=1e-11)
 
 
@@ -175,7 +171,7 @@ def test_log_losses_differ_at_certainty_only() -> None:
 
 def test_one_set_of_predictions_has_eight_aucs() -> None:
     data = rows(SETS[1])
-    names = [(n, m) for n in DIALECTS for m in DIALECTS[n].rules if "auc" in m]
+    names = [(n, m) for n in DIALECTS for m in DIALECTS[n].metrics if "auc" in m]
     values = {of(*name, data).value for name in names}
     numbers = {round(value, 9) for value in values if not math.isnan(value)}
     assert len(numbers) == 8
@@ -185,8 +181,8 @@ def test_one_set_of_predictions_has_eight_aucs() -> None:
 def test_one_ranking_has_several_recalls_ndcgs_and_maps() -> None:
     full = ranked(full_only=True)
     for metric, distinct in {"recall": 3, "ndcg": 4, "map": 3, "hr": 3, "mrr": 2}.items():
-        asked = [one.ask(f"{metric}@{K}") for one in DIALECTS.values() if isinstance(one.rules.get(metric), TopRule)]
-        values = [one.rule.value(full).value for one in asked if isinstance(one.rule, TopRule)]
+        metrics = [dialect.metrics.get(metric) for dialect in DIALECTS.values()]
+        values = [metric.value(full).value for metric in metrics if isinstance(metric, TopKMetric)]
         assert len({"nan" if math.isnan(value) else round(value, 9) for value in values}) == distinct, metric
 
 
@@ -207,18 +203,20 @@ def test_elliot_counts_one_more_negative() -> None:
 
 def test_elliot_map_is_the_mean_precision() -> None:
     # hits at 1 and 3 of 4: precision 1, 1/2, 2/3, 1/2
-    assert top("elliot", "map@4", lists([[1, 0, 1, 0]], [3])).value == pytest.approx((1 + 1 / 2 + 2 / 3 + 1 / 2) / 4)
+    assert top("elliot", "map@4", make_lists([[1, 0, 1, 0]], [3])).value == pytest.approx(
+        (1 + 1 / 2 + 2 / 3 + 1 / 2) / 4
+    )
 
 
 def test_users_without_relevant_items_are_dropped_or_count_by_a_library() -> None:
-    found = lists([[0, 1]], [1], without=3)
+    found = make_lists([[0, 1]], [1], others=3)
     gain = 1 / math.log2(3)
     assert top("elliot", "ndcg@2", found) == Counted(pytest.approx(gain), 1)
     assert top("fuxictr", "ndcg@2", found) == Counted(pytest.approx(gain / 4), 4)
     assert top("gnolr", "ndcg@2", found) == Counted(pytest.approx((gain + 3) / 4), 4)
     assert top("gnolr", "recall@2", found) == Counted(0.25, 4)
     assert top("recbole", "recall@2", found) == Counted(1.0, 1)
-    nobody = Lists(torch.zeros(0, 2).bool(), torch.zeros(0).long(), torch.zeros(0).long(), 3)
+    nobody = make_lists(torch.zeros(0, 2), [], [], others=3)
     assert top("lenskit", "recall@2", nobody) == Counted(0.0, 3)
     assert math.isnan(top("recbole", "recall@2", nobody).value)
 
@@ -236,13 +234,13 @@ def test_gnolr_mrr_of_a_list_without_positives_is_1() -> None:
 
 
 def test_lenskit_counts_the_first_two_places_alike_and_short_lists_as_short() -> None:
-    first, second = lists([[1, 0, 0]], [1]), lists([[0, 1, 0]], [1])
+    first, second = make_lists([[1, 0, 0]], [1]), make_lists([[0, 1, 0]], [1])
     assert top("lenskit", "ndcg@3", first) == top("lenskit", "ndcg@3", second) == Counted(1.0, 1)
     assert top("recbole", "ndcg@3", second).value == pytest.approx(1 / math.log2(3))
-    assert top("lenskit", "precision@3", lists([[1, 0, 0]], [4], [2])).value == 0.5
-    assert top("recbole", "precision@3", lists([[1, 0, 0]], [4], [2])).value == pytest.approx(1 / 3)
-    assert math.isnan(top("torch-rechub", "precision@3", lists([[1, 0, 0]], [4], [2])).value)
-    assert top("lenskit", "precision@3", lists([[0, 0, 0]], [4], [0])).value == 0
+    assert top("lenskit", "precision@3", make_lists([[1, 0, 0]], [4], [2])).value == 0.5
+    assert top("recbole", "precision@3", make_lists([[1, 0, 0]], [4], [2])).value == pytest.approx(1 / 3)
+    assert math.isnan(top("torch-rechub", "precision@3", make_lists([[1, 0, 0]], [4], [2])).value)
+    assert top("lenskit", "precision@3", make_lists([[0, 0, 0]], [4], [0])).value == 0
 
 
 @st.composite
@@ -282,32 +280,18 @@ def test_strict_one_more_and_average_precision_against_loops(log: tuple[Tensor, 
     assert of_rows.average_precision(*log) == Counted(pytest.approx(np.mean(precision)), len(precision))
 
 
-@given(logs())
-@settings(max_examples=40, deadline=None)
-def test_lists_of_rows_hold_the_hits_lengths_and_the_other_users(log: tuple[Tensor, Tensor, Tensor]) -> None:
-    score, label, user = log
-    item = torch.arange(len(user)) % 5
-    found = Lists.of_rows(score, label, user, item, 3)
-    distinct = {int(one): len(item[user == one].unique()) for one in user.unique()}
-    with_positive = sorted({int(one) for one in user[label > 0]})
-    assert found.length.tolist() == [min(3, distinct[one]) for one in with_positive]
-    assert found.without == len(distinct) - len(with_positive)
-    assert found.hit.shape == (len(with_positive), 3)
-    assert not found.hit[torch.arange(3) >= found.length.unsqueeze(1)].any()
-
-
 @pytest.mark.parametrize("name", DIALECTS)
 def test_nothing_to_count_is_nan(name: str) -> None:
     none = torch.zeros(0)
-    for rule in dialect(name).rules.values():
-        if isinstance(rule, RowRule):
-            assert math.isnan(rule.value(none, none.long(), none.long()).value)
-            assert math.isnan(rule.value(torch.tensor([math.nan, 0]), torch.tensor([0, 1]), torch.zeros(2)).value)
+    for metric in DIALECTS[name].metrics.values():
+        if isinstance(metric, RowMetric):
+            assert math.isnan(metric.value(none, none.long(), none.long()).value)
+            assert math.isnan(metric.value(torch.tensor([math.nan, 0]), torch.tensor([0, 1]), torch.zeros(2)).value)
         else:
-            assert math.isnan(rule.value(Lists(torch.zeros(0, 3).bool(), none.long(), none.long())).value)
+            assert math.isnan(metric.value(make_lists(torch.zeros(0, 3), [])).value)
 
 
 def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: top(*name, ranked()).value for name in [("lenskit", "ndcg@10"), ("recbole", "map@10")]}
-    monkeypatch.setattr("recbench.evaluation.dialects.rule._USERS", 7)
+    monkeypatch.setattr("recbench.evaluation.lists._USERS", 7)
     assert {name: top(*name, ranked()).value for name in whole} == pytest.approx(whole, rel=1e-14)

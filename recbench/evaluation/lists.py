@@ -1,0 +1,111 @@
+"""The first k items of each user: among the user's own rows, or in the whole catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from recbench.data.dataset import Log, Positives
+from recbench.evaluation.candidates import exhaustive, require_numbers
+from recbench.evaluation.pairs import contains, restrict, without
+from recbench.evaluation.predictions import BlockScores, CatalogueScores
+from recbench.evaluation.retrieval import IndexKind, SearchCost, compare, search
+
+_USERS = 4096  # in a block
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The first k items of each of U users with a relevant item."""
+
+    hit: Tensor  # [U, k] bool, whether the item at that rank is relevant
+    relevant: Tensor  # [U] int64, at least 1: relevant items of the user, in the list or not
+    length: Tensor  # [U] int64, 0 to k: items in the list
+    user: Tensor  # [U] int64, rows of the user table, ascending
+    item: Tensor  # [U, k] int64, rows of the item table by rank, -1 where the list has ended
+    others: int = 0  # further users, without a relevant item
+    search: Literal["exact"] | IndexKind = "exact"
+    cost: SearchCost | None = None  # of an approximate search
+
+    def first(self, k: int) -> Lists:
+        """Return the lists cut at k."""
+        return replace(self, hit=self.hit[:, :k], length=self.length.clamp(max=k), item=self.item[:, :k])
+
+    def blocks(self) -> Iterator[Lists]:
+        """Yield the lists of a few thousand users at a time, at least once."""
+        columns = (self.hit, self.relevant, self.length, self.user, self.item)
+        for hit, relevant, length, user, item in zip(*(column.split(_USERS) for column in columns), strict=True):
+            yield replace(self, hit=hit, relevant=relevant, length=length, user=user, item=item)
+
+
+def lists_of_rows(score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int) -> Lists:
+    """Rank each user's own rows [R] only; equal scores in the order of item rows.
+
+    Several rows of one (user, item) count once, with the largest score and label. Raises TrainingError if a score is
+    NaN.
+    """
+    require_numbers(score)
+    items = int(item.max()) + 1 if len(item) else 1
+    pair, row = torch.unique(user.long() * items + item.long(), return_inverse=True)
+    best = torch.full((len(pair),), -torch.inf, dtype=score.dtype, device=score.device)
+    best = best.scatter_reduce(0, row, score, "amax")
+    relevant = torch.zeros_like(pair).scatter_reduce(0, row, label.long(), "amax")
+    return _ranked(best, relevant, torch.div(pair, items, rounding_mode="floor"), pair % items, k)
+
+
+def lists_of_catalogue(
+    scores: CatalogueScores, log: Log, column: int, seen: Positives, k: int, index: IndexKind
+) -> Lists:
+    """Search all items for each user with a positive of one feedback column; equal scores in the order of item rows.
+
+    `seen` [users × items] holds the pairs that are left out: they are neither candidates nor relevant.
+    """
+    seen = Positives(seen.start.cpu(), seen.item.cpu())
+    users = len(seen.start) - 1
+    items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
+    row = log.label[:, column].nonzero()[:, 0]
+    positives = Positives.of(log.user[row].cpu(), log.item[row].cpu(), users, items)
+    relevant = without(positives, seen, items)
+    user = relevant.start.diff().nonzero()[:, 0]
+    relevant, seen = restrict(relevant, user), restrict(seen, user)
+
+    depth = min(k, items)
+    searched: Literal["exact"] | IndexKind = "exact"
+    cost = None
+    if isinstance(scores, BlockScores):
+        ranking = exhaustive(scores.score, user, items, depth, seen)
+    else:
+        query = scores.user[user.to(scores.user.device)]
+        if index == "flat":
+            ranking = search(query, scores.item, depth, seen)
+        else:
+            ranking, cost = compare(query, scores.item, depth, seen, index)
+            searched = index
+    hit = torch.zeros(len(user), k, dtype=torch.bool)
+    for rows in torch.arange(len(user)).split(_USERS):
+        hit[rows, :depth] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
+    item = torch.nn.functional.pad(ranking.item, (0, k - depth), value=-1)
+    others = len(log.user.unique()) - len(user)
+    return Lists(hit, relevant.start.diff(), (item >= 0).sum(1), user, item, others, searched, cost)
+
+
+def _ranked(score: Tensor, relevant: Tensor, user: Tensor, item: Tensor, k: int) -> Lists:
+    """Rank the candidates [C] of each user, `relevant` being 0 or 1; equal scores in the order given."""
+    order = score.argsort(descending=True, stable=True)
+    order = order[user[order].argsort(stable=True)]
+    users, position, count = torch.unique_consecutive(user[order], return_inverse=True, return_counts=True)
+    rank = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[position]
+    top = rank < k
+    hit = torch.zeros(len(users), k, dtype=torch.bool, device=order.device)
+    listed = torch.full((len(users), k), -1, device=order.device)
+    hit[position[top], rank[top]] = relevant[order][top] > 0
+    listed[position[top], rank[top]] = item[order][top]
+    total = torch.zeros_like(count).index_add(0, position, relevant[order])
+    some = total > 0
+    return Lists(
+        hit[some], total[some], count[some].clamp(max=k), users[some], listed[some], int((~some).count_nonzero())
+    )
