@@ -6,17 +6,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+from recbench.errors import UsageError
 from recbench.evaluation.lists import Lists
 from recbench.registry import Registry
 
 Need = Literal["probability", "level", "vectors"]
 Unit = Literal["rows", "users", "items"]
 Better = Literal["high", "low", "one"]
+
+_NEEDS = get_args(Need)
+_BETTER = get_args(Better)
+_RENAMED = {
+    "needs_probability": 'needs = frozenset({"probability"})',
+    "needs_level": 'needs = frozenset({"level"})',
+    "lower_is_better": 'better = "low"',
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,15 @@ class Metric(ABC):
     needs: frozenset[Need] = frozenset()  # beside scores and 0/1 labels
     better: Better = "high"  # which values are good: high ones, low ones, or those near 1
     unit: Unit = "rows"  # what `Counted.count` counts
+
+    def __init_subclass__(cls) -> None:
+        for name, chosen, known in (("needs", set(cls.needs), _NEEDS), ("better", {cls.better}, _BETTER)):
+            if chosen - set(known):
+                wrong = ", ".join(sorted(chosen - set(known)))
+                raise UsageError(f"metric {cls.__name__}: {name} of {wrong}; expected one of {', '.join(known)}")
+        for old, new in _RENAMED.items():
+            if hasattr(cls, old):
+                raise UsageError(f"metric {cls.__name__}: `{old}` has become `{new}`")
 
     def __init__(self, variant: str = "") -> None:
         self.variant = variant or next(iter(self.variants), "")
