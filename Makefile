@@ -15,6 +15,7 @@ setup: .venv/installed ## make the virtual environment .venv (the other targets 
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable . --group dev
 	@touch $@
 
+demo: export RECBENCH_RESULTS = build/demo
 demo: .venv/installed ## prepare `synthetic`, train 3 losses x 2 backbones, evaluate, print the leaderboard
 	@$(BIN)/recbench prepare synthetic
 	@for backbone in twintower mf; do for loss in bce gnolr bpr; do \
@@ -24,12 +25,14 @@ demo: .venv/installed ## prepare `synthetic`, train 3 losses x 2 backbones, eval
 	done; done
 	@echo "$$ recbench leaderboard"
 	@$(BIN)/recbench leaderboard --dataset synthetic
+	@echo "The runs are in $(RECBENCH_RESULTS): RECBENCH_RESULTS=$(RECBENCH_RESULTS) $(BIN)/recbench show"
 
+test: export OMP_NUM_THREADS = 1 # a worker a core
 test: .venv/installed ## ruff, mypy --strict, pytest
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy --strict recbench
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 bench: .venv/installed ## the benchmarks of speed and accuracy
 	$(BIN)/python -m benchmarks
