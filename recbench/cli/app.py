@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -76,21 +75,36 @@ def store() -> Store:
 
 def stderr() -> Console:
     """Return the console for progress and notes."""
-    from rich.console import Console
+    from recbench.terminal import TerminalConsole
 
-    return Console(stderr=True)
+    return TerminalConsole(stderr=True)
 
 
 def stdout() -> Console:
     """Return the console for what was asked for."""
-    from rich.console import Console
+    from recbench.terminal import TerminalConsole
 
-    return Console()
+    return TerminalConsole()
 
 
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    from recbench.terminal import as_json_text
+
+    print(as_json_text(document))
+
+
+def print_text(text: str, end: str = "\n") -> None:
+    """Print text on stdout as it is, but for what would steer a terminal."""
+    from recbench import terminal
+
+    terminal.print_text(text, end=end)
+
+
+def print_warnings(results: Store) -> None:
+    """Print a line for every file of results that was skipped."""
+    for line in dict.fromkeys(results.warnings):
+        stderr().print(f"warning: {line}", soft_wrap=True)
 
 
 def typed_command() -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, print_json, stdout, store
+from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
 from recbench.cli.options import Json
 
 
@@ -27,6 +27,7 @@ def compare(
 
     results = store()
     comparisons = comparing.compare_methods(comparing.methods(method, results, dataset), metric, results)
+    print_warnings(results)
     if as_json:
         print_json([asdict(comparison) for comparison in comparisons])
     else:

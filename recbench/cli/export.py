@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, store
+from recbench.cli.app import RESULTS, command, print_text, store
 from recbench.cli.options import Imports, Run, Trust
 from recbench.cli.own_code import import_files, import_trusted
 
@@ -35,4 +35,4 @@ def export(
     folder = output or Path(f"recbench-{record.key.digest}")
     export_run(record, results, folder)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
-    print(f"{folder}: {record.key.title}, {size:.1f} MiB; {folder / 'README.md'} says how to query it")
+    print_text(f"{folder}: {record.key.title}, {size:.1f} MiB; {folder / 'README.md'} says how to query it")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import RESULTS, command, stderr, stdout, store
+from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
 from recbench.cli.options import Json, OnlyDataset, OnlyMetrics
 from recbench.errors import UsageError
 
@@ -49,8 +49,7 @@ def leaderboard(
         return
     results = store()
     rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
-    for line in results.warnings:
-        stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
+    print_warnings(results)
     if form == "table":
         stdout().print(terminal_table(rows))
     else:

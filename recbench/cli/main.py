@@ -52,8 +52,15 @@ def entry() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, code = explain(error)
         if message:
-            print("error: " + " ".join(message.split()), file=sys.stderr)
+            print_error(message)
     sys.exit(code)
+
+
+def print_error(message: str) -> None:
+    """Print one line that steers no terminal, whatever names of files and data stand in it."""
+    from recbench.terminal import print_text
+
+    print_text("error: " + " ".join(message.split()), stderr=True)
 
 
 def explain(error: BaseException) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, print_json, stderr, stdout, store
+from recbench.cli.app import RESULTS, command, print_json, print_text, stderr, stdout, store
 from recbench.cli.options import Device, Imports, Json, Run
 from recbench.cli.own_code import confirm_code, import_files
 
@@ -28,7 +28,9 @@ def pack(
     results = store()
     record = results.find(run) if run else results.latest()
     path = results.pack(record, output or Path(f"recbench-{record.key.digest}.json"))
-    print(f"{path}: {record.key.title}, {path.stat().st_size / 1024:.1f} KiB; `recbench replay {path}` trains it again")
+    print_text(
+        f"{path}: {record.key.title}, {path.stat().st_size / 1024:.1f} KiB; `recbench replay {path}` trains it again"
+    )
 
 
 @command(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import OWN, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import OWN, command, print_json, print_text, stderr, stdout, store, typed_command
 from recbench.cli.options import Device, Jobs, Json, Settings, require_assignments
 
 
@@ -81,6 +81,6 @@ def reproduce(
     if as_json or form == "json":
         print_json(reproduction.as_json(request, lines))
     elif form == "markdown":
-        print(rows_markdown(lines), end="")
+        print_text(rows_markdown(lines), end="")
     else:
         stdout().print(rows_table(lines))

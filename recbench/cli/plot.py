@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import RESULTS, command, command_group, print_json, stderr, store
+from recbench.cli.app import RESULTS, command, command_group, print_json, print_text, stderr, store
 from recbench.cli.options import Imports, Json, Trust
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
@@ -230,4 +230,4 @@ def _done(path: Path, drawn: Sequence[object], as_json: bool) -> None:
     if as_json:
         print_json([asdict(part) for part in drawn])  # type: ignore[call-overload]
     else:
-        print(path)
+        print_text(str(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recbench.cli.app import RESULTS, command, print_json, stdout, store
+from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
 from recbench.cli.options import Json, Run
 
 
@@ -20,6 +20,7 @@ def show(run: Run = None, as_json: Json = False) -> None:
     results = store()
     record = results.find(run) if run else results.latest()
     evaluations = results.evaluations(record.key)
+    print_warnings(results)
     if as_json:
         print_json({"record": encode(record), "evaluations": [encode(evaluation) for evaluation in evaluations]})
     else:

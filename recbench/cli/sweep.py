@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, stdout, store, typed_command
 from recbench.cli.options import (
     Backbone,
     Device,
@@ -80,7 +80,7 @@ def sweep(
         print_json(sweep_json(result))
     else:
         stdout().print(sweep_table(result))
-        print(*result.commands.values(), sep="\n")
+        print_text("\n".join(result.commands.values()))
     failed = sum(bool(trial.failed) for trial in result.trials)
     if failed:
         raise TrainingError(f"{failed} of {len(result.trials)} trials failed; the same command tries them again")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import TRAINING, command, stderr, store, typed_command
+from recbench.cli.app import TRAINING, command, print_text, stderr, store, typed_command
 from recbench.cli.options import (
     Backbone,
     Device,
@@ -85,7 +85,7 @@ def train(
         )
         runs = train_all(request, store(), stderr(), device, typed_command())
     for record in runs:
-        print(
+        print_text(
             f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
             f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"
         )

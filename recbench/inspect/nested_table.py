@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 
 def report_table(report: Mapping[str, object]) -> RenderableType:
@@ -14,7 +14,7 @@ def report_table(report: Mapping[str, object]) -> RenderableType:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in report.items():
         lines = _lines(value)
-        table.add_row(f"[bold]{escape(name.replace('_', ' '))}[/]", escape("\n".join(lines)))
+        table.add_row(Text(name.replace("_", " "), style="bold"), Text("\n".join(lines)))
     return table
 
 

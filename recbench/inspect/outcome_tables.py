@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -53,7 +52,7 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> RenderableType:
             table.add_column("truth", justify="right")
         table.add_column("counted", justify="right")
         for value, best in zip(outcome.values, bound, strict=True):
-            cells = [escape(value.metric), escape(value.feedback), _figure(value.value)]
+            cells = [value.metric, value.feedback, _figure(value.value)]
             if bounded:
                 cells.append("" if best is None else _figure(best))
             table.add_row(*cells, f"{value.count:,} {value.unit}")
@@ -75,7 +74,7 @@ def items_table(items: Sequence[Mapping[str, object]]) -> RenderableType:
         name = fields.pop("name")
         lead = fields.pop("about", None) or fields.pop("title", "")
         others = [f"{field}: {in_words(value)}" for field, value in fields.items() if value not in ("", [], {})]
-        table.add_row(escape(str(name)), escape(str(lead)))
+        table.add_row(str(name), str(lead))
         for line in others:
             table.add_row("", Text(line, style="dim"))
     return table

@@ -28,6 +28,7 @@ from recbench.results.leaderboard_tables import (
 )
 from recbench.results.sparkline import sparkline
 from recbench.results.store import Store
+from recbench.terminal import clean_line
 
 CURVES = "curve: validation metric by epoch, scaled from the lowest to the highest value of each row"
 NARROWEST = 16  # cells that the column of methods may be squeezed to
@@ -77,9 +78,15 @@ def markdown_row(cells: Sequence[str]) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    text = _printable(text).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{character}" if character in r"\|*_`[]" else character for character in text)
+    """Return text that Markdown shows as it is, on one line: no links, no formulas, no columns of a table."""
+    text = (
+        clean_line(text)
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace("://", "&#58;//")
+        .replace("www.", "www&#46;")
+    )
+    return "".join(f"\\{character}" if character in r"\|*_`[]~$" else character for character in text)
 
 
 def _markdown_lines(title: str, dataset: DatasetTables) -> Iterator[str]:
@@ -106,11 +113,6 @@ def _markdown_lines(title: str, dataset: DatasetTables) -> Iterator[str]:
     yield f"{markdown_text(dataset.runs_tested())}\n"
 
 
-def _printable(text: str) -> str:
-    """Return the text without characters that break lines or steer a terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def _bounds(table: FeedbackTable, columns: Sequence[Column] | dict[Column, list[LeaderboardRow]]) -> list[str]:
     return [f"{table.bounds[column]:.4f}" if column in table.bounds else "" for column in columns]
 
@@ -134,7 +136,7 @@ class _TerminalTables:
         curves = False
         last = list(dataset.tables.values())[-1]
         for table in dataset.tables.values():
-            yield Text(_printable(f"{title}: {table.feedback}"), style="bold")
+            yield Text(clean_line(f"{title}: {table.feedback}"), style="bold")
             for part in _fit(dataset, table, options.max_width, spread):
                 yield _grid(dataset, table, part, spread)
                 yield Text()
@@ -142,14 +144,14 @@ class _TerminalTables:
             bold, below = dataset.notes(table)
             notes = [note for note in (bold if console.is_terminal else "", below) if note]  # bold is lost elsewhere
             for note in notes:
-                yield Text(_encodable(spread, _printable(note)), style="dim")
+                yield Text(_encodable(spread, clean_line(note)), style="dim")
             if notes and table is not last:
                 yield Text()
         for signature, letter in dataset.letters.items():
-            yield Text(f"({letter}) {_printable(signature)}", style="dim")
+            yield Text(f"({letter}) {clean_line(signature)}", style="dim")
         if curves:
             yield Text(CURVES, style="dim")
-        yield Text(_encodable(spread, _printable(dataset.runs_tested())), style="dim")
+        yield Text(_encodable(spread, clean_line(dataset.runs_tested())), style="dim")
 
 
 def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, spread: str) -> Iterator[_Part]:
@@ -181,7 +183,7 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     grid.add_column(Text(_encodable(spread, "loss × backbone")), overflow="fold")
     for column in part.columns:
-        heading = Text(_printable(dataset.heading(column)))
+        heading = Text(clean_line(dataset.heading(column)))
         grid.add_column(heading, justify="right", no_wrap=True, overflow="fold")
     if part.curve:
         grid.add_column("curve", no_wrap=True)
@@ -201,8 +203,8 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
 
 
 def _method(method: Method, spread: str) -> RenderableType:
-    name = Text(_encodable(spread, _printable(method.name)))
-    settings = _printable(method.settings)
+    name = Text(_encodable(spread, clean_line(method.name)))
+    settings = clean_line(method.settings)
     return Group(name, Padding(Text(settings, style="dim"), (0, 0, 0, 2))) if settings else name
 
 

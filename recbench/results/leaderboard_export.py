@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from recbench.errors import DataError
 from recbench.results.leaderboard import markdown
 from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow, as_dict
 from recbench.results.store import Store
+from recbench.terminal import as_json_text, print_text
 
 if TYPE_CHECKING:
     from recbench.results.published import PublishedTable
@@ -50,9 +50,7 @@ def export(
     if form == "parquet":
         content = parquet(rows)
     elif form == "json":
-        content = (
-            json.dumps([as_dict(row) for row in rows], indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        )
+        content = as_json_text([as_dict(row) for row in rows]).encode() + b"\n"
     elif form == "html":
         from recbench.results.page.render import html  # loads torch, which the other forms do without
 
@@ -73,7 +71,7 @@ def export_published(
 
     if form == "json":
         document = {"table": table.name, "lines": rows_as_json(rows)}
-        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = as_json_text(document) + "\n"
     else:
         text = rows_markdown(rows) if form == "markdown" else rows_as_csv(rows)
     _deliver(text.encode(), path)
@@ -106,10 +104,10 @@ def _csv_cell(value: object) -> object:
 
 def _deliver(content: bytes, path: Path | None) -> None:
     if path is None:
-        print(content.decode(), end="")  # in the encoding of the console
+        print_text(content.decode(), end="")
     else:
         _write(content, path)
-        print(f"{path}: {len(content) / 1024:,.0f} KiB", file=sys.stderr)
+        print_text(f"{path}: {len(content) / 1024:,.0f} KiB", stderr=True)
 
 
 def parquet(rows: Sequence[LeaderboardRow]) -> bytes:

@@ -113,7 +113,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
         for rank, trial in enumerate(trials, 1):
             value = "failed" if trial.valid is None else _figure(trial)
             table.add_row(
-                "–" if trial.valid is None else str(rank), escape(" ".join(trial.words)), value, f"{trial.seconds:.1f}"
+                "–" if trial.valid is None else str(rank), " ".join(trial.words), value, f"{trial.seconds:.1f}"
             )
         parts += [Text(f"{loss} × {sweep.title}", style="bold"), table]
         reasons = Counter(trial.failed for trial in trials if trial.failed)

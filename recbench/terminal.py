@@ -1,0 +1,60 @@
+"""Text for a terminal: what came from records, data or names of files must not steer it.
+
+Characters that a terminal obeys or that turn the direction of reading (ESC, BEL, C0, C1, bidirectional controls; see
+Unicode Standard Annex 9 and "Trojan Source", https://arxiv.org/abs/2111.00169) are shown as U+FFFD.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from unicodedata import category
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # controls, formats, halves of pairs, separators of lines
+JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{SOFT HYPHEN}")  # part of words and of emoji
+LAYOUT = frozenset("\n\t")
+
+
+class TerminalConsole(Console):
+    """A rich console that shows all text as it is: cleaned, without markup, emoji codes or highlighting."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of a renderable; rich's own control segments stay."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else clean(text), style, control)
+
+
+def clean(text: str) -> str:
+    """Return text that steers no terminal; line breaks and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join("\N{REPLACEMENT CHARACTER}" if _steers(character) else character for character in text)
+
+
+def clean_line(text: str) -> str:
+    """Return the same as one line: line breaks and tabs are shown as U+FFFD, too."""
+    return clean(text).translate(dict.fromkeys(map(ord, LAYOUT), "\N{REPLACEMENT CHARACTER}"))
+
+
+def print_text(text: str, *, end: str = "\n", stderr: bool = False) -> None:
+    """Print cleaned text, at once."""
+    print(clean(text), end=end, file=sys.stderr if stderr else sys.stdout, flush=True)
+
+
+def as_json_text(document: object) -> str:
+    """Return a document as JSON, with escapes for what would steer a terminal: it loses nothing."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(json.dumps(character)[1:-1] if _steers(character) else character for character in text)
+
+
+def _steers(character: str) -> bool:
+    return category(character) in STEERING and character not in JOINERS and character not in LAYOUT
