@@ -84,6 +84,6 @@ def _count(option: str, word: str) -> int:
 
 def _ratio(word: str) -> tuple[int, int, int]:
     numbers = [int(number) for number in word.split(":") if number.isdigit()]
-    if len(numbers) != 3 or word.count(":") != 2 or not numbers[0] or not numbers[2]:
-        raise UsageError(f"--ratio {word}: expected three whole numbers for train, valid and test, as in 8:1:1")
+    if len(numbers) != 3 or word.count(":") != 2 or not all(numbers):
+        raise UsageError(f"--ratio {word}: expected three whole numbers above 0 for train, valid and test, as in 8:1:1")
     return numbers[0], numbers[1], numbers[2]

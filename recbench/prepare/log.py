@@ -17,13 +17,12 @@ from recbench.prepare import labels, split
 from recbench.prepare.code_counts import add
 from recbench.prepare.entity_keys import Keys
 from recbench.prepare.frame_file import FrameFile, scatter
+from recbench.prepare.time_units import TimeUnits
 from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 from recbench.sources.text_blocks import Advance, ignore_progress
 
 Mask = NDArray[np.bool_]
-FIRST, LAST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970
-UNITS = {"s": 1, "ms": 1000}
 
 
 @dataclass(frozen=True)
@@ -71,14 +70,12 @@ def read(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) -> Log
     """
     users = Keys(_identity(spec.user, raw.users is not None), folder / "user-keys.parquet")
     items = Keys(_identity(spec.item, raw.items is not None), folder / "item-keys.parquet")
-    spool, rows, early, late = FrameFile(folder / "log.parquet"), 0, 0, 0
-    truth: tuple[str, ...] = ()
+    spool, rows, units = FrameFile(folder / "log.parquet"), 0, TimeUnits(spec.time_unit)
     for block in raw.log:
         block = block.with_columns(cs.float().fill_nan(None))  # NaN would be above every number
         block = block.filter(_kept(spec, block))
         if not len(block):
             continue
-        truth = tuple(name for name in block.columns if name.startswith("truth_"))
         columns = {
             "row": pl.Series(np.arange(rows, rows + len(block), dtype=np.uint32)),
             "user": users.code(block),
@@ -87,27 +84,18 @@ def read(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) -> Log
         }
         if spec.time is not None:
             columns["time"] = block[spec.time]
-            early += int((block[spec.time] < FIRST * UNITS[spec.time_unit]).sum())
-            late += int((block[spec.time] > LAST * UNITS[spec.time_unit]).sum())
-        if "split" in block.columns:
-            columns["given"] = pl.Series(split.given_words(spec.name, block["split"]))
-        spool.append(pl.DataFrame(columns | {name: block[name] for name in truth}))
+            units.add(block[spec.time])
+        if raw.part_column in block.columns:
+            columns["given"] = pl.Series(split.given_words(spec.name, block[raw.part_column]))
+        spool.append(pl.DataFrame(columns | {name: block[name] for name in raw.truth}))
         rows += len(block)
         memory.check(len(users) + len(items))
     if not rows:
         raise DataError(f"{spec.name}: no log rows; check the files and the filter ({spec.filter})")
-    if 2 * late > rows or (2 * early > rows and spec.folder is None):  # one's own times may count from anything
-        other = "ms" if spec.time_unit == "s" else "s"
-        outside = (
-            f"{late + early:,} of {rows:,} times `{spec.time}` lie outside 1990 to 2100 as {spec.time_unit} since 1970"
-        )
-        raise DataError(
-            f'{spec.name}: {outside}; if they are {other}, say time_unit = "{other}" in the catalogue, '
-            "else get the file again"
-        )
+    units.check(spec)
     for keys in (users, items):
         keys.features.close()
-    return Log((spool.close(),), users, items, spec.time is not None, truth)
+    return Log((spool.close(),), users, items, spec.time is not None, raw.truth)
 
 
 def gathered(log: Log, at_once: int, folder: Path) -> Log:

@@ -15,6 +15,15 @@ from recbench.prepare.row_counts import RowCounts
 from recbench.prepare.split import PARTS
 from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, Side
 
+LATER_OPTIONS: dict[
+    str, Any
+] = {  # with the value that leaves them out, so that what was prepared before them is still known
+    "time_format": None,
+    "time_zone": None,
+    "quote": '"',
+    "decimal": ".",
+    "null_values": [],
+}
 BEFORE_SPLIT = ("feedback is 0 or 1 by its expression",)
 AFTER_SPLIT = (
     "feedback types are ordered from dense to sparse by their rate on train rows",
@@ -31,6 +40,7 @@ AFTER_SPLIT = (
 
 def options(spec: DatasetSpec, chosen: str, rows: int | None, seed: int) -> dict[str, Any]:
     """Return all that decides the result, apart from the files."""
+    later = {name: getattr(spec, name) for name in LATER_OPTIONS} | {"null_values": list(spec.null_values)}
     return {
         "split": chosen,
         "rows": rows,
@@ -55,6 +65,7 @@ def options(spec: DatasetSpec, chosen: str, rows: int | None, seed: int) -> dict
         "bag_separator": spec.bag_separator,
         "user": _side(spec.user),
         "item": _side(spec.item),
+        **{name: value for name, value in later.items() if value != LATER_OPTIONS[name]},
     }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recbench.prepare import labels
 from recbench.prepare.code_counts import add
 from recbench.prepare.log import Log
-from recbench.prepare.split import PARTS
+from recbench.prepare.split import PARTS, check_parts
 from recbench.sources.dataset_spec import DatasetSpec
 
 Counts = NDArray[np.int64]
@@ -69,8 +69,11 @@ class RowCounts:
         return labels.unpacked(every, self.order)
 
 
-def count_rows(spec: DatasetSpec, log: Log) -> RowCounts:
-    """Count over the rows of a log that is split; raises DataError for a feedback without positive train row."""
+def count_rows(spec: DatasetSpec, log: Log, chosen: str) -> RowCounts:
+    """Count over the rows of a log that is split by `chosen`.
+
+    Raises DataError for a part without rows and for a feedback without positive train row.
+    """
     names = list(spec.feedback)
     patterns = np.zeros((len(PARTS), 1 << len(names)), np.int64)
     users = np.zeros((len(PARTS), len(log.users)), np.uint32)
@@ -86,6 +89,8 @@ def count_rows(spec: DatasetSpec, log: Log) -> RowCounts:
             time = frame["time"].to_numpy()[part == number]
             first.setdefault(number, []).append(int(time.min()))
             last.setdefault(number, []).append(int(time.max()))
+    ends = {time for times in (*first.values(), *last.values()) for time in times}
+    check_parts(spec.name, chosen, patterns.sum(1), one_time=len(ends) == 1)
     bits = labels.unpacked(np.arange(patterns.shape[1]).astype(np.uint16), range(len(names)))
     rates = (patterns[0] @ bits.astype(np.int64)) / max(1, patterns[0].sum())
     order = labels.dense_to_sparse(spec.name, names, rates.tolist())

@@ -141,13 +141,13 @@ def valid_of_train(
     return part
 
 
-def check_parts(name: str, split: str, rows: Counts) -> None:
-    """Raise DataError if a part has no rows."""
+def check_parts(name: str, split: str, rows: Counts, one_time: bool = False) -> None:
+    """Raise DataError if a part has no rows; `one_time` says that all times are equal, so that none comes first."""
     for word, count in zip(PARTS, rows, strict=True):
         if not count:
+            reason = ", since all times are equal; correct `time`, or use" if one_time else "; use more rows or"
             raise DataError(
-                f"{name}: split `{split}` leaves no {word} rows ({rows.sum()} rows in all); "
-                "use more rows or another --split"
+                f"{name}: split `{split}` leaves no {word} rows ({rows.sum()} rows in all){reason} another --split"
             )
 
 

@@ -58,7 +58,7 @@ def _log(source: Source) -> Iterator[pl.DataFrame]:
 
 def _layout(columns: tuple[str, ...], whole: tuple[str, ...], unique: str | None = None) -> Layout:
     kinds: Mapping[str, Kind] = {name: "int" if name in whole else "float" for name in columns}
-    return Layout(kinds, header=False, required=columns, unique=unique, quoted=False)
+    return Layout(kinds, header=False, required=columns, unique=unique, quote="")
 
 
 def _named(source: Source, ending: str) -> Path:

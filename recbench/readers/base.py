@@ -22,14 +22,16 @@ class RawTables:
     """What a reader returns: frames of bounded size, all of one schema, each read only when it is asked for.
 
     The log, in file order, holds the user and item keys and the columns that feedback, filter and time need (the
-    features too where no entity table has them); for the shipped split also `split` (train, valid or test), and
-    `truth_<feedback>` where the true probability is known. The time is Int64 in the unit of the catalogue.
+    features too where no entity table has them), for the shipped split also `part_column` (train, valid or test), and
+    the columns `truth`, where true probabilities are known. The time is Int64 in the unit of the catalogue.
     The users and items frames hold a key and its features, each key once; None where the features stand in the log.
     """
 
     log: Iterable[pl.DataFrame]
     users: Iterable[pl.DataFrame] | None = None
     items: Iterable[pl.DataFrame] | None = None
+    part_column: str | None = "split"  # where the log has it
+    truth: tuple[str, ...] = ()  # columns `truth_<feedback>`
 
 
 @dataclass(frozen=True)

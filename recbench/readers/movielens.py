@@ -63,7 +63,7 @@ def _read_csv(source: Source) -> RawTables:
 def _read_1m(source: Source) -> RawTables:
     def table(name: str, columns: Mapping[str, Kind], required: list[str], unique: str | None = None) -> Frames:
         layout = Layout(
-            columns, False, required=required, unique=unique, separator="::", encoding="iso-8859-1", quoted=False
+            columns, False, required=required, unique=unique, separator="::", encoding="iso-8859-1", quote=""
         )
         return scan_delimited(source.file(name), layout, source)
 
@@ -78,7 +78,7 @@ def _read_100k(source: Source) -> RawTables:
     def table(name: str, columns: Mapping[str, Kind], separator: str, required: list[str]) -> Frames:
         unique = None if columns is RATING else required[0]
         layout = Layout(
-            columns, False, required=required, unique=unique, separator=separator, encoding="iso-8859-1", quoted=False
+            columns, False, required=required, unique=unique, separator=separator, encoding="iso-8859-1", quote=""
         )
         return scan_delimited(source.file(name), layout, source)
 

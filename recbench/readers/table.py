@@ -1,13 +1,14 @@
-"""A log of one's own, or any that is like it: CSV or Parquet files, features of users and items on every row.
+"""A log of one's own, or any that is like it: delimited text, JSON Lines or Parquet, features on every row.
 
-A file without a header has its columns named in the catalogue.
+A delimited file without a header has its columns named in the catalogue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 import pyarrow as pa
@@ -15,11 +16,17 @@ import pyarrow.parquet as pq
 
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, missing_column, resolve_kinds, scan_delimited
+from recbench.readers.building_blocks.delimited import Kind, Layout, check_names, resolve_kinds, scan_row_blocks
+from recbench.readers.building_blocks.json_lines import json_schema, scan_json_lines
+from recbench.readers.building_blocks.row_block import RowBlock
+from recbench.readers.building_blocks.times import Times
+from recbench.readers.building_blocks.typed_columns import ColumnRoles, check_vectors, plain_columns
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.text_blocks import read_start
+from recbench.sources.decompress import open_unpacked
+from recbench.sources.text_blocks import ignore_progress, read_start
 
 BATCH = 1 << 17  # rows of a Parquet file at once
+LOOK = 4096  # bytes that tell JSON Lines from delimited text
 
 
 def read(spec: DatasetSpec, source: Source) -> RawTables:
@@ -27,100 +34,172 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 
     Raises DataError for bad files.
     """
-    return RawTables(_log(spec, source))
+    return RawTables(_log(_Table(spec, source)), part_column="split" if source.split == "given" else None)
 
 
-def _log(spec: DatasetSpec, source: Source) -> Iterator[pl.DataFrame]:
-    kinds: dict[str, Kind] = dict.fromkeys((*spec.user.identity, *spec.item.identity), "key")
-    kinds |= {name: "guess" for name in spec.log_columns if name not in kinds}
-    kinds |= dict.fromkeys((*spec.user.bag, *spec.item.bag, *spec.user.vector, *spec.item.vector), "text")
-    kinds |= dict.fromkeys((*spec.user.numeric, *spec.item.numeric), "float")
-    required = [name for name in (spec.user.key, spec.item.key, spec.time) if name]
-    if source.split == "given":
-        kinds["split"] = "text"
-        required.append("split")
-    paths = list(source.files.values())
-    delimited = [path for path in paths if not read_start(path).startswith(b"PAR1")]
-    kinds |= {name: kind for name, kind in spec.types.items() if name in kinds}
-    layout = Layout(
-        columns={**dict.fromkeys(spec.columns, "text"), **kinds},
-        header=not spec.columns,
-        keep=list(kinds),
-        required=required,
-        separator=spec.separator,
-        encoding=spec.encoding,
-        quoted=not spec.columns,
-    )
-    layout = resolve_kinds(delimited, layout, source)
-    schema: pl.Schema | None = None
-    for path in paths:
-        blocks = scan_delimited(path, layout, source) if path in delimited else _parquet(path, spec, kinds, required)
-        first = 0
+@dataclass(frozen=True)
+class _Table:
+    """What is wanted of the files."""
+
+    spec: DatasetSpec
+    source: Source
+
+    @cached_property
+    def required(self) -> list[str]:
+        """Columns in which no row may be empty."""
+        part = ["split"] if self.source.split == "given" else []
+        return [name for name in (self.spec.user.key, self.spec.item.key, self.spec.time) if name] + part
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """The wanted columns and how they are read from text."""
+        spec = self.spec
+        kinds: dict[str, Kind] = dict.fromkeys((*spec.user.identity, *spec.item.identity), "key")
+        kinds |= {name: "guess" for name in spec.log_columns if name not in kinds}
+        kinds |= dict.fromkeys((*spec.user.bag, *spec.item.bag, *spec.user.vector, *spec.item.vector), "text")
+        kinds |= dict.fromkeys((*spec.user.numeric, *spec.item.numeric), "float")
+        if spec.time is not None and spec.time_format is not None:
+            kinds[spec.time] = "text"
+        if self.source.split == "given":
+            kinds["split"] = "text"
+        types: Mapping[str, Kind] = {name: kind for name, kind in spec.types.items() if name in kinds}
+        return kinds | dict(types)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """How the delimited files are written."""
+        spec = self.spec
+        return Layout(
+            columns={**dict.fromkeys(spec.columns, "text"), **self.kinds},
+            header=not spec.columns,
+            keep=list(self.kinds),
+            separator=spec.separator,
+            encoding=spec.encoding,
+            quote=spec.quote,
+            decimal=spec.decimal,
+            null_values=spec.null_values,
+        )
+
+    def form(self, path: Path) -> str:
+        """Return `parquet`, `json` or `delimited`, by the first bytes of a file."""
+        if read_start(path).startswith(b"PAR1"):
+            return "parquet"
+        with open_unpacked(path) as file:
+            start = file.read(LOOK).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if self.spec.columns or start[:1] not in (b"{", b"["):
+            return "delimited"
+        if start.startswith(b"["):
+            raise DataError(f"{path}: a JSON array, where one object a line is expected; write it as JSON Lines")
+        return "json"
+
+
+def _log(table: _Table) -> Iterator[pl.DataFrame]:
+    spec, source = table.spec, table.source
+    forms = {path: table.form(path) for path in source.files.values()}
+    layout = resolve_kinds([path for path, form in forms.items() if form == "delimited"], table.layout, source)
+    roles = ColumnRoles.of(spec)
+    quiet = replace(source, advance=ignore_progress)
+    schemas = {
+        path: json_schema(path, list(table.kinds), quiet, spec.encoding)
+        for path, form in forms.items()
+        if form == "json"
+    }
+    common = _CommonSchema()
+    for path, form in forms.items():
+        if form == "delimited":
+            common.add(path, pl.Schema({name: _text_type(layout.columns[name]) for name in table.kinds}), spec.time)
+        else:
+            schema = schemas[path] if form == "json" else _parquet_schema(path, list(table.kinds))
+            empty = RowBlock(path, pl.DataFrame(schema=schema), [], "row")
+            common.add(path, plain_columns(empty, roles).frame.schema, spec.time)
+    for path, form in forms.items():
+        times = Times(spec)
+        if form == "delimited":
+            blocks = scan_row_blocks(path, layout, source)
+        elif form == "json":
+            blocks = scan_json_lines(path, schemas[path], source, spec.encoding)
+        else:
+            blocks = _scan_parquet(path, list(table.kinds))
         for block in blocks:
-            if schema is not None and block.schema != schema:
-                name = next(name for name in schema if block.schema[name] != schema[name])
-                raise DataError(
-                    f"{path}, column `{name}`: {block.schema[name]}, but {schema[name]} in {paths[0]}; "
-                    "the files of a log must have columns of one kind"
-                )
-            schema = block.schema
-            yield block if spec.time is None else block.with_columns(_epoch(block[spec.time], spec, path, first))
-            first += len(block)
+            block = block if form == "delimited" else plain_columns(block, roles)
+            frame = block.frame.select(list(common.types))
+            if spec.time is not None:
+                frame = frame.with_columns(times.read(block))
+            frame = frame.cast({name: kind for name, kind in common.types.items() if name != spec.time})
+            block = replace(block, frame=frame)
+            check_vectors(block, roles.vectors, spec.bag_separator)
+            _check_required(block, table)
+            yield frame
 
 
-def _parquet(
-    path: Path, spec: DatasetSpec, columns: Mapping[str, Kind], required: Sequence[str]
-) -> Iterator[pl.DataFrame]:
+def _check_required(block: RowBlock, table: _Table) -> None:
+    """Raise DataError for an empty value of a required column, unless the filter drops its row."""
+    frame = block.frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+    for name in table.required:
+        empty = frame[name].is_null()
+        if empty.any() and table.spec.filter is not None:
+            try:
+                kept = frame.select(pl.sql_expr(table.spec.filter).alias("kept"))["kept"]
+                empty &= kept.fill_null(value=False) if kept.dtype == pl.Boolean and len(kept) == len(frame) else True
+            except pl.exceptions.PolarsError:  # which is reported where the filter is applied
+                pass
+        if empty.any():
+            raise DataError(f"{block.place(empty.arg_max() or 0, name)}: empty; every row needs a value here")
+
+
+class _CommonSchema:
+    """The types that hold the columns of all files: they may differ in width, and be empty in some of the files."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, pl.DataType | type[pl.DataType]] = {}
+        self._first: Path | None = None
+
+    def add(self, path: Path, schema: pl.Schema, time: str | None) -> None:
+        """Add the columns of a file; raises DataError for one of another kind than in the first file."""
+        if self._first is None:
+            self._first, self.types = path, dict(schema)
+        for name, kind in self.types.items():
+            other = schema[name]
+            if kind == pl.Null:
+                self.types[name] = other
+            elif other not in (kind, pl.Null) and name != time:
+                if not (kind.is_numeric() and other.is_numeric()):
+                    raise DataError(
+                        f"{path}, column `{name}`: {other}, but {kind} in {self._first}; the files of a log must have "
+                        "columns of one kind"
+                    )
+                self.types[name] = pl.Float64
+
+
+def _text_type(kind: Kind) -> type[pl.DataType]:
+    return {"int": pl.Int64, "float": pl.Float64}.get(kind, pl.String)
+
+
+def _parquet_schema(path: Path, wanted: Sequence[str]) -> pl.Schema:
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             names = list(file.schema_arrow.names)
-            for name in columns:
-                if name not in names:
-                    raise missing_column(path, name, names)
-            first = 0
-            for batch in file.iter_batches(BATCH, columns=list(columns)):
+            check_names(path, wanted, names)
+            fields = [file.schema_arrow.field(name) for name in wanted]
+        frame = pl.from_arrow(pa.schema(fields).empty_table())
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise _damaged_parquet(path, error) from None
+    assert isinstance(frame, pl.DataFrame)
+    return frame.schema
+
+
+def _scan_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RowBlock]:
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            first = 1
+            for batch in file.iter_batches(BATCH, columns=list(wanted)):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
-                yield _plain(path, frame.select(list(columns)), spec, required, first)
+                yield RowBlock(path, frame.select(wanted), range(first, first + len(frame)), "row")
                 first += len(frame)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: damaged Parquet file ({str(error).splitlines()[0]})") from None
+        raise _damaged_parquet(path, error) from None
 
 
-def _plain(path: Path, frame: pl.DataFrame, spec: DatasetSpec, required: Sequence[str], first: int) -> pl.DataFrame:
-    for name in required:
-        if frame[name].null_count():
-            row = first + (frame[name].is_null().arg_max() or 0) + 1
-            raise DataError(f"{path}, row {row}, column `{name}`: empty; every row needs a value here")
-    for name in (*spec.user.numeric, *spec.item.numeric):
-        if not frame.schema[name].is_numeric():
-            raise DataError(f"{path}, column `{name}`: expected numbers, found {frame.schema[name]}")
-    lists = [name for name, kind in frame.schema.items() if kind.base_type() == pl.List]
-    return frame.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(spec.bag_separator))
-
-
-def _epoch(time: pl.Series, spec: DatasetSpec, path: Path, first: int) -> pl.Series:
-    unit: Literal["ms", "s"] = "ms" if spec.time_unit == "ms" else "s"
-    if time.dtype.is_numeric():
-        if time.dtype.is_float() and not time.is_finite().all():
-            row = first + ((~time.is_finite()).arg_max() or 0)
-            raise DataError(
-                f"{path}: time column `{spec.time}`, row {row + 1}: expected a number, found {time[row - first]}"
-            )
-        return time.cast(pl.Int64)
-    if time.dtype == pl.String:
-        try:
-            parsed = time.str.to_datetime(strict=False)
-        except pl.exceptions.PolarsError:
-            parsed = pl.Series([None] * len(time), dtype=pl.Datetime)
-        wrong = parsed.is_null() | ~time.str.contains(r"^\s*\d{4}-\d\d-\d\d")
-        if wrong.any():
-            row = wrong.arg_max() or 0
-            raise DataError(
-                f"{path}: time column `{spec.time}`, row {first + row + 1}: expected a number of seconds or "
-                f"an ISO date like 2024-05-01 10:00:00, found `{time[row]}`"
-            )
-        time = parsed
-    if not time.dtype.is_temporal():
-        raise DataError(f"{spec.name}: time column `{spec.time}`: expected numbers or dates, found {time.dtype}")
-    return time.dt.epoch(unit).cast(pl.Int64).alias(time.name)
+def _damaged_parquet(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: damaged Parquet file ({str(error).splitlines()[0]})")

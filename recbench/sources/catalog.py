@@ -15,7 +15,9 @@ import recbench
 from recbench.errors import UsageError, unknown
 from recbench.sources.check_spec import check_spec
 from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, KCore, Side
+from recbench.sources.regular_file import read_catalogue_text
 
+LONGEST_NAME = 64  # characters of a feedback, of which names of folders are made
 GIVEN = {"name", "folder"}  # fields of a DatasetSpec that are no keys of its table
 
 
@@ -58,7 +60,7 @@ def choose_feedback(spec: DatasetSpec, words: str) -> DatasetSpec:
     """
     known = spec.feedback | spec.more_feedback
     chosen = {}
-    for word in filter(None, (word.strip() for word in words.split(","))):
+    for word in _split_expressions(words):
         named = re.fullmatch(r"([A-Za-z]\w*)\s*=\s*(?!=)(.+)", word)
         if word in known:
             chosen[word] = known[word]
@@ -68,8 +70,28 @@ def choose_feedback(spec: DatasetSpec, words: str) -> DatasetSpec:
             raise unknown(f"feedback of {spec.name}", word, known)
         else:
             chosen[_name_of(word)] = word
+    for name in chosen:
+        if len(name) > LONGEST_NAME:
+            raise UsageError(f"--feedback: `{name[:40]}…` is too long for a name; give one, as in top=rating>=5")
     same = {name: count for name, count in (spec.expect.positives or {}).items() if chosen.get(name) == known.get(name)}
     return check_spec(replace(spec, feedback=chosen, expect=replace(spec.expect, positives=same)))
+
+
+def _split_expressions(words: str) -> list[str]:
+    """Return the expressions between the commas that stand outside parentheses and quotes."""
+    parts, depth, quote = [""], 0, ""
+    for character in words:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"`":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        if character == "," and not quote and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _name_of(expression: str) -> str:
@@ -96,11 +118,10 @@ def _read(path: Path, folder: Path | None) -> dict[str, DatasetSpec]:
 
 def _tables(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such catalogue file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: not a readable TOML file ({error})") from None
+        tables = tomllib.loads(read_catalogue_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"{path}: not a readable TOML file ({reason})") from None
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: `{name}` stands outside a table; put it below a line such as [my-dataset]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import recbench
 from recbench.errors import UsageError, unknown
@@ -13,6 +14,7 @@ from recbench.sources.dataset_spec import DatasetSpec, Side
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of datasets and rules, which become names of folders
 RESERVED = ("user", "item", "level", "timestamp")
 SPLITS = ("global", "user", "random", "users", "given")
+TIME_UNITS = ("s", "ms", "us", "ns")
 ROUNDING = ("floor", "round", "percent-rank")
 LONGEST_COLUMN = 200  # bytes of a feature's name, which becomes part of the name of a file
 MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
@@ -36,8 +38,7 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
         raise refuse(str(unknown("reader", spec.reader, families)))
     if not spec.files and spec.reader != "synthetic":
         raise refuse("no `files`; name those to read, relative to this catalogue or to --raw DIR")
-    if not spec.separator or not spec.bag_separator:
-        raise refuse("`separator` and `bag_separator` cannot be empty")
+    _check_text_layout(spec)
     if not spec.feedback:
         raise refuse('no feedback; add one, as in feedback = { like = "rating > 4" }')
     if len(spec.feedback) > MOST_FEEDBACK:
@@ -50,15 +51,17 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
     for split in spec.splits:
         if split not in SPLITS:
             raise refuse(str(unknown("split", split, SPLITS)))
-    if spec.time_unit not in ("s", "ms"):
-        raise refuse(f"`time_unit` must be s or ms, not {spec.time_unit!r}")
+    if spec.time_unit not in TIME_UNITS:
+        raise refuse(f"`time_unit` must be {', '.join(TIME_UNITS[:-1])} or {TIME_UNITS[-1]}, not {spec.time_unit!r}")
+    if spec.time_zone is not None and spec.time_zone not in available_timezones():
+        raise refuse(str(unknown("time zone", spec.time_zone, sorted(available_timezones()))))
     lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
     if lacking:
         raise refuse(str(unknown("column", lacking[0], spec.columns)))
     if spec.rounding not in ROUNDING:
         raise refuse(str(unknown("rounding", spec.rounding, ROUNDING)))
-    if min(spec.ratio) < 0 or not spec.ratio[0] or not spec.ratio[2]:
-        raise refuse("`ratio` is three whole numbers, those of train and test at least 1, as in [8, 1, 1]")
+    if min(spec.ratio) < 1:
+        raise refuse("`ratio` is three whole numbers of at least 1, those of train, valid and test, as in [8, 1, 1]")
     for count in (spec.expect.train, spec.expect.test):
         if count is not None and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
             raise refuse(f"`expect` has {count!r}, which is no count as papers print them, such as 2.13M or 9.8K")
@@ -78,3 +81,21 @@ def _check_side(where: str, side: Side) -> None:
                 f"{where}: a column cannot be called {name[:40]!r} (no `/` or control character, up to "
                 f"{LONGEST_COLUMN} bytes, not `row`); rename it"
             )
+
+
+def _check_text_layout(spec: DatasetSpec) -> None:
+    """Raise UsageError for keys by which no text could be told apart."""
+    if not spec.separator or not spec.bag_separator:
+        raise UsageError(f"{spec.name}: `separator` and `bag_separator` cannot be empty")
+    if len(spec.quote.encode()) > 1 or spec.quote in ("\n", "\r", " ", "\\", "^", "]", spec.separator):
+        raise UsageError(f"{spec.name}: `quote` is one character that separates nothing, or empty, not {spec.quote!r}")
+    if "\n" in spec.separator or "\r" in spec.separator or '"' in spec.separator:
+        raise UsageError(f"{spec.name}: `separator` cannot hold line breaks or quotes, as {spec.separator!r} does")
+    if spec.decimal not in (".", ",") or (spec.decimal == "," and spec.separator == ","):
+        raise UsageError(
+            f"{spec.name}: `decimal` is a point or a comma, and not the `separator`; with decimal commas say "
+            'separator = ";"'
+        )
+    for name in spec.columns:
+        if spec.columns.count(name) > 1:
+            raise UsageError(f"{spec.name}: `columns` names `{name}` twice; every field of a line needs its own name")

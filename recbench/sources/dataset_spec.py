@@ -79,14 +79,16 @@ class DatasetSpec:
     licence_page: str = ""  # to be accepted before the first download, where there is one
     citation: str = ""
     page: str = ""  # about the dataset, and where to log in for it
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # reader `table` also takes patterns, such as "events-*.csv.gz"
     optional_files: tuple[str, ...] = ()
     given_files: tuple[str, ...] = ()  # needed for `--split given` only
     given: str = ""  # what the shipped split is
     download: tuple[RemoteFile, ...] = ()
     by_hand: dict[str, str] = field(default_factory=dict)  # file to get on the page -> its size in words
     time: str | None = None
-    time_unit: str = "s"  # s or ms
+    time_unit: str = "s"  # of numbers: s, ms, us or ns since 1970
+    time_format: str | None = None  # of text, such as "%d.%m.%Y %H:%M"; else ISO 8601; reader `table` only
+    time_zone: str | None = None  # of text and dates that name none, such as "Europe/Berlin"; reader `table` only
     splits: tuple[str, ...] = ("global", "user")  # the first is the default
     ratio: tuple[int, int, int] = (63, 7, 30)  # of train, valid and test; without effect on `given`
     rounding: str = "floor"  # of a user's train rows, split `user`: floor, round, or percent-rank as in Spark
@@ -101,6 +103,9 @@ class DatasetSpec:
     types: dict[str, Literal["int", "float", "text"]] = field(default_factory=dict)  # of columns not to be guessed
     separator: str = ","  # of the fields; reader `table` only
     encoding: str = "utf-8"  # reader `table` only
+    quote: str = '"'  # around fields that hold separators or line breaks; "" if there is none; reader `table` only
+    decimal: str = "."  # before the fraction of a number, or ","; reader `table` only
+    null_values: tuple[str, ...] = ()  # what stands for an empty field, such as "NA"; reader `table` only
     bag_separator: str = "|"
     expect: ExpectedCounts = ExpectedCounts()
     note: str = ""

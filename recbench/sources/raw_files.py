@@ -14,6 +14,7 @@ from recbench.home import raw_home
 from recbench.progress import Progress
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.download import fetch
+from recbench.sources.regular_file import require_regular
 from recbench.sources.unpack import is_archive, unpack
 
 DEPTH = 3
@@ -49,6 +50,8 @@ def locate(spec: DatasetSpec, split: str, raw: Path | None, progress: Progress, 
         if spec.by_hand:
             progress.tell(_download_instructions(spec, raw or folder))
         raise DataError(_missing_message(spec, missing, raw, folder))
+    for path in files.values():
+        require_regular(path)
     return {name: files[name] for name in wanted if name in files}
 
 

@@ -1,20 +1,28 @@
-"""A text file in pieces that end at a line end; a gzip-compressed one is unpacked on the way."""
+"""A text file in pieces that end at a line end, as UTF-8 whatever it was written in; a packed one is unpacked."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import codecs
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import TypeVar
 
 from recbench.errors import DataError
+from recbench.sources.decompress import Unpacked, open_unpacked
+from recbench.sources.regular_file import require_regular
 
 BLOCK = 32 << 20  # bytes of text at once
+LONGEST_LINE = 4 << 20  # bytes
+FIRST_LOOK = 64 << 10  # bytes without a line feed that tell how lines end
 ARCHIVES = {b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file"}
-GZIP = b"\x1f\x8b"
+BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32 begins as UTF-16 does
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,14 +34,11 @@ def ignore_progress(_: int) -> None:
 
 
 def read_start(path: Path) -> bytes:
-    """Return the first 4096 bytes of a file; raises DataError if it is missing, a folder, empty or unreadable."""
+    """Return the first 4096 bytes of a file; raises DataError if it is missing, no file, empty or unreadable."""
+    require_regular(path)
     try:
         with path.open("rb") as file:
             start = file.read(4096)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder, where a file is expected") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if not start:
@@ -41,25 +46,22 @@ def read_start(path: Path) -> bytes:
     return start
 
 
-def read_blocks(path: Path, size: int = BLOCK, advance: Advance = ignore_progress) -> Iterator[bytes]:
-    """Yield the content of a text file, plain or gzip, in pieces of about `size` bytes, each of whole lines.
+def read_blocks(
+    path: Path, size: int = BLOCK, advance: Advance = ignore_progress, encoding: str = "utf-8"
+) -> Iterator[bytes]:
+    """Yield the content of a text file, plain or packed, in pieces of about `size` bytes, each of whole lines.
 
-    Raises DataError for a file that is missing, empty, an archive, binary, or a damaged gzip file, and for a line
-    longer than four times `size`.
+    What is written in another encoding than UTF-8 (or is UTF-16 by its byte order mark) is decoded and encoded as
+    UTF-8; UTF-8 itself is not checked. A file whose lines end with a carriage return alone gets line feeds. Raises
+    DataError for a file that is missing, no file, empty, an archive, binary, damaged, or packed as no data is, for an
+    unknown encoding, and for a line longer than 4 MiB, or than four times `size`.
     """
     start = read_start(path)
     for magic, what in ARCHIVES.items():
         if start.startswith(magic):
             raise DataError(f"{path}: {what}, where text is expected; unpack or convert it first")
-    packed = start.startswith(GZIP)
-    try:
-        with path.open("rb") as raw:
-            file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
-            yield from _pieces(path, raw, file, size, advance)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip file ({error}); download it again") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    with open_unpacked(path) as file:
+        yield from _whole_lines(path, _decoded(path, file, size, advance, encoding), min(4 * size, LONGEST_LINE))
 
 
 def map_ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> Iterator[R]:
@@ -74,16 +76,66 @@ def map_ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2)
             yield pending.popleft().result()
 
 
-def _pieces(path: Path, raw: IO[bytes], file: IO[bytes], size: int, advance: Advance) -> Iterator[bytes]:
-    position = 0
-    while piece := file.read(size):
-        if not piece.endswith(b"\n"):
-            rest = file.readline(4 * size + 1)
-            if len(rest) > 4 * size:
-                raise DataError(f"{path}: a line of more than {4 * size:,} bytes; not the text file that is expected")
-            piece += rest
-        advance(raw.tell() - position)  # of the file on disk, however small it is packed
-        position = raw.tell()
-        if b"\0" in piece:
-            raise DataError(f"{path}: a binary file, where text is expected; download it again")
-        yield piece
+def _decoded(path: Path, file: Unpacked, size: int, advance: Advance, encoding: str) -> Iterator[bytes]:
+    """Yield the bytes of a file as UTF-8, with line feeds at the ends of lines."""
+    piece = file.read(size)
+    while b"\r" in piece and b"\n" not in piece and len(piece) < FIRST_LOOK and (more := file.read(size)):
+        piece += more
+    carriage_returns = b"\r" in piece and b"\n" not in piece
+    decoder = _decoder(path, piece, encoding)
+    piece, position = piece.removeprefix(codecs.BOM_UTF8), 0
+    while piece:
+        advance(file.position() - position)  # of the file on disk, however small it is packed
+        position = file.position()
+        yield _text(path, piece, decoder, encoding, carriage_returns)
+        piece = file.read(size)
+    if decoder is not None:
+        yield _text(path, b"", decoder, encoding, carriage_returns)
+
+
+def _text(
+    path: Path, piece: bytes, decoder: codecs.IncrementalDecoder | None, encoding: str, carriage_returns: bool
+) -> bytes:
+    if decoder is not None:
+        try:
+            piece = decoder.decode(piece, final=not piece).encode()
+        except UnicodeError as error:
+            raise DataError(f"{path}: not {encoding} text ({error}); correct `encoding` in the catalogue") from None
+    if b"\0" in piece:
+        raise DataError(f"{path}: a binary file, where text is expected; download it again, or set `encoding`")
+    return piece.replace(b"\r", b"\n") if carriage_returns else piece
+
+
+def _decoder(path: Path, start: bytes, encoding: str) -> codecs.IncrementalDecoder | None:
+    """Return what decodes the file, None for UTF-8; raises DataError for an encoding that does not exist."""
+    marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
+    try:
+        codec = codecs.lookup(encoding)
+        "".encode(encoding)  # which refuses what is no encoding of text, such as base64
+    except (LookupError, ValueError):
+        raise DataError(f"{path}: `{encoding}` is not an encoding; use utf-8 or iso-8859-1, say") from None
+    if marked is None and codec.name in ("utf-8", "utf-8-sig"):
+        return None
+    return codecs.getincrementaldecoder(marked or encoding)()
+
+
+def _whole_lines(path: Path, pieces: Iterator[bytes], longest: int) -> Iterator[bytes]:
+    """Yield the same bytes in pieces that end at a line end; the last may end without one."""
+    rest = b""  # of a line that is not complete
+    for piece in pieces:
+        end = piece.rfind(b"\n") + 1
+        for start in range(0, end - longest, longest):
+            if piece.find(b"\n", start, start + longest) < 0:
+                raise _too_long(path, longest)
+        if end:
+            yield rest + piece[:end]
+            rest = b""
+        rest += piece[end:]
+        if len(rest) > longest:
+            raise _too_long(path, longest)
+    if rest:
+        yield rest
+
+
+def _too_long(path: Path, longest: int) -> DataError:
+    return DataError(f"{path}: a line of more than {longest:,} bytes; not the text file that is expected")

@@ -20,10 +20,10 @@ from filelock import FileLock, Timeout
 
 from recbench.errors import DataError
 from recbench.progress import Progress
+from recbench.sources.decompress import MAX_RATIO, MOST_UNCHECKED
 
 BLOCK = 1 << 20  # bytes in memory at once
 SPARE_BYTES = 64 << 20  # bytes of the disk that stay free
-MAX_RATIO = 1000  # times that a member of more than a block may grow
 MAX_TAR_MEMBERS = 100_000  # members of a tar archive; they are listed in memory
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty one
 DAMAGE_ERRORS = (
@@ -219,7 +219,7 @@ def _zip_fault(info: ZipInfo) -> str | None:
 
 
 def _bomb_reason(size: int, packed: int) -> str | None:
-    grows = size > BLOCK and size > MAX_RATIO * packed
+    grows = size > MOST_UNCHECKED and size > MAX_RATIO * packed
     return f"would grow from {packed:,} to {size:,} bytes, which no data does; download it again" if grows else None
 
 
@@ -247,13 +247,16 @@ def _tar_members(file: IO[bytes] | gzip.GzipFile, packed: int) -> list[_Member]:
             raise tarfile.ReadError("headers in a circle")
         if count >= MAX_TAR_MEMBERS:
             raise tarfile.ReadError(f"more than {MAX_TAR_MEMBERS:,} members")
+        if fault := _bomb_reason(archive.offset, packed):  # before the content, which has to be unpacked to be passed
+            raise tarfile.ReadError(f"{info.name} {fault}")
         if info.isreg():
-            fault = "is sparse; unpack it by hand" if info.issparse() else _bomb_reason(info.size, packed)
+            fault = "is sparse; unpack it by hand" if info.issparse() else None
             members.append(_Member(info.name.replace("\\", "/"), info.size, _opener(archive, info), fault))
     if headers.last != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError("ends without its end mark")
     while file.read(BLOCK):  # a gzip file is checked where it ends
-        pass
+        if fault := _bomb_reason(file.tell(), packed):
+            raise tarfile.ReadError(f"what follows its end mark {fault}")
     return members
 
 

@@ -203,7 +203,7 @@ def test_a_home_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         ("event = 'buy'", "event = 'gift'", "feedback `buy` has no positive train row"),
         ("event = 'buy'", "evnt = 'buy'", "no column `evnt`; did you mean `event`?"),
-        ('time = "ts"', 'time = "event"', "time column `event`"),
+        ('time = "ts"', 'time = "event"', "column `event`: expected a number of seconds"),
         ("[shop.feedback]", "filter = \"city = 'none'\"\n[shop.feedback]", "no log rows; check the files"),
         ('numeric = ["price"]', 'numeric = ["city"]', "column `city`: expected a number, found `A`"),
     ],

@@ -47,6 +47,11 @@ def test_rules_by_name() -> None:
         ("is_like=1", {"is_like_eq_1": "is_like=1"}),
         ("good=is_like = 1 OR is_follow = 1", {"good": "is_like = 1 OR is_follow = 1"}),
         ("tab>=1, tab >= 2", {"tab_ge_1": "tab>=1", "tab_ge_2": "tab >= 2"}),
+        ("click=tab IN (1, 2),like", {"click": "tab IN (1, 2)", "like": "is_like = 1"}),
+        (
+            "a=tab = '1,2' OR (tab IN (1,(2))), b=\"x,(y\" = 1",
+            {"a": "tab = '1,2' OR (tab IN (1,(2)))", "b": '"x,(y" = 1'},
+        ),
     ],
 )
 def test_feedback_of_ones_own(words: str, feedback: dict[str, str]) -> None:
@@ -84,7 +89,7 @@ def test_own_tables_are_added(tmp_path: Path) -> None:
         ('reader = "table"', 'reader = "tabel"', "unknown reader `tabel`; did you mean `table`?"),
         ('reader = "table"', "", "shop: Object missing required field `reader`"),
         ('splits = ["global", "user"]', 'splits = ["globl"]', "unknown split `globl`; did you mean `global`?"),
-        ('time = "ts"', 'time = "ts"\ntime_unit = "h"', "`time_unit` must be s or ms, not 'h'"),
+        ('time = "ts"', 'time = "ts"\ntime_unit = "h"', "`time_unit` must be s, ms, us or ns, not 'h'"),
         ("buy =", "level =", "`level` cannot name a feedback"),
         ('["user", "city"]', '["user", "user"]', "shop.user: the feature column `user` is listed twice"),
         ('["user", "city"]', '["a/b"]', "shop.user: a column cannot be called 'a/b'"),
@@ -92,6 +97,12 @@ def test_own_tables_are_added(tmp_path: Path) -> None:
         ("[shop]\n", "stray = 1\n[shop]\n", "`stray` stands outside a table"),
         ("shop", "ml-1m", "`ml-1m` is a dataset of recbench; choose another name"),
         ("event = 'buy'", "event =", "is not an SQL expression"),
+        ('time = "ts"', 'time = "ts"\nratio = [7, 0, 3]', "`ratio` is three whole numbers of at least 1"),
+        ('time = "ts"', 'time = "ts"\ntime_zone = "Europe/Berln"', "unknown time zone `Europe/Berln`; did you mean"),
+        ('time = "ts"', 'time = "ts"\nquote = "ab"', "`quote` is one character that separates nothing, or empty"),
+        ('time = "ts"', 'time = "ts"\nseparator = "\\n"', "`separator` cannot hold line breaks or quotes"),
+        ('time = "ts"', 'time = "ts"\ndecimal = ","', "`decimal` is a point or a comma, and not the `separator`"),
+        ('time = "ts"', 'time = "ts"\ncolumns = ["user", "city", "user", "item"]', "`columns` names `user` twice"),
     ],
 )
 def test_mistakes(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -38,7 +38,7 @@ def test_reads(tmp_path: Path, block: int, content: bytes, options: dict[str, An
 
 
 def test_reads_a_separator_of_two_characters(tmp_path: Path) -> None:
-    options = {"header": False, "separator": "::", "encoding": "iso-8859-1", "quoted": False}
+    options = {"header": False, "separator": "::", "encoding": "iso-8859-1", "quote": ""}
     assert read(tmp_path, b'1::2::x:"y\n2::3::\xe9\n', **options) == [(1, 2.0, 'x:"y'), (2, 3.0, "é")]
 
 

@@ -1,0 +1,84 @@
+"""JSON Lines to frames: one object a line, its keys the columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from recbench.errors import DataError
+from recbench.readers.base import Source
+from recbench.readers.building_blocks.delimited import check_names
+from recbench.readers.building_blocks.row_block import RowBlock
+from recbench.sources.text_blocks import read_blocks
+
+
+def json_schema(path: Path, wanted: Sequence[str], source: Source, encoding: str) -> dict[str, pl.DataType]:
+    """Return the type that holds all values of each wanted key; raises DataError for a key that no line has."""
+    schema, names = pl.DataFrame(), dict[str, None]()
+    for _, piece in _numbered_pieces(path, source, encoding):
+        frame = _parse(path, piece, None, 1)
+        names |= dict.fromkeys(frame.columns)
+        frame = frame.select(name for name in frame.columns if name in wanted).clear()
+        schema = pl.concat([schema, frame], how="diagonal_relaxed")
+    check_names(path, wanted, list(names))
+    return {name: schema.schema[name] for name in wanted}
+
+
+def scan_json_lines(
+    path: Path, schema: dict[str, pl.DataType], source: Source, encoding: str = "utf-8"
+) -> Iterator[RowBlock]:
+    """Yield the keys of `schema` block by block, null where a line lacks one.
+
+    Raises DataError that names the first line which is not an object, or whose value is of another type.
+    """
+    rows = 0
+    for first, piece in _numbered_pieces(path, source, encoding):
+        frame = _parse(path, piece, schema, first)
+        rows += len(frame)
+        if len(frame):
+            yield RowBlock(path, frame.select(list(schema)), range(first, first + len(frame)), "line")
+    if not rows:
+        raise DataError(f"{path}: no rows; download or write it again")
+
+
+def bad_json_line(path: Path, piece: bytes, first: int) -> DataError:
+    """Return the error for the first line of a piece that is not a JSON object, or for all of them."""
+    for number, line in enumerate(piece.splitlines(), first):
+        where = f"{path}, line {number}"
+        try:
+            value = json.loads(line, parse_constant=_refuse_constant)
+        except RecursionError:
+            return DataError(f"{where}: nested too deeply; correct the line or download the file again")
+        except ValueError as error:
+            return DataError(f"{where}: not a JSON object ({error}); correct the line or download the file again")
+        if not isinstance(value, dict):
+            return DataError(f"{where}: not a JSON object; correct the line or download the file again")
+    return DataError(f"{path}, lines from {first}: not readable as JSON lines; download the file again")
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _numbered_pieces(path: Path, source: Source, encoding: str) -> Iterator[tuple[int, bytes]]:
+    line = 1
+    for piece in read_blocks(path, source.block, source.advance, encoding):
+        yield line, piece
+        line += piece.count(b"\n")
+
+
+def _parse(path: Path, piece: bytes, schema: dict[str, pl.DataType] | None, first: int) -> pl.DataFrame:
+    text = piece.rstrip()
+    lines = text.count(b"\n") + 1 if text else 0
+    if not lines:
+        return pl.DataFrame(schema=schema)
+    try:
+        frame = pl.read_ndjson(text, schema=schema, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError, OverflowError):
+        raise bad_json_line(path, text, first) from None
+    if len(frame) != lines:
+        raise bad_json_line(path, text, first)
+    return frame

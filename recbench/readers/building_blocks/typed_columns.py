@@ -1,0 +1,155 @@
+"""Columns of Parquet and JSON Lines as those of delimited text: ids, numbers, and lists joined to text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from recbench.errors import DataError
+from recbench.readers.building_blocks.delimited import TYPES, Kind, cast_text
+from recbench.readers.building_blocks.row_block import RowBlock
+from recbench.sources.dataset_spec import DatasetSpec
+
+LONGEST_TEXT = 1 << 20  # bytes of one value
+
+
+@dataclass(frozen=True)
+class ColumnRoles:
+    """What the wanted columns of a table are to be."""
+
+    ids: tuple[str, ...]  # keys and categorical features
+    numbers: tuple[str, ...]
+    bags: tuple[str, ...]
+    vectors: tuple[str, ...]
+    types: Mapping[str, Kind]  # of those that the catalogue gives a type
+    separator: str  # between the values of a bag or vector
+    null_values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: DatasetSpec) -> ColumnRoles:
+        """Return the roles that the catalogue gives."""
+        user, item = spec.user, spec.item
+        keys = tuple(key for key in (user.key, item.key) if key)
+        return cls(
+            ids=tuple(dict.fromkeys((*keys, *user.categorical, *item.categorical))),
+            numbers=(*user.numeric, *item.numeric),
+            bags=(*user.bag, *item.bag),
+            vectors=(*user.vector, *item.vector),
+            types=dict(spec.types),
+            separator=spec.bag_separator,
+            null_values=spec.null_values,
+        )
+
+
+def plain_columns(block: RowBlock, roles: ColumnRoles) -> RowBlock:
+    """Return a block whose columns are Int64, Float64, String, Boolean or times, and lists joined to text.
+
+    Raises DataError that names the first value which does not fit its column.
+    """
+    columns = []
+    for name in block.frame.columns:
+        column = _simple(block, name, roles)
+        if name in roles.bags or name in roles.vectors:
+            column = _joined(block, column, roles)
+        elif name in roles.types:
+            column = _typed(block, column, roles.types[name])
+        elif name in roles.numbers:
+            column = _typed(block, column, "float")
+        elif isinstance(column.dtype, pl.List | pl.Struct):
+            kind = "a list; name it as `bag` or `vector`" if isinstance(column.dtype, pl.List) else "nested values"
+            raise DataError(f"{block.path}, column `{name}`: expected one value a row, found {kind}")
+        elif name in roles.ids and (column.dtype.is_temporal() or column.dtype == pl.Null):
+            column = column.cast(pl.String)
+        columns.append(column.alias(name))
+    return RowBlock(block.path, pl.DataFrame(columns), block.numbers, block.unit)
+
+
+def check_vectors(block: RowBlock, names: Sequence[str], separator: str) -> None:
+    """Raise DataError that names the first vector (numbers joined to text) with a value that is no finite float32."""
+    for name in names:
+        text = block.frame[name]
+        numbers = text.str.split(separator).list.eval(pl.element().str.strip_chars().cast(pl.Float32, strict=False))
+        finite = numbers.list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
+        wrong = text.is_not_null() & ~finite.fill_null(value=True)
+        if wrong.any():
+            row = wrong.arg_max() or 0
+            raise DataError(
+                f"{block.place(row, name)}: expected finite numbers joined by `{separator}`, found `{text[row][:60]}`; "
+                "correct them, or leave the vector empty"
+            )
+
+
+def _simple(block: RowBlock, name: str, roles: ColumnRoles) -> pl.Series:
+    """Return a column without the types that say the same as a simpler one."""
+    column = block.frame[name]
+    kind = column.dtype
+    if isinstance(kind, pl.Array):
+        return column.arr.to_list()
+    if kind.is_integer():
+        whole = column.cast(pl.Int64, strict=False)
+        column = whole if whole.null_count() == column.null_count() else column.cast(pl.String)
+    elif kind.is_numeric():  # floats and decimals
+        column = column.cast(pl.Float64)
+    elif isinstance(kind, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    elif kind == pl.Binary:
+        text = column.cast(pl.String, strict=False)
+        if text.null_count() > column.null_count():
+            raise DataError(f"{block.path}, column `{name}`: expected text, found bytes that are not UTF-8")
+        column = text
+    if column.dtype == pl.String:
+        _check_length(block, column)
+    if roles.null_values and (column.dtype == pl.String or column.dtype.is_integer()):
+        absent = column.cast(pl.String).is_in(roles.null_values).fill_null(value=False)
+        column = column.set(absent, None)
+    if name in roles.ids and column.dtype == pl.String:
+        column = column.set((column == "").fill_null(value=False), None)
+    return column
+
+
+def _check_length(block: RowBlock, text: pl.Series) -> None:
+    longest = text.str.len_bytes()
+    if (longest.max() or 0) > LONGEST_TEXT:  # type: ignore[operator]  # a number
+        row = longest.arg_max() or 0
+        raise DataError(
+            f"{block.place(row, text.name)}: a text of {longest[row]:,} bytes; up to {LONGEST_TEXT:,} are read"
+        )
+
+
+def _typed(block: RowBlock, column: pl.Series, kind: Kind) -> pl.Series:
+    if isinstance(column.dtype, pl.List | pl.Struct) or column.dtype.is_temporal():
+        raise DataError(f"{block.path}, column `{column.name}`: expected {kind} values, found {column.dtype}")
+    if kind == "int" and column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        wrong = column.is_finite().fill_null(value=False) & (whole.cast(pl.Float64) != column).fill_null(value=True)
+        if wrong.any():
+            row = wrong.arg_max() or 0
+            raise DataError(f"{block.place(row, column.name)}: expected a whole number, found `{column[row]}`")
+        return whole
+    if column.dtype == pl.String:
+        text = RowBlock(block.path, column.to_frame(), block.numbers, block.unit)
+        return cast_text(text, column.name, kind)
+    return column.cast(TYPES[kind])
+
+
+def _joined(block: RowBlock, column: pl.Series, roles: ColumnRoles) -> pl.Series:
+    """Return the lists of a column as text, since that is how delimited files have them."""
+    if not isinstance(column.dtype, pl.List):
+        return column.cast(pl.String)
+    if isinstance(column.dtype.inner, pl.List | pl.Array | pl.Struct):
+        raise DataError(f"{block.path}, column `{column.name}`: expected lists of plain values, found {column.dtype}")
+    texts = column.cast(pl.List(pl.String))
+    inner = texts.list.eval(pl.element().str.contains(roles.separator, literal=True)).list.any()
+    inner = inner.fill_null(value=False)
+    if inner.any():
+        row = inner.arg_max() or 0
+        value = next(word for word in texts[row] if word is not None and roles.separator in word)
+        raise DataError(
+            f"{block.place(row, column.name)}: `{value[:60]}` holds the separator `{roles.separator}`; set "
+            "bag_separator in the catalogue to a character that no value holds"
+        )
+    if column.name in roles.vectors:
+        return texts.list.eval(pl.element().fill_null("")).list.join(roles.separator)
+    return texts.list.join(roles.separator)
