@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import NoneType
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 from recbench.errors import UsageError, unknown
 
 Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number must be, as the annotation of a setting says it: `Annotated[int, Range(...)]`."""
+
+    words: str  # what follows "expected" in an error
+    contains: Callable[[float], bool]
+
+
+Count = Annotated[int, Range("at least 1", lambda number: number >= 1)]
+CountOrZero = Annotated[int, Range("at least 0", lambda number: number >= 0)]
+NonNegative = Annotated[float, Range("at least 0", lambda number: number >= 0)]
+Positive = Annotated[float, Range("a number above 0", lambda number: number > 0)]
+Share = Annotated[float, Range("a number in [0, 1)", lambda number: 0 <= number < 1)]
 
 
 def defaults(cls: type) -> dict[str, Value]:
@@ -26,7 +42,7 @@ def defaults(cls: type) -> dict[str, Value]:
 def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]:
     """Return every setting of `cls`, defaults overridden by the words given.
 
-    Raises UsageError for an unknown key (naming the nearest) or a word that is not of the annotated type.
+    Raises UsageError for an unknown key (naming the nearest), or a word that is not of the annotated type or range.
     """
     settings = defaults(cls)
     hints = get_type_hints(cls.__init__)  # type: ignore[misc]
@@ -34,7 +50,17 @@ def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]
         if key not in settings:
             raise unknown(f"setting of {owner}", key, settings)
         settings[key] = _parse(f"{owner}.{key}", hints.get(key, type(settings[key])), word)
+    check_ranges(cls, owner, settings)
     return settings
+
+
+def check_ranges(cls: type, owner: str, values: Mapping[str, Value]) -> None:
+    """Raise UsageError if a value lies outside the Range of its setting's annotation."""
+    hints = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+    for key, value in values.items():
+        for note in getattr(hints.get(key), "__metadata__", ()):
+            if isinstance(note, Range) and not (isinstance(value, int | float) and note.contains(value)):
+                raise UsageError(f"{owner}.{key}={value}: expected {note.words}")
 
 
 def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str, str]]:

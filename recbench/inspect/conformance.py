@@ -119,7 +119,7 @@ def finite(trial: Trial) -> None:
     data, paired = trial.data(), 0
     for backbone in BACKBONES.names():
         try:
-            base.refuse(trial.loss, BACKBONES.get(backbone))
+            base.check_pair(trial.loss, BACKBONES.get(backbone))
             model = trial.model(data, backbone)
             batch = next(model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
             value = value_of(model, batch)

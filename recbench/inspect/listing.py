@@ -52,7 +52,7 @@ def _losses() -> list[Item]:
         pairs = []
         for backbone in BACKBONES.names():
             try:
-                base.refuse(loss, BACKBONES.get(backbone))
+                base.check_pair(loss, BACKBONES.get(backbone))
             except UsageError:
                 continue
             pairs.append(backbone)

@@ -1,18 +1,13 @@
 """Bayesian personalised ranking with adaptive oversampling."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
-from recbench.data.dataset import Info
-from recbench.errors import UsageError
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Info
 from recbench.losses.bpr import BPR
-from recbench.losses.building_blocks.snapshot import snapshot
+from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.samplers import AdaptiveRank, Triplets
+from recbench.settings import Count, Positive
 
 
 @LOSSES.add("aobpr")
@@ -24,12 +19,10 @@ class AOBPR(BPR):
     orders of the items are renewed at the start of each epoch. Positives are never drawn.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"vectors"})
+    needs = frozenset({"vectors"})
 
-    def __init__(self, info: Info, *, negatives: int = 1, share: float = 0.05) -> None:
+    def __init__(self, info: Info, *, negatives: Count = 1, share: Positive = 0.05) -> None:
         super().__init__(info, negatives=negatives)
-        if share <= 0:
-            raise UsageError(f"loss.share={share}: expected a number above 0, such as 0.05")
         self.proposal = AdaptiveRank(share)
         self.sampler = Triplets(negatives, self.proposal)
 

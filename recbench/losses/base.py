@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,63 +16,9 @@ from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError, unknown
+from recbench.losses.building_blocks.head import Head, Logit
 from recbench.registry import Registry
 from recbench.samplers import Rows, Sampler
-
-LogitKind = Literal["bare", "fixed", "learned"]
-
-
-class Head(nn.Module):
-    """From inner products to logits: bare, or with a fixed or a learned scale and bias per tower.
-
-    A bare cosine lies in [-1, 1], so its sigmoid cannot express a base rate of 2 %; these settings belong to every
-    loss so that no loss is compared with another by its parametrisation. A learned bias starts at `bias`, or, where
-    that is 0, at the log-odds of the loss's base rates.
-    """
-
-    def __init__(
-        self,
-        towers: int,
-        *,
-        cosine: bool = False,
-        logit: LogitKind = "bare",
-        scale: float = 1.0,
-        bias: float = 0.0,
-    ) -> None:
-        super().__init__()
-        if scale <= 0:
-            raise UsageError(f"loss.scale={scale}: expected a number above 0")
-        if logit == "bare" and (scale, bias) != (1.0, 0.0):
-            raise UsageError("loss.scale and loss.bias need loss.logit=fixed or loss.logit=learned")
-        self.cosine = cosine
-        self.log_scale: Tensor
-        self.bias: Tensor
-        for name, value in (
-            ("log_scale", torch.full((towers,), scale).log()),
-            ("bias", torch.full((towers,), bias)),
-        ):
-            if logit == "learned":
-                self.register_parameter(name, nn.Parameter(value))
-            else:
-                self.register_buffer(name, value, persistent=False)
-        self.bare = logit == "bare"
-
-    def forward(self, towers: Towers) -> Towers:
-        """Return the towers with this scale and bias."""
-        return towers if self.bare else towers.affine(self.log_scale.exp(), self.bias)
-
-    def logits(self, inner: Tensor) -> Tensor:
-        """Return logits of inner products [..., K]."""
-        return inner if self.bare else inner * self.log_scale.exp() + self.bias
-
-
-@dataclass(frozen=True)
-class Logit:
-    """The defaults of the settings that every loss has (see Head)."""
-
-    logit: LogitKind = "bare"
-    scale: float = 1.0
-    bias: float = 0.0
 
 
 class Loss(nn.Module, ABC):
@@ -93,10 +38,12 @@ class Loss(nn.Module, ABC):
 
     head: Head  # set by `create`
 
-    def __init__(self, info: Info) -> None:
+    def __init__(self, info: Info, sampler: Sampler | None = None, towers: int | None = None) -> None:
         super().__init__()
         self.info = info
-        self.towers = info.tasks  # K, the number of vectors it wants per entity
+        self.towers = info.tasks if towers is None else towers  # K, the number of vectors it wants per entity
+        if sampler is not None:
+            self.sampler = sampler
         self.notes: list[str] = []  # remarks that the user should read beside the result
 
     @abstractmethod
@@ -124,27 +71,36 @@ class Loss(nn.Module, ABC):
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Return the optimiser of backbone and loss; raises UsageError if the two cannot work together."""
-        refuse(type(self), type(backbone))
+        check_pair(type(self), type(backbone))
         parameters = [*backbone.parameters(), *self.parameters()]
         return Adam([p for p in parameters if p.requires_grad], lr=lr, fused=True)
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Do what is to be done before an epoch (counted from 1); nothing by default."""
 
-    def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
-        """Make one update and return the loss before it, detached."""
+    def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return the scalar whose gradient a step descends: the loss of a batch plus the backbone's penalty."""
         towers = self.head(backbone.encode(batch))
-        loss: Tensor = self(towers, batch) + towers.regulariser(batch)
+        objective: Tensor = self(towers, batch) + towers.regulariser(batch)
+        return objective
+
+    def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
+        """Make one update and return the objective before it, detached."""
+        objective = self.objective(backbone, batch)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        objective.backward()
         optimizer.step()
-        return loss.detach()
+        self.after_step(backbone)
+        return objective.detach()
+
+    def after_step(self, backbone: Backbone) -> None:
+        """Do what follows each update; nothing by default."""
 
 
 LOSSES: Registry[Loss] = Registry("loss", "recbench.losses")
 
 
-def refuse(loss: type[Loss], backbone: type[Backbone]) -> None:
+def check_pair(loss: type[Loss], backbone: type[Backbone]) -> None:
     """Raise UsageError if the backbone lacks something that the loss needs."""
     missing = loss.needs - backbone.offers
     if missing:
@@ -154,63 +110,52 @@ def refuse(loss: type[Loss], backbone: type[Backbone]) -> None:
         )
 
 
-def head_defaults(loss: type[Loss]) -> dict[str, settings.Value]:
+def shared_defaults(loss: type[Loss]) -> dict[str, settings.Value]:
     """Return the settings that every loss has, with this loss's defaults."""
     return {"cosine": loss.cosine, **(asdict(loss.logit) if loss.reads_logits else {})}
 
 
 def defaults(loss: type[Loss]) -> dict[str, settings.Value]:
     """Return all settings of a loss with their defaults."""
-    return {**settings.defaults(loss), **head_defaults(loss)}
+    return {**settings.defaults(loss), **shared_defaults(loss)}
 
 
 def resolve(loss: type[Loss], words: Mapping[str, str]) -> dict[str, settings.Value]:
     """Return all settings of a loss, defaults overridden by `words`; a scale or bias alone means `logit=fixed`."""
-    own, shared = settings.defaults(loss), head_defaults(loss)
+    own, shared = settings.defaults(loss), shared_defaults(loss)
     clash = sorted(own.keys() & shared.keys())
     if clash:
         raise UsageError(f"loss `{loss.name}`: `{clash[0]}` is a setting of every loss; rename it or drop it")
     for key in words:
         if key not in own and key not in shared:
             raise unknown(f"setting of loss `{loss.name}`", key, own | shared)
-    mine = settings.resolve(loss, "loss", {k: w for k, w in words.items() if k in own})
-    given = settings.resolve(Head, "loss", {k: w for k, w in words.items() if k in shared})
+    own = settings.resolve(loss, "loss", {key: word for key, word in words.items() if key in own})
+    given = settings.resolve(Head, "loss", {key: word for key, word in words.items() if key in shared})
     shared.update({key: given[key] for key in words if key in shared})
     if shared.get("logit") == "bare" and "logit" not in words and words.keys() & {"scale", "bias"}:
         shared["logit"] = "fixed"
-    return {**mine, **shared}
+    return {**own, **shared}
 
 
 def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -> Loss:
     """Build a loss with its head from all its settings.
 
-    Raises UsageError if the data has too few kinds of feedback for it.
+    Raises UsageError if a setting is out of range, or if the data has too few kinds of feedback for the loss.
     """
     if info.tasks < loss.min_tasks:
         raise UsageError(
             f"loss `{loss.name}` needs at least {loss.min_tasks} kinds of feedback, the data has {info.tasks} "
             f"({', '.join(info.feedback)}); use a loss for a single feedback, such as bce or gnolr"
         )
-    shared = head_defaults(loss).keys()
-    made = loss(info, **{k: v for k, v in values.items() if k not in shared})
-    made.head = Head(made.towers, **{k: v for k, v in values.items() if k in shared})  # type: ignore[arg-type]
+    shared = shared_defaults(loss).keys()
+    own = {key: value for key, value in values.items() if key not in shared}
+    of_head = {key: value for key, value in values.items() if key in shared}
+    settings.check_ranges(loss, "loss", own)
+    settings.check_ranges(Head, "loss", of_head)
+    made = loss(info, **own)  # type: ignore[arg-type]
+    made.head = Head(made.towers, **of_head)  # type: ignore[arg-type]
     rates = made.base_rates()
     if rates is not None and values.get("logit") == "learned" and values["bias"] == 0:
         with torch.no_grad():
             made.head.bias.copy_(torch.logit(rates, eps=1e-6))
     return made
-
-
-def per_task(word: str, tasks: int, name: str) -> Tensor:
-    """Parse "10" or "10,100" into one number per kind of feedback, [T]."""
-    try:
-        numbers = [float(part) for part in word.split(",")]
-    except ValueError:
-        raise UsageError(f"{name}={word}: expected a number, or one per feedback as in 10,100") from None
-    if not all(math.isfinite(number) and number > 0 for number in numbers):
-        raise UsageError(f"{name}={word}: expected numbers above 0")
-    if len(numbers) == 1:
-        numbers *= tasks
-    if len(numbers) != tasks:
-        raise UsageError(f"{name}={word}: expected 1 or {tasks} numbers, one per feedback from dense to sparse")
-    return torch.tensor(numbers)

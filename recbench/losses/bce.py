@@ -1,42 +1,33 @@
 """Binary cross-entropy."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.errors import UsageError
-from recbench.losses.base import LOSSES, Loss
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.settings import Positive
 
 
 @LOSSES.add("bce")
 class BCE(Loss):
-    """Binary cross-entropy of one feedback on logged rows; positives weigh `pos_weight`.
+    """Binary cross-entropy of one feedback on logged rows: -[w y log p + (1 - y) log(1 - p)] with p = sigmoid(logit).
 
-    On bare cosines, as the GNOLR paper (KDD 2025, section 4.1) runs it, probabilities stay within [0.27, 0.73];
-    `logit=learned` removes that limit. The paper's BCE* has pos_weight 2 on MovieLens and 10 elsewhere.
+    w is `pos_weight`. On bare cosines, as the GNOLR paper (KDD 2025, section 4.1, https://arxiv.org/abs/2505.20900)
+    runs it, p stays within [0.27, 0.73]; `logit=learned` removes that limit. The paper's BCE* has pos_weight 2 on
+    MovieLens and 10 elsewhere.
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
+    pos_weight: Tensor
 
-    def __init__(self, info: Info, *, pos_weight: float = 1.0) -> None:
+    def __init__(self, info: Info, *, pos_weight: Positive = 1.0) -> None:
         super().__init__(info)
-        if pos_weight <= 0:
-            raise UsageError(f"loss.pos_weight={pos_weight}: expected a number above 0")
-        self.pos_weight: Tensor
         self.register_buffer("pos_weight", torch.tensor(pos_weight), persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
-        """Return the mean over rows of -[w y log p + (1 - y) log(1 - p)]."""
-        label = batch.label[..., 0]
-        loss = binary_cross_entropy_with_logits(
-            towers.logit[..., 0], label, pos_weight=self.pos_weight, reduction="none"
-        )
+        """Return the mean over rows."""
+        logit, label = towers.logit[..., 0], batch.label[..., 0]
+        loss = binary_cross_entropy_with_logits(logit, label, pos_weight=self.pos_weight, reduction="none")
         return batch.mean(loss)
 
     def base_rates(self) -> Tensor:

@@ -1,10 +1,7 @@
 """Bootstrapping user and item representations."""
 
-from __future__ import annotations
-
 from copy import deepcopy
 from dataclasses import replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,55 +9,47 @@ from torch.nn.functional import cosine_similarity
 from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.errors import UsageError
-from recbench.losses.base import LOSSES, Loss
-from recbench.samplers import Sampler, Triplets
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.backbone_vectors import dimension
+from recbench.samplers import Triplets
+from recbench.settings import Share
 
 
 @LOSSES.add("buir")
 class BUIR(Loss):
-    """Bootstrapped representations: predicts the slow copy's item from the user, and its user from the item.
+    """Bootstrapped representations: |q(u) - v'|^2 + |q(v) - u'|^2 of unit vectors, u' and v' from a slow copy.
 
-    Lee et al., SIGIR 2021, equations 1-5, https://arxiv.org/abs/2105.06323. No negatives; the slow copy follows
-    the online backbone with `momentum`, and the predictor `q` serves at scoring: <q(u), v> + <u, q(v)>.
+    Lee et al., SIGIR 2021, equations 1-5, https://arxiv.org/abs/2105.06323. There are no negatives. q is a linear
+    predictor, and the copy of the backbone follows it with `momentum`. The score is <q(u), v> + <u, q(v)>.
     """
 
-    reads_logits: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"vectors"})
-    sampler: Sampler = Triplets(negatives=0)
+    reads_logits = False
+    needs = frozenset({"vectors"})
 
-    def __init__(self, info: Info, *, momentum: float = 0.995) -> None:
-        super().__init__(info)
-        if not 0 <= momentum < 1:
-            raise UsageError(f"loss.momentum={momentum}: expected a number in [0, 1)")
+    def __init__(self, info: Info, *, momentum: Share = 0.995) -> None:
+        super().__init__(info, Triplets(negatives=0))
         self.momentum = momentum
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Add the slow copy and the predictor, then optimise the online backbone and the predictor."""
-        with torch.no_grad():
-            zero = torch.zeros(1, dtype=torch.long, device=next(backbone.parameters()).device)
-            dim = backbone(zero, zero[None]).user.shape[-1]
-        self.predictor = nn.Linear(dim, dim, device=zero.device)
+        dim, device = dimension(backbone), next(backbone.parameters()).device
+        self.predictor = nn.Linear(dim, dim, device=device)
         self.slow = deepcopy(backbone).requires_grad_(False)
         return super().prepare(backbone, lr)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
-        """Return the mean over positive pairs of both squared distances between unit vectors, each in [0, 4]."""
+        """Return the mean over positive pairs of both squared distances, each in [0, 4]."""
         with torch.no_grad():
             slow = self.slow.encode(replace(batch, item=batch.item[:, :1]))
         user, item = towers.user, towers.item[:, 0]  # [B, 1, D]
         loss = 4 - 2 * cosine_similarity(self.predictor(user), slow.item[:, 0], dim=-1)
-        return (loss - 2 * cosine_similarity(self.predictor(item), slow.user, dim=-1)).mean()
+        return batch.mean(loss - 2 * cosine_similarity(self.predictor(item), slow.user, dim=-1))
 
-    def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
-        """Make one update, then let the slow copy follow."""
-        loss = super().step(backbone, batch, optimizer)
-        with torch.no_grad():
-            for slow, online in zip(self.slow.parameters(), backbone.parameters(), strict=True):
-                slow.lerp_(online, 1 - self.momentum)
-        return loss
+    @torch.no_grad()
+    def after_step(self, backbone: Backbone) -> None:
+        """Let the slow copy follow."""
+        for slow, online in zip(self.slow.parameters(), backbone.parameters(), strict=True):
+            slow.lerp_(online, 1 - self.momentum)
 
     def vectors(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """Return [q(u), u] and [v, q(v)], whose inner product is the score."""

@@ -1,16 +1,12 @@
 """CROLoss by the lambda method: one kernel for the weight of a rank, another for its gradient."""
 
-from __future__ import annotations
-
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.rank import Gaps, Kernel, Normalise, log_rank, tangent
+from recbench.losses import LOSSES, Info
+from recbench.losses.building_blocks.rank import Gaps, Kernel, Normalise, WeightKernel, log_rank, tangent
 from recbench.losses.croloss import CROLoss
+from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("croloss-lambda")
@@ -26,15 +22,15 @@ class CROLossLambda(CROLoss):
         self,
         info: Info,
         *,
-        weight_kernel: Literal["hinge", "sigmoid", "exp", "softplus", "step"] = "sigmoid",
+        weight_kernel: WeightKernel = "sigmoid",
         kernel: Kernel = "softplus",
-        alpha: float = 1.0,
-        margin: float = 5.0,
-        negatives: int = 10,
+        alpha: NonNegative = 1.0,
+        margin: NonNegative = 5.0,
+        negatives: Count = 10,
         normalise: Normalise = "paper",
     ) -> None:
         super().__init__(info, kernel=kernel, alpha=alpha, margin=margin, negatives=negatives, normalise=normalise)
-        self.weight_kernel: Literal["hinge", "sigmoid", "exp", "softplus", "step"] = weight_kernel
+        self.weight_kernel: WeightKernel = weight_kernel
 
     def _cost(self, gaps: Gaps) -> Tensor:
         scale = self.weight.log_scale(gaps)

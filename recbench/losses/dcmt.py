@@ -1,18 +1,12 @@
 """Direct entire-space causal multi-task framework."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight, inverse_propensity
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.multitask import AtLeastOne, MultitaskLoss, StepWeight, inverse_propensity
 from recbench.numerics import log1mexp
-from recbench.settings import at_least
+from recbench.settings import NonNegative
 
 
 @LOSSES.add("dcmt")
@@ -26,25 +20,22 @@ class DCMT(MultitaskLoss):
     the first feedback (`step_weight=first`).
     """
 
-    chain: ClassVar[bool] = True
+    chain = True
 
     def __init__(
         self,
         info: Info,
         *,
         pos_weight: str = "1",
-        counterfactual: float = 0.5,
-        prior: float = 1e-3,
+        counterfactual: NonNegative = 0.5,
+        prior: NonNegative = 1e-3,
         normalise: bool = False,
-        largest: float = 1e6,
+        largest: AtLeastOne = 1e6,
         step_weight: StepWeight = "own",
     ) -> None:
-        super().__init__(info, pos_weight=pos_weight)
-        for name, value, least in (("counterfactual", counterfactual, 0), ("prior", prior, 0), ("largest", largest, 1)):
-            at_least(f"loss.{name}", value, least)
+        super().__init__(info, pos_weight=pos_weight, towers=2 * info.tasks - 1)
         self.counterfactual, self.prior, self.normalise, self.largest = counterfactual, prior, normalise, largest
         self.step_weight: StepWeight = step_weight
-        self.towers = 2 * info.tasks - 1
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of ESMM's cross-entropies, plus the terms of the steps."""
@@ -52,12 +43,12 @@ class DCMT(MultitaskLoss):
         label = batch.label.cumprod(-1)
         log_p = self.score(own)
         reached, step = label[..., :-1], own[..., 1:]
-        factual = self.of_steps(step, label[..., 1:], self.step_weight)
-        opposite = self.of_steps(other, 1 - label[..., 1:], self.step_weight)
-        here = inverse_propensity(log_p[..., :-1], reached, self.largest)
-        there = inverse_propensity(log1mexp(-log_p[..., :-1]), 1 - reached, self.largest)
+        factual = self.step_entropies(step, label[..., 1:], self.step_weight)
+        opposite = self.step_entropies(other, 1 - label[..., 1:], self.step_weight)
+        factual_weight = inverse_propensity(log_p[..., :-1], reached, self.largest)
+        opposite_weight = inverse_propensity(log1mexp(-log_p[..., :-1]), 1 - reached, self.largest)
         prior = (1 - step.sigmoid() - other.sigmoid()).abs()
-        terms = self._mean(here, factual, batch) + self._mean(there, opposite, batch)
+        terms = self._mean(factual_weight, factual, batch) + self._mean(opposite_weight, opposite, batch)
         terms = terms + self.prior * batch.mean(prior.sum(-1))
         return batch.mean(self.entire_space(log_p, label).sum(-1)) + self.counterfactual * terms
 

@@ -1,18 +1,14 @@
 """ESCM2, doubly robust."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight, inverse_propensity
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.multitask import AtLeastOne, MultitaskLoss, StepWeight, inverse_propensity
+from recbench.settings import NonNegative
 
 
 @LOSSES.add("escm2-dr")
@@ -25,43 +21,36 @@ class ESCM2DR(MultitaskLoss):
     gives a step's positives the weight of the first feedback (`step_weight=first`).
     """
 
-    chain: ClassVar[bool] = True
+    chain = True
 
     def __init__(
         self,
         info: Info,
         *,
         pos_weight: str = "1",
-        counterfactual: float = 0.5,
-        entire: float = 1.0,
-        largest: float = 15.0,
+        counterfactual: NonNegative = 0.5,
+        entire: NonNegative = 1.0,
+        largest: AtLeastOne = 15.0,
         imputation: Literal["sigmoid", "softplus"] = "sigmoid",
         step_weight: StepWeight = "own",
     ) -> None:
-        super().__init__(info, pos_weight=pos_weight)
-        for name, value, least in (
-            ("counterfactual", counterfactual, 0),
-            ("entire", entire, 0),
-            ("largest", largest, 1),
-        ):
-            at_least(f"loss.{name}", value, least)
+        super().__init__(info, pos_weight=pos_weight, towers=2 * info.tasks - 1)
         self.counterfactual, self.entire, self.largest = counterfactual, entire, largest
         self.imputation = imputation
         self.step_weight: StepWeight = step_weight
-        self.towers = 2 * info.tasks - 1
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the first feedback's, the products' and the steps' losses."""
         own, imputed = towers.logit.split([self.info.tasks, self.info.tasks - 1], -1)
         label = batch.label.cumprod(-1)
         log_p = self.score(own)
-        space = self.entire_space(log_p, label)
+        products = self.entire_space(log_p, label)
         predicted = imputed.sigmoid() if self.imputation == "sigmoid" else softplus(imputed)
-        gap = self.of_steps(own[..., 1:], label[..., 1:], self.step_weight) - predicted
+        gap = self.step_entropies(own[..., 1:], label[..., 1:], self.step_weight) - predicted
         inverse = inverse_propensity(log_p[..., :-1], label[..., :-1], self.largest)
         robust = predicted + inverse * (gap + gap.square())
-        steps = self.entire * space[..., 1:] + self.counterfactual * robust
-        return batch.mean(space[..., 0] + steps.sum(-1))
+        steps = self.entire * products[..., 1:] + self.counterfactual * robust
+        return batch.mean(products[..., 0] + steps.sum(-1))
 
     def base_rates(self) -> Tensor:
         """Return the rates of the chain, and one half for the predicted errors."""

@@ -1,16 +1,10 @@
 """ESCM2 with inverse propensity scores."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 from torch import Tensor
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight, inverse_propensity
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.multitask import AtLeastOne, MultitaskLoss, StepWeight, inverse_propensity
+from recbench.settings import NonNegative
 
 
 @LOSSES.add("escm2-ips")
@@ -22,25 +16,19 @@ class ESCM2IPS(MultitaskLoss):
     whose code also gives a step's positives the weight of the first feedback (`step_weight=first`).
     """
 
-    chain: ClassVar[bool] = True
+    chain = True
 
     def __init__(
         self,
         info: Info,
         *,
         pos_weight: str = "1",
-        counterfactual: float = 0.5,
-        entire: float = 1.0,
-        largest: float = 1e6,
+        counterfactual: NonNegative = 0.5,
+        entire: NonNegative = 1.0,
+        largest: AtLeastOne = 1e6,
         step_weight: StepWeight = "own",
     ) -> None:
         super().__init__(info, pos_weight=pos_weight)
-        for name, value, least in (
-            ("counterfactual", counterfactual, 0),
-            ("entire", entire, 0),
-            ("largest", largest, 1),
-        ):
-            at_least(f"loss.{name}", value, least)
         self.counterfactual, self.entire, self.largest = counterfactual, entire, largest
         self.step_weight: StepWeight = step_weight
 
@@ -48,8 +36,8 @@ class ESCM2IPS(MultitaskLoss):
         """Return the mean over rows of the first feedback's, the products' and the steps' cross-entropies."""
         label = batch.label.cumprod(-1)
         log_p = self.score(towers.logit)
-        space = self.entire_space(log_p, label)
-        error = self.of_steps(towers.logit[..., 1:], label[..., 1:], self.step_weight)
+        products = self.entire_space(log_p, label)
+        error = self.step_entropies(towers.logit[..., 1:], label[..., 1:], self.step_weight)
         inverse = inverse_propensity(log_p[..., :-1], label[..., :-1], self.largest)
-        steps = self.entire * space[..., 1:] + self.counterfactual * inverse * error
-        return batch.mean(space[..., 0] + steps.sum(-1))
+        steps = self.entire * products[..., 1:] + self.counterfactual * inverse * error
+        return batch.mean(products[..., 0] + steps.sum(-1))

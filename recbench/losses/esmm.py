@@ -1,13 +1,8 @@
 """Entire-space multi-task model."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 from torch import Tensor
 
-from recbench.batch import Batch, Towers
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Batch, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss
 
 
@@ -19,7 +14,7 @@ class ESMM(MultitaskLoss):
     where all of the first c feedback types are; `pos_weight` as in GNOLR (KDD 2025), Table 12.
     """
 
-    chain: ClassVar[bool] = True
+    chain = True
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the summed cross-entropies of the products."""

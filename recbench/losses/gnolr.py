@@ -1,19 +1,15 @@
 """Generalised neural ordinal logistic regression."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
 from recbench.errors import UsageError
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.ordinal import OrdinalLoss, mean_at_level
-from recbench.settings import at_least
+from recbench.settings import NonNegative
 
 PULL = 1e-3
 
@@ -22,10 +18,10 @@ PULL = 1e-3
 class GNOLR(OrdinalLoss):
     """Ordinal regression on nested embeddings: P(level >= c) = sigmoid(sum over j <= c of scale * cos_j - a_c).
 
-    GNOLR (KDD 2025), sections 3.1-3.4, summed over its T subtasks; `loss.scale` is the paper's gamma and
-    a_c = log((1 - pi_c) / pi_c) comes from train rates. With one feedback it is BCE on `scale * cos - a`.
-    Where z_c - z_{c+1} falls below `floor` (scale above the gap between thresholds) it is held there, so that
-    the probability of level c stays positive; the released code yields NaN instead.
+    GNOLR (KDD 2025), sections 3.1-3.4, https://arxiv.org/abs/2505.20900, summed over its T subtasks; `loss.scale` is
+    the paper's gamma and a_c = log((1 - pi_c) / pi_c) comes from train rates. With one feedback it is BCE on
+    `scale * cos - a`. Where z_c - z_{c+1} falls below `floor` (scale above the gap between thresholds) it is held
+    there, so that the probability of level c stays positive; the released code yields NaN instead.
     `thresholds=learned` learns them in increasing order from a random start, `pulled` adds `pull` times their mean
     squared distance to the computed ones (Table 14). The released code also keeps a_1 above 0; here it is free.
     """
@@ -36,10 +32,9 @@ class GNOLR(OrdinalLoss):
         *,
         floor: float = 1e-4,
         thresholds: Literal["rates", "learned", "pulled"] = "rates",
-        pull: float = PULL,
+        pull: NonNegative = PULL,
     ) -> None:
         super().__init__(info, floor=floor)
-        at_least("loss.pull", pull, 0)
         if pull != PULL and thresholds != "pulled":
             raise UsageError(f"loss.pull={pull} needs loss.thresholds=pulled, not {thresholds}")
         self.pull = pull if thresholds == "pulled" else 0.0

@@ -1,20 +1,17 @@
 """Joint optimisation of ranking and calibration."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.errors import UsageError
-from recbench.losses.base import LOSSES, Loss
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.lists import against, log_share, mean_of_lists, split
-from recbench.samplers import Lists, Sampler
-from recbench.settings import at_least
+from recbench.samplers import Lists
+from recbench.settings import Count, Positive, Range
+
+Weight = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
 
 
 @LOSSES.add("jrc")
@@ -26,27 +23,20 @@ class JRC(Loss):
     `rivals=other` leaves rows of the same label out of each softmax; `longest=1` trains on rows, where the term is 0.
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
 
     def __init__(
         self,
         info: Info,
         *,
-        alpha: float = 0.5,
+        alpha: Weight = 0.5,
         per: Literal["rows", "lists"] = "rows",
         rivals: Literal["list", "other"] = "list",
-        pos_weight: float = 1.0,
-        longest: int = 500,
+        pos_weight: Positive = 1.0,
+        longest: Count = 500,
     ) -> None:
-        super().__init__(info)
-        if not 0 <= alpha <= 1:
-            raise UsageError(f"loss.alpha={alpha}: expected a number in [0, 1]")
-        if pos_weight <= 0:
-            raise UsageError(f"loss.pos_weight={pos_weight}: expected a number above 0")
-        at_least("loss.longest", longest, 1)
+        super().__init__(info, Lists(longest), towers=2)
         self.alpha, self.per, self.rivals, self.pos_weight = alpha, per, rivals, pos_weight
-        self.towers = 2
-        self.sampler: Sampler = Lists(longest)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy and the generative term, mixed by `alpha`."""

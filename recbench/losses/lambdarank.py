@@ -1,20 +1,15 @@
 """LambdaRank."""
 
-from __future__ import annotations
-
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.losses.building_blocks.lists import differences, pairs, split
-from recbench.samplers import Lists, Sampler
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.lists import ListLength, differences, pairs, split
+from recbench.samplers import Lists
 
 
 @LOSSES.add("lambdarank")
@@ -26,13 +21,11 @@ class LambdaRank(Loss):
     `per=pairs` is the mean over the pairs of the batch, as in GNOLR (KDD 2025, Table 3), `lists` sums within lists.
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
 
-    def __init__(self, info: Info, *, per: Literal["pairs", "lists"] = "pairs", longest: int = 500) -> None:
-        super().__init__(info)
-        at_least("loss.longest", longest, 2)
+    def __init__(self, info: Info, *, per: Literal["pairs", "lists"] = "pairs", longest: ListLength = 500) -> None:
+        super().__init__(info, Lists(longest))
         self.per = per
-        self.sampler: Sampler = Lists(longest)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over pairs, or over lists; 0 if there is no pair."""

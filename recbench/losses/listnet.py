@@ -1,17 +1,13 @@
 """ListNet, top-one."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.samplers import Lists, Sampler
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.lists import ListLength, log_share, mean_of_lists, split
+from recbench.samplers import Lists
 
 
 @LOSSES.add("listnet")
@@ -22,7 +18,7 @@ class ListNet(Loss):
     the positives instead; `squash` applies a sigmoid to the scores first, as GNOLR's reference code does.
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
 
     def __init__(
         self,
@@ -30,24 +26,20 @@ class ListNet(Loss):
         *,
         target: Literal["softmax", "share"] = "softmax",
         squash: bool = False,
-        longest: int = 500,
+        longest: ListLength = 500,
     ) -> None:
-        super().__init__(info)
-        at_least("loss.longest", longest, 2)
-        self.target = target
-        self.squash = squash
-        self.sampler: Sampler = Lists(longest)
+        super().__init__(info, Lists(longest))
+        self.target, self.squash = target, squash
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; with `target=share`, lists without a positive contribute 0."""
         logit, label = towers.logit[..., 0], batch.label[..., 0]
-        mask = torch.ones_like(label, dtype=torch.bool) if batch.mask is None else batch.mask
-        if self.squash:
-            logit = logit.sigmoid()
-        log_share = logit.masked_fill(~mask, -torch.inf).log_softmax(-1).masked_fill(~mask, 0)
+        positive, negative = split(batch)
+        real = positive | negative
         if self.target == "softmax":
-            wanted = label.masked_fill(~mask, -torch.inf).softmax(-1)
+            target = label.masked_fill(~real, -torch.inf).softmax(-1).masked_fill(~real, 0)
         else:
-            wanted = label * mask
-            wanted = wanted / wanted.sum(-1, keepdim=True).clamp(min=1)
-        return -(wanted * log_share).sum(-1).mean()
+            target = label * positive
+            target = target / target.sum(-1, keepdim=True).clamp(min=1)
+        entropy = -(target * log_share(logit.sigmoid() if self.squash else logit, real)).sum(-1)
+        return mean_of_lists(entropy, real)

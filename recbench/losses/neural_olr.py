@@ -1,11 +1,6 @@
 """Neural ordinal logistic regression."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Info
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
 
 
@@ -13,12 +8,12 @@ from recbench.losses.building_blocks.ordinal import OrdinalLoss
 class NeuralOLR(OrdinalLoss):
     """Neural ordinal logistic regression: one tower for all feedback, P(level >= c) = sigmoid(scale * cos - a_c).
 
-    GNOLR (KDD 2025), section 3.2.1, after Cheng et al., IJCNN 2008. Its scores differ by constants, so that every
-    feedback is ranked alike. The paper gives it a wider tower, layers 256-128-64, to even out the parameters.
+    GNOLR (KDD 2025), section 3.2.1, https://arxiv.org/abs/2505.20900, after Cheng et al., IJCNN 2008. Its scores differ
+    by constants, so that every feedback is ranked alike. The paper gives it a wider tower, layers 256-128-64, to even
+    out the parameters.
     """
 
-    nested: ClassVar[bool] = False
+    nested = False
 
     def __init__(self, info: Info, *, floor: float = 1e-4) -> None:
-        super().__init__(info, floor=floor)
-        self.towers = 1
+        super().__init__(info, towers=1, floor=floor)

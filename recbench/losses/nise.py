@@ -1,16 +1,10 @@
 """Non-click samples improved semi-supervised estimation."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 from torch import Tensor
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight
-from recbench.settings import at_least
+from recbench.settings import NonNegative
 
 
 @LOSSES.add("nise")
@@ -22,7 +16,7 @@ class NISE(MultitaskLoss):
     first feedback's loss to theirs, at most `largest`; that code has it switched off, and `step_weight=first`.
     """
 
-    chain: ClassVar[bool] = True
+    chain = True
 
     def __init__(
         self,
@@ -30,11 +24,10 @@ class NISE(MultitaskLoss):
         *,
         pos_weight: str = "1",
         dynamic: bool = False,
-        largest: float = 50.0,
+        largest: NonNegative = 50.0,
         step_weight: StepWeight = "own",
     ) -> None:
         super().__init__(info, pos_weight=pos_weight)
-        at_least("loss.largest", largest, 0)
         self.dynamic, self.largest = dynamic, largest
         self.step_weight: StepWeight = step_weight
 
@@ -42,8 +35,8 @@ class NISE(MultitaskLoss):
         """Return the mean cross-entropy of the first feedback plus that of the steps, each over all rows."""
         label = batch.label.cumprod(-1)
         step, reached = towers.logit[..., 1:], label[..., :-1]
-        labelled = self.of_steps(step, label[..., 1:], self.step_weight)
-        unlabelled = self.of_steps(step, step.sigmoid(), self.step_weight)
+        labelled = self.step_entropies(step, label[..., 1:], self.step_weight)
+        unlabelled = self.step_entropies(step, step.sigmoid(), self.step_weight)
         first = batch.mean(self.entire_space(self.score(towers.logit), label)[..., 0])
         steps = batch.mean((reached * labelled + (1 - reached) * unlabelled).sum(-1))
         if self.dynamic:

@@ -1,12 +1,9 @@
 """Naive shared bottom: one cross-entropy per feedback."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from recbench.batch import Batch, Towers
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Batch, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss
 
 
@@ -14,7 +11,8 @@ from recbench.losses.building_blocks.multitask import MultitaskLoss
 class NSB(MultitaskLoss):
     """Naive shared bottom: the sum over feedback types of binary cross-entropies, one tower each.
 
-    GNOLR (KDD 2025), section 4.1 and Table 12 for `pos_weight`, one weight or one per feedback ("10,100").
+    GNOLR (KDD 2025), section 4.1, https://arxiv.org/abs/2505.20900, and its Table 12 for `pos_weight`, one weight or
+    one per feedback ("10,100").
     """
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

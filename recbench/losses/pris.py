@@ -1,7 +1,5 @@
 """Personalised ranking with importance sampling."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from torch import Tensor
@@ -9,14 +7,12 @@ from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
 from recbench.errors import UsageError
-from recbench.losses.base import LOSSES, Loss
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.pairwise import differences
-from recbench.losses.building_blocks.snapshot import snapshot
-from recbench.samplers import Clustered, Popularity, Sampler, Triplets
-from recbench.settings import at_least
+from recbench.samplers import Clustered, Popularity, Triplets
+from recbench.settings import Count, NonNegative
 
 Draw = Literal["uniform", "popularity", "cluster-uniform", "cluster-popularity"]
 
@@ -36,19 +32,16 @@ class PRIS(Loss):
         self,
         info: Info,
         *,
-        negatives: int = 5,
+        negatives: Count = 5,
         proposal: Draw = "popularity",
-        beta: float = 1.0,
-        clusters: int = 100,
+        beta: NonNegative = 1.0,
+        clusters: Count = 100,
         detach: bool = True,
     ) -> None:
-        super().__init__(info)
-        for name, value, least in (("negatives", negatives, 1), ("beta", beta, 0.0), ("clusters", clusters, 1)):
-            at_least(f"loss.{name}", value, least)
         power = 0.0 if proposal.endswith("uniform") else beta
-        self.proposal = Clustered(clusters, power) if proposal.startswith("cluster") else Popularity(power)
-        self.detach = detach
-        self.sampler: Sampler = Triplets(negatives, self.proposal)
+        source = Clustered(clusters, power) if proposal.startswith("cluster") else Popularity(power)
+        super().__init__(info, Triplets(negatives, source))
+        self.proposal, self.detach = source, detach
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Take the first vectors; raises UsageError if the proposal needs vectors and the backbone has none."""
@@ -71,9 +64,9 @@ class PRIS(Loss):
         difference, counts = differences(towers, batch)
         log_weight = -difference if batch.log_q is None else -difference - batch.log_q[:, 1:]
         # Slates on which nothing counts must not become 0 / 0.
-        counted = counts.any(1, keepdim=True)
-        weight = log_weight.masked_fill(counted & ~counts, -float("inf")).softmax(1)
+        any_counts = counts.any(1, keepdim=True)
+        weight = log_weight.masked_fill(any_counts & ~counts, -float("inf")).softmax(1)
         if self.detach:
             weight = weight.detach()
         loss = (weight * softplus(-difference)).masked_fill(~counts, 0)
-        return loss.sum() / counted.sum().clamp(min=1)
+        return loss.sum() / any_counts.sum().clamp(min=1)

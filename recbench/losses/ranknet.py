@@ -1,18 +1,11 @@
 """RankNet."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.losses.building_blocks.lists import differences, pairs, split
-from recbench.samplers import Lists, Sampler
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.lists import ListLength, differences, pairs, split
+from recbench.samplers import Lists
 
 
 @LOSSES.add("ranknet")
@@ -23,12 +16,10 @@ class RankNet(Loss):
     so that long lists weigh more, as in GNOLR (KDD 2025, Table 3).
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
 
-    def __init__(self, info: Info, *, longest: int = 500) -> None:
-        super().__init__(info)
-        at_least("loss.longest", longest, 2)
-        self.sampler: Sampler = Lists(longest)
+    def __init__(self, info: Info, *, longest: ListLength = 500) -> None:
+        super().__init__(info, Lists(longest))
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over pairs; 0 if there is none."""

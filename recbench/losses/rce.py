@@ -1,18 +1,14 @@
 """Reweighted cross-entropy."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.samplers import Sampler, Triplets
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.samplers import Triplets
+from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("rce")
@@ -24,18 +20,10 @@ class RCE(Loss):
     """
 
     def __init__(
-        self,
-        info: Info,
-        *,
-        beta: float = 0.2,
-        reweigh: Literal["all", "positives"] = "all",
-        negatives: int = 1,
+        self, info: Info, *, beta: NonNegative = 0.2, reweigh: Literal["all", "positives"] = "all", negatives: Count = 1
     ) -> None:
-        super().__init__(info)
-        at_least("loss.beta", beta, 0)
-        at_least("loss.negatives", negatives, 1)
+        super().__init__(info, Triplets(negatives))
         self.beta, self.reweigh = beta, reweigh
-        self.sampler: Sampler = Triplets(negatives)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean of weight times cross-entropy over the slots that count."""

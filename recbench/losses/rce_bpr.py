@@ -1,16 +1,12 @@
 """Reweighted Bayesian personalised ranking."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.losses.building_blocks.pairwise import differences, mean
-from recbench.samplers import Sampler, Triplets
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.samplers import Triplets
+from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("rce-bpr")
@@ -21,15 +17,12 @@ class RCEBPR(Loss):
     compares with; neither says more of it.
     """
 
-    def __init__(self, info: Info, *, beta: float = 0.2, negatives: int = 1) -> None:
-        super().__init__(info)
-        at_least("loss.beta", beta, 0)
-        at_least("loss.negatives", negatives, 1)
+    def __init__(self, info: Info, *, beta: NonNegative = 0.2, negatives: Count = 1) -> None:
+        super().__init__(info, Triplets(negatives))
         self.beta = beta
-        self.sampler: Sampler = Triplets(negatives)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean of weight times loss over (positive, negative) pairs; slot 0 of a slate is the positive."""
         difference, counts = differences(towers, batch)
         loss = softplus(-difference)
-        return mean((-self.beta * loss.detach()).exp() * loss, counts)
+        return mean_of_pairs((-self.beta * loss.detach()).exp() * loss, counts)

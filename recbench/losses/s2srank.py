@@ -1,19 +1,15 @@
 """Set-to-set ranking."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.losses.building_blocks.lists import differences, mean_of_lists, pairs, split
-from recbench.samplers import Lists, Sampler
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.lists import ListLength, differences, mean_of_lists, pairs, split
+from recbench.samplers import Lists
+from recbench.settings import NonNegative
 
 
 @LOSSES.add("s2srank")
@@ -26,22 +22,19 @@ class S2SRank(Loss):
     negative (its l is the largest), as in the authors' code, or the `easiest`, as in GNOLR's.
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
 
     def __init__(
         self,
         info: Info,
         *,
         negative: Literal["hardest", "easiest"] = "hardest",
-        set_weight: float = 1.0,
-        clip: float = 0.5,
-        longest: int = 500,
+        set_weight: NonNegative = 1.0,
+        clip: NonNegative = 0.5,
+        longest: ListLength = 500,
     ) -> None:
-        super().__init__(info)
-        for name, value, least in (("set_weight", set_weight, 0.0), ("clip", clip, 0.0), ("longest", longest, 2)):
-            at_least(f"loss.{name}", value, least)
+        super().__init__(info, Lists(longest))
         self.negative, self.set_weight, self.clip = negative, set_weight, clip
-        self.sampler: Sampler = Lists(longest)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; lists of one class contribute 0."""

@@ -1,18 +1,13 @@
 """SetRank."""
 
-from __future__ import annotations
-
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-from recbench.losses.building_blocks.lists import against, mean_of_lists, split
-from recbench.samplers import Lists, Sampler
-from recbench.settings import at_least
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.lists import ListLength, against, mean_of_lists, split
+from recbench.samplers import Lists
 
 
 @LOSSES.add("setrank")
@@ -23,15 +18,13 @@ class SetRank(Loss):
     the authors' deep model and in GNOLR (KDD 2025, Table 3), `exp-sigmoid` as in their matrix factorisation, or `exp`.
     """
 
-    cosine: ClassVar[bool] = True
+    cosine = True
 
     def __init__(
-        self, info: Info, *, form: Literal["sigmoid", "exp-sigmoid", "exp"] = "sigmoid", longest: int = 500
+        self, info: Info, *, form: Literal["sigmoid", "exp-sigmoid", "exp"] = "sigmoid", longest: ListLength = 500
     ) -> None:
-        super().__init__(info)
-        at_least("loss.longest", longest, 2)
+        super().__init__(info, Lists(longest))
         self.form = form
-        self.sampler: Sampler = Lists(longest)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; lists of one class contribute 0."""

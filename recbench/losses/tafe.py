@@ -1,15 +1,11 @@
 """TAFE's loss of sequential dependence."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss
-from recbench.settings import at_least
+from recbench.settings import NonNegative
 
 
 @LOSSES.add("tafe")
@@ -20,9 +16,8 @@ class TAFE(MultitaskLoss):
     sequential dependence, ((p_c - p_{c+1}) - (y_c - y_{c+1}))^2, without its network. `difference=0` is NSB.
     """
 
-    def __init__(self, info: Info, *, pos_weight: str = "1", difference: float = 1.0) -> None:
+    def __init__(self, info: Info, *, pos_weight: str = "1", difference: NonNegative = 1.0) -> None:
         super().__init__(info, pos_weight=pos_weight)
-        at_least("loss.difference", difference, 0)
         self.difference = difference
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

@@ -1,22 +1,19 @@
 """Truncated cross-entropy."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.pairwise import mean
-from recbench.losses.building_blocks.truncation import Truncated
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.pairwise import mean_of_pairs
+from recbench.losses.building_blocks.truncation import TruncatedLoss
+from recbench.settings import Count, Share
 
 
 @LOSSES.add("tce")
-class TCE(Truncated):
+class TCE(TruncatedLoss):
     """Cross-entropy of positives and uniform non-positives that leaves out the positives with the largest losses.
 
     The T-CE loss of Wang et al., WSDM 2021, https://arxiv.org/abs/2006.04153. The share left out grows linearly to
@@ -28,10 +25,10 @@ class TCE(Truncated):
         self,
         info: Info,
         *,
-        drop: float = 0.2,
-        gradual: int = 30000,
+        drop: Share = 0.2,
+        gradual: Count = 30000,
         share_of: Literal["rows", "positives"] = "rows",
-        negatives: int = 1,
+        negatives: Count = 1,
     ) -> None:
         super().__init__(info, drop, gradual, negatives)
         self.share_of = share_of
@@ -42,5 +39,5 @@ class TCE(Truncated):
         loss = binary_cross_entropy_with_logits(towers.logit[..., 0], label, reduction="none")
         counts = torch.ones_like(label, dtype=torch.bool) if batch.mask is None else batch.mask
         positive = counts & (label > 0)
-        of = counts.sum() if self.share_of == "rows" else positive.sum()
-        return mean(loss, self.kept(loss, positive, counts, of))
+        total = counts.sum() if self.share_of == "rows" else positive.sum()
+        return mean_of_pairs(loss, self.remaining(loss, positive, counts, total))

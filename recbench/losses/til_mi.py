@@ -1,20 +1,17 @@
 """Triplet importance learning with several interests."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from torch import Tensor
 from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.backbone_vectors import dimension, snapshot
 from recbench.losses.building_blocks.clusters import Clusters
 from recbench.losses.building_blocks.importance import Output
-from recbench.losses.building_blocks.triplet_importance import TIL, item_vectors, width
-from recbench.settings import at_least
+from recbench.losses.building_blocks.triplet_importance import TIL
+from recbench.settings import Count, CountOrZero, NonNegative, Positive
 
 
 @LOSSES.add("til-mi")
@@ -32,30 +29,28 @@ class TILMI(TIL):
         self,
         info: Info,
         *,
-        hidden: int = 64,
+        hidden: Count = 64,
         output: Output = "sigmoid",
-        lookahead: float = 1.0,
-        weight_lr: float = 1e-3,
+        lookahead: Positive = 1.0,
+        weight_lr: Positive = 1e-3,
         outer: Literal["fresh", "same"] = "fresh",
-        alpha: float = 1.0,
-        gamma: float = 0.01,
-        clusters: int = 60,
-        pretrain: int = 3,
-        refresh: int = 10,
+        alpha: NonNegative = 1.0,
+        gamma: NonNegative = 0.01,
+        clusters: Count = 60,
+        pretrain: CountOrZero = 3,
+        refresh: Count = 10,
         clustering: Literal["learned", "kmeans"] = "learned",
     ) -> None:
         super().__init__(info, hidden=hidden, output=output, lookahead=lookahead, weight_lr=weight_lr, outer=outer)
-        for name, value in (("alpha", alpha), ("gamma", gamma), ("pretrain", pretrain)):
-            at_least(f"loss.{name}", value, 0)
-        for name, value in (("clusters", clusters), ("refresh", refresh)):
-            at_least(f"loss.{name}", value, 1)
         self.alpha, self.gamma, self.count = alpha, gamma, min(clusters, info.items)
         self.pretrain, self.refresh, self.learned = pretrain, refresh, clustering == "learned"
         self.clustered = False
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Add the clusters, whose centres are trained with the backbone."""
-        self.groups = Clusters(self.count, self.info.items, width(backbone), self.learned).to(self.importance.device)
+        self.groups = Clusters(self.count, self.info.items, dimension(backbone), self.learned).to(
+            self.importance.device
+        )
         return super().prepare(backbone, lr)
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
@@ -64,19 +59,19 @@ class TILMI(TIL):
         since = epoch - 1 - self.pretrain
         self.clustered = since >= 0
         if self.clustered and since % self.refresh == 0:
-            self.groups.renew(item_vectors(backbone)[: self.info.items], restart=since == 0 or not self.learned)
+            self.groups.renew(snapshot(backbone)[1][: self.info.items], restart=since == 0 or not self.learned)
 
-    def items_of(self, vectors: Tensor, item: Tensor) -> Tensor:
+    def item_states(self, vectors: Tensor, item: Tensor) -> Tensor:
         """Return the vectors plus `alpha` times the centres of the items' clusters."""
-        return vectors + self.alpha * self.groups.of(item) if self.clustered else vectors
+        return vectors + self.alpha * self.groups.centres_of(item) if self.clustered else vectors
 
-    def clustering(self, towers: Towers, batch: Batch) -> Tensor | float:
+    def clustering_loss(self, towers: Towers, batch: Batch) -> Tensor | float:
         """Return `gamma` times the mean clustering loss of the items of the batch."""
         if not (self.clustered and self.learned):
             return 0.0
         value = self.groups.divergence(batch.item.flatten(), towers.item[:, :, 0].flatten(0, 1))
         return self.gamma * batch.mean(value.view_as(batch.item))
 
-    def remarks(self) -> list[str]:
+    def extra_notes(self) -> list[str]:
         """Return that there are no clusters yet, if so."""
         return [] if self.clustered else [f"no clusters: training ended within loss.pretrain={self.pretrain} epochs"]

@@ -1,8 +1,6 @@
 """Triplet importance learning with one interest per user."""
 
-from __future__ import annotations
-
-from recbench.losses.base import LOSSES
+from recbench.losses import LOSSES
 from recbench.losses.building_blocks.triplet_importance import TIL
 
 

@@ -1,17 +1,11 @@
 """Triplet loss over shared negatives."""
 
-from __future__ import annotations
-
-from typing import ClassVar
-
 from torch import Tensor
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Logit, Loss
+from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
 from recbench.losses.building_blocks.rank import Gaps, mean_over_positives
-from recbench.samplers import Sampler, Shared
-from recbench.settings import at_least
+from recbench.samplers import Shared
+from recbench.settings import Count, CountOrZero, NonNegative
 
 
 @LOSSES.add("triplet")
@@ -23,15 +17,14 @@ class Triplet(Loss):
     the highest-scored negatives of each positive (hard negative mining); 0 counts all.
     """
 
-    cosine: ClassVar[bool] = True
-    logit: ClassVar[Logit] = Logit("fixed", scale=10.0)
+    cosine = True
+    logit = Logit("fixed", scale=10.0)
 
-    def __init__(self, info: Info, *, margin: float = 5.0, hardest: int = 0, negatives: int = 10) -> None:
-        super().__init__(info)
-        for name, value, least in (("margin", margin, 0.0), ("hardest", hardest, 0), ("negatives", negatives, 1)):
-            at_least(f"loss.{name}", value, least)
+    def __init__(
+        self, info: Info, *, margin: NonNegative = 5.0, hardest: CountOrZero = 0, negatives: Count = 10
+    ) -> None:
+        super().__init__(info, Shared(negatives))
         self.margin, self.hardest = margin, hardest
-        self.sampler: Sampler = Shared(negatives)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives of the sum of (negative's logit - positive's logit + margin)_+."""

@@ -1,17 +1,14 @@
 """Bayesian personalised ranking with popular negatives."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Dataset, Info
-from recbench.losses.base import LOSSES
+from recbench.data.dataset import Dataset
+from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.bpr import BPR
-from recbench.losses.building_blocks.pairwise import differences, mean
+from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
 from recbench.samplers import Popularity, Triplets
-from recbench.settings import at_least
+from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("wbpr")
@@ -25,9 +22,8 @@ class WBPR(BPR):
 
     weight: Tensor  # [users], set by `setup`
 
-    def __init__(self, info: Info, *, negatives: int = 1, beta: float = 1.0, user_weight: bool = False) -> None:
+    def __init__(self, info: Info, *, negatives: Count = 1, beta: NonNegative = 1.0, user_weight: bool = False) -> None:
         super().__init__(info, negatives=negatives)
-        at_least("loss.beta", beta, 0.0)
         self.user_weight = user_weight
         self.sampler = Triplets(negatives, Popularity(beta))
 
@@ -39,7 +35,6 @@ class WBPR(BPR):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over (positive, negative) pairs, weighed by user if so set."""
-        if not self.user_weight:
-            return super().forward(towers, batch)
         difference, counts = differences(towers, batch)
-        return mean(self.weight[batch.user, None] * softplus(-difference), counts)
+        weight = self.weight[batch.user, None] if self.user_weight else 1
+        return mean_of_pairs(weight * softplus(-difference), counts)

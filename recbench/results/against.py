@@ -11,7 +11,7 @@ from recbench.data.dataset import find_prepared
 from recbench.data.prepared_folder import read_manifest
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
-from recbench.losses.base import LOSSES, refuse
+from recbench.losses.base import LOSSES, check_pair
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row
@@ -105,7 +105,7 @@ def impossible(loss: str, backbone: str) -> str:
     if loss not in LOSSES.names() or backbone not in BACKBONES.names():
         return "recbench has no such method"
     try:
-        refuse(LOSSES.get(loss), BACKBONES.get(backbone))
+        check_pair(LOSSES.get(loss), BACKBONES.get(backbone))
     except UsageError as error:
         return str(error)
     return ""

@@ -47,7 +47,7 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     torch.manual_seed(seed)
     device = data.train.user.device
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
-    losses.refuse(loss_class, backbone_class)
+    losses.check_pair(loss_class, backbone_class)
     made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
     cosine = made.head.cosine
     body = backbone_class(data, made.towers, cosine, **settings.owned_by("backbone", values))

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, softplus
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
-from recbench.losses.base import LOSSES, Loss, create, resolve
+from recbench.losses.base import LOSSES, Loss, create, defaults, resolve
 from recbench.losses.building_blocks.rank import BLOCK, PowerWeight, tangent
 
 ITEMS = 1000
@@ -39,7 +39,7 @@ ALPHAS = (0.0, 0.8, 1.0, 1.2, 1.4)
 
 
 def made(name: str, info: Info = INFO, **settings: object) -> Loss:
-    return LOSSES.get(name)(info, **settings)  # type: ignore[arg-type]
+    return create(LOSSES.get(name), info, defaults(LOSSES.get(name)) | settings)  # type: ignore[arg-type]
 
 
 def slates(logit: Tensor, label: Tensor | None = None, mask: Tensor | None = None) -> tuple[Towers, Batch]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import exp, log1p
-
 import pytest
 import torch
 from hypothesis import given
@@ -12,47 +10,22 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recbench.batch import Batch, Towers
-from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.inspect.conformance import Trial
-from recbench.losses.base import LOSSES, Loss
-from recbench.losses.building_blocks.truncation import Truncated
+from recbench.losses.building_blocks.truncation import TruncatedLoss
+from tests.losses.by_hand import batch, loss, rows, softplus, towers
 
-INFO = Info(users=10, items=10, rates=(0.25,))
 LOGITS, LABELS = [2.0, -1.0, 0.5, -2.0], [1.0, 1.0, 0.0, 0.0]
 MARGINS = [1.0, -1.0, 0.2, -0.4]
 DENOISING = ["tce", "rce", "tce-bpr", "rce-bpr"]
 
 
-def towers(logit: list[list[float]]) -> Towers:
-    nothing = torch.empty(0)
-    return Towers(nothing, nothing, pair=torch.tensor(logit, dtype=torch.float64).unsqueeze(-1))
-
-
-def batch(label: list[list[float]], mask: list[list[bool]] | None = None) -> Batch:
-    nothing = torch.empty(0, dtype=torch.long)
-    real = None if mask is None else torch.tensor(mask)
-    return Batch(nothing, nothing, torch.tensor(label, dtype=torch.float64).unsqueeze(-1), real)
-
-
-def loss(name: str, **settings: object) -> Loss:
-    return LOSSES.get(name)(INFO, **settings).double()  # type: ignore[arg-type]
-
-
-def truncated(name: str, **settings: object) -> Truncated:
+def truncated(name: str, **settings: object) -> TruncatedLoss:
     """A truncated loss at the end of its schedule."""
     made = loss(name, **settings)
-    assert isinstance(made, Truncated)
+    assert isinstance(made, TruncatedLoss)
     made.steps += 10**6
     return made
-
-
-def softplus(x: float) -> float:
-    return log1p(exp(x))
-
-
-def rows(values: list[float]) -> list[list[float]]:
-    return [[value] for value in values]
 
 
 def pairs(margins: list[float]) -> list[list[float]]:
@@ -82,25 +55,25 @@ def test_tce_never_leaves_out_a_negative() -> None:
 )
 def test_schedule(steps: int, expected: float) -> None:
     made = loss("tce")
-    assert isinstance(made, Truncated)
+    assert isinstance(made, TruncatedLoss)
     made.steps += steps
-    assert float(made.share()) == pytest.approx(expected, abs=1e-12)
+    assert float(made.dropped_share()) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["tce", "tce-bpr"])
 def test_every_update_counts_as_a_step_and_so_after_a_resume(name: str) -> None:
     trial = Trial(name)
     model = trial.model(words={"gradual": "5", "drop": "0.5"})
-    assert isinstance(model.loss, Truncated)
+    assert isinstance(model.loss, TruncatedLoss)
     shares = []
     for _ in range(3):
-        shares.append(float(model.loss.share()))
+        shares.append(float(model.loss.dropped_share()))
         model.loss.step(model.backbone, trial.batch, model.optimizer)
     again = trial.model(words={"gradual": "5", "drop": "0.5"})
     again.load(model.state())
-    assert isinstance(again.loss, Truncated)
+    assert isinstance(again.loss, TruncatedLoss)
     for _ in range(3):
-        shares.append(float(again.loss.share()))
+        shares.append(float(again.loss.dropped_share()))
         again.loss.step(again.backbone, trial.batch, again.optimizer)
     assert shares == pytest.approx([0, 0.125, 0.25, 0.375, 0.5, 0.5])
 

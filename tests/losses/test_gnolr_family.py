@@ -14,7 +14,7 @@ from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Head, create, defaults
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
-from tests.losses.test_values import SINGLE, batch, loss, sigmoid, towers
+from tests.losses.by_hand import SINGLE, batch, loss, sigmoid, towers
 
 NAMES = ("view", "cart", "buy", "gift")
 RATES = (0.4, 0.1, 0.02, 0.004)

@@ -12,10 +12,9 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
 from recbench.losses.building_blocks.multitask import inverse_propensity
-from tests.losses.test_values import CLICK_PAY, batch, loss, sigmoid, towers
+from tests.losses.by_hand import THREE, TWO, batch, loss, sigmoid, towers
 
-TWO = Info(10, 10, rates=(0.5, 0.25), feedback=("click", "pay"))
-THREE = Info(10, 10, rates=(0.5, 0.2, 0.05), feedback=("click", "cart", "pay"))
+CLICK_PAY = [[[1.0, 1.0]], [[1.0, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]]]
 LOGITS = [[[1.0, 0.5, 0.2]], [[0.2, -0.3, -0.1]], [[-0.8, 0.4, 0.3]], [[-1.2, -1.0, 0.6]]]
 EXTRA = {"escm2-dr", "dcmt"}  # have a further tower per step
 CHAINS = ["escm2-ips", "escm2-dr", "dcmt", "nise"]

@@ -16,9 +16,9 @@ from recbench.errors import UsageError
 from recbench.losses.base import LOSSES
 from recbench.losses.building_blocks.lists import against, log_share, pairs
 from recbench.samplers import Lists
-from tests.losses.test_values import SINGLE, batch, loss, one_list, sigmoid, softplus, towers
+from tests.losses.by_hand import SINGLE, batch, loss, sigmoid, softplus, tensor, towers
 
-SCORES, LABELS = one_list([2, 1, 0, -1]), one_list([1, 0, 1, 0])
+SCORES, LABELS = [[2, 1, 0, -1]], [[1, 0, 1, 0]]
 PAIRWISE = ["ranknet", "lambdarank"]
 LISTWISE = [*PAIRWISE, "setrank", "s2srank"]
 OPTIONS: dict[str, list[dict[str, object]]] = {
@@ -59,7 +59,7 @@ def test_lambdarank_hand_checked(per: str, expected: float) -> None:
 
 def test_ranknet_of_one_pair() -> None:
     """The constant that allRank's own tests use."""
-    value = loss("ranknet", SINGLE)(towers(one_list([0.5, 0.2])), batch(one_list([1, 0])))
+    value = loss("ranknet", SINGLE)(towers([[0.5, 0.2]]), batch([[1, 0]]))
     assert float(value) == pytest.approx(0.5543552444685271, abs=1e-12)
 
 
@@ -69,7 +69,7 @@ def test_s2srank_with_the_hardest_negative() -> None:
     assert 2 * sum(of_negative) == pytest.approx(1.9330316, abs=1e-7)
     assert 2 * of_negative[0] == pytest.approx(1.3284322, abs=1e-7)
     spread = 2 * 0.5 / 4  # |1 - .2| clipped at .5, twice among four ordered pairs
-    value = loss("s2srank", SINGLE)(towers(one_list([1, 0.2, 0.5, -0.5])), batch(one_list([1, 1, 0, 0])))
+    value = loss("s2srank", SINGLE)(towers([[1, 0.2, 0.5, -0.5]]), batch([[1, 1, 0, 0]]))
     assert float(value) == pytest.approx(sum(of_negative) + softplus(of_negative[0] - spread), abs=1e-12)
 
 
@@ -318,13 +318,13 @@ def test_lambdarank_ranks_negatives_first_among_ties() -> None:
     gains = [1 / log2(2 + place) for place in range(3)]  # the positive stands at place 2
     expected = sum((gains[place] - gains[2]) * softplus(0.0) / log(2) for place in (0, 1)) / 2
     for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
-        labels = one_list([float(label[i]) for i in order])
-        result = loss("lambdarank", SINGLE)(towers(one_list([0.3, 0.3, 0.3])), batch(labels))
+        labels = [[float(label[i]) for i in order]]
+        result = loss("lambdarank", SINGLE)(towers([[0.3, 0.3, 0.3]]), batch(labels))
         assert float(result) == pytest.approx(expected, abs=1e-6)
 
 
 def test_lambdarank_weights_pass_no_gradient() -> None:
-    inner = torch.tensor(SCORES, dtype=torch.float64, requires_grad=True)
+    inner = tensor(SCORES).requires_grad_()
     loss("lambdarank", SINGLE, per="lists")(
         Towers(torch.empty(0), torch.empty(0), pair=inner), batch(LABELS)
     ).backward()

@@ -14,7 +14,7 @@ from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.aobpr import AOBPR
 from recbench.losses.base import LOSSES, Loss, create, resolve
-from recbench.losses.building_blocks.snapshot import snapshot
+from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.run.model import Model, build
 from recbench.samplers import InBatch, Shared, Triplets
 

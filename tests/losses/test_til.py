@@ -140,7 +140,7 @@ def outer_after_a_step(of: Model, batch: Batch, rate: float) -> float:
     logit = towers.logit[..., 0]
     weight = til(of).weights(towers, inner).detach()
     loss = -(weight * logsigmoid(logit[:, 0] - logit[:, 1])).mean() + towers.regulariser(inner)
-    loss = loss + til(of).clustering(towers, inner)
+    loss = loss + til(of).clustering_loss(towers, inner)
     parameters = list(copy.parameters())
     with torch.no_grad():
         for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
@@ -363,7 +363,7 @@ def test_states_take_the_centre_of_an_item_s_cluster() -> None:
     of.loss.start_epoch(of.backbone, 1)
     groups = clusters(of)
     vectors, item = torch.randn(3, 2, 8), torch.tensor([[0, 1], [2, 3], [4, 4]])
-    found = til(of).items_of(vectors, item)
+    found = til(of).item_states(vectors, item)
     table = of.backbone.tables()[1][:, 0]
     nearest = torch.cdist(table, groups.centres.detach()).argmin(1)
     torch.testing.assert_close(found, vectors + 0.5 * groups.centres.detach()[nearest[item]])
@@ -433,12 +433,14 @@ def test_the_weights_of_the_last_epoch_are_noted() -> None:
     til(of).network.requires_grad_(False)
     of.loss.start_epoch(of.backbone, 1)
     for batch in batches(of)[:-1]:
-        til(of)._remember(columns(batch, [0, 1]), torch.full((len(batch.user),), 0.5), torch.ones(len(batch.user)) > 0)
+        til(of)._keep_weights(
+            columns(batch, [0, 1]), torch.full((len(batch.user),), 0.5), torch.ones(len(batch.user)) > 0
+        )
     assert of.loss.notes == []
     batch = batches(of)[-1]
     counts = torch.ones(len(batch.user)) > 0
     counts[0] = False
-    til(of)._remember(columns(batch, [0, 1]), torch.full((len(batch.user),), 0.5), counts)
+    til(of)._keep_weights(columns(batch, [0, 1]), torch.full((len(batch.user),), 0.5), counts)
     assert of.loss.notes == [
         "triplet weights of the last epoch: mean 0.5, sd 0, quantiles 5/25/50/75/95 % 0.5 0.5 0.5 0.5 0.5; "
         "means by popularity of the positive, rare to popular: 0.5 0.5 0.5 0.5",
@@ -479,7 +481,7 @@ def test_weights_do_not_vanish_in_training() -> None:
 )
 def test_settings_are_checked(name: str, settings: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        LOSSES.get(name)(Info(10, 10, (0.5,)), **settings)  # type: ignore[arg-type]
+        base.create(LOSSES.get(name), Info(10, 10, (0.5,)), base.defaults(LOSSES.get(name)) | settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)

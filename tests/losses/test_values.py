@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from math import exp, log, log1p
+from math import log
 
 import pytest
 import torch
 
-from recbench.batch import Batch, Towers
+from recbench.batch import Towers
 from recbench.data.dataset import Info
-from recbench.losses.base import LOSSES, Loss
-
-
-def towers(logit: list[list[list[float]]]) -> Towers:
-    """Towers with given inner products [B][N][K]."""
-    nothing = torch.empty(0)
-    return Towers(nothing, nothing, pair=torch.tensor(logit, dtype=torch.float64))
-
-
-def batch(label: list[list[list[float]]], mask: list[list[bool]] | None = None) -> Batch:
-    nothing = torch.empty(0, dtype=torch.long)
-    real = None if mask is None else torch.tensor(mask)
-    return Batch(nothing, nothing, torch.tensor(label, dtype=torch.float64), real)
-
-
-def loss(name: str, info: Info, **settings: object) -> Loss:
-    return LOSSES.get(name)(info, **settings).double()  # type: ignore[arg-type]
-
-
-def rows(values: list[float]) -> list[list[list[float]]]:
-    return [[[value]] for value in values]
-
-
-def one_list(values: list[float]) -> list[list[list[float]]]:
-    return [[[value] for value in values]]
-
-
-SINGLE = Info(users=10, items=10, rates=(0.25,))
-
-
-def softplus(x: float) -> float:
-    return log1p(exp(x))
+from tests.losses.by_hand import SINGLE, batch, loss, rows, sigmoid, softplus, towers
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(1.0, 0.6352986734460687), (2.0, 0.9953460980863676)])
@@ -71,7 +40,7 @@ def test_bpr_leaves_out_masked_negatives() -> None:
     ],
 )
 def test_listnet(settings: dict[str, object], expected: float) -> None:
-    of_list, labels = one_list([2, 1, 0, -1]), one_list([1, 0, 1, 0])
+    of_list, labels = [[2, 1, 0, -1]], [[1, 0, 1, 0]]
     value = loss("listnet", SINGLE, **settings)(towers(of_list), batch(labels))
     assert float(value) == pytest.approx(expected, abs=1e-9)
 
@@ -107,10 +76,6 @@ def test_gnolr_with_one_feedback_is_bce_on_shifted_logits() -> None:
     value = gnolr(towers(rows(cosine)).affine(2.57, 0.0), labels)
     bce = loss("bce", SINGLE)(towers(rows(cosine)).affine(2.57, -float(gnolr.threshold[0])), labels)
     assert float(value) == pytest.approx(float(bce), abs=1e-12)
-
-
-def sigmoid(x: float) -> float:
-    return 1 / (1 + exp(-x))
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])

@@ -48,7 +48,7 @@ class Clusters(nn.Module):
         if len(self.target):
             self.target.copy_(sharpened(log_share.exp()))
 
-    def of(self, item: Tensor) -> Tensor:
+    def centres_of(self, item: Tensor) -> Tensor:
         """Return the centres [..., D] of the clusters of items [...], detached."""
         centres: Tensor = self.centres.detach()
         return centres[self.cluster[item]]

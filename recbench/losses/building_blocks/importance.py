@@ -50,10 +50,10 @@ def distribution(weight: Tensor, popularity: Tensor) -> Tensor:
     return torch.stack([_summary(part) for part in (weight, *weight[order].tensor_split(QUARTERS))])
 
 
-def told(summary: Tensor) -> str:
-    """Return a distribution in words."""
-    everything, *quarters = summary.tolist()
-    mean, deviation, *quantiles = everything
+def describe(summary: Tensor) -> str:
+    """Return what `distribution` returns as a sentence."""
+    overall, *quarters = summary.tolist()
+    mean, deviation, *quantiles = overall
     percent = "/".join(f"{quantile:.0%}".rstrip("%") for quantile in QUANTILES)
     return (
         f"triplet weights of the last epoch: mean {mean:.3g}, sd {deviation:.2g}, "

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.batch import Batch
+from recbench.settings import Range
+
+ListLength = Annotated[int, Range("at least 2", lambda number: number >= 2)]
 
 
 def split(batch: Batch) -> tuple[Tensor, Tensor]:

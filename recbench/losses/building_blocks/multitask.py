@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from recbench.data.dataset import Info
-from recbench.losses.base import Loss, per_task
+from recbench.errors import UsageError
+from recbench.losses.base import Loss
 from recbench.numerics import log1mexp
+from recbench.settings import Range
 
 StepWeight = Literal["own", "first"]
+AtLeastOne = Annotated[float, Range("at least 1", lambda number: number >= 1)]
 
 
 class MultitaskLoss(Loss):
@@ -24,14 +27,14 @@ class MultitaskLoss(Loss):
     `pos_weight` is one number or one per feedback, from dense to sparse, as in GNOLR (KDD 2025), Table 12: "10,100".
     """
 
-    multitask: ClassVar[bool] = True
-    min_tasks: ClassVar[int] = 2
-    cosine: ClassVar[bool] = True
+    multitask = True
+    min_tasks = 2
+    cosine = True
     chain: ClassVar[bool] = False
+    pos_weight: Tensor  # [T]
 
-    def __init__(self, info: Info, *, pos_weight: str = "1") -> None:
-        super().__init__(info)
-        self.pos_weight: Tensor  # [T]
+    def __init__(self, info: Info, towers: int | None = None, *, pos_weight: str = "1") -> None:
+        super().__init__(info, towers=towers)
         self.register_buffer("pos_weight", per_task(pos_weight, info.tasks, "loss.pos_weight"), persistent=False)
 
     def base_rates(self) -> Tensor:
@@ -53,7 +56,7 @@ class MultitaskLoss(Loss):
         """Return the weighted cross-entropies of probabilities given as logarithms, [B, N, T], with `label`."""
         return -(self.pos_weight * label * log_p + (1 - label) * log1mexp(-log_p))
 
-    def of_steps(self, logit: Tensor, label: Tensor, weight: StepWeight) -> Tensor:
+    def step_entropies(self, logit: Tensor, label: Tensor, weight: StepWeight) -> Tensor:
         """Return the cross-entropies of logit and label of steps 2..T, both [B, N, T - 1].
 
         Positives weigh as those of their `own` feedback, or of the `first`, as GNOLR's code has it.
@@ -65,3 +68,18 @@ class MultitaskLoss(Loss):
 def inverse_propensity(log_p: Tensor, observed: Tensor, largest: float) -> Tensor:
     """Return observed / P, at most `largest`, without gradient, from log P; all [B, N, T - 1]."""
     return (-log_p.detach()).clamp(max=math.log(largest)).exp() * observed
+
+
+def per_task(word: str, tasks: int, name: str) -> Tensor:
+    """Parse "10" or "10,100" into one number above 0 per kind of feedback, [T]; raises UsageError."""
+    try:
+        numbers = [float(part) for part in word.split(",")]
+    except ValueError:
+        raise UsageError(f"{name}={word}: expected a number, or one per feedback as in 10,100") from None
+    if not all(math.isfinite(number) and number > 0 for number in numbers):
+        raise UsageError(f"{name}={word}: expected numbers above 0")
+    if len(numbers) == 1:
+        numbers *= tasks
+    if len(numbers) != tasks:
+        raise UsageError(f"{name}={word}: expected 1 or {tasks} numbers, one per feedback from dense to sparse")
+    return torch.tensor(numbers)

@@ -13,8 +13,10 @@ from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Info
 from recbench.errors import UsageError
-from recbench.losses.base import Logit, Loss
+from recbench.losses.base import Loss
+from recbench.losses.building_blocks.head import Logit
 from recbench.numerics import log1mexp
+from recbench.samplers import Sampler
 
 
 class OrdinalLoss(Loss):
@@ -25,22 +27,24 @@ class OrdinalLoss(Loss):
     below `floor` it is held there, so that the probability of level c stays positive.
     """
 
-    multitask: ClassVar[bool] = True
-    cosine: ClassVar[bool] = True
-    logit: ClassVar[Logit] = Logit("fixed", scale=2.0)
+    multitask = True
+    cosine = True
+    logit = Logit("fixed", scale=2.0)
     nested: ClassVar[bool] = True
+    threshold: Tensor  # [T], computed from train rates
 
-    def __init__(self, info: Info, *, floor: float = 1e-4) -> None:
-        super().__init__(info)
+    def __init__(
+        self, info: Info, towers: int | None = None, sampler: Sampler | None = None, *, floor: float = 1e-4
+    ) -> None:
+        super().__init__(info, sampler, towers)
         if not all(0 < rate < 1 for rate in info.rates):
             raise UsageError(
                 f"{self.name} needs rows with and without {', '.join(info.feedback)} in train; use bpr or croloss"
             )
         self.floor = floor
         self.learned = False  # whether the thresholds move
-        self.threshold: Tensor
         rate = torch.tensor(info.rates, dtype=torch.float64)
-        self.register_buffer("threshold", (torch.log1p(-rate) - rate.log()).float(), persistent=False)  # [T]
+        self.register_buffer("threshold", (torch.log1p(-rate) - rate.log()).float(), persistent=False)
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Note where the scale exceeds the gap between two thresholds, then optimise as usual."""

@@ -20,6 +20,6 @@ def differences(towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
     return difference, batch.mask[:, 1:] & batch.mask[:, :1]
 
 
-def mean(value: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean of the values that count, both of one shape; 0 if none does."""
+def mean_of_pairs(value: Tensor, counts: Tensor) -> Tensor:
+    """Return the mean of the values of the pairs that count, both of one shape; 0 if none does."""
     return value.masked_fill(~counts, 0).sum() / counts.sum().clamp(min=1)

@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 from recbench.batch import Batch, Towers
 
 Kernel = Literal["hinge", "sigmoid", "exp", "softplus"]
+WeightKernel = Literal["hinge", "sigmoid", "exp", "softplus", "step"]
 Normalise = Literal["paper", "code"]
 
 BLOCK = 1 << 20  # logits at a time: small enough to stay in the caches and in memory that the allocator keeps
@@ -37,19 +38,19 @@ def mean_over_positives(cost: Callable[[Gaps], Tensor], towers: Towers, batch: B
     logit, label = towers.logit[..., 0], batch.label[..., 0]
     mask = torch.ones_like(label, dtype=torch.bool) if batch.mask is None else batch.mask
     size = max(1, BLOCK // logit.shape[1])
-    costs, founds = [], []
+    costs, has_positive = [], []
     for own, reached, counts in zip(logit.split(size), label.split(size), mask.split(size), strict=True):
         positive = (reached > 0) & counts
         found, slot = positive.max(1, keepdim=True)
         negative = counts & ~positive
         gap = (own - own.gather(1, slot)).masked_fill_(~negative, -torch.inf)
         costs.append(cost(Gaps(gap, negative.sum(1).clamp(min=1))))
-        founds.append(found[:, 0])
-    found = torch.cat(founds)
-    return (torch.cat(costs).where(found, 0).sum() / found.sum().clamp(min=1)).to(logit.dtype)
+        has_positive.append(found[:, 0])
+    counted = torch.cat(has_positive)
+    return (torch.cat(costs).where(counted, 0).sum() / counted.sum().clamp(min=1)).to(logit.dtype)
 
 
-def log_rank(kernel: Kernel | Literal["step"], gaps: Gaps, margin: float) -> Tensor:
+def log_rank(kernel: WeightKernel, gaps: Gaps, margin: float) -> Tensor:
     """Return log(1 + sum of kernel(gap) over the negatives), [B] in float64.
 
     Tang et al., CIKM 2022, equation 15 and section 4.1, https://arxiv.org/abs/2208.02971: hinge (x + margin)_+,

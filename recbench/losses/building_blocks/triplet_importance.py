@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,20 +14,21 @@ from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info, Positives
 from recbench.errors import UsageError
-from recbench.losses.base import Loss, refuse
+from recbench.losses.base import Loss, check_pair
+from recbench.losses.building_blocks.backbone_vectors import dimension, snapshot
 from recbench.losses.building_blocks.bilevel import Parameters, Scoring, slopes
 from recbench.losses.building_blocks.importance import (
     QUANTILES,
     QUARTERS,
     Output,
     WeightNetwork,
+    describe,
     distribution,
     states,
-    told,
 )
-from recbench.losses.building_blocks.pairwise import differences, mean
-from recbench.samplers import Sampler, Triplets
-from recbench.settings import at_least
+from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.samplers import Triplets
+from recbench.settings import Count, Positive
 
 COLLAPSED = 1e-3  # mean weight below which hardly anything is learned, and deviation below which all weigh the same
 
@@ -43,7 +44,7 @@ class TIL(Loss):
     The paper does not say what the vectors of NeuMF are; here they are those of both its branches side by side.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"embeddings"})
+    needs = frozenset({"embeddings"})
 
     positives: Positives  # set by `setup`
     popularity: Tensor
@@ -56,22 +57,17 @@ class TIL(Loss):
         self,
         info: Info,
         *,
-        hidden: int = 64,
+        hidden: Count = 64,
         output: Output = "sigmoid",
-        lookahead: float = 1.0,
-        weight_lr: float = 1e-3,
+        lookahead: Positive = 1.0,
+        weight_lr: Positive = 1e-3,
         outer: Literal["fresh", "same"] = "fresh",
     ) -> None:
-        super().__init__(info)
-        at_least("loss.hidden", hidden, 1)
-        for name, value in (("lookahead", lookahead), ("weight_lr", weight_lr)):
-            if value <= 0:
-                raise UsageError(f"loss.{name}={value}: expected a number above 0")
+        super().__init__(info, Triplets(2 if outer == "fresh" else 1))
         self.hidden, self.output = hidden, output
         self.lookahead, self.weight_lr, self.outer = lookahead, weight_lr, outer
-        self.sampler: Sampler = Triplets(2 if outer == "fresh" else 1)
         self.register_buffer("importance", torch.full((1 + QUARTERS, 2 + len(QUANTILES)), torch.nan))
-        self._forget()
+        self._clear_weights()
 
     def setup(self, data: Dataset) -> None:
         """Take the training positives."""
@@ -81,9 +77,9 @@ class TIL(Loss):
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Add the weight network, which has a learning rate of its own."""
-        refuse(type(self), type(backbone))
+        check_pair(type(self), type(backbone))
         parameters = [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]
-        self.network = WeightNetwork(2 * width(backbone), self.hidden, self.output).to(self.importance.device)
+        self.network = WeightNetwork(2 * dimension(backbone), self.hidden, self.output).to(self.importance.device)
         # The network's gradient has lookahead / B as a factor, to which Adam is blind only if eps is far smaller.
         groups: list[dict[str, Any]] = [
             {"params": parameters},
@@ -93,15 +89,15 @@ class TIL(Loss):
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Average the vectors of each user's training items."""
-        item = item_vectors(backbone)
+        _, item = snapshot(backbone)
         self.interest = embedding_bag(self.positives.item, item, self.positives.start[:-1], mode="mean")
-        self._forget()
+        self._clear_weights()
         self.epoch = epoch
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the unweighted mean over (positive, negative) pairs, which is the outer objective."""
         difference, counts = differences(towers, batch)
-        return mean(softplus(-difference), counts)
+        return mean_of_pairs(softplus(-difference), counts)
 
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update of backbone and network, and return the weighted loss before it, detached."""
@@ -110,30 +106,30 @@ class TIL(Loss):
         towers: Towers = scoring(inner)
         weight = self.weights(towers, inner)
         difference, counts = differences(towers, inner)
-        value = mean(weight.detach() * softplus(-difference[:, 0]), counts[:, 0])
-        loss: Tensor = value + towers.regulariser(inner) + self.clustering(towers, inner)
+        value = mean_of_pairs(weight.detach() * softplus(-difference[:, 0]), counts[:, 0])
+        loss: Tensor = value + towers.regulariser(inner) + self.clustering_loss(towers, inner)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        mean(weight * self._slopes(scoring, inner, outer), counts[:, 0]).backward()
+        mean_of_pairs(weight * self._slopes(scoring, inner, outer), counts[:, 0]).backward()
         optimizer.step()
-        self._remember(inner, weight.detach(), counts[:, 0])
+        self._keep_weights(inner, weight.detach(), counts[:, 0])
         return loss.detach()
 
     def weights(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the weights [B] of the triplets of user [B] and item [B, 2]."""
-        items = self.items_of(towers.item[:, :, 0].detach(), batch.item)
+        items = self.item_states(towers.item[:, :, 0].detach(), batch.item)
         weight: Tensor = self.network(states(towers.user[:, 0].detach(), self.interest[batch.user], items))
         return weight
 
-    def items_of(self, vectors: Tensor, item: Tensor) -> Tensor:
+    def item_states(self, vectors: Tensor, item: Tensor) -> Tensor:
         """Return what stands for item [B, 2] with these vectors [B, 2, D] in the states."""
         return vectors
 
-    def clustering(self, towers: Towers, batch: Batch) -> Tensor | float:
+    def clustering_loss(self, towers: Towers, batch: Batch) -> Tensor | float:
         """Return what is added to the inner objective."""
         return 0.0
 
-    def remarks(self) -> list[str]:
+    def extra_notes(self) -> list[str]:
         """Return what else is to be noted at the end of an epoch."""
         return []
 
@@ -156,21 +152,21 @@ class TIL(Loss):
                 f"`{scoring.backbone.name}`; choose another backbone, such as mf or lightgcn"
             ) from None
 
-    def _forget(self) -> None:
-        self.done = 0
-        self._past: list[tuple[Tensor, Tensor]] = []
+    def _clear_weights(self) -> None:
+        self.rows_done = 0
+        self._weights: list[tuple[Tensor, Tensor]] = []
 
-    def _remember(self, batch: Batch, weight: Tensor, counts: Tensor) -> None:
+    def _keep_weights(self, batch: Batch, weight: Tensor, counts: Tensor) -> None:
         """Keep the weights of an epoch, and note their distribution at its end."""
-        self._past.append((weight.masked_fill(~counts, torch.nan), batch.item[:, 0].int()))
-        self.done += batch.rows
-        if self.done != self.rows:
+        self._weights.append((weight.masked_fill(~counts, torch.nan), batch.item[:, 0].int()))
+        self.rows_done += batch.rows
+        if self.rows_done != self.rows:
             return
-        weights, items = (torch.cat(parts) for parts in zip(*self._past, strict=True))
+        weights, items = (torch.cat(parts) for parts in zip(*self._weights, strict=True))
         real = ~weights.isnan()
         self.importance.copy_(distribution(weights[real], self.popularity[items.long()][real]))
-        self._forget()
-        notes = [told(self.importance), *self.remarks()]
+        self._clear_weights()
+        notes = [describe(self.importance), *self.extra_notes()]
         average, deviation = self.importance[0, :2].tolist()
         if average < COLLAPSED:
             notes.append(f"the triplet weights fell to almost 0 in epoch {self.epoch}; try a lower loss.weight_lr")
@@ -188,19 +184,3 @@ def columns(batch: Batch, chosen: list[int]) -> Batch:
         mask=None if batch.mask is None else batch.mask[:, chosen],
         log_q=None if batch.log_q is None else batch.log_q[:, chosen],
     )
-
-
-def item_vectors(backbone: Backbone) -> Tensor:
-    """Return the vectors of all items [items, D] as they are scored, whatever mode the backbone is in."""
-    training = backbone.training
-    backbone.eval()
-    item = backbone.tables()[1][:, 0]
-    backbone.train(training)
-    return item
-
-
-@torch.no_grad()
-def width(backbone: Backbone) -> int:
-    """Return the dimension D of the backbone's vectors."""
-    zero = torch.zeros(1, dtype=torch.long, device=next(backbone.parameters()).device)
-    return int(backbone(zero, zero[None]).user.shape[-1])
