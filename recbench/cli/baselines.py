@@ -46,7 +46,7 @@ def baselines(
         seeds=tuple(range(seed, seed + seeds)),
         settings=tuple(settings),
     )
-    evaluation = EvalRequest(tuple(metric), candidates, keep_seen=keep_seen, dialect=dialect)
+    evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
     outcomes = run_baselines(request, evaluation, store(), stderr(), typed_command())
     if as_json:
         print_json(outcomes_json(outcomes))

@@ -35,7 +35,7 @@ def card(
     import_trusted(records, trust)
     outcomes = []
     for record in records:
-        request = EvalRequest(tuple(report.metrics(record.key.feedback, k)), candidates)
+        request = EvalRequest(metrics=tuple(report.metrics(record.key.feedback, k)), candidates=candidates)
         outcomes += evaluate_all([record], request, store(), stderr(), device)
     cards = report.cards(outcomes)
     if as_json:

@@ -46,7 +46,9 @@ def evaluate(
     from recbench.run.eval_command import EvalRequest
 
     import_files(imports)
-    request = EvalRequest(tuple(metric), candidates, index, keep_seen, dialect)
+    request = EvalRequest(
+        metrics=tuple(metric), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
+    )
     outcomes = _evaluate(run, request, device, trust)
     _print_outcomes(outcomes, as_json)
     if index == "flat" and not no_baselines:
@@ -72,7 +74,9 @@ def rescore(
     from recbench.run.eval_command import EvalRequest
 
     import_files(imports)
-    request = EvalRequest(tuple(metric), candidates, "flat", keep_seen, dialect, rescore=True)
+    request = EvalRequest(
+        metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect, rescore=True
+    )
     outcomes = _evaluate(run, request, "cpu", trust)
     _print_outcomes(outcomes, as_json)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from recbench.data.dataset import Dataset
 from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
@@ -23,6 +24,25 @@ class Protocol:
     candidates: Literal["catalogue", "rows"] = "catalogue"  # all items, or each user's own rows of `part`
     index: IndexKind = "flat"
     history: str = ""  # what of `part` is known of its users instead of scored
+
+    @staticmethod
+    def of(
+        data: Dataset,
+        part: Literal["valid", "test"],
+        keep_seen: bool = False,
+        candidates: Literal["catalogue", "rows"] = "catalogue",
+        index: IndexKind = "flat",
+    ) -> Protocol:
+        """Return the protocol for held-out rows of a dataset."""
+        seen = ("train" if part == "valid" else "train+valid") + ("+history" if data.cold else "")
+        return Protocol(
+            data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
+            part=part,
+            seen="" if keep_seen else seen,
+            candidates=candidates,
+            index=index,
+            history=GIVEN if data.cold else "",
+        )
 
 
 def signature(request: Request, protocol: Protocol, items: int, search: str = "exact") -> str:

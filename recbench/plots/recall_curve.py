@@ -42,7 +42,7 @@ def _complete(record: RunRecord, wanted: Sequence[str], store: Store, console: C
     held = _held(record.key, wanted, store)
     lacking = [name for name in wanted if any((name, feedback) not in held for feedback in record.key.feedback)]
     if lacking:
-        evaluate_all([record], EvalRequest(tuple(lacking)), store, console, "cpu")
+        evaluate_all([record], EvalRequest(metrics=tuple(lacking)), store, console, "cpu")
         held = _held(record.key, wanted, store)
     return [held[name, feedback] for feedback in record.key.feedback for name in wanted]
 

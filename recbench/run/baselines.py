@@ -154,14 +154,7 @@ def _outcome(
             record, fitted = store.record(key), None
         else:
             record, fitted = fit_run(key, data.narrow(key.feedback), store, command)
-        return evaluate_run(
-            record,
-            store,
-            metrics,
-            candidates=evaluation.candidates,
-            keep_seen=evaluation.keep_seen,
-            fitted=fitted,
-        )
+        return evaluate_run(record, store, metrics, evaluation, fitted)
 
 
 def _baseline_names(only: Sequence[str]) -> list[str]:

@@ -7,15 +7,16 @@ from recbench.evaluation.predictions import Predictions, score_vectors
 from recbench.results.record import RunKey
 
 
-def collapse_note(key: RunKey, held: Predictions) -> list[str]:
+def collapse_note(key: RunKey, predictions: Predictions) -> list[str]:
     """Return a line if the vectors that rank by some feedback of the run have collapsed, else nothing."""
-    sides = {}
+    collapsed_sides = {}
     for column, name in enumerate(key.feedback):
-        own = score_vectors(held, column)
-        if own is not None:
-            sides[name] = " and ".join(f"{side} {value:.4f}" for side, value in collapsed(own).items())
-    found = "; ".join(f"{name}: {words}" for name, words in sides.items() if words)
-    if not found:
+        vectors = score_vectors(predictions, column)
+        if vectors is not None:
+            cosines = collapsed(vectors)
+            collapsed_sides[name] = " and ".join(f"{side} {cosine:.4f}" for side, cosine in cosines.items())
+    listed = "; ".join(f"{name}: {sides}" for name, sides in collapsed_sides.items() if sides)
+    if not listed:
         return []
     remedy = "try a lower --lr, or --set loss.logit=learned"
-    return [f"{key.title}: its vectors all point one way (mean cosine of {found}) and tell little apart; {remedy}"]
+    return [f"{key.title}: its vectors all point one way (mean cosine of {listed}) and tell little apart; {remedy}"]

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.dialects import find_dialect
 from recbench.evaluation.request import Request, parse
-from recbench.evaluation.retrieval import IndexKind
 from recbench.results import leaderboard
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.console import print_line
-from recbench.run.evaluate import Candidates, Outcome, evaluate_run
+from recbench.run.evaluate import EvalOptions, Outcome, evaluate_run
 from recbench.run.model import pick_device
 
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
 
 
 @dataclass(frozen=True)
-class EvalRequest:
-    """The options of a command that say how the test rows are scored."""
+class EvalRequest(EvalOptions):
+    """The options of a command that say which metrics are computed, and how the test rows are scored."""
 
     metrics: tuple[str, ...] = ()  # none: those of DEFAULT_METRICS that the dialect has
-    candidates: Candidates = "catalogue"
-    index: IndexKind = "flat"
-    keep_seen: bool = False
     dialect: str | None = None
-    rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
 
     def parsed(self) -> list[Request]:
         """Return the metrics; raises UsageError for one that does not exist."""
@@ -54,21 +49,11 @@ def evaluate_all(
 ) -> list[Outcome]:
     """Compute these metrics of the runs and keep them."""
     metrics = request.parsed()
-    target = pick_device(device)
+    options = replace(request, device=pick_device(device))
     outcomes = []
     for record in records:
         with console.status(f"evaluating {record.key.digest}"):
-            outcome = evaluate_run(
-                record,
-                store,
-                metrics,
-                candidates=request.candidates,
-                index=request.index,
-                keep_seen=request.keep_seen,
-                device=target,
-                rescore=request.rescore,
-            )
-        outcomes.append(outcome)
+            outcomes.append(evaluate_run(record, store, metrics, options))
     leaderboard.write_markdown(store)
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
         print_line(console, f"note: {note}")

@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 import torch
 
-from recbench.data.dataset import Dataset, Positives, find_prepared, joined
+from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
-from recbench.evaluation.metric import Parts, RowMetric
+from recbench.evaluation.metric import RowMetric
 from recbench.evaluation.predictions import CatalogueScores, Predictions
 from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
-from recbench.evaluation.signature import GIVEN, Protocol
+from recbench.evaluation.signature import Protocol
 from recbench.registry import require_imported
-from recbench.results import user_contributions as parts
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.run import fit_baseline as fit
+from recbench.results.user_contributions import UserContributions, write_contributions
 from recbench.run import kept_predictions
 from recbench.run.collapse import collapse_note
-from recbench.run.scorer import Scorer
-from recbench.run.train import trained_model
+from recbench.run.fitted import Fitted, restore
 
 Candidates = Literal["catalogue", "test"]
-Seen = Callable[[int], Positives]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """How the test rows of a run are scored and ranked."""
+
+    candidates: Candidates = "catalogue"  # what is ranked: all items, or each user's own test rows
+    index: IndexKind = "flat"
+    keep_seen: bool = False  # leave what a user has had before among the candidates
+    rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
+    device: torch.device | str = "cpu"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `eval` found for one run."""
+    """The evaluation of one run."""
 
     record: RunRecord
     values: list[Value]
@@ -43,98 +51,159 @@ class Outcome:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class _HeldOut:
+    """The test rows of a run, and what is known of their users."""
+
+    own: Dataset  # with the feedback types that the run was trained on
+    data: Dataset  # with these, and those that a metric names besides
+    log: Log  # the rows to score, with the labels of `data`
+    given: Log  # earlier test rows of new users; see Dataset.halves
+
+    @property
+    def given_own(self) -> Log:
+        """The given rows with the labels of the run's own feedback types."""
+        columns = [self.data.feedback.index(name) for name in self.own.feedback]
+        return replace(self.given, label=self.given.label[:, columns])
+
+
 def evaluate_run(
     record: RunRecord,
     store: Store,
     requests: Sequence[Request],
-    *,
-    candidates: Candidates = "catalogue",
-    index: IndexKind = "flat",
-    keep_seen: bool = False,
-    device: torch.device | str = "cpu",
-    rescore: bool = False,
-    fitted: fit.BaselineModel | None = None,
+    options: EvalOptions = EvalOptions(),  # noqa: B008
+    fitted: Fitted | None = None,
 ) -> Outcome:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
-    The scores are kept beside the run, and taken from there the next time; to `rescore`, only from there. A baseline
-    is fitted anew for them, unless it is given as `fitted`.
+    The scores are kept beside the run, and taken from there the next time; to `rescore`, only from there. What the run
+    fitted is restored for them, unless it is given as `fitted`.
 
     A metric without a feedback is computed for every type the run was trained on; a run trained on a single type
     may be asked for any other. Of split `users`, the first rows of each test user are its history, and only the rest
-    is scored. `keep_seen` leaves what a user has had before among the candidates. Raises UsageError or DataError in
-    one line.
+    is scored. Raises UsageError or DataError in one line.
     """
     started = time.perf_counter()
     key = record.key
     require_imported(record.imports, key.sources)
-    whole = load_dataset(key, "cpu" if key.is_baseline else device)
-    feedback = _asked(key, whole, requests)
-    wanted = [
+    requests = [
         replace(request, feedback=name)
         for request in requests
         for name in ([request.feedback] if request.feedback else key.feedback)
     ]
-    data = whole.narrow(feedback)
-    given, test = data.halves(data.read("test"))
-    known = joined(data.train, data.valid, given)
-    own = [data.feedback.index(name) for name in key.feedback]
-    folder = store.folder(key)
-    ranks = any(_reads_vectors(request, candidates) for request in wanted)
-    held = kept_predictions.load(folder, key.feedback, test, ranks)
-    has_vectors = not key.is_baseline and (ranks or held is None)
-    if held is None:
-        if rescore:
-            raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
-        if key.is_baseline:
-            fitted = fitted or fit.fitted_model(key, whole.narrow(key.feedback))
-            held = fitted.predictions(test, replace(given, label=given.label[:, own]))
-        else:
-            trained = trained_model(key, whole.narrow(key.feedback), folder)
-            scorer = Scorer(trained.backbone, trained.loss, replace(known, label=known.label[:, own]))
-            held = scorer.predictions(test)
-        kept_predictions.save(folder, key.feedback, test, held)
-    towers = [key.feedback.index(name) if name in key.feedback else 0 for name in data.feedback]
-    protocol = Protocol(
-        data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
-        part="test",
-        seen="" if keep_seen else "train+valid+history" if data.cold else "train+valid",
-        candidates="rows" if candidates == "test" else "catalogue",
-        index=index,
-        history=GIVEN if data.cold else "",
-    )
-
-    @cache
-    def seen(column: int) -> Positives:
-        return data.positives_of(known[:0] if keep_seen else known, column)
-
-    said = _spread(held, towers)
-    scored = ScoredLog(test, data.feedback, said, seen, len(data.items))
-    values = evaluate(wanted, scored, protocol, by_user=True)
-    bound = _bound(wanted, scored, protocol)
+    held_out = _gather(key, requests, options)
+    predictions, notes = _score(key, held_out, requests, store, options, fitted)
+    values, bound = _measure(held_out, predictions, requests, options)
     evaluation = Evaluation(
         run=key.digest,
         values=[_stored(value) for value in values],
         when=now(),
         seconds=time.perf_counter() - started,
-        options={"candidates": candidates, "index": index, "seen": "kept" if keep_seen else "removed"},
+        options={
+            "candidates": options.candidates,
+            "index": options.index,
+            "seen": "kept" if options.keep_seen else "removed",
+        },
         bound=[_stored(value) for value in bound],
     )
-    store.add_evaluation(key, evaluation)
-    parts.write_contributions(
-        store, key, evaluation, {_place(value): _parts(value.parts) for value in values if value.parts}
-    )
-    notes = collapse_note(key, held) if has_vectors else []
-    notes += [
-        f"{request.metric}@{request.k} covers the whole catalogue of {len(data.items)} items"
-        for request in requests
-        if candidates == "catalogue" and request.k is not None and request.k >= len(data.items)
-    ]
-    return Outcome(record, values, bound, notes)
+    _keep(store, key, evaluation, values)
+    items = len(held_out.data.items)
+    deep = [request for request in requests if options.candidates == "catalogue" and (request.k or 0) >= items]
+    notes += [f"{request.name}@{request.k} covers the whole catalogue of {items} items" for request in deep]
+    return Outcome(record, values, bound, list(dict.fromkeys(notes)))
+
+
+def _gather(key: RunKey, requests: Sequence[Request], options: EvalOptions) -> _HeldOut:
+    """Read the test rows of a run."""
+    whole = load_dataset(key, "cpu" if key.is_baseline else options.device)
+    data = whole.narrow(_feedback_types(key, whole, requests))
+    given, log = data.halves(data.read("test"))
+    return _HeldOut(whole.narrow(key.feedback), data, log, given)
+
+
+def _score(
+    key: RunKey,
+    held_out: _HeldOut,
+    requests: Sequence[Request],
+    store: Store,
+    options: EvalOptions,
+    fitted: Fitted | None,
+) -> tuple[Predictions, list[str]]:
+    """Return the run's predictions by its own feedback types, kept ones where they are enough, and notes on them."""
+    folder = store.folder(key)
+    ranks = any(_reads_vectors(request, options.candidates) for request in requests)
+    predictions, notes = None, []
+    try:
+        predictions = kept_predictions.load(folder, key.feedback, held_out.log, ranks)
+    except DataError as error:
+        if options.rescore:
+            raise
+        notes.append(f"{str(error).removesuffix(kept_predictions.REMEDY)}computed again")
+    opens_model = predictions is None
+    if predictions is None:
+        if options.rescore:
+            raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
+        fitted = fitted or restore(key, held_out.own, folder)
+        predictions = fitted.predictions(held_out.log, held_out.given_own)
+        kept_predictions.save(folder, key.feedback, held_out.log, predictions)
+    if not key.is_baseline and (ranks or opens_model):
+        notes += collapse_note(key, predictions)
+    return predictions, notes
 
 
 def _reads_vectors(request: Request, candidates: Candidates) -> bool:
     return "vectors" in request.metric.needs or (candidates == "catalogue" and request.k is not None)
+
+
+def _measure(
+    held_out: _HeldOut, predictions: Predictions, requests: Sequence[Request], options: EvalOptions
+) -> tuple[list[Value], list[Value]]:
+    """Return the metrics, and those of rows that the true probabilities reach where these are known."""
+    data = held_out.data
+    known = joined(data.train, data.valid, held_out.given)
+    protocol = Protocol.of(
+        data,
+        "test",
+        keep_seen=options.keep_seen,
+        candidates="rows" if options.candidates == "test" else "catalogue",
+        index=options.index,
+    )
+
+    @cache
+    def seen(column: int) -> Positives:
+        return data.positives_of(known[:0] if options.keep_seen else known, column)
+
+    spread = _by_columns_of(data, held_out.own, predictions)
+    scored = ScoredLog(held_out.log, data.feedback, spread, seen, len(data.items))
+    values = evaluate(requests, scored, protocol, by_user=True)
+    truth = held_out.log.truth
+    if truth is None:
+        return values, []
+    of_rows = [request for request in requests if not request.dialect and isinstance(request.metric, RowMetric)]
+    perfect = Predictions(truth.double(), _no_catalogue, truth.double().log())
+    return values, evaluate(of_rows, replace(scored, predictions=perfect), protocol)
+
+
+def _by_columns_of(data: Dataset, own: Dataset, predictions: Predictions) -> Predictions:
+    """Arrange a model's scores by the feedback of `data`; a model of a single feedback scores all alike."""
+    column_of = [own.feedback.index(name) if name in own.feedback else 0 for name in data.feedback]
+    log_probability = predictions.log_probability
+    return Predictions(
+        predictions.score[:, column_of],
+        lambda column: predictions.catalogue(column_of[column]),
+        None if log_probability is None else log_probability[:, column_of],
+    )
+
+
+def _keep(store: Store, key: RunKey, evaluation: Evaluation, values: Sequence[Value]) -> None:
+    """Add the evaluation to the run's results, and what each user contributes to its values."""
+    store.add_evaluation(key, evaluation)
+    contributions = {
+        (value.metric, value.feedback, value.signature): UserContributions(*(c.cpu().numpy() for c in value.parts))
+        for value in values
+        if value.parts is not None
+    }
+    write_contributions(store, key, evaluation, contributions)
 
 
 def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
@@ -148,7 +217,7 @@ def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
     return data
 
 
-def _asked(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str, ...]:
+def _feedback_types(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str, ...]:
     """Return the trained feedback types and those that a metric names besides."""
     names = list(key.feedback)
     for request in requests:
@@ -173,31 +242,8 @@ def _asked(key: RunKey, data: Dataset, requests: Sequence[Request]) -> tuple[str
     return tuple(names)
 
 
-def _spread(own: Predictions, towers: list[int]) -> Predictions:
-    """Arrange a model's scores by the columns of the log; a single-feedback model scores all alike."""
-    log_probability = None if own.log_probability is None else own.log_probability[:, towers]
-    return Predictions(own.score[:, towers], lambda column: own.catalogue(towers[column]), log_probability)
-
-
-def _bound(requests: Sequence[Request], scored: ScoredLog, protocol: Protocol) -> list[Value]:
-    truth = scored.log.truth
-    if truth is None:
-        return []
-    of_rows = [request for request in requests if not request.dialect and isinstance(request.metric, RowMetric)]
-    predictions = Predictions(truth.double(), _no_catalogue, truth.double().log())
-    return evaluate(of_rows, replace(scored, predictions=predictions), protocol)
-
-
 def _no_catalogue(column: int) -> CatalogueScores:
     raise NotImplementedError("the true probabilities are known for logged rows only")
-
-
-def _place(value: Value) -> parts.MetricKey:
-    return value.metric, value.feedback, value.signature
-
-
-def _parts(of_users: Parts) -> parts.UserContributions:
-    return parts.UserContributions(*(column.cpu().numpy() for column in of_users))
 
 
 def _stored(value: Value) -> MetricValue:

@@ -1,11 +1,13 @@
 """The predictions of a run for the test rows, kept beside it: any metric can be computed later without the model.
 
-`scores.parquet` holds one row per scored test row, `vectors.safetensors` the vectors of all users and items.
+`scores.parquet` holds one row per scored test row, `vectors.safetensors` the vectors of all users and items. Both
+carry a digest of their content, so that a damaged file is never taken for other numbers.
 """
 
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,13 @@ from torch import Tensor
 from recbench.data.dataset import Log
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, Predictions, TowerVectors
+from recbench.results.files import DIGEST
 from recbench.run import checkpoint
 
 SCORES = "scores.parquet"
 VECTORS = "vectors.safetensors"
 KINDS = ("score", "log_probability")
+REMEDY = "run `recbench eval`, which computes it again"
 
 
 def save(folder: Path, feedback: tuple[str, ...], log: Log, predictions: Predictions) -> None:
@@ -39,9 +43,10 @@ def save(folder: Path, feedback: tuple[str, ...], log: Log, predictions: Predict
             columns |= {f"{kind}/{name}": pa.array(values[:, t].cpu().numpy()) for t, name in enumerate(feedback)}
     if predictions.vectors is not None:
         checkpoint.save(folder / VECTORS, dict(vars(predictions.vectors)))
+    table = pa.table(columns)
     temporary = folder / f".{SCORES}.{os.getpid()}.tmp"
     try:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata({DIGEST: _digest(table)}), temporary, compression="zstd")
         temporary.replace(folder / SCORES)
     except OSError as error:
         raise DataError(f"{folder / SCORES}: cannot be written ({error.strerror or error}); free some space") from error
@@ -52,29 +57,61 @@ def save(folder: Path, feedback: tuple[str, ...], log: Log, predictions: Predict
 def load(folder: Path, feedback: tuple[str, ...], log: Log, ranks: bool) -> Predictions | None:
     """Return what was kept of a run, or None if it is not all there; `ranks` asks for the vectors too.
 
-    Raises DataError if a file is damaged or is of other rows than `log`.
+    Raises DataError if a file is damaged or is of other rows than `log`. Files of versions that wrote no digest are
+    read unchecked.
     """
     if not (folder / SCORES).exists() or (ranks and not (folder / VECTORS).exists()):
         return None
     device = log.user.device
-    try:
-        table = pq.read_table(folder / SCORES)
-        score, log_probability = (_columns(table, kind, feedback) for kind in KINDS)
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise DataError(f"{folder / SCORES}: damaged ({error}); delete it, and run `recbench eval`") from None
-    if score is None or len(score) != len(log) or not np.array_equal(table["user"].to_numpy(), log.user.cpu().numpy()):
-        raise DataError(f"{folder / SCORES}: not of these test rows; delete it, and run `recbench eval`")
-    log_probability = None if log_probability is None else log_probability.to(device)
+    score, log_probability = (
+        None if values is None else values.to(device) for values in _read_scores(folder / SCORES, feedback, log)
+    )
+    assert score is not None
     if not ranks:
-        return Predictions(score.to(device), _not_kept, log_probability)
-    vectors = TowerVectors(**{name: value.to(device) for name, value in checkpoint.load(folder / VECTORS).items()})
-    return Predictions(score.to(device), vectors.catalogue, log_probability, vectors)
+        return Predictions(score, _not_kept, log_probability)
+    vectors = _read_vectors(folder / VECTORS, device)
+    return Predictions(score, vectors.catalogue, log_probability, vectors)
+
+
+def _read_scores(path: Path, feedback: tuple[str, ...], log: Log) -> tuple[Tensor | None, ...]:
+    """Return scores [R, T] and log-probabilities [R, T], None where the objective is not probabilistic."""
+    try:
+        with path.open("rb") as file:
+            table = pq.read_table(file)
+        digest = (table.schema.metadata or {}).get(DIGEST.encode())
+        if digest is not None and digest.decode(errors="replace") != _digest(table):
+            raise ValueError("its content does not match its digest")
+        columns = tuple(_columns(table, kind, feedback) for kind in KINDS)
+        if columns[0] is None:
+            raise ValueError(f"no column {KINDS[0]}/{feedback[0]}")
+        users = table["user"].to_numpy()
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        raise DataError(f"{path}: damaged ({' '.join(str(error).split())[:200]}); {REMEDY}") from None
+    if not np.array_equal(users, log.user.cpu().numpy()):
+        raise DataError(f"{path}: not of these test rows; {REMEDY}")
+    return columns
+
+
+def _read_vectors(path: Path, device: torch.device) -> TowerVectors:
+    try:
+        return TowerVectors(**{name: value.to(device) for name, value in checkpoint.load(path, REMEDY).items()})
+    except (TypeError, AttributeError):
+        raise DataError(f"{path}: damaged (holds something else than user, item and weight); {REMEDY}") from None
 
 
 def _columns(table: pa.Table, kind: str, feedback: tuple[str, ...]) -> Tensor | None:
     if f"{kind}/{feedback[0]}" not in table.column_names:
         return None
     return torch.stack([torch.from_numpy(table[f"{kind}/{name}"].to_numpy().copy()) for name in feedback], 1)
+
+
+def _digest(table: pa.Table) -> str:
+    """Return the SHA-256 of the names, types and values of all columns."""
+    digest = sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"{name} {column.type} {column.null_count} ".encode())
+        digest.update(np.ascontiguousarray(column.to_numpy()).data)
+    return digest.hexdigest()
 
 
 def _not_kept(column: int) -> CatalogueScores:

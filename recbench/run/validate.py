@@ -10,7 +10,7 @@ from recbench.errors import TrainingError, UsageError
 from recbench.evaluation.evaluate import ScoredLog, evaluate, expand
 from recbench.evaluation.predictions import Predictions
 from recbench.evaluation.request import Request, parse
-from recbench.evaluation.signature import GIVEN, Protocol
+from recbench.evaluation.signature import Protocol
 from recbench.results.record import of_all
 from recbench.run.model import Model
 from recbench.run.scorer import Scorer
@@ -32,12 +32,7 @@ class Validation:
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
         expand([self.request], data.feedback, probability=True)
         self.seen = cache(lambda column: data.positives_of(given if data.cold else data.train, column))
-        self.protocol = Protocol(
-            f"{data.name}/{data.split}@{data.fingerprint[:12]}",
-            "valid",
-            seen="train+history" if data.cold else "train",
-            history=GIVEN if data.cold else "",
-        )
+        self.protocol = Protocol.of(data, "valid")
 
     @property
     def label(self) -> str:
@@ -53,7 +48,7 @@ class Validation:
         return self.of(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
 
     def of(self, predictions: Predictions) -> float:
-        """Return the metric of what is said of the rows `log`; raises TrainingError as a call does."""
+        """Return the metric of predictions for the rows `log`; raises TrainingError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
         scored = ScoredLog(self.log, self.data.feedback, predictions, self.seen, len(self.data.items))

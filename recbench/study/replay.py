@@ -21,7 +21,7 @@ from recbench.results.files import load
 from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.console import print_line
-from recbench.run.evaluate import evaluate_run, load_dataset
+from recbench.run.evaluate import EvalOptions, evaluate_run, load_dataset
 from recbench.run.fit_baseline import fit_run
 from recbench.run.model import pick_device
 from recbench.run.train import Training, train
@@ -126,14 +126,13 @@ def _evaluated(
 ) -> Iterator[Comparison]:
     """Yield the comparison of each number of one evaluation."""
     options = evaluation.options
-    outcome = evaluate_run(
-        record,
-        store,
-        list(dict.fromkeys(map(_request, evaluation.values))),
+    rank = EvalOptions(
         candidates=options.get("candidates", "catalogue"),  # type: ignore[arg-type]
         index=options.get("index", "flat"),  # type: ignore[arg-type]
+        keep_seen=options.get("seen") == "kept",
         device=device,
     )
+    outcome = evaluate_run(record, store, list(dict.fromkeys(map(_request, evaluation.values))), rank)
     now = {(value.metric, value.feedback, value.signature): value.value for value in outcome.values}
     for value in evaluation.values:
         reached = now.get((value.metric, value.feedback, value.signature))

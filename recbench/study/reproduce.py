@@ -21,7 +21,7 @@ from recbench.results.record import Plan, RunKey
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.console import print_line
-from recbench.run.evaluate import evaluate_run
+from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.model import pick_device
 from recbench.run.train import is_complete
 from recbench.run.train_command import TrainRequest, keys_of, train_plan
@@ -230,17 +230,11 @@ def _evaluate(
     keys: Sequence[RunKey], group_cells: Sequence[PublishedCell], protocol: PublishedProtocol, store: Store, device: str
 ) -> None:
     """Compute the metrics of these cells that the runs do not have yet."""
+    options = EvalOptions(candidates=protocol.candidates, keep_seen=_keeps_seen(protocol), device=pick_device(device))
     for key in keys:
         missing = [_request(cell) for cell in group_cells if _value(cell, key, protocol, store) is None]
         if missing:
-            evaluate_run(
-                store.record(key),
-                store,
-                missing,
-                candidates=protocol.candidates,
-                keep_seen=_keeps_seen(protocol),
-                device=pick_device(device),
-            )
+            evaluate_run(store.record(key), store, missing, options)
 
 
 def _keeps_seen(protocol: PublishedProtocol) -> bool:

@@ -39,4 +39,7 @@ def test_what_is_not_kept(prepared: Run) -> None:
     assert run("eval", "--metric", "recall@5").code == 0
     next(results_home().rglob("scores.parquet")).write_bytes(b"PAR1")
     told = run("rescore", "--metric", "gauc")
-    assert told.code == 1 and "damaged" in told.err
+    assert told.code == 1 and "damaged" in told.err and "run `recbench eval`, which computes it again" in told.err
+    again = run("eval", "--metric", "gauc", "--no-baselines")
+    assert again.code == 0 and "damaged" in again.err and "; computed again" in again.err
+    assert run("rescore", "--metric", "gauc").code == 0

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from recbench.data.dataset import Dataset, Log, joined
 from recbench.data.toy import toy as make_dataset
-from recbench.run.model import build
-from recbench.run.validate import Validation
 
 
 @pytest.mark.parametrize("split", ["users", "users+all"])
@@ -52,25 +50,3 @@ def test_joined_logs(toy: Dataset) -> None:
     assert torch.equal(whole.item[len(toy.train) :], toy.valid.item)
     assert joined(toy.train, toy.valid[:0]).user is toy.train.user  # no copy where there is nothing to add
     assert len(joined(toy.train[:0], toy.valid[:0])) == 0
-
-
-def new_users(toy: Dataset) -> Dataset:
-    """Split `users` of users 0 to 19 and 20 to 29."""
-    whole = joined(toy.train, toy.valid)
-    held = whole.user >= 20
-    return replace(toy, split="users", train=whole[~held], valid=whole[held], users=replace(toy.users, seen=20))
-
-
-def test_validation_scores_the_rest_by_what_is_given(toy: Dataset) -> None:
-    data = new_users(toy).narrow(["view"])
-    validation = Validation(data, "recall@5")
-    assert len(validation.log) < len(data.valid) / 3
-    model = build(data, "bpr", "ytdnn", {"backbone.dim": 8, "loss.cosine": False}, seed=0, lr=0.1)
-    first = validation(model)
-    users, _ = model.backbone.tables()
-    shown = validation.known
-    assert shown is not None
-    assert len(torch.unique(users[20:, 0], dim=0)) == len(torch.unique(shown.user[shown.label[:, 0] > 0]))
-    assert validation(model) == first
-    assert validation.protocol.history == "first 80% of held-out rows"
-    assert validation.protocol.seen == "train+history"

@@ -1,0 +1,56 @@
+"""What has been fitted, a trained run or a baseline: the same to evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from recbench.data.dataset import Dataset, Log, joined
+from recbench.evaluation.predictions import Predictions
+from recbench.results.record import RunKey
+from recbench.run.fit_baseline import fitted_model
+from recbench.run.model import Model
+from recbench.run.scorer import Scorer
+from recbench.run.train import trained_model
+
+
+class Fitted(Protocol):
+    """A model that predicts the held-out rows of the data it was fitted to."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of the numbers that it holds."""
+
+    def predictions(self, log: Log, given: Log) -> Predictions:
+        """Return the scores of the rows of a log and of the catalogue, with the vectors to keep where there are any.
+
+        `given` are further rows of the log's users that are known; see `Dataset.halves`.
+        """
+
+
+class TrainedRun:
+    """A trained model with its best weights; `data` has the key's feedback only."""
+
+    def __init__(self, model: Model, data: Dataset) -> None:
+        self.model = model
+        self.data = data
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained parameters."""
+        return self.model.parameters
+
+    def predictions(self, log: Log, given: Log) -> Predictions:
+        """Return the scores, knowing of the users what they did in train, validation and the given rows."""
+        known = joined(self.data.train, self.data.valid, given)
+        return Scorer(self.model.backbone, self.model.loss, known).predictions(log)
+
+
+def restore(key: RunKey, data: Dataset, folder: Path) -> Fitted:
+    """Return what a run has fitted: a trained model from its weights in `folder`, a baseline by fitting it again.
+
+    `data` has the key's feedback only. Raises DataError if weights are missing, damaged or do not fit.
+    """
+    if key.is_baseline:
+        return fitted_model(key, data)
+    return TrainedRun(trained_model(key, data, folder), data)

@@ -1,0 +1,30 @@
+"""The note on a run whose vectors no longer tell users and items apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recbench.home import results_home
+from recbench.run import checkpoint
+from tests.conftest import Run
+
+
+@pytest.mark.parametrize(("loss", "backbone"), [("bpr", "mf"), ("esmm", "twintower"), ("bce", "neumf")])
+def test_eval_says_it_once_and_only_of_what_has_collapsed(prepared: Run, loss: str, backbone: str) -> None:
+    assert prepared("train", "--loss", loss, "--backbone", backbone, "--epochs", "1").code == 0
+    told = prepared("eval", "--metric", "recall@5", "--no-baselines")
+    assert told.code == 0 and "point one way" not in told.err
+    asked = prepared("eval", "--metric", "anisotropy", "--metric", "anisotropy(users)", "--no-baselines", "--json")
+    if backbone == "neumf":
+        assert asked.code == 2 and "no inner products of vectors; leave it out" in asked.err
+        assert asked.err.count("\n") == 2  # which run, and the error
+        return
+    assert all(-1 <= row["value"] < 0.99 for row in asked.json)
+    for path in results_home().rglob("vectors.safetensors"):
+        held = checkpoint.load(path)
+        one = torch.ones_like(held["item"])
+        checkpoint.save(path, held | {"item": one + 1e-4 * held["item"]})
+        told = prepared("eval", "--metric", "recall@5", "--no-baselines")
+        assert told.err.count("bpr × mf on synthetic/global, seed 0: its vectors all point one way") == 1
+        assert "items 1.0000" in told.err and "users" not in told.err.partition("one way")[2]

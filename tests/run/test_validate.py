@@ -1,0 +1,41 @@
+"""The number that chooses the epoch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from recbench.data.dataset import Dataset, joined
+from recbench.errors import UsageError
+from recbench.run.model import build
+from recbench.run.validate import Validation
+
+
+def new_users(toy: Dataset) -> Dataset:
+    """Split `users` of users 0 to 19 and 20 to 29."""
+    whole = joined(toy.train, toy.valid)
+    held = whole.user >= 20
+    return replace(toy, split="users", train=whole[~held], valid=whole[held], users=replace(toy.users, seen=20))
+
+
+def test_validation_scores_the_rest_by_what_is_given(toy: Dataset) -> None:
+    data = new_users(toy).narrow(["view"])
+    validation = Validation(data, "recall@5")
+    assert len(validation.log) < len(data.valid) / 3
+    model = build(data, "bpr", "ytdnn", {"backbone.dim": 8, "loss.cosine": False}, seed=0, lr=0.1)
+    first = validation(model)
+    users, _ = model.backbone.tables()
+    shown = validation.known
+    assert shown is not None
+    assert len(torch.unique(users[20:, 0], dim=0)) == len(torch.unique(shown.user[shown.label[:, 0] > 0]))
+    assert validation(model) == first
+    assert validation.protocol.history == "first 80% of held-out rows"
+    assert validation.protocol.seen == "train+history"
+
+
+@pytest.mark.parametrize("select", ["logloss", "ece", "pcoc", "anisotropy"])
+def test_a_metric_whose_high_values_are_not_good_chooses_no_epoch(toy: Dataset, select: str) -> None:
+    with pytest.raises(UsageError, match=f"train.select={select}: expected a metric where higher is better"):
+        Validation(toy, select)
