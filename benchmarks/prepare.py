@@ -8,7 +8,6 @@ to read the same skeleton file and extract four fields of its packed lists, noth
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
 import subprocess
@@ -16,10 +15,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from recbench.data.manifest import Manifest
+from recbench.data.manifest_file import read_manifest
 from tests import facsimile
 
 SIZES = {"aliccp": (2_000_000, 10_000_000), "kuairand-1k": (2_000_000, 11_700_000), "ml-20m": (20_000_000,)}
@@ -27,12 +27,12 @@ KEPT = {"aliccp": "frequent", "kuairand-1k": "tab_1"}  # what the default rule l
 MEMORY = "4GB"
 FIELDS = ("205", "206", "207", "216")
 CODE = """
-import json, sys
+import sys
 from pathlib import Path
 from recbench.memory import Memory
 from recbench.prepare.prepare import prepare
-done = prepare(sys.argv[1], raw=Path(sys.argv[2]), memory=Memory.of(sys.argv[3]), force=True)
-print(json.dumps({"folder": str(done.folder), "manifest": done.manifest}))
+done = prepare(sys.argv[1], raw=Path(sys.argv[2]), memory=Memory.parse(sys.argv[3]), force=True)
+print(done.folder)
 """
 
 
@@ -40,7 +40,7 @@ def bound(path: Path) -> float:
     """Return the rows per second at which polars alone extracts four fields of an Ali-CCP skeleton file."""
     packed = pl.col("packed")
     started = time.perf_counter()
-    lines = pl.scan_csv(path, has_header=False, new_columns=["id", "click", "buy", "common", "n", "packed"])
+    lines = pl.scan_csv(path, glob=False, has_header=False, new_columns=["id", "click", "buy", "common", "n", "packed"])
     fields = [packed.str.extract(rf"(?:^|\\x01){name}\\x02([^\\x03]*)\\x03").alias(name) for name in FIELDS]
     sums = [pl.col(name).cast(pl.Int64).sum() for name in FIELDS]  # so that nothing is left undone
     rows = lines.select("click", "buy", *fields).select(pl.len().alias("rows"), *sums)
@@ -65,14 +65,14 @@ def measure(name: str, rows: int, folder: Path) -> None:
     command = [sys.executable, "-c", CODE, name, str(raw), MEMORY]
     environment = os.environ | {"RECBENCH_HOME": str(folder / "home")}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    manifest, prepared = told["manifest"], Path(told["folder"])
-    cost = manifest["cost"]
+    prepared = Path(done.stdout.decode().strip())
+    manifest = read_manifest(prepared)
+    cost = manifest.cost
     disk = sum(path.stat().st_size for path in prepared.rglob("*") if path.is_file())
     text = sum(path.stat().st_size for path in files)
     line = (
-        f"{name:12} {rows:>12,} rows {text / 1e9:5.2f} GB text  {cost['seconds']:6.1f} s "
-        f"{rows / cost['seconds'] / 1e3:6.0f}k rows/s  peak {cost['peak_bytes'] / 2**30:.2f} GiB  "
+        f"{name:12} {rows:>12,} rows {text / 1e9:5.2f} GB text  {cost.seconds:6.1f} s "
+        f"{rows / cost.seconds / 1e3:6.0f}k rows/s  peak {cost.peak_bytes / 2**30:.2f} GiB  "
         f"{disk / 1e6:7.1f} MB prepared, {disk / packed_size(files):.2f} of the raw files packed"
     )
     if name == "aliccp":
@@ -82,12 +82,12 @@ def measure(name: str, rows: int, folder: Path) -> None:
     check(manifest, known.kept.get(KEPT.get(name, ""), known.log))
 
 
-def check(manifest: dict[str, Any], counts: facsimile.Counts) -> None:
+def check(manifest: Manifest, counts: facsimile.Counts) -> None:
     """Fail unless the prepared data have the counts that the generator knows."""
-    found = manifest["counts"]["found"]
+    found = manifest.counts.found
     wrong = {name: count for name, count in counts.positives.items() if found.get(name, count) != count}
     if found["rows"] != sum(counts.rows.values()) or wrong:
-        raise SystemExit(f"{manifest['dataset']}: {found} is not what was written, {counts}")
+        raise SystemExit(f"{manifest.dataset}: {found} is not what was written, {counts}")
 
 
 def main(words: list[str]) -> None:

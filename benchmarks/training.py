@@ -21,7 +21,8 @@ from torch.utils.data import Dataset as RowDataset
 
 from recbench import settings
 from recbench.backbones.base import BACKBONES
-from recbench.data.dataset import Column, Dataset, Log, Table
+from recbench.data.dataset import Dataset, Log, Table
+from recbench.data.manifest import Column
 from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.run.model import build

@@ -1,4 +1,4 @@
-"""How much memory there is, was taken and may be taken by `prepare`, and what that means for what is held at once."""
+"""How much memory there is, was taken and may be taken by `prepare`, and how much is held at once within a limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from recbench.errors import DataError, UsageError
 
-LEAST = 1 << 29  # the interpreter and its libraries take half of this
+MAX_LIMIT = 1 << 50
+MIN_LIMIT = 1 << 29  # the interpreter and its libraries take half of this
 PER_ENTITY = 200  # bytes: key, code, counts, and one feature while it is sorted
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
@@ -27,7 +28,7 @@ def available() -> int:
 
 
 def peak() -> int:
-    """Return the most bytes that this process has held in memory."""
+    """Return the most bytes of memory that this process has taken so far."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
@@ -39,17 +40,22 @@ class Memory:
     limit: int
 
     @staticmethod
-    def of(words: str | None) -> Memory:
-        """Read "4GB", "800MiB" or "25%"; half of the memory there is without words. Raises UsageError."""
+    def parse(words: str | None) -> Memory:
+        """Read "4GB", "800MiB" or "25%"; half of the memory there is without words.
+
+        Raises UsageError for other words, for less than 512 MiB and for more than 100% or 1024 TiB.
+        """
         if words is None:
-            return Memory(max(LEAST, available() // 2))
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:(%)|([kmgt]i?)?b?)", words.strip().lower())
-        if found is None:
+            return Memory(max(MIN_LIMIT, available() // 2))
+        size = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)\s*(?:(%)|([kmgt]i?)?b?)", words.strip().lower())
+        if size is None or (size[2] and float(size[1]) > 100):
             raise UsageError(f"--max-memory {words}: expected a size such as 4GB, 800MiB or 25%")
-        scale = available() / 100 if found[2] else UNITS[found[3] or ""]
-        limit = int(float(found[1]) * scale)
-        if limit < LEAST:
-            raise UsageError(f"--max-memory {words}: at least {LEAST >> 20} MiB are needed")
+        scale = available() / 100 if size[2] else UNITS[size[3] or ""]
+        limit = int(float(size[1]) * scale)
+        if limit < MIN_LIMIT:
+            raise UsageError(f"--max-memory {words}: at least {MIN_LIMIT >> 20} MiB are needed")
+        if limit > MAX_LIMIT:
+            raise UsageError(f"--max-memory {words}: at most {MAX_LIMIT >> 40} TiB can be asked for")
         return Memory(limit)
 
     @property
@@ -59,17 +65,17 @@ class Memory:
 
     @property
     def rows(self) -> int:
-        """Rows of the log to hold at once."""
+        """Number of rows of the log to hold at once."""
         return min(1 << 20, self.limit // 1024)
 
     @property
     def values(self) -> int:
-        """Features of entities to encode at once."""
+        """Number of feature values of entities to encode at once."""
         return min(1 << 24, self.limit // 128)
 
     def check(self, entities: int) -> None:
-        """Raise DataError if so many users and items cannot be told apart within the limit."""
-        need = LEAST // 2 + entities * PER_ENTITY
+        """Raise DataError if so many users and items do not fit into the limit."""
+        need = MIN_LIMIT // 2 + entities * PER_ENTITY
         if need > self.limit:
             raise DataError(
                 f"{entities:,} users and items need about {need / 2**30:.1f} GiB, more than the "

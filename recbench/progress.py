@@ -1,10 +1,10 @@
-"""What a long step tells of itself; the command line shows it, and everybody else need not listen."""
+"""How a long step reports what is done; the command line shows it, and other callers ignore it."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """Hears of steps and of what is done of them; does nothing with it."""
+    """Receives the steps of a long piece of work and how far they are; this one ignores them."""
 
     def step(self, what: str, total: int | None = None, unit: str = "bytes") -> None:
         """Begin a step of `total` bytes or rows, or of unknown size."""
@@ -13,4 +13,4 @@ class Progress:
         """Count so many more as done."""
 
     def tell(self, text: str) -> None:
-        """Say some lines that a user must read."""
+        """Show some lines that a user must read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from recbench.cli.app import DATA, command, print_json, stderr, stdout
@@ -23,15 +24,14 @@ def check(
 ) -> None:
     """Look for leaks of the test rows into the rest; exit code 1 if there is one."""
     from recbench.data.dataset import find_prepared
-    from recbench.data.prepared_folder import read_manifest
-    from recbench.prepare import leak_certificate as certificate
+    from recbench.prepare.leak_certificate import broken, check_folder, findings_table
 
     folder = find_prepared(dataset)
-    findings = certificate.certify(folder, read_manifest(folder))
+    findings = check_folder(folder)
     if as_json:
-        print_json(certificate.as_json(findings))
+        print_json(msgspec.to_builtins(findings))
     else:
         stderr().print(f"{folder.parent.name}/{folder.name}", highlight=False)
-        stdout().print(certificate.table(findings))
-    if certificate.broken(findings):
+        stdout().print(findings_table(findings))
+    if broken(findings):
         raise typer.Exit(1)

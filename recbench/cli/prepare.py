@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -25,8 +26,10 @@ def prepare(
     dataset: Annotated[str, typer.Argument(help="A name from `recbench list datasets`.")],
     raw: Annotated[Path | None, typer.Option(help="Folder of the raw files, or of their archives, on disk.")] = None,
     split: Annotated[
-        Literal["global", "user", "random", "users", "given"] | None,
-        typer.Option(help="By time, by time within users, at random, by users, or as shipped."),
+        str | None,
+        typer.Option(
+            help="global (one moment cuts all), user (each in time), random, users (new in test), given (as shipped)."
+        ),
     ] = None,
     rule: Annotated[str | None, typer.Option(help="Another rule of the catalogue for what is kept.")] = None,
     feedback: Annotated[
@@ -52,16 +55,13 @@ def prepare(
     with Display(console, dataset) as display:
         prepared = preparation.prepare(
             dataset,
-            split=split,
-            rule=rule,
-            feedback=feedback,
-            ratio=None if ratio is None else _ratio(ratio),
+            preparation.Variant(split, rule, feedback, None if ratio is None else _ratio(ratio)),
             raw=raw,
             force=force,
             catalog=catalog,
             rows=None if rows is None else _count("--rows", rows),
             seed=seed,
-            memory=Memory.of(max_memory),
+            memory=Memory.parse(max_memory),
             progress=display,
             accept=(lambda _: True) if accept_licence else display.ask,
         )
@@ -83,7 +83,7 @@ def _count(option: str, word: str) -> int:
 
 
 def _ratio(word: str) -> tuple[int, int, int]:
-    numbers = [int(number) for number in word.split(":") if number.isdigit()]
-    if len(numbers) != 3 or word.count(":") != 2 or not all(numbers):
+    numbers = re.fullmatch(r"([1-9][0-9]{0,6}):([1-9][0-9]{0,6}):([1-9][0-9]{0,6})", word)
+    if numbers is None:
         raise UsageError(f"--ratio {word}: expected three whole numbers above 0 for train, valid and test, as in 8:1:1")
-    return numbers[0], numbers[1], numbers[2]
+    return int(numbers[1]), int(numbers[2]), int(numbers[3])

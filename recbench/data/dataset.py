@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,28 +15,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recbench.data.prepared_folder import read_manifest, restore
+from recbench.data.content import how_to_repair, verify_file
+from recbench.data.manifest import Column, EntitySide, Manifest, Part
+from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_folder import restore
 from recbench.errors import DataError, UsageError, unknown
 from recbench.home import prepared_home
-
-Part = Literal["train", "valid", "test"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One feature of an entity table. Id 0 means unknown, or padding in a bag."""
-
-    name: str
-    kind: Literal["categorical", "numeric", "bag"]
-    size: int  # number of ids, 0 included
-    width: int  # 1, or the longest bag
 
 
 @dataclass(frozen=True)
 class Table:
     """All users or all items: row number = entity; those that occur in train come first."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...]  # but for vectors
     value: Tensor  # [entities, sum of widths] int32, ids within each column's own vocabulary
     seen: int  # the first `seen` rows occur in train
     dense: Tensor | None = None  # [entities, numbers] float32, the dense vectors side by side
@@ -113,61 +104,61 @@ class Dataset:
     items: Table
     train: Log
     valid: Log
+    new_test_users: bool = False  # whether users of valid and test have no rows in train
 
     @staticmethod
     def load(folder: Path, device: torch.device | str = "cpu") -> Dataset:
         """Read a prepared folder; raises DataError if a file is missing or damaged."""
         manifest = read_manifest(folder)
-        feedback = tuple(manifest["feedback"])
-        data = Dataset(
-            name=manifest["dataset"],
-            split=manifest["split"],
-            fingerprint=manifest["fingerprint"],
+        return Dataset(
+            name=manifest.dataset,
+            split=manifest.split,
+            fingerprint=manifest.fingerprint,
             folder=folder,
-            feedback=feedback,
+            feedback=manifest.feedback,
             users=_read_table(folder, "users", manifest, device),
             items=_read_table(folder, "items", manifest, device),
-            train=_read_log(folder, "train", feedback, manifest, device),
-            valid=_read_log(folder, "valid", feedback, manifest, device),
+            train=_read_log(folder, "train", manifest.feedback, manifest, device),
+            valid=_read_log(folder, "valid", manifest.feedback, manifest, device),
+            new_test_users=manifest.new_test_users,
         )
-        _check_unchanged(folder, data.fingerprint)
-        return data
 
     def read(self, part: Part) -> Log:
         """Read one part of the log from disk, with this dataset's feedback.
 
         Raises DataError if something else has been prepared there since.
         """
-        log = _read_log(self.folder, part, self.feedback, read_manifest(self.folder), self.train.user.device)
-        _check_unchanged(self.folder, self.fingerprint)
-        return log
+        manifest = read_manifest(self.folder)
+        if manifest.fingerprint != self.fingerprint:
+            raise _prepared_again(self.folder)
+        return _read_log(self.folder, part, self.feedback, manifest, self.train.user.device)
 
     def narrow(self, feedback: Sequence[str]) -> Dataset:
         """Return the dataset with only these feedback types, still ordered from dense to sparse."""
         for name in feedback:
             if name not in self.feedback:
                 raise unknown(f"feedback of {self.name}", name, self.feedback)
-        kept = [t for t, name in enumerate(self.feedback) if name in feedback]
+        tasks = [t for t, name in enumerate(self.feedback) if name in feedback]
         return replace(
             self,
-            feedback=tuple(self.feedback[t] for t in kept),
-            train=_keep(self.train, kept),
-            valid=_keep(self.valid, kept),
+            feedback=tuple(self.feedback[t] for t in tasks),
+            train=_with_tasks(self.train, tasks),
+            valid=_with_tasks(self.valid, tasks),
         )
 
     def with_valid(self) -> Dataset:
         """Return the dataset with the validation rows added to train, but for users and items unseen in train."""
         known = (self.valid.user < self.users.seen) & (self.valid.item < self.items.seen)
-        return replace(self, train=joined(self.train, self.valid[known]))
+        return replace(self, train=concat_logs(self.train, self.valid[known]))
 
     def halves(self, log: Log) -> tuple[Log, Log]:
         """Return the rows of a held-out log that are given as its users' history, and those that are scored.
 
-        With split `users` nothing else is known of these users, so that the first 80 % of each one's rows, rounded
-        down, are given (the released code of Tang et al., CIKM 2022, https://github.com/WDdeBWT/CROLoss). With
-        other splits all rows are scored.
+        Where test users are new (split `users`) nothing else is known of them, so that the first 80 % of each one's
+        rows, rounded down, are given (the released code of Tang et al., CIKM 2022,
+        https://github.com/WDdeBWT/CROLoss). Else all rows are scored.
         """
-        if not self.cold:
+        if not self.new_test_users:
             return log[:0], log
         user = log.user.long()
         order = torch.argsort(user, stable=True)
@@ -176,11 +167,6 @@ class Dataset:
         place[order] = torch.arange(len(log), device=order.device) - (count.cumsum(0) - count)[user[order]]
         given = place < torch.div(4 * count, 5, rounding_mode="floor")[user]
         return log[given], log[~given]
-
-    @property
-    def cold(self) -> bool:
-        """Whether the users of valid and test have no rows in train."""
-        return self.split.partition("+")[0] == "users"
 
     @property
     def info(self) -> Info:
@@ -210,12 +196,12 @@ class Dataset:
         return Positives.of(log.user[row], log.item[row], len(self.users), len(self.items))
 
 
-def joined(*logs: Log) -> Log:
+def concat_logs(*logs: Log) -> Log:
     """Return the rows of all logs, one after the other, without the true probabilities."""
-    held = [log for log in logs if len(log)] or [*logs[:1]]
-    if len(held) == 1:
-        return replace(held[0], truth=None)
-    return Log(*(torch.cat([getattr(log, name) for log in held]) for name in ("user", "item", "label")))
+    filled = [log for log in logs if len(log)] or [*logs[:1]]
+    if len(filled) == 1:
+        return replace(filled[0], truth=None)
+    return Log(*(torch.cat([getattr(log, name) for log in filled]) for name in ("user", "item", "label")))
 
 
 def prepared_folders() -> list[Path]:
@@ -251,55 +237,54 @@ def find_prepared(name: str | None) -> Path:
     raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
 
 
-def _check_unchanged(folder: Path, fingerprint: str) -> None:
-    if read_manifest(folder)["fingerprint"] != fingerprint:
-        raise DataError(f"{folder}: prepared again meanwhile; run the command again")
+def _prepared_again(folder: Path) -> DataError:
+    return DataError(f"{folder}: prepared again meanwhile; run the command again")
 
 
-def _keep(log: Log, columns: list[int]) -> Log:
-    truth = None if log.truth is None else log.truth[:, columns].contiguous()
-    return replace(log, label=log.label[:, columns].contiguous(), truth=truth)
+def _with_tasks(log: Log, tasks: list[int]) -> Log:
+    truth = None if log.truth is None else log.truth[:, tasks].contiguous()
+    return replace(log, label=log.label[:, tasks].contiguous(), truth=truth)
 
 
-def _read_parquet(path: Path, columns: Sequence[str], rows: int) -> pl.DataFrame:
-    """Read a prepared file; raises DataError if it is missing, damaged or not of that many rows."""
+def _read_parquet(folder: Path, name: str, manifest: Manifest, columns: Sequence[str], rows: int) -> pl.DataFrame:
+    """Read a prepared file; raises DataError if it is missing, not as it was written, or not of that many rows."""
     try:
-        frame = pl.read_parquet(path, columns=list(columns))
-    except FileNotFoundError:
-        raise DataError(f"{path}: missing; run `recbench prepare … --force`") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
+        path = verify_file(folder, f"{name}.parquet", manifest.files)
+        frame = pl.read_parquet(path, columns=list(columns), glob=False)
+    except (DataError, OSError, pl.exceptions.PolarsError) as error:
+        if read_manifest(folder).fingerprint != manifest.fingerprint:
+            raise _prepared_again(folder) from None
+        if isinstance(error, DataError):
+            raise
         reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: damaged ({reason}); run `recbench prepare … --force`") from None
+        raise DataError(f"{folder / name}.parquet: damaged ({reason}); {how_to_repair(folder)}") from None
     if len(frame) != rows:
-        raise DataError(f"{path}: {len(frame)} rows, not {rows} as in its manifest; run `recbench prepare … --force`")
+        raise DataError(f"{path}: {len(frame)} rows, not {rows} as in its manifest; {how_to_repair(folder)}")
     return frame
 
 
-def _read_table(folder: Path, side: str, manifest: dict[str, Any], device: torch.device | str) -> Table:
-    told = manifest[side]["columns"]
-    names = [column["name"] for column in told]
-    frame = _read_parquet(folder / f"{side}.parquet", names, manifest[side]["count"])
+def _read_table(folder: Path, side: EntitySide, manifest: Manifest, device: torch.device | str) -> Table:
+    entities = manifest.entities(side)
+    names = [column.name for column in entities.columns]
+    frame = _read_parquet(folder, side, manifest, names, entities.count)
 
-    def block(column: dict[str, Any], kind: type, element: type[pl.DataType]) -> NDArray[Any]:
-        values = frame.get_column(column["name"])
+    def block(column: Column, kind: type, element: type[pl.DataType]) -> NDArray[Any]:
+        values = frame.get_column(column.name)
         if values.dtype == pl.List:
-            values = values.list.eval(pl.element().cast(element)).list.to_array(column["width"])
-        return values.to_numpy().reshape(len(frame), column["width"]).astype(kind, copy=False)
+            values = values.list.eval(pl.element().cast(element)).list.to_array(column.width)
+        return values.to_numpy().reshape(len(frame), column.width).astype(kind, copy=False)
 
-    columns = tuple(Column(**column) for column in told if column["kind"] != "vector")
-    ids = [block(column, np.int32, pl.Int32) for column in told if column["kind"] != "vector"]
-    vectors = [block(column, np.float32, pl.Float32) for column in told if column["kind"] == "vector"]
+    columns = tuple(column for column in entities.columns if column.kind != "vector")
+    ids = [block(column, np.int32, pl.Int32) for column in columns]
+    vectors = [block(column, np.float32, pl.Float32) for column in entities.columns if column.kind == "vector"]
     value = np.concatenate([np.zeros((len(frame), 0), np.int32), *ids], axis=1)
     dense = torch.from_numpy(np.concatenate(vectors, axis=1)).to(device) if vectors else None
-    return Table(columns, torch.from_numpy(value).to(device), manifest[side]["seen"], dense)
+    return Table(columns, torch.from_numpy(value).to(device), entities.seen, dense)
 
 
-def _read_log(
-    folder: Path, part: Part, feedback: Sequence[str], manifest: dict[str, Any], device: torch.device | str
-) -> Log:
-    truth = [f"truth_{name}" for name in feedback] if manifest["truth"] else []
-    path = folder / f"{part}.parquet"
-    frame = _read_parquet(path, ["user", "item", *feedback, *truth], manifest["rows"][part])
+def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manifest, device: torch.device | str) -> Log:
+    truth = [f"truth_{name}" for name in feedback] if manifest.truth else []
+    frame = _read_parquet(folder, part, manifest, ["user", "item", *feedback, *truth], manifest.rows[part])
 
     def tensor(names: list[str], kind: type) -> Tensor:
         return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)

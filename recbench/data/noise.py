@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -15,7 +14,7 @@ from recbench.errors import UsageError
 def parse_noise(word: str) -> tuple[float, float]:
     """Parse "pos=0.5,neg=0.5" into the shares (pos, neg); one left out is 0.
 
-    Raises UsageError unless pos is at least 0 and neg in [0, 1].
+    Raises UsageError unless both are in [0, 1].
     """
     shares: dict[str, float] = {}
     try:
@@ -41,7 +40,7 @@ def with_noise(data: Dataset, pos: float, neg: float, seed: int) -> Dataset:
     lose their feedback. Both are drawn uniformly by `seed`, without replacement, the same on every device. The true
     probabilities of synthetic data do not hold for such rows and are left out.
 
-    Raises UsageError unless pos is at least 0 and neg in [0, 1].
+    Raises UsageError unless both are in [0, 1].
     """
     _check(pos, neg)
     if not pos and not neg:
@@ -74,10 +73,9 @@ def with_noise(data: Dataset, pos: float, neg: float, seed: int) -> Dataset:
 
 
 def _check(pos: float, neg: float) -> None:
-    if not (pos >= 0 and math.isfinite(pos)):
-        raise UsageError(f"noise pos={pos}: expected a number of at least 0")
-    if not 0 <= neg <= 1:
-        raise UsageError(f"noise neg={neg}: expected a number in [0, 1]")
+    for name, share in (("pos", pos), ("neg", neg)):
+        if not 0 <= share <= 1:
+            raise UsageError(f"noise {name}={share}: expected a share from 0 to 1")
 
 
 def _share(share: float, count: Tensor) -> Tensor:

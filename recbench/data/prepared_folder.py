@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from recbench.data.manifest_file import manifest_path
 from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
-
-FORMAT = 3  # of the folder and its rules; with another one every dataset is prepared again
-
-
-def fingerprint(schema: object, folder: Path, tables: Sequence[str]) -> str:
-    """Return the SHA-256 of a JSON-like schema and of names, types and values of all columns of `<table>.parquet`.
-
-    It depends on the content alone, not on the file format or who writes it. One column of one row group is read at
-    a time.
-    """
-    digest = sha256(json.dumps(schema, sort_keys=True).encode())
-    for table in tables:
-        with pq.ParquetFile(folder / f"{table}.parquet") as file:
-            for name in file.schema_arrow.names:
-                _digest_column(digest, file, table, name)
-    return digest.hexdigest()
-
-
-def _digest_column(digest: Any, file: pq.ParquetFile, table: str, name: str) -> None:
-    for group in range(max(1, file.num_row_groups)):
-        read = file.read_row_group(group, [name]) if file.num_row_groups else file.schema_arrow.empty_table()
-        column = frame_of(read)[name]
-        flat = column.explode() if column.dtype == pl.List else column
-        values = np.ascontiguousarray(flat.to_numpy())
-        if group == 0:
-            digest.update(f"{table}.{name} {file.metadata.num_rows} {values.dtype.str}\n".encode())
-        digest.update(values.tobytes())
 
 
 @contextmanager
@@ -78,31 +44,11 @@ def replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the manifest of a prepared folder."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / "manifest.json").write_text(text, encoding="utf-8")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a prepared folder; raises DataError if it is missing or damaged."""
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise ValueError(f"not of format {FORMAT}")
-        return cast(dict[str, Any], manifest)
-    except FileNotFoundError:
-        raise DataError(f"{folder}: not a prepared dataset; run `recbench prepare`") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: unreadable manifest ({error}); run `recbench prepare … --force`") from None
-
-
 def touch(folder: Path) -> None:
     """Make the folder the most recently prepared one, where it may be written."""
     with suppress(OSError):
         now = time.time_ns()  # finer than the clock by which the kernel stamps what is written
-        os.utime(folder / "manifest.json", ns=(now, now))
+        os.utime(manifest_path(folder), ns=(now, now))
 
 
 def restore(prepared: Path) -> None:
@@ -176,10 +122,3 @@ def _alive(process: int) -> bool:
     except OSError:
         return True
     return True
-
-
-def frame_of(table: pa.Table) -> pl.DataFrame:
-    """Return an Arrow table as a polars frame."""
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from recbench.data.dataset import Column, Dataset, Log, Table
+from recbench.data.dataset import Dataset, Log, Table
+from recbench.data.manifest import Column
 
 FEEDBACK = ("view", "cart", "buy", "gift")
 

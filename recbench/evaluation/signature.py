@@ -34,14 +34,14 @@ class Protocol:
         index: IndexKind = "flat",
     ) -> Protocol:
         """Return the protocol for held-out rows of a dataset."""
-        seen = ("train" if part == "valid" else "train+valid") + ("+history" if data.cold else "")
+        seen = ("train" if part == "valid" else "train+valid") + ("+history" if data.new_test_users else "")
         return Protocol(
             data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
             part=part,
             seen="" if keep_seen else seen,
             candidates=candidates,
             index=index,
-            history=GIVEN if data.cold else "",
+            history=GIVEN if data.new_test_users else "",
         )
 
 

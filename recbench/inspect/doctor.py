@@ -10,7 +10,7 @@ import faiss
 import torch
 
 from recbench.data.dataset import prepared_folders
-from recbench.data.prepared_folder import read_manifest
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError
 from recbench.home import home, results_home
 from recbench.results.code_version import checkout, versions
@@ -53,9 +53,9 @@ def _prepared(folder: Path) -> dict[str, object]:
     except DataError as error:
         return {"folder": str(folder), "error": str(error)}
     return {
-        "dataset": manifest["dataset"],
-        "split": manifest["split"],
-        "fingerprint": manifest["fingerprint"],
-        "rows": manifest["rows"],
-        "feedback": manifest["feedback"],
+        "dataset": manifest.dataset,
+        "split": manifest.split,
+        "fingerprint": manifest.fingerprint,
+        "rows": manifest.rows,
+        "feedback": manifest.feedback,
     }

@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recbench.data.manifest import Column, EntityTable
 from recbench.errors import DataError
 from recbench.prepare import buckets
 from recbench.prepare.entity_keys import Keys
-from recbench.prepare.frame_file import FrameFile, even, scatter
+from recbench.prepare.frame_file import FrameFile, even_ranges, scatter
 from recbench.sources.dataset_spec import DatasetSpec, Side
 
-Weighed = tuple[pl.Series, NDArray[np.int64]]  # values, and how many train rows each stands on
+WeightedValues = tuple[pl.Series, NDArray[np.int64]]  # values, and how many train rows each stands on
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Entities:
     row: NDArray[np.int32]  # row of each code, -1 for those that no log row names, [codes]
     seen: int
     keys: int  # distinct keys: fewer than entities where features vary from row to row
-    columns: list[Column]
+    encodings: list[FeatureEncoding]
     separator: str
 
     @property
@@ -38,47 +39,44 @@ class Entities:
         """Number of entities."""
         return int((self.row >= 0).sum())
 
+    @property
+    def table(self) -> EntityTable:
+        """What the manifest records of them."""
+        return EntityTable(self.count, self.keys, self.seen, tuple(encoding.column for encoding in self.encodings))
+
 
 @dataclass(frozen=True)
-class Column:
-    """One feature: ids 1, 2, … of a vocabulary or of buckets, 0 for unknown; or numbers as they are."""
+class FeatureEncoding:
+    """How one feature is stored: as ids 1, 2, … of a vocabulary or of buckets, 0 for unknown; or as numbers."""
 
-    name: str
-    kind: str
-    size: int
-    width: int = 1
+    column: Column
     vocabulary: pl.DataFrame | None = field(default=None, compare=False)  # id, value
     edges: NDArray[np.float64] | None = field(default=None, compare=False)
 
-    @property
-    def told(self) -> dict[str, str | int]:
-        """What the manifest says of it."""
-        return {"name": self.name, "kind": self.kind, "size": self.size, "width": self.width}
 
-
-def joined(keys: Keys, table: Iterable[pl.DataFrame] | None, side: Side, path: Path) -> FrameFile:
-    """Return the features of every entity of the log on disk: those of the entity table where there is one.
+def attach_features(keys: Keys, table: Iterable[pl.DataFrame] | None, side: Side, path: Path) -> FrameFile:
+    """Write the features of every entity of the log, from the entity table where there is one, and return the file.
 
     An entity that the table lacks has empty features. Raises DataError for a missing column.
     """
     if table is None or side.key is None:
         return keys.features
-    spool, met = FrameFile(path), np.zeros(len(keys), np.bool_)
+    rows, described = FrameFile(path), np.zeros(len(keys), np.bool_)
     codes = pl.concat(list(keys.features.frames()))
     for block in table:
         for name in side.identity:
             if name not in block.columns:
                 raise DataError(f"no column `{name}` among {', '.join(block.columns)}; correct the catalogue")
-        found = codes.join(block.select(side.identity), on=side.key, how="inner", nulls_equal=True)
-        met[found["code"].to_numpy()] = True
-        spool.append(found.select("code", *side.identity))
-    for missing in codes.filter(~pl.Series(met)[codes["code"]]).iter_slices():
-        spool.append(pl.concat([missing, found.head(0)], how="diagonal_relaxed").select("code", *side.identity))
-    return spool.close()
+        matches = codes.join(block.select(side.identity), on=side.key, how="inner", nulls_equal=True)
+        described[matches["code"].to_numpy()] = True
+        rows.append(matches.select("code", *side.identity))
+    for missing in codes.filter(~pl.Series(described)[codes["code"]]).iter_slices():
+        rows.append(pl.concat([missing, matches.head(0)], how="diagonal_relaxed").select("code", *side.identity))
+    return rows.close()
 
 
-def full(features: FrameFile, side: Side, size: int) -> NDArray[np.bool_]:
-    """Return which entities lack no feature, [size]."""
+def without_empty_features(features: FrameFile, side: Side, size: int) -> NDArray[np.bool_]:
+    """Return which of `size` entities have a value of every feature, [size]."""
     lacking = np.zeros(size, np.bool_)
     for frame in features.frames():
         empty = frame.select(pl.any_horizontal(pl.col(side.features).is_null()))[:, 0]
@@ -97,7 +95,7 @@ def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: ND
     row = np.full(len(keys), -1, np.int32)
     row[order] = np.arange(len(order), dtype=np.int32)
 
-    def values(name: str) -> Iterator[Weighed]:
+    def values(name: str) -> Iterator[WeightedValues]:
         for frame in features.frames(["code", name]):
             weight = train[frame["code"].to_numpy()]
             yield frame[name].filter(pl.Series(weight > 0)), weight[weight > 0]
@@ -109,80 +107,83 @@ def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: ND
         row=row,
         seen=int((train > 0).sum()),
         keys=_distinct(side, keys, features, row),
-        columns=[_fitted(spec, side, name, partial(values, name)) for name in side.features],
+        encodings=[_fit_feature(spec, side, name, partial(values, name)) for name in side.features],
         separator=spec.bag_separator,
     )
 
 
-def encoded(entities: Entities, at_once: int, folder: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def encode(entities: Entities, at_once: int, folder: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Yield the ids of the entities (a column per feature) and what identifies them, in the order of their rows.
 
     About `at_once` features are held at once.
     """
-    at_once = max(1, at_once // max(1, len(entities.columns)))
+    at_once = max(1, at_once // max(1, len(entities.encodings)))
     frames = (
         frame.with_columns(row=pl.Series(entities.row[frame["code"].to_numpy()])).filter(pl.col("row") >= 0)
         for frame in entities.features.frames()
     )
-    for spool in scatter(frames, "row", even(entities.count, at_once), folder):
-        for frame in _whole(spool):
-            ids = [_encode(frame[column.name], column, entities.separator) for column in entities.columns]
+    for group in scatter(frames, "row", even_ranges(entities.count, at_once), folder):
+        for frame in _whole(group):
+            ids = [_encode(frame[it.column.name], it, entities.separator) for it in entities.encodings]
             yield pl.DataFrame(ids), frame.select("row", *entities.identity)
-        spool.remove()
+        group.remove()
 
 
-def _whole(spool: FrameFile) -> Iterator[pl.DataFrame]:
-    if spool.rows:
-        yield pl.concat(list(spool.frames())).sort("row").with_columns(pl.col("row").cast(pl.UInt32))
+def _whole(group: FrameFile) -> Iterator[pl.DataFrame]:
+    if group.rows:
+        yield pl.concat(list(group.frames())).sort("row").with_columns(pl.col("row").cast(pl.UInt32))
 
 
 def _distinct(side: Side, keys: Keys, features: FrameFile, row: NDArray[np.int32]) -> int:
     if side.key is None or keys.single:
         return int((row >= 0).sum())
-    held = (frame.filter(pl.Series(row[frame["code"].to_numpy()] >= 0))[side.key] for frame in features.frames())
-    return _union(value.unique() for value in held).n_unique()
+    keys_in_log = (frame.filter(pl.Series(row[frame["code"].to_numpy()] >= 0))[side.key] for frame in features.frames())
+    return _union(value.unique() for value in keys_in_log).n_unique()
 
 
-def _fitted(spec: DatasetSpec, side: Side, name: str, values: Callable[[], Iterator[Weighed]]) -> Column:
+def _fit_feature(
+    spec: DatasetSpec, side: Side, name: str, values: Callable[[], Iterator[WeightedValues]]
+) -> FeatureEncoding:
     """Return the encoding of one feature, given its values on entities in train and their numbers of train rows."""
     separator = spec.bag_separator
     if name in side.categorical:
         vocabulary = _common(values(), spec.min_count) if spec.min_count > 1 else _vocabulary(v for v, _ in values())
-        return Column(name, "categorical", len(vocabulary) + 1, vocabulary=vocabulary)
+        return FeatureEncoding(Column(name, "categorical", len(vocabulary) + 1), vocabulary)
     if name in side.bag:
         vocabulary = _vocabulary(_tokens(value, separator)["value"] for value, _ in values())
         owners = (_tokens(value, separator)["entity"].to_numpy() for value, _ in values())
         width = max((int(np.bincount(owner).max()) for owner in owners if len(owner)), default=1)
-        return Column(name, "bag", len(vocabulary) + 1, width, vocabulary=vocabulary)
+        return FeatureEncoding(Column(name, "bag", len(vocabulary) + 1, width), vocabulary)
     if name in side.vector:
         lengths = [_numbers(value, separator).list.len().drop_nulls().unique() for value, _ in values()]
         widths = sorted({length for some in lengths for length in some})
         if len(widths) != 1:
             raise DataError(f"vector `{name}` holds {widths} numbers a row; it must be as many in every row")
-        return Column(name, "vector", 0, widths[0])
-    held = [(value.cast(pl.Float64).to_numpy(), weight) for value, weight in values()]
+        return FeatureEncoding(Column(name, "vector", 0, widths[0]))
+    numbers = [(value.cast(pl.Float64).to_numpy(), weight) for value, weight in values()]
     edges = buckets.edges(
-        np.concatenate([value for value, _ in held] or [np.empty(0)]),
-        np.concatenate([weight for _, weight in held] or [np.empty(0, np.int64)]),
+        np.concatenate([value for value, _ in numbers] or [np.empty(0)]),
+        np.concatenate([weight for _, weight in numbers] or [np.empty(0, np.int64)]),
     )
-    return Column(name, "numeric", buckets.size(edges), edges=edges)
+    return FeatureEncoding(Column(name, "numeric", buckets.size(edges)), edges=edges)
 
 
-def _encode(value: pl.Series, column: Column, separator: str) -> pl.Series:
+def _encode(value: pl.Series, encoding: FeatureEncoding, separator: str) -> pl.Series:
+    column = encoding.column
     if column.kind == "numeric":
-        assert column.edges is not None
-        return pl.Series(column.name, buckets.bucket(value.cast(pl.Float64).to_numpy(), column.edges))
+        assert encoding.edges is not None
+        return pl.Series(column.name, buckets.bucket(value.cast(pl.Float64).to_numpy(), encoding.edges))
     if column.kind == "vector":
         numbers = _numbers(value, separator)
         wrong = numbers.list.len().fill_null(column.width) != column.width
         if wrong.any():
             raise DataError(f"vector `{column.name}`: {value[wrong.arg_max() or 0]} is not of {column.width} numbers")
         return numbers.fill_null(pl.Series([[0.0] * column.width], dtype=pl.List(pl.Float32))).alias(column.name)
-    assert column.vocabulary is not None
+    assert encoding.vocabulary is not None
     if column.kind == "categorical":
-        return _look_up(value, column.vocabulary).alias(column.name)
+        return _look_up(value, encoding.vocabulary).alias(column.name)
     tokens = _tokens(value, separator)
-    known = tokens.with_columns(id=_look_up(tokens["value"], column.vocabulary)).filter(pl.col("id") > 0)
+    known = tokens.with_columns(id=_look_up(tokens["value"], encoding.vocabulary)).filter(pl.col("id") > 0)
     owner, ids = known["entity"].to_numpy(), known["id"].to_numpy()
     count = np.bincount(owner, minlength=len(value))
     position = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
@@ -217,7 +218,7 @@ def _vocabulary(values: Iterable[pl.Series]) -> pl.DataFrame:
     return _numbered(_union(value.unique() for value in values))
 
 
-def _common(values: Iterable[Weighed], min_count: int) -> pl.DataFrame:
+def _common(values: Iterable[WeightedValues], min_count: int) -> pl.DataFrame:
     """Return the sorted distinct values that stand on `min_count` or more train rows, with ids 1, 2, …"""
     parts = (
         pl.DataFrame([value.alias("value"), pl.Series("rows", weight)]).group_by("value").sum()
@@ -241,5 +242,5 @@ def _union(parts: Iterable[pl.Series]) -> pl.Series:
 
 def _look_up(value: pl.Series, vocabulary: pl.DataFrame) -> pl.Series:
     frame = value.alias("value").to_frame()
-    found = frame.join(vocabulary, on="value", how="left", nulls_equal=True, maintain_order="left")
-    return found["id"].fill_null(0)
+    ids = frame.join(vocabulary, on="value", how="left", nulls_equal=True, maintain_order="left")
+    return ids["id"].fill_null(0)

@@ -18,7 +18,7 @@ class Keys:
     """The distinct rows of the identity columns, each with a code 0, 1, … by first appearance in file order.
 
     Memory grows with the number of entities: about 40 bytes each, since rows of several columns are known by 128 bits
-    of hash. The columns themselves go to `features`, a spool with the column `code`.
+    of hash. The columns themselves go to `features`, a file with the column `code`.
     """
 
     def __init__(self, identity: tuple[str, ...], path: Path) -> None:
@@ -47,18 +47,18 @@ class Keys:
         key = self._key(block)
         columns = key.columns
         distinct = key.with_row_index("first").unique(columns, keep="first", maintain_order=True)
-        found = self._found(distinct, columns)
-        fresh = distinct.join(found, on=columns, how="anti", nulls_equal=True, maintain_order="left")
+        known = self._known_among(distinct, columns)
+        fresh = distinct.join(known, on=columns, how="anti", nulls_equal=True, maintain_order="left")
         fresh = fresh.with_columns(pl.int_range(self._count, self._count + len(fresh), dtype=pl.UInt32).alias("code"))
         self._remember(block, fresh)
-        both = pl.concat([found, fresh]).select(*columns, "code")
+        both = pl.concat([known, fresh]).select(*columns, "code")
         return key.join(both, on=columns, how="left", nulls_equal=True, maintain_order="left")["code"]
 
     def order(self, first: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return all codes, those of `first` [entities] before the rest, each group by key, or else by appearance."""
         if not self.single:
             return np.argsort(~first, kind="stable")
-        known = self._gathered()
+        known = self._all_known()
         keys = known.select("k0", "code").with_columns(last=~pl.Series(first)[known["code"]])
         return keys.sort("last", "k0", nulls_last=True)["code"].cast(pl.Int64).to_numpy()
 
@@ -68,10 +68,10 @@ class Keys:
         columns = block.select(self.identity)
         return pl.DataFrame({f"k{place}": columns.hash_rows(seed) for place, seed in enumerate(SEEDS)})
 
-    def _found(self, distinct: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-        known = self._gathered() if self._count else distinct.head(0).with_columns(code=pl.lit(0, pl.UInt32))
-        found = distinct.join(known.drop("first", strict=False), on=columns, how="inner", nulls_equal=True)
-        return found.select("first", *columns, "code")
+    def _known_among(self, distinct: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+        known = self._all_known() if self._count else distinct.head(0).with_columns(code=pl.lit(0, pl.UInt32))
+        matches = distinct.join(known.drop("first", strict=False), on=columns, how="inner", nulls_equal=True)
+        return matches.select("first", *columns, "code")
 
     def _remember(self, block: pl.DataFrame, fresh: pl.DataFrame) -> None:
         if len(fresh):
@@ -80,7 +80,7 @@ class Keys:
             rows = block.select(pl.col(self.identity).gather(fresh["first"])).with_columns(fresh["code"])
             self.features.append(rows)
 
-    def _gathered(self) -> pl.DataFrame:
+    def _all_known(self) -> pl.DataFrame:
         """Return all known keys and their codes in one frame."""
         parts = ([] if self._known is None else [self._known]) + self._fresh
         if len(parts) > 1 or self._known is None:

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recbench.data.prepared_folder import frame_of
+from recbench.data.content import frame_of
 
 Compression = Literal["lz4", "zstd"]
 
@@ -38,7 +38,7 @@ class FrameFile:
             self.rows += len(frame)
 
     def close(self) -> FrameFile:
-        """Finish the file and return the spool."""
+        """Finish the file and return it."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -59,29 +59,29 @@ class FrameFile:
         self.path.unlink(missing_ok=True)
 
 
-def fill(path: Path, frames: Iterable[pl.DataFrame], compression: Compression = "lz4") -> FrameFile:
-    """Write all frames to one spool."""
-    spool = FrameFile(path, compression)
+def write_frames(path: Path, frames: Iterable[pl.DataFrame], compression: Compression = "lz4") -> FrameFile:
+    """Write all frames to one file."""
+    file = FrameFile(path, compression)
     for frame in frames:
-        spool.append(frame)
-    return spool.close()
+        file.append(frame)
+    return file.close()
 
 
 def scatter(frames: Iterable[pl.DataFrame], key: str, bounds: NDArray[np.int64], folder: Path) -> list[FrameFile]:
-    """Distribute rows over len(bounds) + 1 spools by the range that their key falls in; bounds[i] begins range i + 1.
+    """Distribute rows over len(bounds) + 1 files by the range that their key falls in; bounds[i] begins range i + 1.
 
-    Rows keep their order within a range. Ranges that nothing falls in come as empty spools.
+    Rows keep their order within a range. Ranges that nothing falls in come as empty files.
     """
-    spools = [FrameFile(folder / f"{number}.parquet") for number in range(len(bounds) + 1)]
+    files = [FrameFile(folder / f"{number}.parquet") for number in range(len(bounds) + 1)]
     for frame in frames:
         place = np.searchsorted(bounds, frame[key].to_numpy(), side="right").astype(np.uint32)
         for (number,), part in (
             frame.with_columns(_place=place).partition_by("_place", as_dict=True, include_key=False).items()
         ):
-            spools[int(number)].append(part)
-    return [spool.close() for spool in spools]
+            files[int(number)].append(part)
+    return [file.close() for file in files]
 
 
-def even(stop: int, at_once: int) -> NDArray[np.int64]:
+def even_ranges(stop: int, at_once: int) -> NDArray[np.int64]:
     """Return the bounds that cut 0 … stop - 1 into ranges of at most `at_once`."""
     return np.arange(at_once, stop, at_once, dtype=np.int64)

@@ -31,8 +31,8 @@ def evaluate(log: pl.DataFrame, spec: DatasetSpec) -> Label:
     for name, sql in spec.feedback.items():
         value = column(log, f"{spec.name}: feedback `{name}`", sql)
         if value.dtype != pl.Boolean:
-            kept = value.filter(value.is_not_null())
-            if not value.dtype.is_numeric() or not kept.is_in([0, 1]).all():
+            defined = value.filter(value.is_not_null())
+            if not value.dtype.is_numeric() or not defined.is_in([0, 1]).all():
                 raise DataError(
                     f'{spec.name}: feedback `{name}` = "{sql}" is neither true or false nor 0 or 1; '
                     'compare it with something, as in "rating > 4"'
@@ -55,11 +55,11 @@ def column(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
         value = log.select(pl.sql_expr(sql).alias("value"))["value"]
     except pl.exceptions.ColumnNotFoundError:
         lacking = [name for name in pl.sql_expr(sql).meta.root_names() if name not in log.columns]
-        raise DataError(f'{what} = "{sql}": no column `{lacking[0]}`; the log has {_shown(log)}') from None
+        raise DataError(f'{what} = "{sql}": no column `{lacking[0]}`; the log has {_columns_of(log)}') from None
     except pl.exceptions.PolarsError as error:
-        raise DataError(f'{what} = "{sql}": {str(error).splitlines()[0]}; the log has {_shown(log)}') from None
+        raise DataError(f'{what} = "{sql}": {str(error).splitlines()[0]}; the log has {_columns_of(log)}') from None
     if len(value) != len(log):
-        raise DataError(f'{what} = "{sql}" is one value, not one a row; name a column of the log: {_shown(log)}')
+        raise DataError(f'{what} = "{sql}" is one value, not one a row; name a column of the log: {_columns_of(log)}')
     return value
 
 
@@ -70,7 +70,7 @@ def patterns(label: Label) -> NDArray[np.uint16]:
     return pattern
 
 
-def unpacked(pattern: NDArray[np.uint16], feedback: Sequence[int]) -> Label:
+def unpack(pattern: NDArray[np.uint16], feedback: Sequence[int]) -> Label:
     """Return the bits of each number as columns of 0 and 1, those of `feedback` in that order, [R, T]."""
     label: Label = ((pattern[:, None] >> np.array(feedback, np.uint16)) & 1).astype(np.uint8)
     return label
@@ -102,5 +102,5 @@ def thresholds(rates: list[float]) -> list[float | None]:
     return [math.log((1 - rate) / rate) if rate < 1 else None for rate in rates]
 
 
-def _shown(log: pl.DataFrame) -> str:
+def _columns_of(log: pl.DataFrame) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in log.schema.items())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from recbench.data.prepared_folder import frame_of
+from recbench.data.content import frame_of, how_to_repair
+from recbench.data.manifest import SIDES, Column, EntitySide, Manifest
 from recbench.errors import DataError
 
 BATCH = 1 << 18  # rows to read at once
@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Part:
+class PartCounts:
     """What is counted over the rows of one part."""
 
     rows: int
@@ -37,18 +37,18 @@ class Part:
     last: Counts  # each user's last moment, NEVER.min without a row or a time, [users]
 
 
-def columns_of(manifest: Mapping[str, Any], *kinds: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the side and what is told of each feature of these kinds, of all without any."""
-    for side in ("users", "items"):
-        for column in manifest[side]["columns"]:
-            if not kinds or column["kind"] in kinds:
+def columns_of(manifest: Manifest, *kinds: str) -> Iterator[tuple[EntitySide, Column]]:
+    """Yield the side and the column of each feature of these kinds, of all kinds if none is named."""
+    for side in SIDES:
+        for column in manifest.entities(side).columns:
+            if not kinds or column.kind in kinds:
                 yield side, column
 
 
-def count_part(folder: Path, part: str, manifest: Mapping[str, Any]) -> Part:
+def count_part(folder: Path, part: str, manifest: Manifest) -> PartCounts:
     """Count the rows of one part; raises DataError for a row that names no entity."""
-    feedback, timed = manifest["feedback"], manifest["time"] is not None
-    sides = {side: np.zeros(manifest[f"{side}s"]["count"], np.int64) for side in ("user", "item")}
+    feedback, timed = manifest.feedback, manifest.time is not None
+    sides = {"user": np.zeros(manifest.users.count, np.int64), "item": np.zeros(manifest.items.count, np.int64)}
     positives, reached = np.zeros((2, len(feedback)), np.int64)
     first, last = np.full(len(sides["user"]), NEVER.max), np.full(len(sides["user"]), NEVER.min)
     rows = 0
@@ -65,30 +65,30 @@ def count_part(folder: Path, part: str, manifest: Mapping[str, Any]) -> Part:
         if timed:
             np.minimum.at(first, frame["user"].to_numpy(), frame["timestamp"].to_numpy())
             np.maximum.at(last, frame["user"].to_numpy(), frame["timestamp"].to_numpy())
-    return Part(rows, sides["user"], sides["item"], positives, reached, first, last)
+    return PartCounts(rows, sides["user"], sides["item"], positives, reached, first, last)
 
 
-def count_ids(folder: Path, side: str, manifest: Mapping[str, Any], rows: Counts) -> dict[str, Counts]:
+def count_ids(folder: Path, side: EntitySide, manifest: Manifest, rows: Counts) -> dict[str, Counts]:
     """Return on how many train rows each id of each feature stands, given the train rows of each entity."""
     columns = [column for s, column in columns_of(manifest, "categorical", "bag", "numeric") if s == side]
-    total = {column["name"]: np.zeros(column["size"], np.int64) for column in columns}
+    total = {column.name: np.zeros(column.size, np.int64) for column in columns}
     start = 0
     for frame in _batches(folder / f"{side}.parquet", list(total)) if total else ():
         weight = rows[start : start + len(frame)]
         start += len(frame)
         for name, counts in total.items():
-            held = pl.DataFrame([frame[name], pl.Series("rows of train", weight)])
-            held = (held.explode(name) if frame[name].dtype == pl.List else held).drop_nulls()
-            ids = held[name].to_numpy()
+            weighted = pl.DataFrame([frame[name], pl.Series("rows of train", weight)])
+            weighted = (weighted.explode(name) if frame[name].dtype == pl.List else weighted).drop_nulls()
+            ids = weighted[name].to_numpy()
             if len(ids) and (ids.min() < 0 or ids.max() >= len(counts)):
                 raise _damaged(folder / f"{side}.parquet", f"`{name}` has an id that its vocabulary lacks")
-            counts += np.bincount(ids, held["rows of train"].to_numpy(), len(counts)).astype(np.int64)
+            counts += np.bincount(ids, weighted["rows of train"].to_numpy(), len(counts)).astype(np.int64)
     if total and start != len(rows):
         raise _damaged(folder / f"{side}.parquet", f"{start:,} {side}, not {len(rows):,} as in the manifest")
     return total
 
 
-def rows_since(folder: Path, name: str, part: Part, moment: int) -> int:
+def rows_since(folder: Path, name: str, part: PartCounts, moment: int) -> int:
     """Return the number of rows at a moment or later."""
     if not part.rows or part.last.max() < moment:
         return 0
@@ -115,15 +115,15 @@ def shared_with_train(
             yield key[key % shares == share]
 
     for share in range(shares):
-        held = np.concatenate([key for part in others for key in keys(part, share)])
-        held.sort()
-        met = np.zeros(len(held), np.bool_)  # only the first of equal ones
-        for key in keys("train", share) if len(held) else ():
+        hashes = np.concatenate([key for part in others for key in keys(part, share)])
+        hashes.sort()
+        in_train = np.zeros(len(hashes), np.bool_)  # only the first of equal ones
+        for key in keys("train", share) if len(hashes) else ():
             key.sort()  # a search in order runs through memory in order
-            place = np.minimum(np.searchsorted(held, key), len(held) - 1)
-            met[place[held[place] == key]] = True
-        rows_met = np.searchsorted(held, held[met], side="right") - np.flatnonzero(met)
-        total += (met.sum(), len(held) and 1 + (held[1:] != held[:-1]).sum(), rows_met.sum())
+            place = np.minimum(np.searchsorted(hashes, key), len(hashes) - 1)
+            in_train[place[hashes[place] == key]] = True
+        rows_in_train = np.searchsorted(hashes, hashes[in_train], side="right") - np.flatnonzero(in_train)
+        total += (in_train.sum(), len(hashes) and 1 + (hashes[1:] != hashes[:-1]).sum(), rows_in_train.sum())
     shared, distinct, shared_rows = total.tolist()
     return shared, distinct, shared_rows
 
@@ -137,10 +137,10 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
             for batch in file.iter_batches(BATCH, columns=list(columns)):
                 yield frame_of(pa.Table.from_batches([batch]))
     except FileNotFoundError:
-        raise DataError(f"{path}: missing; run `recbench prepare … --force`") from None
+        raise DataError(f"{path}: missing; {how_to_repair(path.parent)}") from None
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, str(error).splitlines()[0]) from None
 
 
 def _damaged(path: Path, reason: str) -> DataError:
-    return DataError(f"{path}: damaged ({reason}); run `recbench prepare … --force`")
+    return DataError(f"{path}: damaged ({reason}); {how_to_repair(path.parent)}")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recbench.data.manifest import PARTS, EntitySide, Part, Unseen
 from recbench.prepare import labels
 from recbench.prepare.code_counts import add
-from recbench.prepare.log import Log
-from recbench.prepare.split import PARTS, check_parts
+from recbench.prepare.coded_log import CodedLog
+from recbench.prepare.splits.base import Split, check_parts
 from recbench.sources.dataset_spec import DatasetSpec
 
 Counts = NDArray[np.int64]
@@ -25,7 +26,7 @@ class RowCounts:
     patterns: Counts  # rows of each combination of feedback types (its bits, in the catalogue's order) [3, 2^T]
     users: NDArray[np.uint32]  # rows of each user code, [3, codes]
     items: NDArray[np.uint32]
-    spans: dict[str, list[int]] | None  # first and last moment of each part
+    spans: dict[Part, tuple[int, int]] | None  # first and last moment of each part
     truth: bool
 
     @property
@@ -57,20 +58,20 @@ class RowCounts:
         share: NDArray[np.float64] = self.positives[part] / self.rows[part]
         return share
 
-    def new(self, side: str, part: int) -> dict[str, int]:
+    def unseen(self, side: EntitySide, part: int) -> Unseen:
         """Return how many users or items of a part do not occur in train, and on how many rows they stand."""
         counts = self.users if side == "users" else self.items
         unseen = counts[part][counts[0] == 0]
-        return {"distinct": int((unseen > 0).sum()), "rows": int(unseen.sum())}
+        return Unseen(int((unseen > 0).sum()), int(unseen.sum()))
 
     @property
     def _labels(self) -> labels.Label:
         every = np.arange(self.patterns.shape[1]).astype(np.uint16)
-        return labels.unpacked(every, self.order)
+        return labels.unpack(every, self.order)
 
 
-def count_rows(spec: DatasetSpec, log: Log, chosen: str) -> RowCounts:
-    """Count over the rows of a log that is split by `chosen`.
+def count_rows(spec: DatasetSpec, log: CodedLog, split: Split) -> RowCounts:
+    """Count over the rows of a log that is split.
 
     Raises DataError for a part without rows and for a feedback without positive train row.
     """
@@ -78,23 +79,21 @@ def count_rows(spec: DatasetSpec, log: Log, chosen: str) -> RowCounts:
     patterns = np.zeros((len(PARTS), 1 << len(names)), np.int64)
     users = np.zeros((len(PARTS), len(log.users)), np.uint32)
     items = np.zeros((len(PARTS), len(log.items)), np.uint32)
-    first: dict[int, list[int]] = {}
-    last: dict[int, list[int]] = {}
+    first = np.full(len(PARTS), np.iinfo(np.int64).max)
+    last = np.full(len(PARTS), np.iinfo(np.int64).min)
     columns = ("user", "item", "pattern", "part", *(("time",) if log.timed else ()))
     for frame in log.frames(*columns):
         part = frame["part"].to_numpy()
         for total, name in ((patterns, "pattern"), (users, "user"), (items, "item")):
             add(total, frame[name].to_numpy(), part)
-        for number in np.unique(part).tolist() if log.timed else ():
-            time = frame["time"].to_numpy()[part == number]
-            first.setdefault(number, []).append(int(time.min()))
-            last.setdefault(number, []).append(int(time.max()))
-    ends = {time for times in (*first.values(), *last.values()) for time in times}
-    check_parts(spec.name, chosen, patterns.sum(1), one_time=len(ends) == 1)
-    bits = labels.unpacked(np.arange(patterns.shape[1]).astype(np.uint16), range(len(names)))
+        if log.timed:
+            np.minimum.at(first, part, frame["time"].to_numpy())
+            np.maximum.at(last, part, frame["time"].to_numpy())
+    check_parts(spec.name, split.name, patterns.sum(1), log.timed and int(first.min()) == int(last.max()))
+    bits = labels.unpack(np.arange(patterns.shape[1]).astype(np.uint16), range(len(names)))
     rates = (patterns[0] @ bits.astype(np.int64)) / max(1, patterns[0].sum())
     order = labels.dense_to_sparse(spec.name, names, rates.tolist())
-    spans = {part: [min(first[p]), max(last[p])] for p, part in enumerate(PARTS) if p in first} if log.timed else None
+    spans = {part: (int(first[p]), int(last[p])) for p, part in enumerate(PARTS)} if log.timed else None
     return RowCounts(
         tuple(order),
         tuple(names[t] for t in order),

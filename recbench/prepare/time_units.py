@@ -9,8 +9,6 @@ from recbench.sources.dataset_spec import DatasetSpec
 
 FIRST, LAST = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # in a second
-
-
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 

@@ -42,7 +42,7 @@ class _TokenFile:
 
 def read(spec: DatasetSpec, source: Source) -> RawTables:
     """Read the impressions of train, then those of test, each with its user's features; raises DataError."""
-    return RawTables(_log(spec, source))
+    return RawTables(_log(spec, source), optional_keys=True)
 
 
 def _log(spec: DatasetSpec, source: Source) -> Iterator[pl.DataFrame]:

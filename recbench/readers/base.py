@@ -32,6 +32,7 @@ class RawTables:
     items: Iterable[pl.DataFrame] | None = None
     part_column: str | None = "split"  # where the log has it
     truth: tuple[str, ...] = ()  # columns `truth_<feedback>`
+    optional_keys: bool = False  # whether rows without a user or item key are meant, as where keys are features
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import find_prepared
-from recbench.data.prepared_folder import read_manifest
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES, check_pair
@@ -243,7 +243,7 @@ def _miscounted(version: DataVersion) -> bool:
         manifest = read_manifest(find_prepared(f"{dataset}/{split}"))
     except (UsageError, DataError):
         return False
-    return manifest["fingerprint"] == fingerprint and manifest["counts"]["matches"] is False
+    return manifest.fingerprint == fingerprint and manifest.counts.matches is False
 
 
 def _is_prepared(dataset: str) -> bool:

@@ -11,7 +11,7 @@ from rich.console import Console
 from recbench import settings
 from recbench.baselines.base import BASELINES, INSTALL, FitSettings
 from recbench.data.dataset import Dataset, find_prepared
-from recbench.data.prepared_folder import read_manifest
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import RecbenchError, UsageError, unknown
 from recbench.evaluation.request import Request
 from recbench.memory import available
@@ -126,7 +126,7 @@ def _evaluate_popularity(
     """Evaluate popularity under the metrics of these runs, unless that has been done."""
     folder = find_prepared(f"{place[0]}/{place[1]}")
     values = _resolved([POPULARITY], ())[POPULARITY]
-    key = _key(POPULARITY, place, tuple(read_manifest(folder)["feedback"]), values, 0)
+    key = _key(POPULARITY, place, read_manifest(folder).feedback, values, 0)
     evaluated: set[MetricKey] = set()
     if key in store:
         evaluated = {(v.metric, v.feedback, v.signature) for done in store.evaluations(key) for v in done.values}

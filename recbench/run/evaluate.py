@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from recbench.data.dataset import Dataset, Log, Positives, find_prepared, joined
+from recbench.data.dataset import Dataset, Log, Positives, concat_logs, find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
 from recbench.evaluation.metric import RowMetric
@@ -160,7 +160,7 @@ def _measure(
 ) -> tuple[list[Value], list[Value]]:
     """Return the metrics, and those of rows that the true probabilities reach where these are known."""
     data = held_out.data
-    known = joined(data.train, data.valid, held_out.given)
+    known = concat_logs(data.train, data.valid, held_out.given)
     protocol = Protocol.of(
         data,
         "test",

@@ -13,7 +13,7 @@ import polars as pl
 from torch import Tensor
 
 from recbench.backbones.base import BACKBONES
-from recbench.data.dataset import Dataset, Log, joined
+from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.errors import DataError, UsageError
 from recbench.registry import require_imported
 from recbench.results.record import RunRecord
@@ -90,7 +90,7 @@ def scorer_of(record: RunRecord, store: Store, part: Literal["valid", "test"]) -
     """
     data, model = _trained(record, store)
     given, log = data.halves(data.valid if part == "valid" else data.read("test"))
-    known = joined(data.train, data.valid, given) if part == "test" else given if data.cold else None
+    known = concat_logs(data.train, data.valid, given) if part == "test" else given if data.new_test_users else None
     return data, Scorer(model.backbone, model.loss, known), log
 
 
@@ -104,8 +104,8 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
     if folder.exists():
         raise UsageError(f"-o {folder}: exists; choose another folder, or delete it")
     data, model = _trained(record, store)
-    given = data.halves(data.read("test"))[0] if data.cold else data.valid[:0]
-    known = joined(data.train, data.valid, given)
+    given = data.halves(data.read("test"))[0] if data.new_test_users else data.valid[:0]
+    known = concat_logs(data.train, data.valid, given)
     scorer = Scorer(model.backbone, model.loss, known)
     temporary = folder.with_name(f".{folder.name}.{token_hex(4)}.tmp")
     try:
@@ -167,13 +167,13 @@ def _identified(data: Dataset, side: str, vectors: Mapping[str, Tensor]) -> pl.D
     """
     path = data.folder / "vocabulary" / f"{side}.parquet"
     try:
-        ids = pl.read_parquet(path).sort("row")
+        ids = pl.read_parquet(path, glob=False).sort("row")
         ids = ids.rename({name: f"raw_{name}" for name in ids.columns if name in vectors})
         columns = [pl.Series(name, value.float().contiguous().numpy()) for name, value in vectors.items()]
         return ids.hstack(columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: does not fit ({reason}); run `recbench prepare … --force`") from None
+        raise DataError(f"{path}: does not fit ({reason}); prepare the dataset again") from None
 
 
 def _seen(data: Dataset, known: Log) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import torch
 
 from recbench import settings
 from recbench.baselines.base import BASELINES, defaults
-from recbench.data.dataset import Dataset, Log, joined
+from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, InnerProductScores, Predictions, TowerVectors
 from recbench.memory import peak
@@ -46,7 +46,7 @@ class BaselineModel:
 
         `given` are known rows of new users; of other users it knows what it was fitted to.
         """
-        known = joined(self.data.train, given)
+        known = concat_logs(self.data.train, given)
         scores = [fitted.scores(self.data.positives_of(known, c)) for c, fitted in enumerate(self.by_feedback)]
         rows = torch.stack([catalogue.rows(log.user, log.item) for catalogue in scores], 1)
         vectors = _as_towers(scores)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from recbench.data.dataset import Dataset, Log, joined
+from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.evaluation.predictions import Predictions
 from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
@@ -42,7 +42,7 @@ class TrainedRun:
 
     def predictions(self, log: Log, given: Log) -> Predictions:
         """Return the scores, knowing of the users what they did in train, validation and the given rows."""
-        known = joined(self.data.train, self.data.valid, given)
+        known = concat_logs(self.data.train, self.data.valid, given)
         return Scorer(self.model.backbone, self.model.loss, known).predictions(log)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from recbench import settings
 from recbench.data.dataset import Dataset, find_prepared
-from recbench.data.prepared_folder import read_manifest
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import UsageError
 from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord
@@ -51,7 +51,7 @@ def train_all(request: TrainRequest, store: Store, console: Console, device: str
         print_line(console, f"preset {request.preset}: {' '.join(completed.settings)}")
     default = "" if completed.dataset else " (the most recently prepared)"
     print_line(console, f"dataset {data.name}/{data.split}{default}")
-    if read_manifest(data.folder)["counts"]["matches"] is False:
+    if read_manifest(data.folder).counts.matches is False:
         print_line(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
     plan = Plan(keys, [str(path) for path in request.imports], command)
     store.write_plan(plan.keys, plan.imports, plan.command)

@@ -26,12 +26,12 @@ class Validation:
     def __init__(self, data: Dataset, select: str) -> None:
         self.data = data
         given, self.log = data.halves(data.valid)
-        self.known = given if data.cold else None
+        self.known = given if data.new_test_users else None
         self.request = self._auto() if select == "auto" else parse(select)
         if self.request.metric.better != "high":
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
         expand([self.request], data.feedback, probability=True)
-        self.seen = cache(lambda column: data.positives_of(given if data.cold else data.train, column))
+        self.seen = cache(lambda column: data.positives_of(given if data.new_test_users else data.train, column))
         self.protocol = Protocol.of(data, "valid")
 
     @property

@@ -13,7 +13,6 @@ from recbench.sources.dataset_spec import DatasetSpec, Side
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of datasets and rules, which become names of folders
 RESERVED = ("user", "item", "level", "timestamp")
-SPLITS = ("global", "user", "random", "users", "given")
 TIME_UNITS = ("s", "ms", "us", "ns")
 ROUNDING = ("floor", "round", "percent-rank")
 LONGEST_COLUMN = 200  # bytes of a feature's name, which becomes part of the name of a file
@@ -32,8 +31,7 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
                 f"`{name[:40]}` cannot name a {what}; use up to 64 letters, digits, `-`, `_` and `.`, beginning with a "
                 "letter or digit"
             )
-    modules = pkgutil.iter_modules([str(Path(recbench.__file__).parent / "readers")])
-    families = [module.name for module in modules if not module.ispkg and module.name != "base"]
+    families = _methods_in("readers")
     if spec.reader not in families:
         raise refuse(str(unknown("reader", spec.reader, families)))
     if not spec.files and spec.reader != "synthetic":
@@ -46,11 +44,12 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
     for name in spec.feedback:
         if not re.fullmatch(r"[A-Za-z]\w*", name) or name in RESERVED or name.startswith("truth_"):
             raise refuse(f"`{name}` cannot name a feedback; use letters, digits and `_`, and none of {RESERVED}")
+    splits = _methods_in("prepare/splits")
     if not spec.splits:
-        raise refuse(f"`splits` is empty; choose among {', '.join(SPLITS)}")
+        raise refuse(f"`splits` is empty; choose among {', '.join(splits)}")
     for split in spec.splits:
-        if split not in SPLITS:
-            raise refuse(str(unknown("split", split, SPLITS)))
+        if split not in splits:
+            raise refuse(str(unknown("split", split, splits)))
     if spec.time_unit not in TIME_UNITS:
         raise refuse(f"`time_unit` must be {', '.join(TIME_UNITS[:-1])} or {TIME_UNITS[-1]}, not {spec.time_unit!r}")
     if spec.time_zone is not None and spec.time_zone not in available_timezones():
@@ -68,6 +67,13 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
     for side, columns in (("user", spec.user), ("item", spec.item)):
         _check_side(f"{spec.name}.{side}", columns)
     return spec
+
+
+def _methods_in(folder: str) -> list[str]:
+    """Return the names of the methods that a folder of the package holds, one file each, without importing them."""
+    modules = pkgutil.iter_modules([str(Path(recbench.__file__).parent / folder)])
+    names = [module.name for module in modules if not module.ispkg and module.name != "base"]
+    return [name.rstrip("_").replace("_", "-") for name in names]
 
 
 def _check_side(where: str, side: Side) -> None:

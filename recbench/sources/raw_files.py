@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from recbench.errors import DataError
 from recbench.home import raw_home
@@ -128,48 +131,51 @@ def _missing_message(spec: DatasetSpec, missing: Sequence[str], raw: Path | None
     )
 
 
+class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What tells whether a raw file is the one that was prepared."""
+
+    file: str  # its name in the catalogue
+    bytes: Annotated[int, Meta(ge=0)]
+    modified: int  # ns since 1970
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
 class FileDigests:
-    """Name, bytes, time of modification (ns) and SHA-256 of every file, found out beside other work."""
+    """A `RawFile` for every file, found out beside other work."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self._files = files
-        self._found: list[dict[str, Any]] = []
+        self._files_done: list[RawFile] = []
         self._failed: OSError | None = None
         self._thread = threading.Thread(target=self._describe, daemon=True)  # so that a failure elsewhere ends at once
         self._thread.start()
 
-    def result(self) -> list[dict[str, Any]]:
+    def result(self) -> list[RawFile]:
         """Wait for the last file; raises DataError if one is unreadable."""
         self._thread.join()
         if self._failed is not None:
             raise DataError(f"{self._failed.filename}: cannot be read ({self._failed.strerror})")
-        return self._found
+        return self._files_done
 
     def _describe(self) -> None:
         try:
             for name, path in self._files.items():
                 stat = path.stat()
-                facts = {
-                    "file": name,
-                    "bytes": stat.st_size,
-                    "modified": stat.st_mtime_ns,
-                    "sha256": _sha256(path),
-                }
-                self._found.append(facts)
+                self._files_done.append(RawFile(name, stat.st_size, stat.st_mtime_ns, _sha256(path)))
         except OSError as error:
             self._failed = error
 
 
-def unchanged(recorded: list[dict[str, Any]], files: Mapping[str, Path]) -> bool:
+def unchanged(recorded: Sequence[RawFile], files: Mapping[str, Path]) -> bool:
     """Return whether the files are those recorded: by size and time of modification, else by SHA-256."""
-    if [source["file"] for source in recorded] != list(files):
+    if [source.file for source in recorded] != list(files):
         return False
     for source, path in zip(recorded, files.values(), strict=True):
         try:
             stat = path.stat()
-            if stat.st_size != source["bytes"]:
+            if stat.st_size != source.bytes:
                 return False
-            if stat.st_mtime_ns != source["modified"] and _sha256(path) != source["sha256"]:
+            if stat.st_mtime_ns != source.modified and _sha256(path) != source.sha256:
                 return False
         except OSError:
             return False

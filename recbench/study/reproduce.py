@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from recbench.data.dataset import Dataset, find_prepared
-from recbench.data.prepared_folder import read_manifest
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
@@ -257,7 +257,7 @@ def _value(cell: PublishedCell, key: RunKey, protocol: PublishedProtocol, store:
 
 def _reasons(request: ReproduceRequest, cell: PublishedCell, source: _Source) -> tuple[str, ...]:
     """Return why no number on these data, or of this protocol, can be compared with the paper's."""
-    miscounted = read_manifest(source.data.folder)["counts"]["matches"] is False
+    miscounted = read_manifest(source.data.folder).counts.matches is False
     reasons = reasons_for(request.table, cell.dataset, source.name, source.usual, miscounted)
     if request.fair:
         reasons.append("every method has a learned scale and bias here")

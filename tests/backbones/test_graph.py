@@ -14,7 +14,8 @@ from torch import Tensor
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.lightgcn import Graph, LightGCN, compressed, normalised_graph
 from recbench.backbones.mgccf import MGCCF, similar_pairs, similarity_graph, threshold
-from recbench.data.dataset import Column, Dataset, Log, Positives, Table
+from recbench.data.dataset import Dataset, Log, Positives, Table
+from recbench.data.manifest import Column
 from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
 from recbench.evaluation.ranking import auc

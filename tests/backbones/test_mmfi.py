@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.mmfi import MMFI
-from recbench.data.dataset import Column, Dataset, Table
+from recbench.data.dataset import Dataset, Table
+from recbench.data.manifest import Column
 from recbench.errors import UsageError
 from tests.backbones.test_senet import loop_fields, loop_linear, rich_dataset
 

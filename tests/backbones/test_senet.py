@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.twintower import TwinTower
-from recbench.data.dataset import Column, Dataset, Table
+from recbench.data.dataset import Dataset, Table
+from recbench.data.manifest import Column
 from recbench.settings import resolve
 from tests.conftest import make_dataset
 

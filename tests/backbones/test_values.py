@@ -12,7 +12,8 @@ from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.lightgcn import LightGCN, normalised_graph
 from recbench.backbones.mf import MF
 from recbench.batch import Batch, Towers
-from recbench.data.dataset import Column, Dataset, Log, Table
+from recbench.data.dataset import Dataset, Log, Table
+from recbench.data.manifest import Column
 
 
 def two_by_two() -> Dataset:

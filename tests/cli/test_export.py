@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import torch
 
-from recbench.data.dataset import Dataset, find_prepared, joined
+from recbench.data.dataset import Dataset, concat_logs, find_prepared
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.retrieval import search
 from recbench.home import results_home
@@ -50,7 +50,7 @@ def ranking_of_eval(feedback: tuple[str, ...]) -> tuple[Dataset, torch.Tensor]:
     tops = []
     for task in range(len(feedback)):
         catalogue = said.catalogue(task)
-        seen = data.positives_of(joined(data.train, data.valid, given), task)
+        seen = data.positives_of(concat_logs(data.train, data.valid, given), task)
         tops.append(search(catalogue.user, catalogue.item, 10, restrict(seen, users)).item)  # type: ignore[union-attr]
     return data, torch.stack(tops)
 

@@ -18,4 +18,4 @@ def test_noise_changes_the_run_and_is_shown(prepared: Run) -> None:
 
 def test_noise_of_nothing(prepared: Run) -> None:
     told = prepared("train", "--loss", "bpr", "--noise", "pos=-1")
-    assert told.code == 2 and "expected a number of at least 0" in told.err and told.err.count("\n") <= 2
+    assert told.code == 2 and "noise pos=-1.0: expected a share from 0 to 1" in told.err and told.err.count("\n") <= 2

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbench.data.dataset import Dataset, Log, joined
+from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.data.toy import toy as make_dataset
 
 
-@pytest.mark.parametrize("split", ["users", "users+all"])
 @given(user=st.lists(st.integers(0, 5), max_size=40))
-def test_the_first_80_percent_of_each_user_are_given(split: str, user: list[int]) -> None:
-    data = replace(make_dataset(), split=split)
+def test_the_first_80_percent_of_each_user_are_given(user: list[int]) -> None:
+    data = replace(make_dataset(), new_test_users=True)
     count = len(user)
     log = Log(torch.tensor(user, dtype=torch.int32), torch.arange(count).int(), torch.ones(count, 3).byte())
     given_rows, sought = data.halves(log)
@@ -38,15 +36,15 @@ def test_other_splits_give_nothing(toy: Dataset) -> None:
 def test_the_true_probabilities_stay_with_their_rows(toy: Dataset) -> None:
     truth = torch.rand(len(toy.valid), 3)
     log = replace(toy.valid, truth=truth)
-    given_rows, sought = replace(toy, split="users").halves(log)
+    given_rows, sought = replace(toy, new_test_users=True).halves(log)
     assert given_rows.truth is not None and sought.truth is not None
     assert len(given_rows) > 0
     assert sorted(torch.cat([given_rows.truth, sought.truth])[:, 0].tolist()) == sorted(truth[:, 0].tolist())
 
 
-def test_joined_logs(toy: Dataset) -> None:
-    whole = joined(toy.train, toy.valid, toy.valid[:0])
+def test_concatenated_logs(toy: Dataset) -> None:
+    whole = concat_logs(toy.train, toy.valid, toy.valid[:0])
     assert len(whole) == len(toy.train) + len(toy.valid)
     assert torch.equal(whole.item[len(toy.train) :], toy.valid.item)
-    assert joined(toy.train, toy.valid[:0]).user is toy.train.user  # no copy where there is nothing to add
-    assert len(joined(toy.train[:0], toy.valid[:0])) == 0
+    assert concat_logs(toy.train, toy.valid[:0]).user is toy.train.user  # no copy where there is nothing to add
+    assert len(concat_logs(toy.train[:0], toy.valid[:0])) == 0

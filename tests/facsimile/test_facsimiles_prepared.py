@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recbench.memory import LEAST, Memory
-from recbench.prepare.prepare import Prepared, prepare
+from recbench.memory import MIN_LIMIT, Memory
+from recbench.prepare.prepare import Prepared, Variant, prepare
 from recbench.readers.base import Source, load_reader
 from recbench.sources import catalog
 from tests import facsimile
@@ -49,24 +49,24 @@ def test_counts_are_those_that_were_written(word: str, tmp_path: Path) -> None:
     name, rule = word.split("/")
     known = write(name, tmp_path)
     counts = known.kept[RULES[word]] if RULES[word] else known.log
-    prepared = prepare(name, rule=rule, raw=tmp_path / "raw")
-    found = prepared.manifest["counts"]["found"]
+    prepared = prepare(name, Variant(rule=rule), raw=tmp_path / "raw")
+    found = prepared.manifest.counts.found
     assert found["rows"] == sum(counts.rows.values())
-    feedback = prepared.manifest["feedback"]
+    feedback = prepared.manifest.feedback
     assert {t: found[t] for t in feedback} == {t: counts.positives.get(t, found["rows"]) for t in feedback}
     if catalog.find(name, None, rule).split == "given" and "test" in counts.rows:
         assert found["test"] == counts.rows["test"]
     for side, number in (("users", counts.users), ("items", counts.items)):
         assert _keys(prepared, side) == number
-    broken = [finding["rule"] for finding in prepared.manifest["certificate"] if finding["status"] == "broken"]
+    broken = [finding.rule for finding in prepared.manifest.certificate if finding.status == "broken"]
     assert broken == (["aggregates"] if rule == "gnolr" else [])
 
 
 def _keys(prepared: Prepared, side: str) -> int:
     """Distinct keys, or entities where there is no key; none that are empty, as facsimiles do not count those."""
-    options = prepared.manifest["options"]["user" if side == "users" else "item"]
+    options = prepared.manifest.options.user if side == "users" else prepared.manifest.options.item
     table = pl.read_parquet(prepared.folder / "vocabulary" / f"{side[:-1]}.parquet")
-    return table[options["key"]].drop_nulls().n_unique() if options["key"] else len(table)
+    return table[options.key].drop_nulls().n_unique() if options.key else len(table)
 
 
 @pytest.mark.parametrize("name", facsimile.NAMES)
@@ -94,6 +94,6 @@ def test_the_same_bytes_for_any_limit_of_memory(name: str, tmp_path: Path, monke
     monkeypatch.setattr(Memory, "block", property(lambda self: 64 << 10))
     monkeypatch.setattr(Memory, "rows", property(lambda self: 211))
     monkeypatch.setattr(Memory, "values", property(lambda self: 501))
-    narrow = prepare(name, raw=tmp_path / "raw", force=True, memory=Memory(LEAST)).manifest
+    narrow = prepare(name, raw=tmp_path / "raw", force=True, memory=Memory(MIN_LIMIT)).manifest
     for key in ("fingerprint", "rows", "rates", "edges", "thresholds", "new", "certificate"):
-        assert narrow[key] == wide[key], key
+        assert getattr(narrow, key) == getattr(wide, key), key

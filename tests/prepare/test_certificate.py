@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -14,14 +16,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rich.console import Console
 
+from recbench.data.manifest import Finding, Manifest
 from recbench.errors import DataError
-from recbench.prepare import recount
-from recbench.prepare.leak_certificate import Finding, as_json, broken, certify, fits, table
+from recbench.prepare import manifest_contents, recount
+from recbench.prepare.leak_certificate import broken, certify, findings_table, fits
+from recbench.sources.catalog import find
 
+Fields = dict[str, Any]  # of a manifest, as JSON values
 PARTS = ("train", "valid", "test")
 USERS, ITEMS, ROWS = 60, 90, 3000
 PERCENTILES = range(2, 100, 2)
-Manifest = dict[str, Any]
 
 
 def log(split: str) -> pl.DataFrame:
@@ -53,8 +57,8 @@ def numbered(raw: pl.DataFrame, side: str) -> pl.DataFrame:
     return held.sort(~pl.col("seen"), "raw").with_row_index("row")
 
 
-def made(folder: Path, split: str = "global", timed: bool = True, leak: str = "", min_count: int = 1) -> Manifest:
-    """Write a prepared folder by hand and return its manifest; `leak` names what is fitted on all rows, not train."""
+def made(folder: Path, split: str = "global", timed: bool = True, leak: str = "", min_count: int = 1) -> Fields:
+    """Write a prepared folder and return the fields of its manifest; `leak` is fitted on all rows, not on train."""
     raw = log(split)
     train = raw.filter(pl.col("part") == 0)
     users, items = numbered(raw, "user"), numbered(raw, "item")
@@ -88,20 +92,22 @@ def made(folder: Path, split: str = "global", timed: bool = True, leak: str = ""
     for number, part in enumerate(PARTS):
         rows.filter(pl.col("part") == number).drop("part").write_parquet(folder / f"{part}.parquet", row_group_size=500)
     rates = fit("rates").select("view", "buy").mean().row(0)
-    return {
+    fields = {
         "split": split + "+8-1-1" * (split == "global"),
         "feedback": ["view", "buy"],
-        "rates": {"train": dict(zip(("view", "buy"), rates, strict=True))},
+        "rates": dict.fromkeys(PARTS, dict(zip(("view", "buy"), rates, strict=True))),
         "level_rates": list(rates),
         "thresholds": [math.log((1 - rate) / rate) for rate in rates],
-        "time": {} if timed else None,
+        "time": dict.fromkeys(PARTS, (0, 0)) if timed else None,
         "users": {
             "count": len(users),
+            "keys": len(users),
             "seen": int(users["seen"].sum()),
             "columns": [{"name": "city", "kind": "categorical", "size": cities + 1, "width": 1}],
         },
         "items": {
             "count": len(items),
+            "keys": len(items),
             "seen": int(items["seen"].sum()),
             "columns": [
                 {"name": "brand", "kind": "categorical", "size": brands + 1, "width": 1},
@@ -110,9 +116,32 @@ def made(folder: Path, split: str = "global", timed: bool = True, leak: str = ""
             ],
         },
         "edges": {"user": {}, "item": {"price": edges.tolist()}},
-        "options": {"split": split, "min_count": min_count, "time_unit": "s"},
         "aggregates": {},
     }
+    none = {"distinct": 0, "rows": 0}
+    spec = replace(find("synthetic"), min_count=min_count, ratio=(8, 1, 1))
+    fields |= {
+        **dict.fromkeys(("title", "licence", "citation", "note", "created"), ""),
+        "dataset": "made",
+        "new_test_users": split == "users",
+        "fingerprint": "0" * 64,
+        "rows": dict.fromkeys(PARTS, 0),
+        "truth": False,
+        "unnested": 0.0,
+        "new": {part: {"users": none, "items": none} for part in ("valid", "test")},
+        "counts": {"expected": {}, "found": {}, "matches": None},
+        "sources": [],
+        "absent": [],
+        "options": msgspec.to_builtins(manifest_contents.options(spec, split, None, 0)),
+        "rules": [],
+        "versions": {},
+    }
+    return fields
+
+
+def certified(folder: Path, fields: Fields) -> list[Finding]:
+    """Certify a folder whose manifest has these fields."""
+    return certify(folder, msgspec.convert(fields, Manifest))
 
 
 def rewrite(folder: Path, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
@@ -144,7 +173,7 @@ RULES = [
 
 @pytest.mark.parametrize(("split", "timed"), SPLITS)
 def test_a_clean_folder_breaks_nothing(tmp_path: Path, split: str, timed: bool) -> None:
-    findings = certify(tmp_path, made(tmp_path, split, timed))
+    findings = certified(tmp_path, made(tmp_path, split, timed))
     assert leaks(findings) == [] and not broken(findings)
     assert [finding.rule for finding in findings] == RULES + ["users apart"] * (split == "users")
 
@@ -152,22 +181,22 @@ def test_a_clean_folder_breaks_nothing(tmp_path: Path, split: str, timed: bool) 
 @pytest.mark.parametrize(("split", "timed"), [("global", True), ("user", True)])
 @pytest.mark.parametrize(("leak", "rule"), [("vocabulary", 5), ("edges", 6), ("rates", 7)])
 def test_what_is_fitted_on_all_rows(tmp_path: Path, split: str, timed: bool, leak: str, rule: int) -> None:
-    findings = certify(tmp_path, made(tmp_path, split, timed, leak))
+    findings = certified(tmp_path, made(tmp_path, split, timed, leak))
     assert leaks(findings) == [RULES[rule]] and broken(findings)
 
 
 def test_a_train_and_a_test_row_swapped_in_time(tmp_path: Path) -> None:
     manifest = made(tmp_path)
     time = {part: pl.read_parquet(tmp_path / f"{part}.parquet")["timestamp"].to_list() for part in PARTS}
-    clean = of(certify(tmp_path, manifest), "time order")
-    assert clean.told == "train ends 1 s before valid begins, and valid 1 s before test begins"
+    clean = of(certified(tmp_path, manifest), "time order")
+    assert clean.message == "train ends 1 s before valid begins, and valid 1 s before test begins"
     for part, moment, other in (("train", time["train"][100], time["test"][50]), ("test", time["test"][50], 1100)):
         changed = pl.when(pl.col("timestamp") == moment).then(other).otherwise("timestamp")
         rewrite(tmp_path, part, lambda frame, changed=changed: frame.with_columns(timestamp=changed))
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["time order"]
     assert of(findings, "time order").numbers == {"late_train_rows": 1, "late_valid_rows": 210}
-    assert of(findings, "time order").told == (
+    assert of(findings, "time order").message == (
         "1 of 1,890 train rows (0.05%) are as late as the first valid row or later, and 210 of 210 valid rows "
         "(100.00%) as late as the first test row or later"
     )
@@ -176,7 +205,7 @@ def test_a_train_and_a_test_row_swapped_in_time(tmp_path: Path) -> None:
 def test_a_bound_within_one_moment(tmp_path: Path) -> None:
     manifest = made(tmp_path)
     rewrite(tmp_path, "valid", lambda frame: frame.with_columns(pl.col("timestamp") - 1))
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["time order"]
     assert of(findings, "time order").numbers == {"late_train_rows": 1, "late_valid_rows": 0}
 
@@ -192,27 +221,27 @@ def test_a_user_whose_train_row_is_later_than_a_test_row(tmp_path: Path) -> None
         rewrite(tmp_path, part, lambda frame: frame.with_columns(timestamp=changed))
 
     moved("train", "valid", 0)  # ties are in file order, which the rows do not tell
-    assert leaks(certify(tmp_path, manifest)) == []
+    assert leaks(certified(tmp_path, manifest)) == []
     moved("train", "valid", 1)
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["time order"]
     assert of(findings, "time order").numbers == {"users": 60, "users_train_late": 1, "users_valid_late": 0}
     moved("valid", "test", 1)
-    assert of(certify(tmp_path, manifest), "time order").numbers["users_valid_late"] == 1
+    assert of(certified(tmp_path, manifest), "time order").numbers["users_valid_late"] == 1
 
 
 @pytest.mark.parametrize("split", ["random", "users", "given"])
-def test_train_rows_later_than_test_are_told_where_the_split_means_it(tmp_path: Path, split: str) -> None:
+def test_train_rows_later_than_test_are_message_where_the_split_means_it(tmp_path: Path, split: str) -> None:
     manifest = made(tmp_path, split)
     coarse = pl.col("timestamp") // 50  # so that train rows have the time of the first test row
     for part in PARTS:
         rewrite(tmp_path, part, lambda frame: frame.with_columns(coarse))
-    finding = of(certify(tmp_path, manifest), "time order")
+    finding = of(certified(tmp_path, manifest), "time order")
     raw = log(split).with_columns(coarse)
     late = (raw["part"] == 0) & (raw["timestamp"] > raw.filter(pl.col("part") == 2)["timestamp"].min())
     assert finding.status == "note"
     assert finding.numbers == {"late_train_rows": late.sum(), "train_rows": (raw["part"] == 0).sum()}
-    assert f"({late.sum() / (raw['part'] == 0).sum():.2%}) are later than the first test row" in finding.told
+    assert f"({late.sum() / (raw['part'] == 0).sum():.2%}) are later than the first test row" in finding.message
 
 
 @pytest.mark.parametrize("batch", [50, 1 << 18])
@@ -227,7 +256,7 @@ def test_new_entities_and_repeats_are_those_of_plain_sets(
         last = pl.read_parquet(tmp_path / "train.parquet").group_by("user").agg(pl.all().last())
         rewrite(tmp_path, "valid", lambda frame: pl.concat([last.select(frame.columns), frame]))
     rows = {part: pl.read_parquet(tmp_path / f"{part}.parquet") for part in PARTS}
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     for part in PARTS[1:]:
         for side in ("user", "item"):
             new = [entity for entity in rows[part][side] if entity not in set(rows["train"][side])]
@@ -252,10 +281,10 @@ def test_a_user_in_both_train_and_test(tmp_path: Path) -> None:
         "test",
         lambda frame: frame.with_columns(user=pl.when(pl.col("user") == 59).then(3).otherwise("user").cast(pl.Int32)),
     )
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["users apart"]
     assert (
-        of(findings, "users apart").told
+        of(findings, "users apart").message
         == "1 of 60 users (1.67%) are in more than one part (train 38, valid 4, test 18)"
     )
 
@@ -264,7 +293,7 @@ def test_a_user_in_both_train_and_test(tmp_path: Path) -> None:
 def test_tables_whose_first_entities_are_not_those_in_train(tmp_path: Path, by: int) -> None:
     manifest = made(tmp_path)
     manifest["items"]["seen"] += by
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["entity tables"]
     assert of(findings, "entity tables").numbers == {"users": 0, "items": 1}
 
@@ -282,19 +311,19 @@ def test_an_id_that_only_unseen_entities_have(tmp_path: Path, name: str) -> None
         return frame.with_columns(pl.Series(name, values, dtype=frame[name].dtype))
 
     rewrite(tmp_path, "items", change)
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["vocabularies"]
-    assert of(findings, "vocabularies").told.endswith(f"do not occur in train: `{name}` of items (1)")
+    assert of(findings, "vocabularies").message.endswith(f"do not occur in train: `{name}` of items (1)")
 
 
 def test_a_value_on_too_few_train_rows(tmp_path: Path) -> None:
     manifest = made(tmp_path, min_count=20)
-    finding = of(certify(tmp_path, manifest), "vocabularies")
-    assert finding.status == "ok" and finding.told.endswith("occur in train, categorical ones on at least 20 rows")
+    finding = of(certified(tmp_path, manifest), "vocabularies")
+    assert finding.status == "ok" and finding.message.endswith("occur in train, categorical ones on at least 20 rows")
     rare = made(tmp_path)
     rare["options"]["min_count"] = 20
     assert rare["items"]["columns"][0]["size"] > manifest["items"]["columns"][0]["size"]
-    findings = certify(tmp_path, rare)
+    findings = certified(tmp_path, rare)
     assert leaks(findings) == ["vocabularies"]
     gone = rare["items"]["columns"][0]["size"] - manifest["items"]["columns"][0]["size"]
     assert of(findings, "vocabularies").numbers["unfit"] == gone  # and none of the bags, whose values all count
@@ -311,11 +340,11 @@ def test_a_value_on_too_few_train_rows(tmp_path: Path) -> None:
 )
 def test_a_rate_that_is_not_that_of_train(tmp_path: Path, path: tuple[Any, ...], by: float, status: str) -> None:
     manifest = made(tmp_path)
-    told: Any = manifest
+    message: Any = manifest
     for key in path[:-1]:
-        told = told[key]
-    told[path[-1]] += by
-    findings = certify(tmp_path, manifest)
+        message = message[key]
+    message[path[-1]] += by
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["rates"] * (status == "broken")
     assert of(findings, "rates").status == status
 
@@ -326,9 +355,9 @@ def test_the_order_of_feedback_is_from_dense_to_sparse(tmp_path: Path) -> None:
     levels = [manifest["level_rates"][0]] * 2  # a view is level 2 now
     levels[1] = manifest["rates"]["train"]["view"]
     manifest |= {"level_rates": levels, "thresholds": [math.log((1 - rate) / rate) for rate in levels]}
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["rates"]
-    assert of(findings, "rates").told.endswith(": the order of the feedback types")
+    assert of(findings, "rates").message.endswith(": the order of the feedback types")
 
 
 def test_levels_count_the_highest_feedback_and_every_row_may_reach_one(tmp_path: Path) -> None:
@@ -336,24 +365,24 @@ def test_levels_count_the_highest_feedback_and_every_row_may_reach_one(tmp_path:
     rewrite(tmp_path, "train", lambda frame: frame.with_columns(view=pl.lit(1, pl.UInt8)))
     buys = pl.read_parquet(tmp_path / "train.parquet")["buy"].mean()
     assert isinstance(buys, float)
-    manifest["rates"]["train"] = {"view": 1.0, "buy": buys}
+    manifest["rates"] = dict.fromkeys(PARTS, {"view": 1.0, "buy": buys})
     manifest |= {"level_rates": [1.0, buys], "thresholds": [None, math.log((1 - buys) / buys)]}
-    assert leaks(certify(tmp_path, manifest)) == []
+    assert leaks(certified(tmp_path, manifest)) == []
     manifest["thresholds"][0] = 0.0
-    assert leaks(certify(tmp_path, manifest)) == ["rates"]
+    assert leaks(certified(tmp_path, manifest)) == ["rates"]
 
 
 def test_features_that_know_of_the_test_days(tmp_path: Path) -> None:
     manifest = made(tmp_path)
     manifest["aggregates"] = dict.fromkeys(("price", "brand", "city", "tags", "absent"), "counted over all days")
-    findings = certify(tmp_path, manifest)
+    findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["aggregates"]
-    assert of(findings, "aggregates").told == (
+    assert of(findings, "aggregates").message == (
         "known leak: 4 of 4 features (100.00%) know of the test days: `city` of users, `brand` of items, "
         "`tags` of items and 1 more (counted over all days)"
     )
     manifest["aggregates"] = {"absent": "not a feature here"}
-    assert leaks(certify(tmp_path, manifest)) == []
+    assert leaks(certified(tmp_path, manifest)) == []
 
 
 VALUES = st.lists(
@@ -397,29 +426,29 @@ def test_edges_that_no_percentiles_are() -> None:
 
 
 def test_table_and_json(tmp_path: Path) -> None:
-    findings = certify(tmp_path, made(tmp_path))
-    told = json.loads(json.dumps(as_json(findings), allow_nan=False))
-    assert [finding["rule"] for finding in told] == RULES
-    assert told[3] == {
+    findings = certified(tmp_path, made(tmp_path))
+    message = json.loads(json.dumps(msgspec.to_builtins(findings), allow_nan=False))
+    assert [finding["rule"] for finding in message] == RULES
+    assert message[3] == {
         "rule": "repeated rows",
         "status": "ok",
-        "told": "none of 1,110 valid and test rows repeat a train row: same user, item, time and feedback",
+        "message": "none of 1,110 valid and test rows repeat a train row: same user, item, time and feedback",
         "numbers": {"rows": 0},
     }
     findings.append(Finding("x", "broken", "[bold] is no markup", {}))
     console = Console(width=200)
     with console.capture() as captured:
-        console.print(table(findings))
+        console.print(findings_table(findings))
     lines = [line.rstrip() for line in captured.get().splitlines()[2:]]
     for line, finding in zip(lines, findings, strict=True):
-        assert line.startswith(f"{finding.rule} ") and f" {finding.status} " in line and line.endswith(finding.told)
+        assert line.startswith(f"{finding.rule} ") and f" {finding.status} " in line and line.endswith(finding.message)
 
 
 def test_damaged_files(tmp_path: Path) -> None:
     manifest = made(tmp_path)
     whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     damages: list[tuple[str, Callable[[Path], object], str]] = [
-        ("test", lambda path: path.unlink(), r"test.parquet: missing; run `recbench prepare … --force`"),
+        ("test", lambda path: path.unlink(), r"test.parquet: missing; run `recbench prepare"),
         ("test", lambda path: path.write_bytes(whole["test.parquet"][:-20]), r"test.parquet: damaged \("),
         ("valid", lambda path: pl.read_parquet(path).drop("buy").write_parquet(path), "no column `buy`"),
         ("train", lambda path: pl.read_parquet(path).with_columns(user=-1).write_parquet(path), "names no user"),
@@ -430,5 +459,5 @@ def test_damaged_files(tmp_path: Path) -> None:
     for name, damage, message in damages:
         damage(tmp_path / f"{name}.parquet")
         with pytest.raises(DataError, match=message):
-            certify(tmp_path, manifest)
+            certified(tmp_path, manifest)
         (tmp_path / f"{name}.parquet").write_bytes(whole[f"{name}.parquet"])

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbench.errors import DataError, UsageError
-from recbench.memory import LEAST, Memory
-from recbench.prepare import entities
-from recbench.prepare import log as rows
-from recbench.readers.base import RawTables, Source
+from recbench.memory import MIN_LIMIT, Memory
+from recbench.prepare import coded_log, entities, filters
+from recbench.prepare.splits.base import SPLITS
+from recbench.readers.base import RawTables
 from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
 SPEC = DatasetSpec(
@@ -25,7 +25,9 @@ MEMORY = Memory(1 << 30)
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=80)
 
 
-def logged(folder: Path, pairs: list[tuple[int, int]], spec: DatasetSpec = SPEC, at_once: int = 7) -> rows.Log:
+def logged(
+    folder: Path, pairs: list[tuple[int, int]], spec: DatasetSpec = SPEC, at_once: int = 7
+) -> coded_log.CodedLog:
     frame = pl.DataFrame(
         {
             "u": [user for user, _ in pairs],
@@ -35,10 +37,10 @@ def logged(folder: Path, pairs: list[tuple[int, int]], spec: DatasetSpec = SPEC,
         },
         schema_overrides={"u": pl.Int64, "i": pl.Int64},
     )
-    return rows.read(spec, RawTables(frame.iter_slices(at_once)), MEMORY, folder)
+    return coded_log.read_log(spec, RawTables(frame.iter_slices(at_once)), MEMORY, folder)
 
 
-def pairs_of(log: rows.Log) -> list[tuple[int, int]]:
+def pairs_of(log: coded_log.CodedLog) -> list[tuple[int, int]]:
     """The user and item of every row, as in the raw data, in file order."""
     names = [pl.concat(list(keys.features.frames()))[:, 0].to_list() for keys in (log.users, log.items)]
     frame = pl.concat(list(log.frames())).sort("row")
@@ -62,22 +64,22 @@ def test_core_is_what_a_plain_loop_leaves(
     with TemporaryDirectory() as folder:
         log = logged(Path(folder) / "a", pairs)
         every = np.ones(len(log.users), np.bool_), np.ones(len(log.items), np.bool_)
-        masks = rows.core(log, KCore(user, item, rounds), *every)
+        masks = filters.core(log, KCore(user, item, rounds), *every)
         if left:
-            assert pairs_of(rows.kept(log, *masks, Path(folder) / "kept")) == left
+            assert pairs_of(filters.select(log, *masks, Path(folder) / "kept")) == left
         else:
             with pytest.raises(DataError, match="no row is left by the filters"):
-                rows.kept(log, *masks, Path(folder) / "kept")
+                filters.select(log, *masks, Path(folder) / "kept")
 
 
 @given(PAIRS, st.integers(1, 30))
 def test_gathering_and_dropping_repeats(pairs: list[tuple[int, int]], at_once: int) -> None:
     with TemporaryDirectory() as folder:
-        log = rows.gathered(logged(Path(folder) / "a", pairs), at_once, Path(folder) / "gathered")
+        log = filters.group_by_user(logged(Path(folder) / "a", pairs), at_once, Path(folder) / "gathered")
         assert pairs_of(log) == pairs
         where = [set(frame["user"]) for group in log.groups for frame in [pl.concat([*group.frames()])] if group.rows]
         assert sum(len(users) for users in where) == len(set.union(*where))  # each user in one group
-        assert pairs_of(rows.without_repeats(log, Path(folder) / "distinct")) == list(dict.fromkeys(pairs))
+        assert pairs_of(filters.drop_repeats(log, Path(folder) / "distinct")) == list(dict.fromkeys(pairs))
 
 
 def test_users_who_are_common_in_the_shipped_train_part(tmp_path: Path) -> None:
@@ -91,19 +93,19 @@ def test_users_who_are_common_in_the_shipped_train_part(tmp_path: Path) -> None:
         }
     )
     spec = replace(SPEC, user=Side("u", ("u", "city")), time=None)
-    log = rows.read(spec, RawTables([frame[:4], frame[4:]]), MEMORY, tmp_path)
-    held = rows.common_users(log, "u", 2)
+    log = coded_log.read_log(spec, RawTables([frame[:4], frame[4:]]), MEMORY, tmp_path)
+    held = filters.common_users(log, "u", 2)
     assert held.tolist() == [True, True, False, False, True]  # (1,A) (1,B) (2,A) (3,A) (1,C)
-    single = rows.read(replace(spec, user=Side("u", ("u",))), RawTables([frame]), MEMORY, tmp_path / "b")
-    assert rows.common_users(single, "u", 1).tolist() == [True, True, False]
+    single = coded_log.read_log(replace(spec, user=Side("u", ("u",))), RawTables([frame]), MEMORY, tmp_path / "b")
+    assert filters.common_users(single, "u", 1).tolist() == [True, True, False]
 
 
 def test_entities_that_lack_a_feature(tmp_path: Path) -> None:
     log = logged(tmp_path / "a", [(1, 1), (2, 1), (3, 1)])
     side = Side("u", ("u", "city"), ("age",))
     table = pl.DataFrame({"u": [3, 1], "city": ["A", None], "age": [1.0, 2.0]})
-    features = entities.joined(log.users, [table], side, tmp_path / "users.parquet")
-    assert entities.full(features, side, 3).tolist() == [False, False, True]  # 2 is not in the table
+    features = entities.attach_features(log.users, [table], side, tmp_path / "users.parquet")
+    assert entities.without_empty_features(features, side, 3).tolist() == [False, False, True]  # 2 is not in the table
 
 
 @pytest.mark.parametrize("split", ["global", "user", "random", "users"])
@@ -113,10 +115,14 @@ def test_the_split_does_not_depend_on_what_is_read_together(tmp_path: Path, spli
     parts = []
     for at_once in (3, 50, 500):
         log = logged(tmp_path / f"{at_once}", pairs, at_once=at_once)
-        if rows.by_user(log, split):
-            log = rows.gathered(log, at_once, tmp_path / f"{at_once}" / "gathered")
-        log = rows.parted(log, SPEC, Source({}, split), tmp_path / f"{at_once}" / "parted")
-        parts.append(pl.concat(list(log.frames())).sort("row")["part"].to_list())
+        chosen = SPLITS.get(split)(SPEC.ratio)
+        if chosen.needs_whole_users(log.timed):
+            log = filters.group_by_user(log, at_once, tmp_path / f"{at_once}" / "by-user")
+        part = chosen.assign(log)
+        groups = [pl.concat([*group.frames()]) for group in log.groups if group.rows]
+        frames = groups if chosen.needs_whole_users(log.timed) else log.frames()
+        rows = pl.concat([frame.with_columns(part=pl.Series(part(frame))) for frame in frames])
+        parts.append(rows.sort("row")["part"].to_list())
     assert parts[0] == parts[1] == parts[2] and set(parts[0]) == {0, 1, 2}
 
 
@@ -128,12 +134,12 @@ def test_a_log_without_rows_and_a_filter_that_is_none(tmp_path: Path) -> None:
 
 
 def test_memory() -> None:
-    assert Memory.of("4GB").limit == 4 * 10**9 and Memory.of("1.5 GiB").limit == 3 << 29
-    assert Memory.of("800mib").limit == 800 << 20 and Memory.of(None).limit >= LEAST
-    assert Memory.of("50%").limit == pytest.approx(Memory.of(None).limit, rel=1e-6)
+    assert Memory.parse("4GB").limit == 4 * 10**9 and Memory.parse("1.5 GiB").limit == 3 << 29
+    assert Memory.parse("800mib").limit == 800 << 20 and Memory.parse(None).limit >= MIN_LIMIT
+    assert Memory.parse("50%").limit == pytest.approx(Memory.parse(None).limit, rel=1e-6)
     for words, message in (("much", "expected a size such as 4GB"), ("10MB", "at least 512 MiB are needed")):
         with pytest.raises(UsageError, match=message):
-            Memory.of(words)
+            Memory.parse(words)
     Memory(1 << 30).check(1_000_000)
     with pytest.raises(DataError, match=r"9,000,000 users and items need about 1.9 GiB, more than the 1.0 GiB"):
         Memory(1 << 30).check(9_000_000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import subprocess
 import sys
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from recbench.data import prepared_folder as store
+from recbench.data.content import fingerprint, verify_files
 from recbench.data.dataset import find_prepared
+from recbench.data.manifest_file import read_manifest, schema
 from recbench.prepare.prepare import TABLES, prepare
 
 ROWS = 60_000
@@ -21,15 +21,15 @@ AGAIN = f"from recbench.prepare.prepare import prepare; prepare('synthetic', row
 
 def complete(folder: Path) -> str:
     """Check that the folder is whole, and return its fingerprint."""
-    told = store.read_manifest(folder)
-    schema = [told["feedback"], told["users"]["columns"], told["items"]["columns"]]
-    assert store.fingerprint(schema, folder, TABLES) == told["fingerprint"]
+    manifest = read_manifest(folder)
+    assert fingerprint(schema(manifest), folder, TABLES) == manifest.fingerprint
+    verify_files(folder, manifest.files)
     assert not (folder / "work").exists()
-    return str(told["fingerprint"])
+    return manifest.fingerprint
 
 
 def test_kill_at_ten_random_moments(tmp_path: Path) -> None:
-    first = prepare("synthetic", rows=ROWS).manifest["fingerprint"]
+    first = prepare("synthetic", rows=ROWS).manifest.fingerprint
     home = find_prepared("synthetic").parent.parent
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", AGAIN], check=True)
@@ -65,5 +65,5 @@ def test_disk_full_in_mid_write(limit: int) -> None:
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith(f"error: {folder}: cannot be written (") and done.stderr.count("\n") == 1
     assert "File too large" in done.stderr and "free some space" in done.stderr
-    assert complete(folder) == first["fingerprint"] and json.dumps(store.read_manifest(folder)) == json.dumps(first)
+    assert complete(folder) == first.fingerprint and read_manifest(folder) == first
     assert [path.name for path in folder.parent.parent.iterdir()] == ["synthetic"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,11 @@ from rich.console import Console
 
 from recbench.data import prepared_folder as store
 from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.manifest import SIDES, Unseen
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.prepare.frame_file import FrameFile
-from recbench.prepare.prepare import Prepared, prepare
+from recbench.prepare.prepare import Prepared, Variant, prepare
 from recbench.prepare.report import date, report, warnings
 
 from .shop import TOML, rows, write
@@ -36,19 +39,19 @@ def test_own_csv_end_to_end(tmp_path: Path) -> None:
     write(tmp_path)
     prepared = shop(tmp_path)
     data = Dataset.load(prepared.folder)
-    told = prepared.manifest
-    assert prepared.fresh and data.fingerprint == told["fingerprint"]
+    manifest = prepared.manifest
+    assert prepared.fresh and data.fingerprint == manifest.fingerprint
     assert data.feedback == ("seen", "buy")  # the catalogue has them the other way round
-    assert told["rows"] == {"train": 25, "valid": 3, "test": 12}
+    assert manifest.rows == {"train": 25, "valid": 3, "test": 12}
     assert (len(data.users), data.users.seen, len(data.items), data.items.seen) == (6, 5, 9, 8)
-    assert told["new"]["test"] == {"users": {"distinct": 1, "rows": 1}, "items": {"distinct": 1, "rows": 1}}
-    assert told["time"] == {"train": [1000, 1024], "valid": [1025, 1027], "test": [1028, 1039]}
-    assert told["unnested"] == 0
-    assert data.rates == pytest.approx(told["level_rates"])
+    assert manifest.new["test"] == {"users": Unseen(1, 1), "items": Unseen(1, 1)}
+    assert manifest.time == {"train": (1000, 1024), "valid": (1025, 1027), "test": (1028, 1039)}
+    assert manifest.unnested == 0
+    assert data.rates == pytest.approx(manifest.level_rates)
     assert [(c.name, c.kind, c.size, c.width) for c in data.items.columns] == [
         ("item", "categorical", 9, 1),
         ("tags", "bag", 4, 3),
-        ("price", "numeric", 2 + len(told["edges"]["item"]["price"]) + 1, 1),
+        ("price", "numeric", 2 + len(manifest.edges["item"]["price"]) + 1, 1),
     ]
     test = data.read("test")
     assert data.users.value[test.user[-1]].tolist() == [0, 0]  # user u9, city X: unknown
@@ -77,19 +80,18 @@ def test_test_rows_change_nothing_of_train(tmp_path: Path) -> None:
         lines[number] = [f"new{number}", "Q", str(500 + number), "-7", "k|l|m|n|o|p", lines[number][5], "buy"]
     write(tmp_path, lines)
     after = shop(tmp_path)
-    assert after.fresh and after.manifest["fingerprint"] != before.manifest["fingerprint"]
+    assert after.fresh and after.manifest.fingerprint != before.manifest.fingerprint
     for key in ("feedback", "level_rates", "thresholds", "edges"):
-        assert after.manifest[key] == before.manifest[key]
-    for side in ("users", "items"):
-        seen = before.manifest[side]["seen"]
-        assert after.manifest[side] == before.manifest[side] | {
-            name: after.manifest[side][name] for name in ("count", "keys")
-        }
+        assert getattr(after.manifest, key) == getattr(before.manifest, key)
+    for side in SIDES:
+        was, now = before.manifest.entities(side), after.manifest.entities(side)
+        seen = was.seen
+        assert (now.seen, now.columns) == (was.seen, was.columns)
         assert pl.read_parquet(after.folder / f"{side}.parquet").head(seen).equals(entities[side].head(seen))
-    now = files(after.folder)
+    content = files(after.folder)
     same = [name for name in train if name not in ("test.parquet", "users.parquet", "items.parquet")]
     same = [name for name in same if name not in ("vocabulary/user.parquet", "vocabulary/item.parquet")]
-    assert "train.parquet" in same and all(now[name] == train[name] for name in same)
+    assert "train.parquet" in same and all(content[name] == train[name] for name in same)
 
 
 def test_same_input_same_bytes(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_nothing_to_do_marks_the_most_recent(tmp_path: Path) -> None:
     write(tmp_path)
     first = shop(tmp_path)
     os.utime(first.folder / "manifest.json", (1, 1))
-    shop(tmp_path, split="user")
+    shop(tmp_path, variant=Variant(split="user"))
     assert find_prepared(None).name == "user"
     again = shop(tmp_path)
     assert not again.fresh and again.manifest == first.manifest
@@ -115,8 +117,8 @@ def test_nothing_to_do_marks_the_most_recent(tmp_path: Path) -> None:
     assert shop(tmp_path).fresh
     write(tmp_path, rows()[:-1], TOML.replace("[shop.feedback]", "filter = \"city <> 'B'\"\n[shop.feedback]"))
     filtered = shop(tmp_path)
-    assert filtered.fresh and filtered.manifest["counts"]["found"]["rows"] < 39
-    assert filtered.manifest["rules"][0] == "rows are those of the log where city <> 'B'"
+    assert filtered.fresh and filtered.manifest.counts.found["rows"] < 39
+    assert filtered.manifest.rules[0] == "rows are those of the log where city <> 'B'"
     (filtered.folder / "test.parquet").unlink()
     assert shop(tmp_path).fresh
 
@@ -218,7 +220,7 @@ def test_bad_data(tmp_path: Path, old: str, new: str, message: str) -> None:
 def test_usage_errors(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(UsageError, match="shop has no split `given`; choose --split global or user"):
-        shop(tmp_path, split="given")
+        shop(tmp_path, variant=Variant(split="given"))
     with pytest.raises(UsageError, match="--rows sizes generated data, but shop is read from files"):
         shop(tmp_path, rows=1000)
     write(tmp_path, toml=TOML.replace('time = "ts"\n', ""))
@@ -234,8 +236,8 @@ def test_given_split_without_time(tmp_path: Path) -> None:
     text = "".join(f"{line},{part}\n" for line, part in zip(lines, parts, strict=True))
     (tmp_path / "log.csv").write_text(text)
     prepared = shop(tmp_path)
-    assert prepared.manifest["rows"] == {"train": 26, "valid": 4, "test": 10}  # drawn row by row
-    assert prepared.manifest["time"] is None
+    assert prepared.manifest.rows == {"train": 26, "valid": 4, "test": 10}  # drawn row by row
+    assert prepared.manifest.time is None
     assert "timestamp" not in pl.read_parquet_schema(prepared.folder / "train.parquet")
     assert len(Dataset.load(prepared.folder).read("test")) == 10
 
@@ -243,21 +245,22 @@ def test_given_split_without_time(tmp_path: Path) -> None:
 def test_report(tmp_path: Path) -> None:
     write(tmp_path, toml=TOML + "[shop.expect]\nrows = 41\nusers = 6\npositives = { buy = 10 }\n")
     prepared = shop(tmp_path)
-    assert prepared.manifest["counts"]["matches"] is False
+    assert prepared.manifest.counts.matches is False
     console = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
     console.print(report(prepared))
     text = console.export_text()
     console.file.close()
+    text = re.sub("  +", "  ", text)
     for expected in (
         "Own shop, split global",
-        "1970-01-01 00:16   1970-01-01 00:17",
-        "users 6, 5 of them in train: user (5), city (3)",
-        "item (8), tags (3, up to 3 each)",
+        "first row (UTC)  1970-01-01 00:16  1970-01-01 00:17  1970-01-01 00:17",
+        "6 users, of which 5 occur in train; features: user (5 values), city (3 values)",
+        "item (8 values), tags (3 values, up to 3 a row)",
         f"written to {prepared.folder}",
     ):
         assert expected in text
-    told = ["not the complete dataset: rows 40 instead of 41; published numbers do not apply"]
-    assert warnings(prepared.manifest) == told
+    expected_warnings = ["not the complete dataset: rows 40 instead of 41; published numbers do not apply"]
+    assert warnings(prepared.manifest) == expected_warnings
     assert date(1651763352355, "ms") == "2022-05-05 15:09" and date(10**15, "s") == str(10**15)
 
 
@@ -265,10 +268,11 @@ def test_manifest_is_strict_json(tmp_path: Path) -> None:
     write(tmp_path)
     prepared = shop(tmp_path)
     text = (prepared.folder / "manifest.json").read_text()
-    assert json.loads(text, parse_constant=pytest.fail) == prepared.manifest
-    source = prepared.manifest["sources"][0]
-    assert source["file"] == "log.csv" and source["bytes"] == (tmp_path / "log.csv").stat().st_size
-    assert len(source["sha256"]) == 64
+    json.loads(text, parse_constant=pytest.fail)
+    assert read_manifest(prepared.folder) == prepared.manifest
+    source = prepared.manifest.sources[0]
+    assert source.file == "log.csv" and source.bytes == (tmp_path / "log.csv").stat().st_size
+    assert len(source.sha256) == 64
 
 
 def test_preparing_does_not_need_torch() -> None:
@@ -279,19 +283,19 @@ def test_preparing_does_not_need_torch() -> None:
 def test_synthetic_is_the_same_for_the_same_seed() -> None:
     first = prepare("synthetic", rows=5000, seed=3)
     content = files(first.folder)
-    assert prepare("synthetic", rows=5000, seed=3, force=True).manifest["fingerprint"] == first.manifest["fingerprint"]
+    assert prepare("synthetic", rows=5000, seed=3, force=True).manifest.fingerprint == first.manifest.fingerprint
     assert files(first.folder) == content
     other = prepare("synthetic", rows=5000, seed=4)
-    assert other.fresh and other.manifest["fingerprint"] != first.manifest["fingerprint"]
+    assert other.fresh and other.manifest.fingerprint != first.manifest.fingerprint
     with pytest.raises(UsageError, match="--rows 10: synthetic needs at least 1000 rows"):
         prepare("synthetic", rows=10)
 
 
 def test_synthetic_truth_is_the_probability() -> None:
     prepared = prepare("synthetic", rows=60_000)
-    told = prepared.manifest
-    assert told["feedback"] == ["view", "cart", "buy"]
-    assert 0 < told["unnested"] < 0.02
+    manifest = prepared.manifest
+    assert manifest.feedback == ("view", "cart", "buy")
+    assert 0 < manifest.unnested < 0.02
     data = Dataset.load(prepared.folder)
     assert data.train.truth is not None
     for task, rate in enumerate((0.25, 0.03, 0.006)):
@@ -327,7 +331,7 @@ def test_long_and_decimal_keys_stay_apart(tmp_path: Path) -> None:
     lines = [f"{10**19 + n % 20},1.{n % 7}0,1.5,{n},{n % 6}" for n in range(200)]
     write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
     prepared = shop(tmp_path)
-    assert (prepared.manifest["users"]["keys"], prepared.manifest["items"]["keys"]) == (20, 7)
+    assert (prepared.manifest.users.keys, prepared.manifest.items.keys) == (20, 7)
 
 
 def test_an_undefined_rating_is_not_a_high_one(tmp_path: Path) -> None:
@@ -336,7 +340,7 @@ def test_an_undefined_rating_is_not_a_high_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="`like` = .* is undefined in 30 rows"):
         shop(tmp_path)
     write_log(tmp_path, "user,item,price,ts,rating", lines, RATED.replace("time =", 'filter = "rating > 0"\ntime ='))
-    assert shop(tmp_path).manifest["counts"]["found"]["like"] == 60
+    assert shop(tmp_path).manifest.counts.found["like"] == 60
 
 
 def test_items_that_vary_are_told(tmp_path: Path) -> None:
@@ -347,11 +351,11 @@ def test_items_that_vary_are_told(tmp_path: Path) -> None:
 
 def test_a_corrected_expectation_is_checked_without_preparing_again(tmp_path: Path) -> None:
     write(tmp_path)
-    assert shop(tmp_path).manifest["counts"]["matches"] is None
+    assert shop(tmp_path).manifest.counts.matches is None
     write(tmp_path, toml=TOML + "[shop.expect]\nrows = 41\n")
     again = shop(tmp_path)
     assert not again.fresh
-    assert again.manifest["counts"]["matches"] is False
+    assert again.manifest.counts.matches is False
 
 
 @pytest.mark.parametrize(
@@ -386,7 +390,10 @@ def test_data_prepared_again_or_cut_short_is_not_read(tmp_path: Path) -> None:
         data.read("test")
     rest = pl.read_parquet(folder / "test.parquet").head(3)
     rest.write_parquet(folder / "test.parquet")
-    with pytest.raises(DataError, match="3 rows, not"):
+    with pytest.raises(
+        DataError,
+        match=r"test.parquet: damaged \(changed since .*`recbench prepare shop --split global`",
+    ):
         Dataset.load(folder).read("test")
 
 
@@ -402,7 +409,7 @@ def test_manifests_of_another_kind(tmp_path: Path, manifest: str) -> None:
     write(tmp_path)
     folder = shop(tmp_path).folder
     (folder / "manifest.json").write_text(manifest)
-    with pytest.raises(DataError, match="unreadable manifest"):
+    with pytest.raises(DataError, match="damaged manifest"):
         Dataset.load(folder)
 
 

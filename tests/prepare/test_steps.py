@@ -13,12 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from recbench.data.manifest import Column
 from recbench.errors import DataError, UsageError
-from recbench.prepare import buckets, entities, labels, split
+from recbench.prepare import buckets, coded_log, entities, labels
 from recbench.prepare.entities import Entities
 from recbench.prepare.entity_keys import Keys
 from recbench.prepare.frame_file import FrameFile
+from recbench.prepare.order_statistics import even_bounds, kth
 from recbench.prepare.row_counts import RowCounts
+from recbench.prepare.splits.base import Ratio, check_parts, check_split
+from recbench.prepare.splits.given import valid_of_train
+from recbench.prepare.splits.global_ import by_bounds, time_bounds
+from recbench.prepare.splits.random import draw_rows
+from recbench.prepare.splits.user import cut_each_user
+from recbench.prepare.splits.users import draw_users
 from recbench.sources.catalog import find
 from recbench.sources.dataset_spec import Side
 
@@ -27,10 +35,10 @@ Log = list[tuple[int, int]]  # user, time
 LOGS = st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 12)), min_size=1, max_size=60)
 
 
-def global_cut(time: NDArray[np.int64], ratio: split.Ratio = RATIO, at_once: int = 7) -> split.Parts:
+def global_cut(time: NDArray[np.int64], ratio: Ratio = RATIO, at_once: int = 7) -> NDArray[np.uint8]:
     """Cut as the pipeline does: the times are read in blocks."""
     blocks = [time[start : start + at_once] for start in range(0, len(time), at_once)]
-    return split.by_bounds(time, split.global_bounds(lambda: iter(blocks), len(time), ratio))
+    return by_bounds(time, time_bounds(lambda: iter(blocks), len(time), ratio))
 
 
 @given(LOGS)
@@ -53,8 +61,8 @@ def test_order_statistics_of_blocks(numbers: list[int], rank: int, at_once: int)
     value = np.array(numbers, np.int64)
     blocks = [value[start : start + at_once] for start in range(0, len(value), at_once)]
     rank %= len(value)
-    assert split.kth(lambda: iter(blocks), rank) == sorted(numbers)[rank]
-    bounds = split.even_bounds(lambda: iter(blocks), at_once)
+    assert kth(lambda: iter(blocks), rank) == sorted(numbers)[rank]
+    bounds = even_bounds(lambda: iter(blocks), at_once)
     assert (np.diff(bounds) > 0).all()
     place = np.searchsorted(bounds, value, side="right")
     for moment in set(numbers):
@@ -66,16 +74,16 @@ def test_order_statistics_of_many_numbers() -> None:
     value = np.random.default_rng(0).integers(0, 10**12, 3_000_000)
     blocks = np.array_split(value, 7)
     for rank in (0, 1, 1_000_000, 2_999_999):
-        assert split.kth(lambda: iter(blocks), rank) == np.partition(value, rank)[rank]
-    place = np.searchsorted(split.even_bounds(lambda: iter(blocks), 100_000), value, side="right")
+        assert kth(lambda: iter(blocks), rank) == np.partition(value, rank)[rank]
+    place = np.searchsorted(even_bounds(lambda: iter(blocks), 100_000), value, side="right")
     assert np.bincount(place).max() < 110_000
 
 
 @given(LOGS, st.sampled_from([RATIO, (8, 1, 1), (3, 0, 1)]))
-def test_user_cut_is_chronological_and_counts_are_exact(log: Log, ratio: split.Ratio) -> None:
+def test_user_cut_is_chronological_and_counts_are_exact(log: Log, ratio: Ratio) -> None:
     user = np.array([who for who, _ in log], np.uint32)
     time = np.array([moment for _, moment in log], np.int64)
-    part = split.user_cut(user, time, ratio)
+    part = cut_each_user(user, time, ratio)
     train, valid, _ = ratio
     for who in np.unique(user):
         own = np.flatnonzero(user == who)
@@ -89,7 +97,7 @@ def test_user_cut_is_chronological_and_counts_are_exact(log: Log, ratio: split.R
 
 def test_rounding_of_a_users_train_rows() -> None:
     def train(rows: int, rounding: str) -> int:
-        part = split.user_cut(np.zeros(rows, np.uint32), np.arange(rows), (7, 0, 3), rounding)
+        part = cut_each_user(np.zeros(rows, np.uint32), np.arange(rows), (7, 0, 3), rounding)
         return int((part == 0).sum())
 
     assert [train(n, "floor") for n in (1, 2, 3, 5, 10)] == [1, 1, 2, 3, 7]
@@ -105,42 +113,42 @@ def test_cuts_by_hand() -> None:
     assert np.bincount(global_cut(time[:90])).tolist() == [56, 7, 27]  # 0.7 * 90 is below 63 in floats
     ties = np.array([0, 0, 0, 1, 1, 1, 1, 1, 1, 1], np.int64)
     assert global_cut(ties).tolist() == [1, 1, 1] + [2] * 7
-    assert split.user_cut(np.zeros(10, np.uint32), time[:10], RATIO).tolist() == [0] * 6 + [1] + [2] * 3
+    assert cut_each_user(np.zeros(10, np.uint32), time[:10], RATIO).tolist() == [0] * 6 + [1] + [2] * 3
 
 
 def test_random_splits_are_of_the_row_and_the_seed() -> None:
     row = np.arange(100_000, dtype=np.uint32)
-    part = split.random_cut(row, (8, 1, 1), 0)
+    part = draw_rows(row, (8, 1, 1), 0)
     assert np.abs(np.bincount(part) / len(row) - [0.8, 0.1, 0.1]).max() < 0.005
-    assert (split.random_cut(row[500:700], (8, 1, 1), 0) == part[500:700]).all()
-    other = split.random_cut(row, (8, 1, 1), 1)
+    assert (draw_rows(row[500:700], (8, 1, 1), 0) == part[500:700]).all()
+    other = draw_rows(row, (8, 1, 1), 1)
     assert 0.3 < (other != part).mean() < 0.4  # independent: 1 - (0.8^2 + 0.1^2 + 0.1^2)
-    drawn = split.users_cut(1000, (8, 1, 1), 0)
+    drawn = draw_users(1000, (8, 1, 1), 0)
     assert np.bincount(drawn).tolist() == [800, 100, 100]
-    assert (split.users_cut(1000, (8, 1, 1), 1) != drawn).any()
+    assert (draw_users(1000, (8, 1, 1), 1) != drawn).any()
 
 
 def test_given_split() -> None:
-    part = split.given_words("x", pl.Series(["train"] * 10 + ["test"] * 2))
+    part = coded_log.part_numbers("x", pl.Series(["train"] * 10 + ["test"] * 2))
     assert part.tolist() == [0] * 10 + [2, 2]
     user, row = np.zeros(12, np.uint32), np.arange(12, dtype=np.uint32)
     time = np.arange(12, dtype=np.int64)[::-1].copy()
-    assert split.valid_of_train(part, user, time, row, RATIO, 0).tolist() == [1] + [0] * 9 + [2, 2]
+    assert valid_of_train(part, user, time, row, RATIO, 0).tolist() == [1] + [0] * 9 + [2, 2]
     many = np.repeat(np.array([0, 2], np.uint8), 50_000)
     row = np.arange(len(many), dtype=np.uint32)
-    drawn = split.valid_of_train(many, row, None, row, RATIO, 0)
+    drawn = valid_of_train(many, row, None, row, RATIO, 0)
     assert (drawn[50_000:] == 2).all() and abs((drawn == 1).sum() / 50_000 - 0.1) < 0.005
     with pytest.raises(DataError, match="holds `dev`; expected train, valid or test"):
-        split.given_words("x", pl.Series(["train", "dev"]))
+        coded_log.part_numbers("x", pl.Series(["train", "dev"]))
 
 
 def test_split_errors() -> None:
     with pytest.raises(UsageError, match="x has no split `given`; choose --split global or user"):
-        split.check("x", "given", ("global", "user"), True)
+        check_split("x", "given", ("global", "user"), True)
     with pytest.raises(UsageError, match="x has no time column, which split `global` needs"):
-        split.check("x", "global", ("global",), False)
+        check_split("x", "global", ("global",), False)
     with pytest.raises(DataError, match="leaves no train rows"):
-        split.check_parts("x", "global", np.bincount(global_cut(np.zeros(5, np.int64)), minlength=3))
+        check_parts("x", "global", np.bincount(global_cut(np.zeros(5, np.int64)), minlength=3))
 
 
 FLOATS = st.lists(st.floats(-1e6, 1e6) | st.just(math.nan) | st.integers(0, 3).map(float), max_size=200)
@@ -161,7 +169,7 @@ def test_buckets_match_numpy(train: list[float], other: list[float]) -> None:
     expected = np.unique([np.percentile(finite, p) for p in range(2, 100, 2)]) if len(finite) else np.empty(0)
     assert edge.tolist() == expected.tolist()
     ids = buckets.bucket(np.array(other + [math.inf, -math.inf]), edge)
-    assert ids[-1] == buckets.FIRST and ids[-2] == buckets.size(edge) - 1
+    assert ids[-1] == ids[-2] == buckets.ABSENT
     for number, bucket in zip(other, ids, strict=False):
         assert bucket == (1 if math.isnan(number) else 2 + sum(e < number for e in edge))
 
@@ -177,15 +185,15 @@ def test_buckets_are_closed_on_the_right() -> None:
 def test_levels_and_rates_from_counted_patterns() -> None:
     label = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]], np.uint8)
     pattern = labels.patterns(label)
-    assert (labels.unpacked(pattern, [0, 1, 2]) == label).all()
+    assert (labels.unpack(pattern, [0, 1, 2]) == label).all()
     assert labels.level(label).tolist() == [0, 1, 2, 2, 3, 3]
     counts = np.zeros((3, 8), np.int64)
     np.add.at(counts[0], pattern, 1)
     none = np.zeros((3, 0), np.uint32)
-    told = RowCounts((0, 1, 2), ("a", "b", "c"), counts, none, none, None, False)
-    assert told.level_rates == [5 / 6, 4 / 6, 2 / 6]
-    assert told.unnested == 2 / 6
-    assert told.positives[0].tolist() == [3, 3, 2] and told.rows.tolist() == [6, 0, 0]
+    counted = RowCounts((0, 1, 2), ("a", "b", "c"), counts, none, none, None, False)
+    assert counted.level_rates == [5 / 6, 4 / 6, 2 / 6]
+    assert counted.unnested == 2 / 6
+    assert counted.positives[0].tolist() == [3, 3, 2] and counted.rows.tolist() == [6, 0, 0]
     other = RowCounts((2, 0, 1), ("c", "a", "b"), counts, none, none, None, False)
     assert other.positives[0].tolist() == [2, 3, 3]
     assert other.level_rates == [5 / 6, 4 / 6, 3 / 6]
@@ -224,11 +232,12 @@ def built(
     spec = replace(find("synthetic"), **options)
     keys = Keys((side.key,) if table is not None and side.key else side.identity, folder / "keys.parquet")
     code = pl.concat([keys.code(block) for block in log.iter_slices(2)]).to_numpy()
-    features = entities.joined(keys, None if table is None else table.iter_slices(2), side, folder / "table.parquet")
+    blocks = None if table is None else table.iter_slices(2)
+    features = entities.attach_features(keys, blocks, side, folder / "table.parquet")
     counts = np.zeros((3, len(keys)), np.uint32)
     np.add.at(counts, (np.where(train, 0, 2), code), 1)
     entity = entities.fit(spec, side, keys, features, counts)
-    parts = list(entities.encoded(entity, 3, folder / "ranges"))
+    parts = list(entities.encode(entity, 3, folder / "ranges"))
     return entity, pl.concat(ids for ids, _ in parts), pl.concat(key for _, key in parts), entity.row[code].tolist()
 
 
@@ -249,11 +258,11 @@ def test_entities_of_a_table(tmp_path: Path) -> None:
     assert ids["id"].to_list() == [1, 2, 3, 0]
     assert ids["city"].to_list() == [2, 3, 1, 0]  # B, Z, null
     assert ids["bag"].to_list() == [[2], [0], [1], [1]]  # cut to the longest bag in train
-    columns = {column.name: column for column in entity.columns}
+    columns = {it.column.name: it for it in entity.encodings}
     assert columns["city"].vocabulary is not None and columns["age"].edges is not None
     assert columns["city"].vocabulary.rows() == [(1, "B"), (2, "Z"), (3, None)]
     assert columns["age"].edges[0] == 1.0 + 0.06 * 2  # over rows (3, 1, 5, 3), not over entities
-    assert [(c.name, c.size, c.width) for c in entity.columns] == [
+    assert [(it.column.name, it.column.size, it.column.width) for it in entity.encodings] == [
         ("id", 4, 1),
         ("city", 4, 1),
         ("bag", 3, 1),
@@ -273,8 +282,8 @@ def test_an_entity_that_its_table_lacks_has_empty_features(tmp_path: Path) -> No
     table = pl.DataFrame({"id": [1], "city": ["A"]})
     entity, ids, _, _ = built(tmp_path, log, table, Side("id", ("city",)), [True, True])
     assert ids["city"].to_list() == [1, 2]
-    assert entity.columns[0].vocabulary is not None
-    assert entity.columns[0].vocabulary.rows() == [(1, "A"), (2, None)]
+    assert entity.encodings[0].vocabulary is not None
+    assert entity.encodings[0].vocabulary.rows() == [(1, "A"), (2, None)]
 
 
 def test_rare_values_are_unknown(tmp_path: Path) -> None:
@@ -288,7 +297,7 @@ def test_dense_vectors(tmp_path: Path) -> None:
     log = pl.DataFrame({"id": [1, 2, 3], "v": ["0.5|1", None, "-2|1e3"]})
     side = Side("id", vector=("v",))
     entity, ids, _, _ = built(tmp_path, log, None, side, [True, True, True])
-    assert entity.columns[0].told == {"name": "v", "kind": "vector", "size": 0, "width": 2}
+    assert entity.encodings[0].column == Column("v", "vector", 0, 2)
     assert ids["v"].to_list() == [[0.5, 1.0], [0.0, 0.0], [-2.0, 1000.0]]
     for value, message in (("1|2|3", r"holds \[2, 3\] numbers a row"), ("x|1", "vector `v`")):
         with pytest.raises(DataError, match=message):

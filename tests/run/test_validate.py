@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from recbench.data.dataset import Dataset, joined
+from recbench.data.dataset import Dataset, concat_logs
 from recbench.errors import UsageError
 from recbench.run.model import build
 from recbench.run.validate import Validation
@@ -15,9 +15,9 @@ from recbench.run.validate import Validation
 
 def new_users(toy: Dataset) -> Dataset:
     """Split `users` of users 0 to 19 and 20 to 29."""
-    whole = joined(toy.train, toy.valid)
+    whole = concat_logs(toy.train, toy.valid)
     held = whole.user >= 20
-    return replace(toy, split="users", train=whole[~held], valid=whole[held], users=replace(toy.users, seen=20))
+    return replace(toy, new_test_users=True, train=whole[~held], valid=whole[held], users=replace(toy.users, seen=20))
 
 
 def test_validation_scores_the_rest_by_what_is_given(toy: Dataset) -> None:

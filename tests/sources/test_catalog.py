@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recbench.errors import DataError, UsageError
-from recbench.prepare.prepare import prepare
+from recbench.prepare.prepare import Variant, prepare
 from recbench.sources import catalog
 from tests.prepare.shop import TOML, write
 
@@ -152,7 +152,7 @@ def test_a_rule_is_named_like_a_folder_and_leads_nowhere_else(tmp_path: Path, ru
     (victim / "thesis.txt").write_text("mine")
     own = write(tmp_path, toml=TOML + f'[shop.rules."{rule}"]\nfilter = "price > 0"\n')
     with pytest.raises(UsageError, match="cannot name a rule; use up to 64 letters, digits"):
-        prepare("shop", catalog=own, rule=rule, force=True)
+        prepare("shop", Variant(rule=rule), catalog=own, force=True)
     assert (victim / "thesis.txt").read_text() == "mine"
 
 

@@ -1,0 +1,84 @@
+"""Split `user`: each user's rows are cut in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.prepare.coded_log import CodedLog
+from recbench.prepare.order_statistics import Numbers
+from recbench.prepare.recount import PartCounts
+from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
+from recbench.prepare.splits.building_blocks.positions import positions
+from recbench.prepare.words import count_of
+
+
+@SPLITS.add("user")
+class User(Split):
+    """The first rows of each user are train, then valid, the last test."""
+
+    needs_time = True
+
+    @property
+    def rule(self) -> str:
+        """What is done, as a sentence."""
+        train, valid, _ = self.ratio
+        fit, whole = train + valid, sum(self.ratio)
+        first = {
+            "floor": f"max(1, floor({fit}/{whole} n))",
+            "round": f"max(1, round({fit}/{whole} n))",
+            "percent-rank": f"floor({fit}/{whole} (n - 1)) + 1",
+        }[self.rounding]
+        return (
+            f"each user's rows in time order, ties by file order: the first {first} are train, the rest test; "
+            f"of the n train rows all after the first max(1, floor({train}/{fit} n)) are valid"
+        )
+
+    def needs_whole_users(self, timed: bool) -> bool:
+        """Return True: a user's rows are counted."""
+        return True
+
+    def assign(self, log: CodedLog) -> Assign:
+        """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
+
+        def part(frame: pl.DataFrame) -> PartOfRow:
+            return cut_each_user(frame["user"].to_numpy(), frame["time"].to_numpy(), self.ratio, self.rounding)
+
+        return part
+
+    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
+        """No row of a user may be later than one of its rows in the next part."""
+        train, valid, test = (parts[part] for part in PARTS)
+        users = len(train.users)
+        early = int((train.last > np.minimum(valid.first, test.first)).sum())
+        mixed = int((valid.last > test.first).sum())
+        numbers: dict[str, int | float] = {"users": users, "users_train_late": early, "users_valid_late": mixed}
+        if early or mixed:
+            message = (
+                f"{count_of(early, users, 'users')} have a train row later than their first valid or test row, "
+                f"and {mixed:,} a valid row later than their first test row"
+            )
+            return Finding("time order", "broken", message, numbers)
+        message = f"no row of train is later than a valid or test row of its user ({users:,} users)"
+        return Finding("time order", "ok", message, numbers)
+
+
+def cut_each_user(user: NDArray[np.uint32], time: Numbers, ratio: Ratio, rounding: str = "floor") -> PartOfRow:
+    """Cut each user's rows in time order, [R]; `user` [R] holds any code, all rows of a user being there."""
+    train, valid, test = ratio
+    position, count = positions(user, time)
+    whole = train + valid + test
+    if rounding == "percent-rank":
+        fit = (train + valid) * (count - 1) // whole + 1
+    elif rounding == "round":
+        fit = (2 * (train + valid) * count + whole) // (2 * whole)
+    else:
+        fit = (train + valid) * count // whole
+    fit = np.maximum(1, fit)
+    part: PartOfRow = (position >= np.maximum(1, fit * train // (train + valid))).astype(np.uint8) + (position >= fit)
+    return part
