@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from recbench.backbones.base import BACKBONES
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Dataset
-from recbench.data.toy import toy
 from recbench.errors import RecbenchError, UsageError
 from recbench.evaluation.ranking import auc
+from recbench.inspect.loss_trial import (
+    BATCH,
+    InapplicableError,
+    Trial,
+    UnmetError,
+    choose_users,
+    gradients_of,
+    require,
+    require_equal,
+    require_logits,
+    run_epoch,
+    towers_of,
+    value_of,
+)
 from recbench.losses import base
-from recbench.losses.base import LOSSES, Loss
-from recbench.run.model import Model, build
 from recbench.run.scorer import Scorer, linear_weights
 from recbench.samplers import Lists, Triplets
-from recbench.settings import Value, defaults
 
-ROWS = 600
-BATCH = 64
-EXTREMES = (20.0, 50.0, 120.0)
+EXTREMES = (20.0, 50.0, 120.0, 1e4)
 FLOOR = 0.75  # AUC on the toy after a few epochs; 0.8 to 0.95 is usual
 FLOOR_WITHOUT_NEGATIVES = 0.55  # popularity is most of what such a loss learns here
-
-
-class UnmetError(Exception):
-    """A check that failed; the message says what was found."""
-
-
-class InapplicableError(Exception):
-    """A check that does not apply; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -51,37 +46,6 @@ class Outcome:
     about: str
     outcome: Literal["holds", "fails", "skipped"]
     message: str  # of what fails or is skipped
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A loss to be checked, and what the checks need of it."""
-
-    name: str
-
-    @property
-    def loss(self) -> type[Loss]:
-        """The class."""
-        return LOSSES.get(self.name)
-
-    def data(self, rows: int = ROWS) -> Dataset:
-        """Return the toy with three kinds of feedback, or one for a loss that takes one."""
-        data = toy(rows=rows)
-        return data if self.loss.multitask else data.narrow(["view"])
-
-    def model(
-        self, data: Dataset | None = None, backbone: str = "mf", words: Mapping[str, str] = MappingProxyType({})
-    ) -> Model:
-        """Return an untrained model with these settings of the loss."""
-        values = {f"loss.{key}": value for key, value in base.resolve(self.loss, words).items()}
-        values |= {f"backbone.{key}": value for key, value in _small(backbone).items()}
-        return build(data or self.data(), self.name, backbone, values, seed=0, lr=0.02)
-
-    @cached_property
-    def batch(self) -> Batch:
-        """One batch of the loss's own sampler."""
-        data = self.data()
-        return next(self.model(data).loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
 
 
 def verify(name: str) -> Iterator[Outcome]:
@@ -129,26 +93,26 @@ def finite(trial: Trial) -> None:
         if value.shape != ():
             raise UnmetError(f"with {backbone}: `forward` returned shape {list(value.shape)}, expected a scalar")
         value.backward()
-        gradients = _gradients(model)
-        _require(all(bool(g.isfinite().all()) for g in gradients), f"with {backbone}: a gradient is not finite")
-        _require(any(float(g.abs().sum()) > 0 for g in gradients), f"with {backbone}: no gradient reaches the backbone")
-    _require(paired > 0, "it pairs with no backbone; see `needs`")
+        gradients = gradients_of(model)
+        require(all(bool(g.isfinite().all()) for g in gradients), f"with {backbone}: a gradient is not finite")
+        require(any(float(g.abs().sum()) > 0 for g in gradients), f"with {backbone}: no gradient reaches the backbone")
+    require(paired > 0, "it pairs with no backbone; see `needs`")
 
 
 def stable(trial: Trial) -> None:
-    """Loss and gradients are finite for logits of 20, 50 and 120 in float32 and bfloat16."""
-    _reads_logits(trial)
+    """Loss and gradients are finite for logits of 20, 50, 120 and 10,000 in float32 and bfloat16."""
+    require_logits(trial)
     model, batch = trial.model(), trial.batch
     shape = (*batch.label.shape[:2], model.loss.towers)
     sign = torch.randint(2, shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for size in EXTREMES:
         for dtype in (torch.float32, torch.bfloat16):
             inner = (sign * size).to(dtype).requires_grad_()
-            value = model.loss(_pairs(inner), batch)
-            _require(bool(value.isfinite()), f"logits of ±{size:g} in {dtype}: the loss is {value.item()}")
+            value = model.loss(towers_of(inner), batch)
+            require(bool(value.isfinite()), f"logits of ±{size:g} in {dtype}: the loss is {value.item()}")
             value.backward()
             good = inner.grad is not None and bool(inner.grad.isfinite().all())
-            _require(good, f"logits of ±{size:g} in {dtype}: a gradient is not finite; use logsigmoid and its like")
+            require(good, f"logits of ±{size:g} in {dtype}: a gradient is not finite; use logsigmoid and its like")
 
 
 def constant_labels(trial: Trial) -> None:
@@ -156,9 +120,9 @@ def constant_labels(trial: Trial) -> None:
     for constant in (0.0, 1.0):
         model = trial.model()
         value = value_of(model, replace(trial.batch, label=torch.full_like(trial.batch.label, constant)))
-        _require(bool(value.isfinite()), f"all labels {constant:g}: the loss is {value.item()}")
+        require(bool(value.isfinite()), f"all labels {constant:g}: the loss is {value.item()}")
         value.backward()
-        _require(all(bool(g.isfinite().all()) for g in _gradients(model)), f"all labels {constant:g}: gradients")
+        require(all(bool(g.isfinite().all()) for g in gradients_of(model)), f"all labels {constant:g}: gradients")
 
 
 def masks(trial: Trial) -> None:
@@ -175,16 +139,31 @@ def masks(trial: Trial) -> None:
     assert batch.mask is not None
     wild = torch.where(batch.mask[..., None], towers.inner, torch.full_like(towers.inner, 30.0))
     changed = replace(towers, pair=wild)
-    _same(model.loss(changed, batch), model.loss(towers, batch), "changing a masked logit changes the loss")
+    require_equal(model.loss(changed, batch), model.loss(towers, batch), "changing a masked logit changes the loss")
+
+
+def masked_slates(trial: Trial) -> None:
+    """Slates on which nothing counts do not matter, and a batch of such slates alone gives finite gradients."""
+    batch, model = trial.batch, trial.model()
+    real = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
+    last = torch.arange(len(batch.user)) == len(batch.user) - 1
+    found = value_of(model, replace(batch, mask=real & ~last[:, None]))
+    expected = value_of(model, choose_users(batch, torch.arange(len(batch.user) - 1)))
+    require_equal(
+        found, expected, "a slate of masked slots alone changes the loss; divide by what counts, as Batch.mean does"
+    )
+    value = value_of(model, replace(batch, mask=torch.zeros_like(real)))
+    require(bool(value.isfinite()), f"a batch of masked slots alone: the loss is {value.item()}")
+    if value.requires_grad:
+        value.backward()
+    require(all(bool(g.isfinite().all()) for g in gradients_of(model)), "a batch of masked slots alone: gradients")
 
 
 def order_of_users(trial: Trial) -> None:
     """The order of the users in a batch does not matter."""
     order = torch.randperm(len(trial.batch.user), generator=torch.Generator().manual_seed(2))
-    moved = {f.name: getattr(trial.batch, f.name) for f in fields(Batch)}
-    moved = {k: v[order] if isinstance(v, Tensor) and len(v) == len(order) else v for k, v in moved.items()}
-    found = value_of(trial.model(), Batch(**moved))
-    _same(found, value_of(trial.model(), trial.batch), "the loss depends on the order of users")
+    found = value_of(trial.model(), choose_users(trial.batch, order))
+    require_equal(found, value_of(trial.model(), trial.batch), "the loss depends on the order of users")
 
 
 def order_of_rows(trial: Trial) -> None:
@@ -195,7 +174,7 @@ def order_of_rows(trial: Trial) -> None:
     order = torch.randperm(batch.item.shape[1], generator=torch.Generator().manual_seed(3))
     moved = replace(batch, item=batch.item[:, order], label=batch.label[:, order], mask=batch.mask[:, order])
     found = value_of(trial.model(), moved)
-    _same(found, value_of(trial.model(), batch), "the loss depends on the order of rows on a list")
+    require_equal(found, value_of(trial.model(), batch), "the loss depends on the order of rows on a list")
 
 
 def padding(trial: Trial) -> None:
@@ -210,7 +189,7 @@ def padding(trial: Trial) -> None:
         log_q=None if batch.log_q is None else torch.cat([batch.log_q, batch.log_q[:, :1]], 1),
     )
     found = value_of(trial.model(), wider)
-    _same(found, value_of(trial.model(), batch), "a padded slot (mask False) changes the loss; see Batch.mean")
+    require_equal(found, value_of(trial.model(), batch), "a padded slot (mask False) changes the loss; see Batch.mean")
 
 
 def scores(trial: Trial) -> None:
@@ -218,11 +197,11 @@ def scores(trial: Trial) -> None:
     model, tasks = trial.model(), len(trial.data().feedback)
     logit = torch.randn(5, 4, model.loss.towers, generator=torch.Generator().manual_seed(4))
     shape = tuple(model.loss.score(logit).shape)
-    _require(shape == (5, 4, tasks), f"`score` of logits {list(logit.shape)} has shape {list(shape)}")
+    require(shape == (5, 4, tasks), f"`score` of logits {list(logit.shape)} has shape {list(shape)}")
     log_probability = model.loss.log_probability(logit)
     if log_probability is not None:
-        _require(tuple(log_probability.shape) == (5, 4, tasks), "`log_probability` has another shape than `score`")
-        _require(bool((log_probability <= 0).all()), "`log_probability` is above 0: a probability above 1")
+        require(tuple(log_probability.shape) == (5, 4, tasks), "`log_probability` has another shape than `score`")
+        require(bool((log_probability <= 0).all()), "`log_probability` is above 0: a probability above 1")
 
 
 def index(trial: Trial) -> None:
@@ -237,12 +216,14 @@ def index(trial: Trial) -> None:
         user = torch.arange(len(data.users))
         for task in range(len(data.feedback)):
             if scorer.vectors is None:
-                _require(linear_weights(model.loss) is None, "a linear score has no query vectors")
+                require(linear_weights(model.loss) is None, "a linear score has no query vectors")
                 continue
             block, linear = scorer.block(user, task), scorer.vectors.catalogue(task)
             product = linear.user @ linear.item.T
-            said = f"inner products of the index rank otherwise than `score` ({words or 'defaults'}); see Loss.vectors"
-            _same(product - product[:, :1], block - block[:, :1], said, 1e-4, 1e-4)
+            message = (
+                f"inner products of the index rank differently from `score` ({words or 'defaults'}); see Loss.vectors"
+            )
+            require_equal(product - product[:, :1], block - block[:, :1], message, 1e-4, 1e-4)
 
 
 def rows_and_blocks(trial: Trial) -> None:
@@ -254,18 +235,19 @@ def rows_and_blocks(trial: Trial) -> None:
     for task in range(len(data.feedback)):
         block = scorer.block(data.valid.user.long(), task)
         picked = block.gather(1, data.valid.item.long()[:, None])[:, 0]
-        _same(score[:, task], picked, "scores of rows and of the catalogue differ")
+        require_equal(score[:, task], picked, "scores of rows and of the catalogue differ")
 
 
 def resumes(trial: Trial) -> None:
     """A run that stops between epochs goes on as if it had not: what it needs is in parameters and buffers."""
     data = trial.data()
     model = trial.model(data)
-    _epoch(model, data, 1)
+    run_epoch(model, data, 1)
     again = trial.model(data)
     again.load(deepcopy(model.state()))
     again.optimizer.load_state_dict(deepcopy(model.optimizer.state_dict()))
-    _same(_epoch(again, data, 2), _epoch(model, data, 2), "the epoch after a resume differs; see Loss", 0, 0)
+    message = "the epoch after a resume differs: keep what it needs in parameters or buffers"
+    require_equal(run_epoch(again, data, 2), run_epoch(model, data, 2), message, 0, 0)
 
 
 def learns(trial: Trial) -> None:
@@ -273,13 +255,13 @@ def learns(trial: Trial) -> None:
     data = trial.data(rows=4000)
     model = trial.model(data)
     for number in range(1, 13):
-        _epoch(model, data, number, 256)
+        run_epoch(model, data, number, 256)
     score, _ = Scorer(model.backbone, model.loss).rows(data.valid)
     found = auc(score[:, 0], data.valid.label[:, 0])
     sampler = model.loss.sampler
     bare = isinstance(sampler, Triplets) and sampler.negatives == 0
     floor = FLOOR_WITHOUT_NEGATIVES if bare else FLOOR
-    _require(found > floor, f"validation AUC {found:.3f} after 12 epochs on the toy, expected more than {floor}")
+    require(found > floor, f"validation AUC {found:.3f} after 12 epochs on the toy, expected more than {floor}")
 
 
 CHECKS: dict[str, Callable[[Trial], None]] = {
@@ -291,6 +273,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         constant_labels,
         masks,
         padding,
+        masked_slates,
         order_of_users,
         order_of_rows,
         scores,
@@ -300,49 +283,3 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         learns,
     )
 }
-
-
-def value_of(model: Model, batch: Batch) -> Tensor:
-    """Return the loss of a batch as training computes it, without the backbone's penalty."""
-    value: Tensor = model.loss(model.loss.head(model.backbone.encode(batch)), batch)
-    return value
-
-
-def _epoch(model: Model, data: Dataset, number: int, size: int = BATCH) -> Tensor:
-    generator = torch.Generator().manual_seed(number)
-    torch.manual_seed(number)
-    model.backbone.train()
-    model.loss.train()
-    model.loss.start_epoch(model.backbone, number)
-    batches = model.loss.sampler.batches(data, size, generator)
-    return torch.stack([model.loss.step(model.backbone, batch, model.optimizer) for batch in batches])
-
-
-def _small(backbone: str) -> dict[str, Value]:
-    settings = defaults(BACKBONES.get(backbone))
-    return settings | ({"dim": 8} if "dim" in settings else {})
-
-
-def _pairs(inner: Tensor) -> Towers:
-    nothing = torch.empty(0)
-    return Towers(nothing, nothing, pair=inner)
-
-
-def _reads_logits(trial: Trial) -> None:
-    if not trial.loss.reads_logits:
-        raise InapplicableError("works on vectors, of which it takes the cosine")
-
-
-def _gradients(model: Model) -> list[Tensor]:
-    return [p.grad for p in model.backbone.parameters() if p.grad is not None]
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UnmetError(message)
-
-
-def _same(found: Tensor, expected: Tensor, message: str, rtol: float = 1e-5, atol: float = 1e-5) -> None:
-    if not torch.allclose(found, expected, rtol=rtol, atol=atol):
-        most = (found - expected).abs().max()
-        raise UnmetError(f"{message} (by {most.item():.2g})")

@@ -73,6 +73,24 @@ def pick_device(word: str) -> torch.device:
     return device
 
 
+def check_gradient(model: Model, data: Dataset, batch_size: int, generator: torch.Generator) -> None:
+    """Raise TrainingError if the loss gives the backbone no gradient on any batch of an epoch.
+
+    One batch is all that it takes where there is something to learn; the model stays as it is.
+    """
+    loss, backbone = model.loss.eval(), model.backbone.eval()
+    parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    for batch in loss.sampler.batches(data, batch_size, generator):
+        value = loss(loss.head(backbone.encode(batch)), batch)
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True) if value.requires_grad else ()
+        if any(gradient is not None and bool(gradient.any()) for gradient in gradients):
+            return
+    raise TrainingError(
+        f"{data.name}: the training rows hold nothing that loss `{loss.name}` could learn from: no slate has both a "
+        f"positive and a negative; choose a loss of single rows, such as bce or gnolr, or data with more items"
+    )
+
+
 def check_finite(losses: list[torch.Tensor], epoch: int, first_step: int) -> float:
     """Return the sum of step losses; raises TrainingError naming the first step whose loss is not finite."""
     values = torch.stack(losses)

@@ -23,7 +23,7 @@ from recbench.results.store import Store
 from recbench.run import checkpoint
 from recbench.run.allocator import keep_freed_memory
 from recbench.run.console import print_line
-from recbench.run.model import Model, build, check_finite
+from recbench.run.model import Model, build, check_finite, check_gradient
 from recbench.run.plan import non_default
 from recbench.run.schedule import Schedule
 from recbench.run.training_display import EpochLine, TrainingDisplay
@@ -86,11 +86,15 @@ class Training:
         """Train to the record, resuming after the last finished epoch; return what is written.
 
         Weights and record appear by rename. A run that has a record, and lost its weights, gets them back beside it.
+        Raises TrainingError if the training rows hold nothing to learn from, or if the loss becomes infinite.
         """
         keep_freed_memory()
         folder = store.folder(self.key)
         if (folder / PROGRESS).exists():
             self._resume(folder / PROGRESS, console)
+        else:
+            generator = _generator(self.key.seed, 1, self.data.train.user.device)
+            check_gradient(self.model, self.data, self.schedule.batch_size, generator)
         for note in self.model.loss.notes:
             print_line(console, f"  note: {note}")
         title = f"{self.key.method}, seed {self.key.seed}"

@@ -1,0 +1,129 @@
+"""A loss on trial: a toy dataset, models of it, and what checks measure on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recbench.backbones.base import BACKBONES
+from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset
+from recbench.data.toy import toy
+from recbench.losses import base
+from recbench.losses.base import LOSSES, Loss
+from recbench.run.model import Model, build
+from recbench.settings import Value, defaults
+
+ROWS = 600
+BATCH = 64
+
+
+class UnmetError(Exception):
+    """A check that failed; the message says what was found."""
+
+
+class InapplicableError(Exception):
+    """A check that does not apply; the message says why."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A loss to be checked, and what the checks need of it."""
+
+    name: str
+
+    @property
+    def loss(self) -> type[Loss]:
+        """The class."""
+        return LOSSES.get(self.name)
+
+    def data(self, rows: int = ROWS) -> Dataset:
+        """Return the toy with three kinds of feedback, or one for a loss that takes one."""
+        return _data(rows, self.loss.multitask)
+
+    def model(
+        self, data: Dataset | None = None, backbone: str = "mf", words: Mapping[str, str] = MappingProxyType({})
+    ) -> Model:
+        """Return an untrained model with these settings of the loss."""
+        values = {f"loss.{key}": value for key, value in base.resolve(self.loss, words).items()}
+        values |= {f"backbone.{key}": value for key, value in small_settings(backbone).items()}
+        return build(data or self.data(), self.name, backbone, values, seed=0, lr=0.02)
+
+    @cached_property
+    def batch(self) -> Batch:
+        """One batch of the loss's own sampler."""
+        data = self.data()
+        return next(self.model(data).loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
+
+
+@cache
+def _data(rows: int, multitask: bool) -> Dataset:
+    data = toy(rows=rows)
+    return data if multitask else data.narrow(["view"])
+
+
+def value_of(model: Model, batch: Batch) -> Tensor:
+    """Return the loss of a batch as training computes it, without the backbone's penalty."""
+    value: Tensor = model.loss(model.loss.head(model.backbone.encode(batch)), batch)
+    return value
+
+
+def run_epoch(model: Model, data: Dataset, number: int, size: int = BATCH) -> Tensor:
+    """Train one epoch and return the losses of its steps."""
+    generator = torch.Generator().manual_seed(number)
+    torch.manual_seed(number)
+    model.backbone.train()
+    model.loss.train()
+    model.loss.start_epoch(model.backbone, number)
+    batches = model.loss.sampler.batches(data, size, generator)
+    return torch.stack([model.loss.step(model.backbone, batch, model.optimizer) for batch in batches])
+
+
+def choose_users(batch: Batch, chosen: Tensor) -> Batch:
+    """Return the slates of some users [n] of a batch; a slate that all users share stays as it is."""
+    parts = {field.name: getattr(batch, field.name) for field in fields(Batch)}
+    own = {k: v for k, v in parts.items() if isinstance(v, Tensor) and len(v) == len(batch.user)}
+    chosen_parts: dict[str, Any] = {name: value[chosen] for name, value in own.items()}
+    return replace(batch, **chosen_parts)
+
+
+def small_settings(backbone: str) -> dict[str, Value]:
+    """Return the settings of a backbone with vectors of 8 numbers."""
+    settings = defaults(BACKBONES.get(backbone))
+    return settings | ({"dim": 8} if "dim" in settings else {})
+
+
+def towers_of(inner: Tensor) -> Towers:
+    """Return towers with these inner products [B, N, K]."""
+    nothing = torch.empty(0)
+    return Towers(nothing, nothing, pair=inner)
+
+
+def require_logits(trial: Trial) -> None:
+    """Raise InapplicableError for a loss that reads no logits."""
+    if not trial.loss.reads_logits:
+        raise InapplicableError("works on vectors, of which it takes the cosine")
+
+
+def gradients_of(model: Model) -> list[Tensor]:
+    """Return the gradients of the backbone's parameters."""
+    return [p.grad for p in model.backbone.parameters() if p.grad is not None]
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise UnmetError with the message unless the condition holds."""
+    if not condition:
+        raise UnmetError(message)
+
+
+def require_equal(found: Tensor, expected: Tensor, message: str, rtol: float = 1e-5, atol: float = 1e-5) -> None:
+    """Raise UnmetError unless both are equal within the tolerances; the message ends with the largest difference."""
+    if not torch.allclose(found, expected, rtol=rtol, atol=atol):
+        most = (found - expected).abs().max()
+        raise UnmetError(f"{message} (by {most.item():.2g})")
