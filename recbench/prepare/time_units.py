@@ -34,7 +34,8 @@ class TimeUnits:
         other = max(others, key=lambda unit: others[unit])
         fit = others[other]
         outside = self._early + self._late
-        if 2 * self._late > self._rows or (2 * self._early > self._rows and spec.folder is None):
+        strange = 2 * self._late > self._rows or (2 * self._early > self._rows and spec.folder is None)
+        if strange or 2 * fit > self._rows:
             advice = (
                 f'{fit:,} lie inside as {NAMES[other]}: say time_unit = "{other}" in the catalogue'
                 if fit

@@ -63,7 +63,9 @@ class Unpacked:
     def _next(self, size: int) -> bytes:
         try:
             part = self._content.read(size)
-        except DAMAGE as error:
+        except (*DAMAGE, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk
+                raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise DataError(f"{self._path}: damaged {self._kind} file ({reason}); download it again") from None
         self._size += len(part)

@@ -15,9 +15,9 @@ UNFINISHED = "unexpected end of data"  # what the csv module says of a quote tha
 
 @dataclass(frozen=True)
 class Records:
-    """Records of a block as text that holds quotes only around whole fields."""
+    """Records of a block as text that can be read field by field."""
 
-    content: bytes
+    content: bytes  # every field in quotes
     lines: list[int]  # on which each record begins
     blank: int  # number of the blank line that the block ends with, 0 if there is none
     rest: bytes  # what follows the last complete record
@@ -37,7 +37,7 @@ def rewrite_records(
     lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
     reader = csv.reader(lines, delimiter=separator, quotechar=quote, strict=True)
     output = io.StringIO()
-    writer = csv.writer(output, delimiter=separator, quotechar=quote, lineterminator="\n")
+    writer = csv.writer(output, delimiter=separator, quotechar=quote, quoting=csv.QUOTE_ALL, lineterminator="\n")
     begins: list[int] = []
     done = 0  # lines of complete records
     try:
