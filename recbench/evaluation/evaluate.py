@@ -11,8 +11,7 @@ from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
-from recbench.evaluation.dialects import find_dialect
-from recbench.evaluation.lists import Lists, lists_of_catalogue, lists_of_rows
+from recbench.evaluation.lists import ListRules, Lists, lists_of_catalogue, lists_of_rows
 from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.predictions import Predictions, score_vectors
 from recbench.evaluation.request import Request
@@ -97,34 +96,29 @@ class _Ranker:
     def __init__(self, questions: Sequence[Question], scored: ScoredLog, protocol: Protocol) -> None:
         self.scored = scored
         self.protocol = protocol
-        self.largest: dict[tuple[Columns, Protocol], int] = {}
-        self.ranked: dict[tuple[Columns, Protocol, int], Lists] = {}
+        self.largest: dict[tuple[Columns, ListRules], int] = {}
+        self.ranked: dict[tuple[Columns, ListRules, int], Lists] = {}
         for request, columns in questions:
-            key = columns, self.protocol_of(request)
-            self.largest[key] = max(self.largest.get(key, 0), request.k or 0)
-
-    def protocol_of(self, request: Request) -> Protocol:
-        """Return the protocol, with the candidates that a dialect fixes."""
-        if not request.dialect or request.k is None:
-            return self.protocol
-        return replace(self.protocol, candidates=find_dialect(request.dialect).candidates)
+            if request.k is not None:
+                key = columns, request.list_rules(protocol.candidates)
+                self.largest[key] = max(self.largest.get(key, 0), request.k)
 
     def lists(self, request: Request, columns: Columns) -> Lists:
         """Return the first k items of each user."""
         assert request.k is not None
-        protocol = self.protocol_of(request)
-        k = self.largest[columns, protocol] if protocol.index == "flat" else request.k
-        if (columns, protocol, k) not in self.ranked:
-            self.ranked[columns, protocol, k] = self._rank(columns, protocol, k)
-        return self.ranked[columns, protocol, k].first(request.k)
+        rules = request.list_rules(self.protocol.candidates)
+        k = self.largest[columns, rules] if self.protocol.index == "flat" else request.k
+        if (columns, rules, k) not in self.ranked:
+            self.ranked[columns, rules, k] = self._rank(columns, rules, k)
+        return self.ranked[columns, rules, k].first(request.k)
 
-    def _rank(self, columns: Columns, protocol: Protocol, k: int) -> Lists:
+    def _rank(self, columns: Columns, rules: ListRules, k: int) -> Lists:
         log, predictions = self.scored.log, self.scored.predictions
-        if protocol.candidates == "rows":
+        if rules.candidates == "rows":
             score, label = predictions.score[:, columns.score], log.label[:, columns.label]
-            return lists_of_rows(score, label, log.user, log.item, k)
+            return lists_of_rows(score, label, log.user, log.item, k, rules)
         scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
-        return lists_of_catalogue(scores, log, columns.label, seen, k, protocol.index)
+        return lists_of_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules)
 
 
 def _answer(question: Question, scored: ScoredLog, ranker: _Ranker, by_user: bool) -> Value:
@@ -145,9 +139,7 @@ def _answer(question: Question, scored: ScoredLog, ranker: _Ranker, by_user: boo
         value=counted.value,
         count=counted.count,
         unit=metric.unit,
-        signature=signature(
-            request, ranker.protocol_of(request), scored.items, "exact" if lists is None else lists.search
-        ),
+        signature=signature(request, ranker.protocol, scored.items, "exact" if lists is None else lists.search),
         cost=None if lists is None else lists.cost,
         parts=parts,
     )

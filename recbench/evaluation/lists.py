@@ -19,6 +19,17 @@ _USERS = 4096  # in a block
 
 
 @dataclass(frozen=True)
+class ListRules:
+    """What is ranked for a user, and how."""
+
+    candidates: Literal["catalogue", "rows"]  # all items, or the user's own rows
+    repeated_rows: Literal["best", "apart"] = "best"  # rows of one (user, item): one candidate with the best, or each
+    ties: Literal["item order", "earlier row first", "later row first"] = "item order"
+    # Pairs that a search of the catalogue leaves out, and that are positives of the scored rows none the less:
+    seen_positives: Literal["left out", "ranked", "relevant but not ranked"] = "left out"
+
+
+@dataclass(frozen=True)
 class Lists:
     """The first k items of each of U users with a relevant item."""
 
@@ -42,34 +53,46 @@ class Lists:
             yield replace(self, hit=hit, relevant=relevant, length=length, user=user, item=item)
 
 
-def lists_of_rows(score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int) -> Lists:
-    """Rank each user's own rows [R] only; equal scores in the order of item rows.
-
-    Several rows of one (user, item) count once, with the largest score and label. Raises TrainingError if a score is
-    NaN.
-    """
+def lists_of_rows(
+    score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int, rules: ListRules = ListRules("rows")
+) -> Lists:
+    """Rank each user's own rows [R] only; raises TrainingError if a score is NaN."""
     require_numbers(score)
-    items = int(item.max()) + 1 if len(item) else 1
-    pair, row = torch.unique(user.long() * items + item.long(), return_inverse=True)
-    best = torch.full((len(pair),), -torch.inf, dtype=score.dtype, device=score.device)
-    best = best.scatter_reduce(0, row, score, "amax")
-    relevant = torch.zeros_like(pair).scatter_reduce(0, row, label.long(), "amax")
-    return _ranked(best, relevant, torch.div(pair, items, rounding_mode="floor"), pair % items, k)
+    user, item, relevant = user.long(), item.long(), label.long()
+    if rules.repeated_rows == "best":
+        items = int(item.max()) + 1 if len(item) else 1
+        pair, row = torch.unique(user * items + item, return_inverse=True)
+        best = torch.full((len(pair),), -torch.inf, dtype=score.dtype, device=score.device)
+        score = best.scatter_reduce(0, row, score, "amax")
+        relevant = torch.zeros_like(pair).scatter_reduce(0, row, relevant, "amax")
+        user, item = torch.div(pair, items, rounding_mode="floor"), pair % items
+    if rules.ties == "later row first":
+        score, relevant, user, item = (column.flip(0) for column in (score, relevant, user, item))
+    return _ranked(score, relevant, user, item, k)
 
 
 def lists_of_catalogue(
-    scores: CatalogueScores, log: Log, column: int, seen: Positives, k: int, index: IndexKind
+    scores: CatalogueScores,
+    log: Log,
+    column: int,
+    seen: Positives,
+    k: int,
+    index: IndexKind = "flat",
+    rules: ListRules = ListRules("catalogue"),
 ) -> Lists:
     """Search all items for each user with a positive of one feedback column; equal scores in the order of item rows.
 
-    `seen` [users × items] holds the pairs that are left out: they are neither candidates nor relevant.
+    `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives.
     """
     seen = Positives(seen.start.cpu(), seen.item.cpu())
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
     row = log.label[:, column].nonzero()[:, 0]
-    positives = Positives.of(log.user[row].cpu(), log.item[row].cpu(), users, items)
-    relevant = without(positives, seen, items)
+    relevant = Positives.of(log.user[row].cpu(), log.item[row].cpu(), users, items)
+    if rules.seen_positives == "left out":
+        relevant = without(relevant, seen, items)
+    elif rules.seen_positives == "ranked":
+        seen = without(seen, relevant, items)
     user = relevant.start.diff().nonzero()[:, 0]
     relevant, seen = restrict(relevant, user), restrict(seen, user)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.dialects import Dialect, find_dialect
+from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import METRICS, Metric, TopKMetric
 
 LARGEST_K = 10_000
@@ -49,6 +51,10 @@ class Request:
         if not self.dialect:
             return self.metric.definition
         return find_dialect(self.dialect).definition(self.name, self.k)
+
+    def list_rules(self, candidates: Literal["catalogue", "rows"]) -> ListRules:
+        """Return what a metric of the first k items ranks: these candidates, unless the dialect says otherwise."""
+        return find_dialect(self.dialect).list_rules(self.name) if self.dialect else ListRules(candidates)
 
 
 def parse(word: str, dialect: str | None = None) -> Request:

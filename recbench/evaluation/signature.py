@@ -69,12 +69,17 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
 
 
 def _of_lists(request: Request, protocol: Protocol, items: int, search: str) -> list[str]:
-    """Return the words of what is ranked; those of a dialect say the rest in its definition."""
-    if protocol.candidates == "rows":
-        words = ["candidates=rows of the user"]
-        own = ["repeated rows=best", "seen=kept"]
+    """Return the words of what is ranked; for users without a relevant item, those of a dialect's metric say more."""
+    rules = request.list_rules(protocol.candidates)
+    if rules.candidates == "rows":
+        words = ["candidates=rows of the user", f"repeated rows={rules.repeated_rows}"]
+        words += [f"ties={rules.ties}"] if request.dialect else ["seen=kept"]
     else:
         seen = f"{protocol.seen} positives removed" if protocol.seen else "kept"
         words = [f"candidates=catalogue({items})", f"seen={seen}"]
-        own = [f"search={search}"]
-    return words if request.dialect else [*words, *own, "users=with relevant", "ties=item order"]
+        if request.dialect:
+            words += [f"seen test positives={rules.seen_positives}"] if protocol.seen else []
+            words += [] if search == "exact" else [f"search={search}"]
+        else:
+            words.append(f"search={search}")
+    return words if request.dialect else [*words, "users=with relevant", "ties=item order"]

@@ -29,6 +29,8 @@ from recbench.run.fitted import Fitted, restore
 
 Candidates = Literal["catalogue", "test"]
 
+_RANKED: dict[Candidates, Literal["catalogue", "rows"]] = {"catalogue": "catalogue", "test": "rows"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
@@ -152,7 +154,9 @@ def _score(
 
 
 def _reads_vectors(request: Request, candidates: Candidates) -> bool:
-    return "vectors" in request.metric.needs or (candidates == "catalogue" and request.k is not None)
+    if request.k is None:
+        return "vectors" in request.metric.needs
+    return request.list_rules(_RANKED[candidates]).candidates == "catalogue"
 
 
 def _measure(
@@ -165,7 +169,7 @@ def _measure(
         data,
         "test",
         keep_seen=options.keep_seen,
-        candidates="rows" if options.candidates == "test" else "catalogue",
+        candidates=_RANKED[options.candidates],
         index=options.index,
     )
 

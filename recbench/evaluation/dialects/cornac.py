@@ -1,6 +1,9 @@
 """Cornac 3.0.1, Salah et al., JMLR 2020, https://jmlr.org/papers/v21/19-805.html.
 
 Cornac computes AUC, MAP and MRR over all items that are not in train; here they are computed over the scored rows.
+An item that a user has in train and in test is a candidate and relevant (cornac/eval_methods/base_method.py
+ranking_eval: the negatives are all items but the positives of train, validation and test, the candidates these and
+the test positives).
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
 
 _FILE = "cornac/metrics/ranking.py"
@@ -26,7 +30,7 @@ CORNAC = Dialect(
     name="cornac",
     version="Cornac 3.0.1",
     link="https://github.com/PreferredAI/cornac",
-    candidates="catalogue",
+    lists=ListRules("catalogue", seen_positives="ranked"),
     metrics={
         "auc": LibraryRowMetric(
             "AUC",

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from recbench.evaluation.lists import Lists
+from recbench.evaluation.lists import ListRules, Lists
 from recbench.evaluation.metric import Better, Counted, Need, Parts, RowMetric, TopKMetric, Unit
 
 _UNDEFINED = Counted(float("nan"), 0)
@@ -45,6 +45,7 @@ class LibraryTopKMetric(TopKMetric):
     without_relevant: float | None = None  # value of users without relevant items, NaN where it stops; None: left out
     weight: Literal["user", "relevant"] = "user"
     needs_full_lists: bool = False
+    lists: ListRules | None = None  # what it ranks, where that is not what the dialect's other metrics do
 
     def values(self, lists: Lists) -> Tensor:
         """Compute the metric of each user with a relevant item [U]."""
@@ -75,8 +76,13 @@ class Dialect:
     name: str
     version: str  # library and version whose source was followed
     link: str
-    candidates: Literal["catalogue", "rows"]  # what its top-k metrics rank: all items, or each user's own rows
+    lists: ListRules  # what its top-k metrics rank
     metrics: Mapping[str, LibraryRowMetric | LibraryTopKMetric]  # by the name recbench has, or the library's own
+
+    def list_rules(self, name: str) -> ListRules:
+        """Return what a metric of the first k items ranks."""
+        metric = self.metrics[name]
+        return (metric.lists if isinstance(metric, LibraryTopKMetric) else None) or self.lists
 
     def definition(self, name: str, k: int | None) -> str:
         """Return the words of a signature: library and version, its name for the metric, definition and source."""

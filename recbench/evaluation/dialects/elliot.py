@@ -2,12 +2,16 @@
 
 Elliot computes AUC and GAUC over all items that are not in train; here they are computed over the scored rows. It
 counts one negative more than there are, and ranks equal scores as the model listed them: here, in the order of rows.
+
+The items of a user in train are no candidates (elliot/dataset/dataset.py allunrated_mask), but those that are in test
+too stay relevant (elliot/evaluation/evaluator.py Evaluator): no list can hold them.
 """
 
 from __future__ import annotations
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 
 _FOLDER = "elliot/evaluation/metrics/accuracy"
 _DROPPED = "users without relevant=left out"
@@ -17,7 +21,7 @@ ELLIOT = Dialect(
     name="elliot",
     version="Elliot 0.3.1",
     link="https://github.com/sisinflab/elliot",
-    candidates="catalogue",
+    lists=ListRules("catalogue", seen_positives="relevant but not ranked"),
     metrics={
         "auc": LibraryRowMetric(
             "AUC",

@@ -1,6 +1,7 @@
 """FuxiCTR 2.3.10, Zhu et al., CIKM 2021, https://arxiv.org/abs/2009.05794.
 
-Its order of equal scores in MRR is that of numpy's default sort reversed, which is the later row first on short lists
+A list is all rows of a user: several rows of one item are ranked apart, each with its label. The order of equal scores
+is that of numpy's default sort reversed, which is the later row first on short lists
 without vector instructions and arbitrary otherwise; here it is always the later row first.
 """
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
 
 _FILE = "fuxictr/metrics.py"
@@ -26,7 +28,7 @@ FUXICTR = Dialect(
     name="fuxictr",
     version="FuxiCTR 2.3.10",
     link="https://github.com/reczoo/FuxiCTR",
-    candidates="rows",
+    lists=ListRules("rows", repeated_rows="apart", ties="later row first"),
     metrics={
         "auc": LibraryRowMetric("AUC", "pooled; ties=half", f"{_FILE} evaluate_metrics", rows.pooled_auc, unit="rows"),
         "gauc": LibraryRowMetric(

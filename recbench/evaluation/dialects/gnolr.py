@@ -1,6 +1,7 @@
 """The code of GNOLR (KDD 2025), https://github.com/FuCongResearchSquad/GNOLR. It was read, not run.
 
 A list there is at most 500 rows of a user; here it is all rows of the user. Equal scores are in no stated order there.
+Several rows of one item are ranked apart, but for the recall, whose candidates are a set of items.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
 
 _FILE = "util/metric.py"
@@ -25,7 +27,7 @@ GNOLR = Dialect(
     name="gnolr",
     version="GNOLR 0ed6954",
     link="https://github.com/FuCongResearchSquad/GNOLR",
-    candidates="rows",
+    lists=ListRules("rows", repeated_rows="apart", ties="earlier row first"),
     metrics={
         "auc": LibraryRowMetric(
             "auc", "pooled; ties=half", "script/DSSMTrainable.py test", rows.pooled_auc, unit="rows"
@@ -52,6 +54,7 @@ GNOLR = Dialect(
             "test_kuairand_recall_k.py recall_k_session",
             top.recall,
             without_relevant=0.0,
+            lists=ListRules("rows"),
         ),
     },
 )

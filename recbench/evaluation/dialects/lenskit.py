@@ -1,9 +1,14 @@
-"""LensKit 2025.8.1, Ekstrand, CIKM 2020, https://arxiv.org/abs/1809.03125."""
+"""LensKit 2025.8.1, Ekstrand, CIKM 2020, https://arxiv.org/abs/1809.03125.
+
+The items of a user in train are no candidates (lenskit/basic/candidates.py UnratedTrainingItemsCandidateSelector), but
+those that are in test too stay relevant: no list can hold them.
+"""
 
 from __future__ import annotations
 
 from recbench.evaluation.dialects import top
 from recbench.evaluation.dialects.definition import Dialect, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 
 _FOLDER = "lenskit/metrics/ranking"
 _ZERO = "users without relevant=0"
@@ -12,7 +17,7 @@ LENSKIT = Dialect(
     name="lenskit",
     version="LensKit 2025.8.1",
     link="https://github.com/lenskit/lkpy",
-    candidates="catalogue",
+    lists=ListRules("catalogue", seen_positives="relevant but not ranked"),
     metrics={
         "recall": LibraryTopKMetric(
             "Recall",

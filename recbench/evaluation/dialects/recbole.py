@@ -1,4 +1,8 @@
-"""RecBole 1.2.1, Zhao et al., CIKM 2021, https://arxiv.org/abs/2011.01731."""
+"""RecBole 1.2.1, Zhao et al., CIKM 2021, https://arxiv.org/abs/2011.01731.
+
+An item that a user has in train and in test is a candidate and relevant: what is removed is the history without the
+positives (recbole/data/dataloader/general_dataloader.py FullSortEvalDataLoader._set_user_property).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
 
 _FILE = "recbole/evaluator/metrics.py"
@@ -21,7 +26,7 @@ RECBOLE = Dialect(
     name="recbole",
     version="RecBole 1.2.1",
     link="https://github.com/RUCAIBox/RecBole",
-    candidates="catalogue",
+    lists=ListRules("catalogue", seen_positives="ranked"),
     metrics={
         "auc": LibraryRowMetric("AUC", "pooled; ties=half", f"{_FILE} AUC.metric_info", rows.pooled_auc, unit="rows"),
         "gauc": LibraryRowMetric(

@@ -1,6 +1,9 @@
 """Torch-RecHub 0.9.0, https://github.com/datawhalechina/torch-rechub.
 
 Its `gauc` calls scikit-learn for each user, which gives NaN for users of one class since version 1.6 and stops before.
+
+Its lists are the caller's. Its examples search all items (match_evaluation), so that an item that a user has in train
+and in test is a candidate and relevant; `--keep-seen` leaves the other items of train there too.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
+from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
 
 _FILE = "torch_rechub/basic/metric.py"
@@ -25,7 +29,7 @@ TORCH_RECHUB = Dialect(
     name="torch-rechub",
     version="Torch-RecHub 0.9.0",
     link="https://github.com/datawhalechina/torch-rechub",
-    candidates="catalogue",
+    lists=ListRules("catalogue", seen_positives="ranked"),
     metrics={
         "auc": LibraryRowMetric("auc_score", "pooled; ties=half", f"{_FILE} auc_score", rows.pooled_auc, unit="rows"),
         "gauc": LibraryRowMetric(
