@@ -94,6 +94,7 @@ def _baselines() -> list[Item]:
 
 def _metrics() -> list[Item]:
     from recbench.evaluation.metric import METRICS, TopKMetric
+    from recbench.evaluation.signature import BETTER
 
     items: list[Item] = []
     for name in METRICS.names():
@@ -103,7 +104,7 @@ def _metrics() -> list[Item]:
                 "name": f"{name}@K" if issubclass(metric, TopKMetric) else name,
                 "about": first_line(metric),
                 "variants": dict(metric.variants),
-                "definition": metric().definition,
+                "definition": "; ".join([metric().definition, *BETTER[metric.better]]),
             }
         )
     return items
