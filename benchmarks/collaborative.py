@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from recbench import settings
 from recbench.backbones.base import BACKBONES
-from recbench.backbones.lightgcn import normalised_graph
+from recbench.backbones.building_blocks.graph import normalised_graph
 from recbench.data.dataset import Dataset, Log, Table, find_prepared
 from recbench.data.manifest import Column
 from recbench.errors import UsageError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbench import settings
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.registry import BASELINE, Registry
@@ -19,7 +21,7 @@ class Backbone(nn.Module, ABC):
     """Maps rows of the user and item tables to vectors. Subclasses implement `embed`.
 
     Keyword-only constructor arguments are its settings. With `cosine`, all vectors are scaled to unit length; the
-    pair scores of a backbone that is no inner product stay as they are.
+    scores of pairs stay as they are where they are not inner products (`Towers.pair`).
     """
 
     name: ClassVar[str]
@@ -41,17 +43,17 @@ class Backbone(nn.Module, ABC):
 
     def forward(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers, of unit length with `cosine`."""
-        return self.scaled(self.embed(user, item))
+        return self.normalised(self.embed(user, item))
 
     def encode(self, batch: Batch) -> Towers:
         """Return the towers of a batch of training; a backbone that reads histories ends them before `batch.row`."""
         towers: Towers = self(batch.user, batch.item)
         return towers
 
-    def show(self, log: Log) -> None:
-        """Take note of what the users have done by the time of scoring; nothing by default."""
+    def observe(self, log: Log) -> None:
+        """Take these rows for all that is known of the users when they are scored; nothing by default."""
 
-    def scaled(self, towers: Towers) -> Towers:
+    def normalised(self, towers: Towers) -> Towers:
         """Return the towers, of unit length with `cosine`."""
         if not self.cosine:
             return towers
@@ -65,6 +67,14 @@ class Backbone(nn.Module, ABC):
         user = [self(rows, one[None]).user for rows in torch.arange(self.users, device=device).split(block)]
         item = [self(one, rows[None]).item[0] for rows in torch.arange(self.items, device=device).split(block)]
         return torch.cat(user), torch.cat(item)
+
+
+def create(
+    backbone: type[Backbone], data: Dataset, towers: int, cosine: bool, values: Mapping[str, settings.Value]
+) -> Backbone:
+    """Build a backbone of `towers` vectors per entity from its settings; raises UsageError if one is out of range."""
+    settings.check_ranges(backbone, "backbone", values)
+    return backbone(data, towers, cosine, **values)
 
 
 BACKBONES: Registry[Backbone] = Registry("backbone", "recbench.backbones", reserved=(BASELINE,))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.building_blocks.free_vectors import free_vectors, ridge
+from recbench.backbones.building_blocks.free_vectors import free_vectors, l2_penalty
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
-from recbench.settings import at_least
+from recbench.settings import Count, NonNegative
 
 
 @BACKBONES.add("mf")
@@ -20,18 +21,16 @@ class MF(Backbone):
     """
 
     def __init__(
-        self, data: Dataset, towers: int, cosine: bool, *, dim: int = 64, l2: float = 0.0, std: float = 0.1
+        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 0.0, std: float = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
-        at_least("backbone.dim", dim, 1)
-        at_least("backbone.l2", l2, 0)
         self.l2 = l2
         self.user_table = free_vectors(data.users, towers * dim, std)
         self.item_table = free_vectors(data.items, towers * dim, std)
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N]."""
-        of_user = nn.functional.embedding(user, self.user_table)
-        of_item = nn.functional.embedding(item, self.item_table)
+        user_rows, item_rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
         shape = (self.towers, -1)
-        return Towers(of_user.unflatten(-1, shape), of_item.unflatten(-1, shape), *ridge(self.l2, of_user, of_item))
+        penalty = l2_penalty(self.l2, user_rows, item_rows)
+        return Towers(user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape), *penalty)

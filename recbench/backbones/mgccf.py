@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES
-from recbench.backbones.lightgcn import Graph, GraphBackbone, bipartite_edges, compressed
+from recbench.backbones.building_blocks.graph import Graph, GraphBackbone, bipartite_edges, compressed
 from recbench.data.dataset import Dataset, Positives
-from recbench.settings import at_least
+from recbench.settings import Count, NonNegative
 
 BLOCK = 1 << 24  # most similarities that are computed together
 
@@ -40,15 +40,13 @@ class MGCCF(GraphBackbone):
         towers: int,
         cosine: bool,
         *,
-        dim: int = 64,
-        layers: int = 1,
-        neighbours: int = 10,
-        l2: float = 1e-4,
+        dim: Count = 64,
+        layers: Count = 1,
+        neighbours: Count = 10,
+        l2: NonNegative = 1e-4,
         std: float = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine, dim=dim, l2=l2, std=std)
-        at_least("backbone.layers", layers, 1)
-        at_least("backbone.neighbours", neighbours, 1)
         self.of_users = _Side(towers, dim, layers)
         self.of_items = _Side(towers, dim, layers)
         source, target = bipartite_edges(data)
@@ -63,16 +61,16 @@ class MGCCF(GraphBackbone):
         """Return the fused vectors of all users, then all items, [users + items, K * D]."""
         free = torch.cat([self.user_table, self.item_table])
         layer = free
-        for of_users, of_items in zip(self.of_users.convolutions, self.of_items.convolutions, strict=True):
+        for user_layer, item_layer in zip(self.of_users.convolutions, self.of_items.convolutions, strict=True):
             mean = self.graph(layer) / self.degree
-            layer = self._dense(of_users, of_items, layer, mean)
+            layer = self._dense(user_layer, item_layer, layer, mean)
         similar = self._dense(self.of_users.similar, self.of_items.similar, self.similar(free))
         return layer + similar + self._dense(self.of_users.skip, self.of_items.skip, free)
 
-    def _dense(self, of_users: nn.Module, of_items: nn.Module, *parts: Tensor) -> Tensor:
+    def _dense(self, user_layer: nn.Module, item_layer: nn.Module, *parts: Tensor) -> Tensor:
         vectors = torch.cat([part.unflatten(1, (self.towers, -1)) for part in parts], -1)
         user, item = vectors.split([self.users, self.items])
-        return torch.cat([of_users(user), of_items(item)]).flatten(1)
+        return torch.cat([user_layer(user), item_layer(item)]).flatten(1)
 
 
 class _Side(nn.Module):
@@ -115,9 +113,9 @@ def similar_pairs(sets: Positives, size: int, neighbours: int, block: int = BLOC
     entities = len(sets.start) - 1
     degree = sets.start.diff().double()
     budget = max(1, round(int(degree.count_nonzero()) * neighbours / 2))
-    one = torch.ones(len(sets.item), device=degree.device)
-    pairs, likeness = sets.user.new_empty(2, 0), degree.new_empty(0)
-    least = 0.0
+    ones = torch.ones(len(sets.item), device=degree.device)
+    pairs, similarity = sets.user.new_empty(2, 0), degree.new_empty(0)
+    lowest = 0.0
     width = max(1, block // max(1, entities))
     for first in range(0, entities, width):
         last = min(first + width, entities)
@@ -127,19 +125,19 @@ def similar_pairs(sets: Positives, size: int, neighbours: int, block: int = BLOC
         these = torch.stack([sets.item[begin:end], sets.user[begin:end] - first])
         common = _product(
             torch.sparse_coo_tensor(
-                rest, one[begin:], (entities - first, size), is_coalesced=True, check_invariants=False
+                rest, ones[begin:], (entities - first, size), is_coalesced=True, check_invariants=False
             ),
-            torch.sparse_coo_tensor(these, one[begin:end], (size, last - first), check_invariants=False),
+            torch.sparse_coo_tensor(these, ones[begin:end], (size, last - first), check_invariants=False),
         )
         larger, smaller = common._indices() + first
         squared = common._values().double().square() / (degree[larger] * degree[smaller])
-        found = ((larger > smaller) & (squared >= least)).nonzero()[:, 0]
+        found = ((larger > smaller) & (squared >= lowest)).nonzero()[:, 0]
         pairs = torch.cat([pairs, torch.stack([smaller[found], larger[found]])], 1)
-        likeness = torch.cat([likeness, squared[found]])
-        if len(likeness) > budget:
-            least = threshold(likeness, budget)
-            kept = (likeness >= least).nonzero()[:, 0]
-            pairs, likeness = pairs[:, kept], likeness[kept]
+        similarity = torch.cat([similarity, squared[found]])
+        if len(similarity) > budget:
+            lowest = threshold(similarity, budget)
+            kept = (similarity >= lowest).nonzero()[:, 0]
+            pairs, similarity = pairs[:, kept], similarity[kept]
     return pairs
 
 

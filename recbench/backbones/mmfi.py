@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,8 +13,9 @@ from recbench.backbones.building_blocks.features import Features
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table
 from recbench.errors import UsageError
-from recbench.settings import at_least
+from recbench.settings import Count, Range
 
+AtLeastTwo = Annotated[int, Range("at least 2", lambda number: number >= 2)]
 PAIRS_AT_ONCE = 2**20  # entities times pairs that `tables` works on at once, for memory
 
 
@@ -41,22 +44,19 @@ class MMFI(Backbone):
         towers: int,
         cosine: bool,
         *,
-        dim: int = 32,
-        bottom: int = 14,
-        middle: int = 4,
-        shared: int = 4,
-        specific: int = 2,
+        dim: AtLeastTwo = 32,
+        bottom: Count = 14,
+        middle: Count = 4,
+        shared: Count = 4,
+        specific: Count = 2,
         batch_norm: bool = False,
         shared_gates: bool = False,
     ) -> None:
         super().__init__(data, towers, cosine)
-        at_least("backbone.dim", dim, 2)
         if dim % 2:
             raise UsageError(
                 f"backbone.dim={dim}: expected an even number, half for pairs of features, half for single"
             )
-        for name, value in (("bottom", bottom), ("middle", middle), ("shared", shared), ("specific", specific)):
-            at_least(f"backbone.{name}", value, 1)
         sizes = (bottom, middle, shared, specific)
         self.user_side = _Side("user", data.users, towers, dim, sizes, batch_norm, shared_gates)
         self.item_side = _Side("item", data.items, towers, dim, sizes, batch_norm, shared_gates)
@@ -156,8 +156,8 @@ class _Attention(nn.Module):
         hidden = self.bottom(vectors)
         shared = self.shared_experts(hidden).unflatten(-1, (self.shared, -1))
         own = self.specific_experts(hidden).unflatten(-1, (self.towers, gate.shape[-1] - self.shared, -1))
-        of_shared = torch.einsum("npke,npem->npkm", gate[..., : self.shared], shared)
-        return of_shared + torch.einsum("npke,npkem->npkm", gate[..., self.shared :], own)  # [n, P, K, middle]
+        from_shared = torch.einsum("npke,npem->npkm", gate[..., : self.shared], shared)
+        return from_shared + torch.einsum("npke,npkem->npkm", gate[..., self.shared :], own)  # [n, P, K, middle]
 
 
 class _BatchNorm(nn.BatchNorm1d):

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.features import Features
-from recbench.backbones.twintower import layer_widths, perceptron
+from recbench.backbones.building_blocks.perceptron import layer_widths, perceptron
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table
-from recbench.settings import at_least
+from recbench.settings import Count
 
 Init = Literal["normal", "linear"]
 
@@ -35,17 +35,15 @@ class MMoE(Backbone):
         towers: int,
         cosine: bool,
         *,
-        dim: int = 32,
-        embedding: int = 16,
-        experts: int = 8,
-        width: int = 512,
+        dim: Count = 32,
+        embedding: Count = 16,
+        experts: Count = 8,
+        width: Count = 512,
         hidden: str = "128-64",
         init: Init = "normal",
         senet: bool = False,
     ) -> None:
         super().__init__(data, towers, cosine)
-        for name, value in (("dim", dim), ("embedding", embedding), ("experts", experts), ("width", width)):
-            at_least(f"backbone.{name}", value, 1)
         widths = [width, *layer_widths(hidden), dim]
         self.user_side = _Side(data.users, towers, experts, widths, Features(data.users, embedding, senet), init)
         self.item_side = _Side(data.items, towers, experts, widths, Features(data.items, embedding, senet), init)

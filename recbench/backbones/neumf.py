@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.building_blocks.free_vectors import free_vectors, ridge
-from recbench.backbones.twintower import layer_widths
+from recbench.backbones.building_blocks.free_vectors import free_vectors, l2_penalty
+from recbench.backbones.building_blocks.perceptron import layer_widths
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.settings import at_least
+from recbench.settings import Count, NonNegative
 
 BLOCK = 1 << 20  # numbers in a block of the first hidden layer: 4 MiB of float32, near the caches
 
@@ -41,16 +41,13 @@ class NeuMF(Backbone):
         towers: int,
         cosine: bool,
         *,
-        dim: int = 64,
-        embedding: int = 64,
+        dim: Count = 64,
+        embedding: Count = 64,
         hidden: str = "64-32-16",
-        l2: float = 0.0,
+        l2: NonNegative = 0.0,
         std: float = 0.01,
     ) -> None:
         super().__init__(data, towers, cosine)
-        at_least("backbone.dim", dim, 1)
-        at_least("backbone.embedding", embedding, 1)
-        at_least("backbone.l2", l2, 0)
         widths = layer_widths(hidden)
         if not widths:
             raise UsageError("backbone.hidden is empty: expected widths joined by -, as in 64-32-16")
@@ -64,12 +61,12 @@ class NeuMF(Backbone):
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the vectors [p, p'] and [q, q'] of user [B] and item [B, N], and the logits of all pairs."""
-        of_user, of_item = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        user_rows, item_rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
         shape = (self.towers, -1)
-        user_vectors, item_vectors = of_user.unflatten(-1, shape), of_item.unflatten(-1, shape)
+        user_vectors, item_vectors = user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape)
         (p, p_mlp), (q, q_mlp) = user_vectors.split(self.split, -1), item_vectors.split(self.split, -1)
         logits = [model(p[:, k], q[:, :, k], p_mlp[:, k], q_mlp[:, :, k]) for k, model in enumerate(self.models)]
-        penalty = ridge(self.l2, of_user, of_item)
+        penalty = l2_penalty(self.l2, user_rows, item_rows)
         return Towers(user_vectors, item_vectors, *penalty, pair=torch.stack(logits, -1))
 
 

@@ -15,7 +15,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
 from recbench.errors import UsageError
-from recbench.settings import at_least
+from recbench.settings import Count
 
 
 @BACKBONES.add("ytdnn")
@@ -30,19 +30,17 @@ class YouTubeDNN(Backbone):
     """
 
     def __init__(
-        self, data: Dataset, towers: int, cosine: bool, *, dim: int = 64, length: int = 20, std: float = 0.1
+        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, length: Count = 20, std: float = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
-        at_least("backbone.dim", dim, 1)
-        at_least("backbone.length", length, 1)
         self.length = length
         self.seen = data.items.seen
         self.item_table = free_vectors(data.items, towers * dim, std)
         self.dense = nn.Linear(towers * dim, towers * dim)
         self.past = Histories.of(data.train, chosen=self._counts(data.train))
-        self.show(data.train)
+        self.observe(data.train)
 
-    def show(self, log: Log) -> None:
+    def observe(self, log: Log) -> None:
         """Take these rows for all that is known of the users when they are scored."""
         self.known = Histories.of_users(log, self.users, self._counts(log))
 
@@ -60,7 +58,7 @@ class YouTubeDNN(Backbone):
                 "backbone `ytdnn` reads what came before each row, and this loss trains on whole lists; "
                 "choose a loss of rows or positives, such as bce or croloss"
             )
-        return self.scaled(self._towers(self.past.last(batch.row, self.length), batch.item))
+        return self.normalised(self._towers(self.past.last(batch.row, self.length), batch.item))
 
     def _counts(self, log: Log) -> Tensor:
         return (log.label.amax(1) > 0) & (log.item < self.seen)

@@ -9,6 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 from recbench import settings
+from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
@@ -50,7 +51,7 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     losses.check_pair(loss_class, backbone_class)
     made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
     cosine = made.head.cosine
-    body = backbone_class(data, made.towers, cosine, **settings.owned_by("backbone", values))
+    body = backbones.create(backbone_class, data, made.towers, cosine, settings.owned_by("backbone", values))
     body, made = body.to(device), made.to(device)
     made.setup(data)
     return Model(body, made, made.prepare(body, lr))

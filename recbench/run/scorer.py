@@ -27,7 +27,7 @@ class Scorer:
         self.backbone = backbone.eval()
         self.loss = loss.eval()
         if known is not None:
-            backbone.show(known)
+            backbone.observe(known)
         if backbone.decomposable:
             self.user, self.item = loss.vectors(*backbone.tables())
 

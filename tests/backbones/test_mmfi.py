@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from recbench.backbones.base import create
 from recbench.backbones.mmfi import MMFI
 from recbench.data.dataset import Dataset, Table
 from recbench.data.manifest import Column
 from recbench.errors import UsageError
-from tests.backbones.test_senet import loop_fields, loop_linear, rich_dataset
+from tests.backbones.rich_features import loop_fields, loop_linear, rich_dataset
 
 SIZES = {"dim": 6, "bottom": 5, "middle": 2, "shared": 3, "specific": 2}
 
@@ -153,4 +154,4 @@ def test_one_feature_cannot_be_paired(toy: Dataset) -> None:
 )
 def test_bad_sizes(settings: dict[str, int], message: str, toy: Dataset) -> None:
     with pytest.raises(UsageError, match=message):
-        MMFI(toy, 1, False, **settings)  # type: ignore[arg-type]
+        create(MMFI, toy, 1, False, settings)

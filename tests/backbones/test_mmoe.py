@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from recbench.backbones.base import create
 from recbench.backbones.mmoe import MMoE
 from recbench.backbones.twintower import TwinTower
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from tests.backbones.test_senet import loop_fields, loop_linear, rich_dataset
+from tests.backbones.rich_features import loop_fields, loop_linear, rich_dataset
 from tests.conftest import make_dataset
 
 
@@ -120,7 +121,7 @@ def test_tables_work_in_small_blocks() -> None:
 @pytest.mark.parametrize("setting", ["dim", "embedding", "experts", "width"])
 def test_sizes_must_be_positive(setting: str, toy: Dataset) -> None:
     with pytest.raises(UsageError, match=rf"backbone\.{setting}=0: expected at least 1"):
-        MMoE(toy, 1, False, **{setting: 0})  # type: ignore[arg-type]
+        create(MMoE, toy, 1, False, {setting: 0})
 
 
 def test_hidden_must_be_widths(toy: Dataset) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from recbench.backbones import neumf
+from recbench.backbones.base import create
 from recbench.backbones.neumf import NeuMF
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
@@ -209,4 +210,4 @@ def test_losses_on_vectors_refuse_it() -> None:
 )
 def test_settings_out_of_range(settings: dict[str, Any], message: str, toy: Dataset) -> None:
     with pytest.raises(UsageError, match=f"^{message}"):
-        NeuMF(toy, 1, False, **settings)
+        create(NeuMF, toy, 1, False, settings)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from recbench.backbones import base as backbones
 from recbench.backbones.ytdnn import YouTubeDNN, pooled
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log
@@ -120,7 +121,7 @@ def test_what_is_shown_is_known_to_scoring_alone(toy: Dataset) -> None:
     data = with_log(toy, [(0, 5, 1), (0, 6, 1), (1, 7, 1)])
     backbone = identity(made(data))
     before = backbone.encode(batch_of(data, [1])).user
-    backbone.show(log_of([(0, 5, 1), (0, 6, 1), (2, 9, 1), (0, 4, 0), (0, 8, 1)]))
+    backbone.observe(log_of([(0, 5, 1), (0, 6, 1), (2, 9, 1), (0, 4, 0), (0, 8, 1)]))
     users, _ = backbone.tables()
     torch.testing.assert_close(users[0, 0], mean_of(backbone, [5, 6, 8]))
     torch.testing.assert_close(users[2, 0], mean_of(backbone, [9]))
@@ -166,4 +167,4 @@ def test_whole_lists_are_refused(toy: Dataset) -> None:
 @pytest.mark.parametrize(("key", "value"), [("length", 0), ("dim", 0)])
 def test_settings_out_of_range(toy: Dataset, key: str, value: int) -> None:
     with pytest.raises(UsageError, match=f"backbone.{key}={value}: expected at least 1"):
-        YouTubeDNN(toy, 1, False, **{key: value})  # type: ignore[arg-type]
+        backbones.create(YouTubeDNN, toy, 1, False, {key: value})

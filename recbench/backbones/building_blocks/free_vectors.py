@@ -15,7 +15,7 @@ def free_vectors(table: Table, dim: int, std: float) -> nn.Parameter:
     return nn.Parameter(vectors.to(table.value.device))
 
 
-def ridge(l2: float, user: Tensor, item: Tensor) -> tuple[Tensor | float, Tensor | None]:
+def l2_penalty(l2: float, user: Tensor, item: Tensor) -> tuple[Tensor | float, Tensor | None]:
     """Return `l2` times half the squared norms of free vectors user [B, D] and item [B, N, D].
 
     The mean over users comes first, then that of each slot [B, N], as `Towers` takes them.

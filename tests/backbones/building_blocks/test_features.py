@@ -1,58 +1,29 @@
-"""The squeeze-and-excitation gate over feature fields."""
+"""Embeddings of features: bags, dense vectors, and the squeeze-and-excitation gate over fields."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.features import Features
-from recbench.backbones.twintower import TwinTower
 from recbench.data.dataset import Dataset, Table
 from recbench.data.manifest import Column
-from recbench.settings import resolve
+from tests.backbones.rich_features import loop_fields, loop_linear, rich_dataset, rich_table
 from tests.conftest import make_dataset
 
 
-def rich_table(count: int, seed: int = 0) -> Table:
-    """Two categories, a bag, and a dense vector of three numbers."""
-    generator = torch.Generator().manual_seed(seed)
-    columns = (Column("id", "categorical", count + 1, 1), Column("tags", "bag", 6, 3), Column("age", "numeric", 5, 1))
-    tags = torch.randint(6, (count, 3), generator=generator)
-    age = torch.randint(1, 5, (count, 1), generator=generator)
-    value = torch.cat([torch.arange(1, count + 1)[:, None], tags, age], 1).int()
-    return Table(columns, value, seen=count, dense=torch.randn(count, 3, generator=generator))
-
-
-def rich_dataset() -> Dataset:
-    """The toy log with the features of `rich_table`."""
-    data = make_dataset()
-    return replace(data, users=rich_table(len(data.users)), items=rich_table(len(data.items), seed=1))
-
-
-def loop_fields(features: Features, table: Table, row: int) -> list[list[float]]:
-    """Return the embeddings of one entity's features, one list each, by plain loops."""
-    weights = features.table.tolist()
-    fields, slot, offset = [], 0, 0
-    for column in table.columns:
-        ids = [int(i) for i in table.value[row, slot : slot + column.width]]
-        members = ids if column.kind != "bag" else [i for i in ids if i > 0]
-        vectors = [weights[offset + i] for i in members]
-        size = len(weights[0])
-        fields.append([sum(v[d] for v in vectors) / max(1, len(vectors)) for d in range(size)])
-        slot += column.width
-        offset += column.size
-    return fields
-
-
-def loop_linear(weight: Tensor, x: list[float], bias: Tensor | None = None) -> list[float]:
-    """Return W x + b by plain loops."""
-    shift = bias.tolist() if bias is not None else [0.0] * len(weight)
-    return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weight.tolist(), shift, strict=True)]
+def test_bags_are_averaged_over_their_members() -> None:
+    columns = (Column("id", "categorical", 3, 1), Column("tags", "bag", 4, 3))
+    table = Table(columns, torch.tensor([[1, 2, 3, 0], [2, 0, 0, 0]], dtype=torch.int32), seen=2)
+    features = Features(table, embedding=2)
+    of_tag = features.table[3:].detach()  # after the three ids of `id`
+    out = features(torch.tensor([0, 1])).detach()
+    torch.testing.assert_close(out[0, 2:], (of_tag[2] + of_tag[3]) / 2)
+    assert (out[1, 2:] == 0).all()
 
 
 def made(name: str, data: Dataset) -> Backbone:
@@ -60,7 +31,7 @@ def made(name: str, data: Dataset) -> Backbone:
     return BACKBONES.get(name)(data, 2, False, dim=4, senet=True)  # type: ignore[call-arg]
 
 
-def test_values_by_plain_loops() -> None:
+def test_gated_values_by_plain_loops() -> None:
     table = rich_table(12)
     torch.manual_seed(0)
     features = Features(table, embedding=2, senet=True)
@@ -78,7 +49,7 @@ def test_values_by_plain_loops() -> None:
     torch.testing.assert_close(features(torch.arange(12)).detach(), torch.tensor(expected))
 
 
-def test_without_it_features_are_only_concatenated() -> None:
+def test_without_a_gate_features_are_only_concatenated() -> None:
     table = rich_table(12)
     features = Features(table, embedding=2)
     assert features.gate is None and table.dense is not None
@@ -114,7 +85,7 @@ def test_factors_differ_between_entities_and_lie_between_0_and_1() -> None:
 
 
 @pytest.mark.parametrize("name", ["twintower", "mmoe"])
-def test_gradient_reaches_every_parameter(name: str) -> None:
+def test_the_gradient_reaches_every_parameter_of_the_gate(name: str) -> None:
     backbone = made(name, rich_dataset())
     backbone(torch.arange(30), torch.arange(30)[:, None]).logit.square().sum().backward()
     zero = [key for key, p in backbone.named_parameters() if p.grad is None or not p.grad.any()]
@@ -128,8 +99,3 @@ def test_a_single_field_keeps_a_gate() -> None:
     assert isinstance(features.gate, nn.Sequential)
     assert features(torch.arange(3)).shape == (3, 2)
     assert features.gate[0].weight.shape == (1, 1)
-
-
-def test_is_a_setting_that_is_off_by_default() -> None:
-    assert resolve(TwinTower, "backbone", {"senet": "true"})["senet"] is True
-    assert resolve(TwinTower, "backbone", {})["senet"] is False

@@ -1,8 +1,7 @@
-"""Graph backbones against dense computations: LightGCN and MGCCF."""
+"""MGCCF against dense computations, and its graphs of similar entities."""
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -11,17 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from recbench.backbones.base import BACKBONES
-from recbench.backbones.lightgcn import Graph, LightGCN, compressed, normalised_graph
+from recbench.backbones.base import create
 from recbench.backbones.mgccf import MGCCF, similar_pairs, similarity_graph, threshold
 from recbench.data.dataset import Dataset, Log, Positives, Table
 from recbench.data.manifest import Column
-from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
-from recbench.evaluation.ranking import auc
-from recbench.run.model import build
-from recbench.run.scorer import Scorer
-from recbench.settings import defaults
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
 
@@ -41,42 +34,6 @@ def adjacency(data: Dataset) -> Tensor:
     dense = torch.zeros(len(data.users), len(data.items), dtype=torch.double)
     dense[data.positives.user, data.positives.item] = 1
     return dense
-
-
-def test_lightgcn_published_form_on_four_nodes() -> None:
-    data = dataset(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2, 2)
-    half = 0.7071067811865475
-    expected = [[0.0, 0.0, half, 0.5], [0.0, 0.0, 0.0, half], [half, 0.0, 0.0, 0.0], [0.5, half, 0.0, 0.0]]
-    torch.testing.assert_close(normalised_graph(data).to_dense(), torch.tensor(expected))
-    backbone = LightGCN(data, 1, False, dim=1, layers=2)
-    with torch.no_grad():
-        backbone.user_table.copy_(torch.tensor([[1.0], [2.0]]))
-        backbone.item_table.copy_(torch.tensor([[3.0], [4.0]]))
-    logit = backbone(torch.tensor([0, 1]), torch.tensor([[0, 1]])).logit[..., 0].detach()
-    scores = [[4.839763705522945, 7.290997770963316], [4.5480970388562785, 6.851608340833857]]
-    torch.testing.assert_close(logit, torch.tensor(scores))
-
-
-def test_a_node_without_edges_keeps_its_share_of_layer_0() -> None:
-    data = dataset(torch.tensor([0, 0]), torch.tensor([0, 1]), 2, 3)
-    backbone = LightGCN(data, 1, False, dim=2, layers=3)
-    users, items = backbone.tables()
-    torch.testing.assert_close(users[1, 0], backbone.user_table[1].detach() / 4)
-    torch.testing.assert_close(items[2, 0], backbone.item_table[2].detach() / 4)
-
-
-@FORWARD_MODE
-@pytest.mark.parametrize("edges", [0, 1, 30])
-def test_product_with_a_graph_in_value_and_both_modes_of_derivative(edges: int) -> None:
-    generator = torch.Generator().manual_seed(edges)
-    source, target = torch.randint(6, (2, edges), generator=generator)
-    weight = torch.rand(edges, generator=generator)
-    both = torch.cat([source, target]), torch.cat([target, source])
-    matrix = compressed(*both, torch.cat([weight, weight]), 6)
-    graph = deepcopy(Graph(matrix)).double()
-    vectors = torch.randn(6, 3, generator=generator, dtype=torch.double, requires_grad=True)
-    torch.testing.assert_close(graph(vectors), matrix.to_dense().double() @ vectors)
-    assert torch.autograd.gradcheck(graph, vectors, check_forward_ad=True)
 
 
 def dense_mgccf(backbone: MGCCF, data: Dataset, close: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -147,22 +104,6 @@ def test_mgccf_gradients() -> None:
     assert torch.autograd.gradcheck(score, tuple(backbone.parameters()), check_forward_ad=True)
 
 
-@pytest.mark.parametrize("name", ["mgccf", "lightgcn"])
-def test_relabelling_users_and_items_relabels_the_vectors(name: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    user, item = torch.randint(20, (120,), generator=generator), torch.randint(15, (120,), generator=generator)
-    new_user, new_item = torch.randperm(20, generator=generator), torch.randperm(15, generator=generator)
-    kind = {"mgccf": MGCCF, "lightgcn": LightGCN}[name]
-    before = kind(dataset(user, item, 20, 15), 1, False, dim=4, layers=2)
-    after = kind(dataset(new_user[user], new_item[item], 20, 15), 1, False, dim=4, layers=2)
-    after.load_state_dict(before.state_dict())
-    with torch.no_grad():
-        after.user_table[new_user] = before.user_table
-        after.item_table[new_item] = before.item_table
-    for found, expected, new in zip(after.tables(), before.tables(), (new_user, new_item), strict=True):
-        torch.testing.assert_close(found[new], expected)
-
-
 def test_entities_unseen_in_training_have_the_zero_vector(toy: Dataset) -> None:
     kept = toy.train[toy.train.item < 35]
     data = replace(toy, items=replace(toy.items, seen=35), train=kept)
@@ -207,20 +148,7 @@ def test_ties_at_the_threshold_go_together(value: list[float], budget: int, kept
     assert int((numbers >= threshold(numbers, budget)).sum()) == kept
 
 
-@pytest.mark.parametrize("backbone", ["mgccf", "lightgcn"])
-def test_it_learns(backbone: str) -> None:
-    data = make_toy(rows=3000).narrow(["view"])
-    values = {f"backbone.{key}": value for key, value in defaults(BACKBONES.get(backbone)).items()}
-    values |= {"backbone.dim": 8, "loss.negatives": 1, "loss.cosine": False}
-    model = build(data, "bpr", backbone, values, seed=0, lr=0.02)
-    for epoch in range(8):
-        for batch in model.loss.sampler.batches(data, 256, torch.Generator().manual_seed(epoch)):
-            model.loss.step(model.backbone, batch, model.optimizer)
-    score, _ = Scorer(model.backbone, model.loss).rows(data.valid)
-    assert auc(score[:, 0], data.valid.label[:, 0]) > 0.75
-
-
 @pytest.mark.parametrize(("setting", "value"), [("layers", 0), ("neighbours", 0), ("dim", 0), ("l2", -1.0)])
 def test_settings_out_of_range(setting: str, value: float, toy: Dataset) -> None:
     with pytest.raises(UsageError, match=f"^backbone.{setting}={value}: expected at least"):
-        MGCCF(toy, 1, False, **{setting: value})  # type: ignore[arg-type]
+        create(MGCCF, toy, 1, False, {setting: value})
