@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -128,10 +128,22 @@ class Dataset:
 
         Raises DataError if something else has been prepared there since.
         """
+        return _read_log(self.folder, part, self.feedback, self._own_manifest(), self.train.user.device)
+
+    def _own_manifest(self) -> Manifest:
         manifest = read_manifest(self.folder)
         if manifest.fingerprint != self.fingerprint:
             raise _prepared_again(self.folder)
-        return _read_log(self.folder, part, self.feedback, manifest, self.train.user.device)
+        return manifest
+
+    def raw_ids(self, side: Literal["user", "item"]) -> pl.DataFrame:
+        """Return the number `row` of every user or item and the raw columns that identify it, in the order of rows.
+
+        Raises DataError if the file is missing or damaged, or something else has been prepared there since.
+        """
+        manifest = self._own_manifest()
+        count = manifest.entities("users" if side == "user" else "items").count
+        return _read_parquet(self.folder, f"vocabulary/{side}", manifest, None, count).sort("row")
 
     def narrow(self, feedback: Sequence[str]) -> Dataset:
         """Return the dataset with only these feedback types, still ordered from dense to sparse."""
@@ -241,23 +253,29 @@ def _prepared_again(folder: Path) -> DataError:
     return DataError(f"{folder}: prepared again meanwhile; run the command again")
 
 
+def _damaged(folder: Path, name: str, error: Exception) -> DataError:
+    reason = str(error).splitlines()[0]
+    return DataError(f"{folder / name}.parquet: damaged ({reason}); {how_to_repair(folder)}")
+
+
 def _with_tasks(log: Log, tasks: list[int]) -> Log:
     truth = None if log.truth is None else log.truth[:, tasks].contiguous()
     return replace(log, label=log.label[:, tasks].contiguous(), truth=truth)
 
 
-def _read_parquet(folder: Path, name: str, manifest: Manifest, columns: Sequence[str], rows: int) -> pl.DataFrame:
+def _read_parquet(
+    folder: Path, name: str, manifest: Manifest, columns: Sequence[str] | None, rows: int
+) -> pl.DataFrame:
     """Read a prepared file; raises DataError if it is missing, not as it was written, or not of that many rows."""
     try:
         path = verify_file(folder, f"{name}.parquet", manifest.files)
-        frame = pl.read_parquet(path, columns=list(columns), glob=False)
+        frame = pl.read_parquet(path, columns=None if columns is None else list(columns), glob=False)
     except (DataError, OSError, pl.exceptions.PolarsError) as error:
         if read_manifest(folder).fingerprint != manifest.fingerprint:
             raise _prepared_again(folder) from None
         if isinstance(error, DataError):
             raise
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{folder / name}.parquet: damaged ({reason}); {how_to_repair(folder)}") from None
+        raise _damaged(folder, name, error) from None
     if len(frame) != rows:
         raise DataError(f"{path}: {len(frame)} rows, not {rows} as in its manifest; {how_to_repair(folder)}")
     return frame
@@ -275,8 +293,11 @@ def _read_table(folder: Path, side: EntitySide, manifest: Manifest, device: torc
         return values.to_numpy().reshape(len(frame), column.width).astype(kind, copy=False)
 
     columns = tuple(column for column in entities.columns if column.kind != "vector")
-    ids = [block(column, np.int32, pl.Int32) for column in columns]
-    vectors = [block(column, np.float32, pl.Float32) for column in entities.columns if column.kind == "vector"]
+    try:
+        ids = [block(column, np.int32, pl.Int32) for column in columns]
+        vectors = [block(column, np.float32, pl.Float32) for column in entities.columns if column.kind == "vector"]
+    except (pl.exceptions.PolarsError, OverflowError, ValueError) as error:
+        raise _damaged(folder, side, error) from None
     value = np.concatenate([np.zeros((len(frame), 0), np.int32), *ids], axis=1)
     dense = torch.from_numpy(np.concatenate(vectors, axis=1)).to(device) if vectors else None
     return Table(columns, torch.from_numpy(value).to(device), entities.seen, dense)
@@ -289,9 +310,12 @@ def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manif
     def tensor(names: list[str], kind: type) -> Tensor:
         return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)
 
-    return Log(
-        user=tensor(["user"], np.int32)[:, 0].contiguous(),
-        item=tensor(["item"], np.int32)[:, 0].contiguous(),
-        label=tensor(list(feedback), np.uint8),
-        truth=tensor(truth, np.float32) if truth else None,
-    )
+    try:
+        return Log(
+            user=tensor(["user"], np.int32)[:, 0].contiguous(),
+            item=tensor(["item"], np.int32)[:, 0].contiguous(),
+            label=tensor(list(feedback), np.uint8),
+            truth=tensor(truth, np.float32) if truth else None,
+        )
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise _damaged(folder, part, error) from None

@@ -43,6 +43,8 @@ class EntityTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not (self.seen <= self.count and self.keys <= self.count):
             raise ValueError(f"{self.seen} entities in train and {self.keys} keys among {self.count} entities")
+        if len({column.name for column in self.columns}) != len(self.columns):
+            raise ValueError("a column is named twice")
 
 
 class Unseen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,6 +152,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def __post_init__(self) -> None:
         tasks = len(self.feedback)
+        if len({*self.feedback}) != tasks:
+            raise ValueError("a feedback type is named twice")
         if not tasks or not len(self.level_rates) == len(self.thresholds) == tasks:
             raise ValueError("as many level rates and thresholds as feedback types are needed, and at least one")
         for parts in (set(self.rows), set(self.rates), set(PARTS if self.time is None else self.time)):

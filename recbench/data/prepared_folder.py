@@ -1,47 +1,55 @@
-"""Prepared folders on disk: written beside, then renamed, so that they appear complete or not at all."""
+"""Prepared folders on disk: written beside, then exchanged, so that they appear complete or not at all.
+
+What is being written lies in `.work/<dataset>/<variant>/` of the home of prepared data: a lock that ends with the
+process that holds it, the `new` folder, and for an instant the `old` one where the system cannot exchange folders.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from recbench.data.exchange import exchange
 from recbench.data.manifest_file import manifest_path
 from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
 
+WORK = ".work"
+
 
 @contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
+def replacing(folder: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` when the block ends well.
 
-    A failure leaves `folder` as it was. Raises DataError if the disk is full or not writable, and UsageError for a
-    folder that is not `<dataset>/<variant>` below the home of prepared data.
+    A failure leaves `folder` as it was. Another process that replaces the same folder is waited for, after a call of
+    `on_wait`. Raises DataError if the disk is full or not writable, and UsageError for a folder that is not
+    `<dataset>/<variant>` below the home of prepared data.
     """
-    _require_below(prepared_home(), folder)
-    temporary = _beside(folder, "tmp", os.getpid())
+    home = prepared_home()
+    _require_below(home, folder)
+    work = home / WORK / folder.parent.name / folder.name
     try:
-        _clean(folder)
-        temporary.mkdir(parents=True)
-        yield temporary
-        for path in sorted(temporary.rglob("*")):
-            _sync(path)
-        _sync(temporary)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        touch(temporary)
-        _publish(temporary, folder)
-        _sync(folder.parent)
+        work.mkdir(parents=True, exist_ok=True)
+        with _locked(work, on_wait):
+            _put_back(work, folder)
+            _clean(work, folder)
+            (work / "new").mkdir()
+            try:
+                yield work / "new"
+                _publish(work, folder)
+            finally:
+                _clean(work, folder)
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise DataError(
             f"{folder}: cannot be written ({reason}); free some space, or set RECBENCH_HOME to another folder"
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def touch(folder: Path) -> None:
@@ -51,14 +59,17 @@ def touch(folder: Path) -> None:
         os.utime(manifest_path(folder), ns=(now, now))
 
 
-def restore(prepared: Path) -> None:
-    """Put back every folder that a process set aside and was killed before it could put the new one in its place."""
-    for aside in prepared.glob(".old+*+*+*"):
-        _, dataset, split, process = aside.name.split("+")
-        folder = prepared / dataset / split
-        if not folder.exists() and process.isdigit() and not _alive(int(process)):
+def restore(home: Path) -> None:
+    """Put back every folder that was set aside by a process that was killed before its new one took the place."""
+    for old in home.glob(f"{WORK}/*/*/old"):
+        folder = home / old.parent.parent.name / old.parent.name
+        if not folder.exists():
+            with suppress(OSError, Timeout), FileLock(old.parent / "lock", timeout=1):
+                _put_back(old.parent, folder)
+    for old, folder in _set_aside_formerly(home):
+        if not folder.exists():
             with suppress(OSError):
-                aside.rename(folder)
+                old.rename(folder)
 
 
 def _require_below(home: Path, folder: Path) -> None:
@@ -70,9 +81,63 @@ def _require_below(home: Path, folder: Path) -> None:
         )
 
 
-def _beside(folder: Path, kind: str, process: int | str) -> Path:
-    # One level up, where no dataset folder is looked for: a complete but unpublished one is never found.
-    return folder.parent.parent / f".{kind}+{folder.parent.name}+{folder.name}+{process}"
+@contextmanager
+def _locked(work: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    lock = FileLock(work / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _publish(work: Path, folder: Path) -> None:
+    """Put the new folder in the place of `folder`, all its content being on disk."""
+    new, old = work / "new", work / "old"
+    for path in sorted(new.rglob("*")):
+        _sync(path)
+    _sync(new)
+    touch(new)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        new.rename(folder)
+    elif not exchange(new, folder):
+        try:
+            folder.rename(old)
+            new.rename(folder)
+        finally:
+            _put_back(work, folder)
+    _sync(folder.parent)
+
+
+def _put_back(work: Path, folder: Path) -> None:
+    old = work / "old"
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+
+
+def _clean(work: Path, folder: Path) -> None:
+    """Remove what this or a killed process left."""
+    for name in ("new", "old"):
+        shutil.rmtree(work / name, ignore_errors=True)
+        with suppress(OSError):  # a file where the folder was expected
+            (work / name).unlink()
+    home = work.parent.parent.parent
+    for former in ("tmp", "old"):
+        for path in home.glob(f".{former}+*"):
+            if path.name.rpartition("+")[0] == f".{former}+{folder.parent.name}+{folder.name}":
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _set_aside_formerly(home: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield what former versions called `.old+<dataset>+<variant>+<process>`, and the folder that it was."""
+    for old in home.glob(".old+*+*+*"):
+        dataset, _, rest = old.name.removeprefix(".old+").partition("+")
+        yield old, home / dataset / rest.rpartition("+")[0]
 
 
 def _sync(path: Path) -> None:
@@ -81,44 +146,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _publish(temporary: Path, folder: Path) -> None:
-    aside = _beside(folder, "old", os.getpid())
-    try:
-        while True:  # another process may publish between the two renames: the last one wins
-            try:
-                temporary.rename(folder)
-                return
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-            shutil.rmtree(aside, ignore_errors=True)
-            with suppress(FileNotFoundError):
-                folder.rename(aside)
-    finally:
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _clean(folder: Path) -> None:
-    """Remove what killed processes left, and put back a folder that one of them had set aside."""
-    restore(folder.parent.parent)
-    for kind in ("old", "tmp"):
-        for path in folder.parent.parent.glob(_beside(folder, kind, "*").name):
-            process = path.name.rpartition("+")[2]
-            if process.isdigit() and not _alive(int(process)):
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    if process == os.getpid():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -123,7 +123,8 @@ def _write(
     """Write the prepared folder and return its manifest."""
     began = time.monotonic()
     described = raw_files.FileDigests(source.files)
-    with replacing(folder) as temporary:
+    waiting = f"another `recbench prepare` is writing {folder}; waiting for it"
+    with replacing(folder, lambda: progress.tell(waiting)) as temporary:
         try:
             built = build(spec, source, split, temporary, memory, progress)
         except pl.exceptions.PolarsError as error:

@@ -79,7 +79,7 @@ def _parts(manifest: Manifest) -> Table:
     """Return a column for each part, so that nothing is cut however many feedback types there are."""
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left", title_style="bold")
     grid.title = Text(f"{manifest.title}, split {manifest.split}")
-    grid.add_column("")
+    grid.add_column("", overflow="fold")
     for part in PARTS:
         grid.add_column(part, justify="right", overflow="fold")
     grid.add_row("rows", *(f"{manifest.rows[part]:,}" for part in PARTS))

@@ -160,20 +160,14 @@ def _write(folder: Path, record: RunRecord, data: Dataset, scorer: Scorer, known
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _identified(data: Dataset, side: str, vectors: Mapping[str, Tensor]) -> pl.DataFrame:
+def _identified(data: Dataset, side: Literal["user", "item"], vectors: Mapping[str, Tensor]) -> pl.DataFrame:
     """Return the row numbers and raw ids of one side with a column of float32 vectors per tensor.
 
     A raw column that is called like one of them becomes `raw_<name>`.
     """
-    path = data.folder / "vocabulary" / f"{side}.parquet"
-    try:
-        ids = pl.read_parquet(path, glob=False).sort("row")
-        ids = ids.rename({name: f"raw_{name}" for name in ids.columns if name in vectors})
-        columns = [pl.Series(name, value.float().contiguous().numpy()) for name, value in vectors.items()]
-        return ids.hstack(columns)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: does not fit ({reason}); prepare the dataset again") from None
+    ids = data.raw_ids(side)
+    ids = ids.rename({name: f"raw_{name}" for name in ids.columns if name in vectors})
+    return ids.hstack([pl.Series(name, value.float().contiguous().numpy()) for name, value in vectors.items()])
 
 
 def _seen(data: Dataset, known: Log) -> pl.DataFrame:

@@ -25,6 +25,10 @@ MEMORY = Memory(1 << 30)
 PAIRS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=1, max_size=80)
 
 
+def read(folder: Path, frame: pl.DataFrame, spec: DatasetSpec = SPEC) -> coded_log.CodedLog:
+    return coded_log.read_log(spec, RawTables([frame]), MEMORY, folder)
+
+
 def logged(
     folder: Path, pairs: list[tuple[int, int]], spec: DatasetSpec = SPEC, at_once: int = 7
 ) -> coded_log.CodedLog:
@@ -80,6 +84,34 @@ def test_gathering_and_dropping_repeats(pairs: list[tuple[int, int]], at_once: i
         where = [set(frame["user"]) for group in log.groups for frame in [pl.concat([*group.frames()])] if group.rows]
         assert sum(len(users) for users in where) == len(set.union(*where))  # each user in one group
         assert pairs_of(filters.drop_repeats(log, Path(folder) / "distinct")) == list(dict.fromkeys(pairs))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=40))
+def test_of_repeats_the_first_in_time_is_left(rows: list[tuple[int, int, int]]) -> None:
+    frame = pl.DataFrame(rows, schema={"u": pl.Int64, "i": pl.Int64, "t": pl.Int64}, orient="row")
+    frame = frame.with_columns(rating=5)
+    expected: dict[tuple[int, int], int] = {}
+    for number, (user, item, time) in enumerate(rows):
+        if (user, item) not in expected or time < rows[expected[user, item]][2]:
+            expected[user, item] = number
+    with TemporaryDirectory() as folder:
+        log = filters.group_by_user(read(Path(folder) / "a", frame), 7, Path(folder) / "by-user")
+        log = filters.drop_repeats(log, Path(folder) / "distinct")
+        assert sorted(row for part in log.frames("row") for row in part["row"]) == sorted(expected.values())
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Int64, pl.String])
+@pytest.mark.parametrize("key", ["u", "i"])
+def test_a_row_that_names_no_user_or_item_is_refused(tmp_path: Path, key: str, dtype: type[pl.DataType]) -> None:
+    frame = pl.DataFrame({"u": [1.0, 2, 3], "i": [1.0, 2, 3], "rating": [5, 5, 5], "t": [1, 2, 3]})
+    if dtype == pl.Float64:
+        nothing = pl.Series(key, [1.0, 2.0, float("nan")])
+    else:
+        nothing = pl.Series(key, ["1", "2", ""] if dtype == pl.String else [1, 2, None], dtype=dtype)
+    frame = frame.with_columns(nothing)
+    with pytest.raises(DataError, match=f"x: row 3 of the log, column `{key}`: empty; every row needs one"):
+        read(tmp_path / "a", frame)
+    assert read(tmp_path / "b", frame, replace(SPEC, filter="t < 3")).rows == 2  # a filter may leave it out
 
 
 def test_users_who_are_common_in_the_shipped_train_part(tmp_path: Path) -> None:
@@ -139,6 +171,9 @@ def test_memory() -> None:
     assert Memory.parse("50%").limit == pytest.approx(Memory.parse(None).limit, rel=1e-6)
     for words, message in (("much", "expected a size such as 4GB"), ("10MB", "at least 512 MiB are needed")):
         with pytest.raises(UsageError, match=message):
+            Memory.parse(words)
+    for words in ("101%", "9" * 400 + "GB", "9999999TB", "-1GB", "nan", "1e9", "1_000GB", "\u0663GB"):
+        with pytest.raises(UsageError, match="expected a size such as|at most 1024 TiB"):
             Memory.parse(words)
     Memory(1 << 30).check(1_000_000)
     with pytest.raises(DataError, match=r"9,000,000 users and items need about 1.9 GiB, more than the 1.0 GiB"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -13,7 +14,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from recbench.data import prepared_folder as store
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.manifest import SIDES, Unseen
 from recbench.data.manifest_file import read_manifest
@@ -33,6 +33,12 @@ def files(folder: Path) -> dict[str, bytes]:
     """Bytes of every file below a folder but the manifest, by relative path."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "manifest.json"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def assert_nothing_is_left(home: Path) -> None:
+    """Check that nothing but locks is left of what was being written."""
+    assert {path.name for path in home.iterdir()} == {"shop", ".work"}
+    assert {path.name for path in (home / ".work").rglob("*") if path.is_file()} == {"lock"}
 
 
 def test_own_csv_end_to_end(tmp_path: Path) -> None:
@@ -144,7 +150,7 @@ def test_a_failure_leaves_the_old_version(
     if expected is DataError:
         assert "cannot be written (No space left on device); free some space" in str(caught.value)
     assert files(folder) | {"manifest": (folder / "manifest.json").read_bytes()} == before
-    assert [path.name for path in folder.parent.parent.iterdir()] == ["shop"]
+    assert_nothing_is_left(folder.parent.parent)
 
 
 def test_kill_leaves_the_old_version_and_the_next_prepare_cleans_up(tmp_path: Path) -> None:
@@ -154,28 +160,17 @@ def test_kill_leaves_the_old_version_and_the_next_prepare_cleans_up(tmp_path: Pa
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom recbench.data import prepared_folder as store\n"
         "from recbench.prepare.prepare import prepare\n"
-        "store._publish = lambda temporary, folder: os.kill(os.getpid(), 9)\n"
+        "store._publish = lambda work, folder: os.kill(os.getpid(), 9)\n"
         "prepare('shop', catalog=Path(sys.argv[1]), force=True)\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "own.toml")])
     assert killed.returncode == -9
-    left = [path for path in folder.parent.parent.iterdir() if path.name.startswith(".tmp")]
-    assert len(left) == 1 and (left[0] / "manifest.json").exists()
+    left = folder.parent.parent / ".work" / "shop" / "global" / "new"
+    assert (left / "manifest.json").exists()
     assert find_prepared(None) == folder and files(folder) == before
     assert not shop(tmp_path).fresh
     shop(tmp_path, force=True)
-    assert [path.name for path in folder.parent.parent.iterdir()] == ["shop"]
-
-
-def test_cleaning_spares_living_processes_and_restores_what_was_set_aside(tmp_path: Path) -> None:
-    write(tmp_path)
-    folder = shop(tmp_path).folder
-    home = folder.parent.parent
-    (home / f".tmp+shop+global+{os.getppid()}").mkdir()
-    folder.rename(home / ".old+shop+global+999999999")
-    store._clean(folder)
-    assert (folder / "manifest.json").exists()
-    assert sorted(path.name for path in home.iterdir()) == [f".tmp+shop+global+{os.getppid()}", "shop"]
+    assert_nothing_is_left(folder.parent.parent)
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
@@ -189,7 +184,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert [process.wait() for process in running] == [0, 0]
     data = Dataset.load(find_prepared("shop"))
     assert len(data.train) == 25
-    assert [path.name for path in data.folder.parent.parent.iterdir()] == ["shop"]
+    assert_nothing_is_left(data.folder.parent.parent)
 
 
 def test_a_home_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,6 +368,55 @@ def test_tables_that_cannot_be_served(tmp_path: Path, old: str, new: str, messag
         shop(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "--seed -1: expected a whole number from 0 to"),
+        ({"seed": 2**64}, "--seed 18446744073709551616: expected a whole number"),
+        ({"variant": Variant(ratio=(8, 0, 2))}, "--ratio 8:0:2: expected three whole numbers from 1 to"),
+        ({"variant": Variant(ratio=(10**30, 1, 1))}, "expected three whole numbers from 1 to 1,000,000"),
+        ({"variant": Variant(ratio=(-8, 1, 1))}, "--ratio -8:1:1: expected"),
+        ({"variant": Variant(split="glbal")}, "shop has no split `glbal`; choose --split global or user"),
+        ({"rows": -5}, "--rows sizes generated data"),
+    ],
+)
+def test_numbers_out_of_range(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    write(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        shop(tmp_path, **options)
+
+
+@pytest.mark.parametrize("infinite", ["inf", "-inf", "1e999"])
+def test_an_infinite_number_is_no_leak(tmp_path: Path, infinite: str) -> None:
+    lines = rows()
+    for line in lines:
+        line[3] = infinite if line[2] == "3" else line[3]
+    write(tmp_path, lines)
+    manifest = shop(tmp_path).manifest
+    assert [finding.status for finding in manifest.certificate if finding.rule == "bucket edges"] == ["ok"]
+    assert all(math.isfinite(edge) for edge in manifest.edges["item"]["price"])
+
+
+def test_all_times_are_equal(tmp_path: Path) -> None:
+    write(tmp_path, [[*line[:5], "1000", line[6]] for line in rows()])
+    with pytest.raises(DataError, match=r"leaves no train rows \(40 rows in all\), since all times are equal"):
+        shop(tmp_path)
+
+
+def test_the_report_cuts_nothing_on_a_narrow_terminal(tmp_path: Path) -> None:
+    names = [f"complete_view_{number}" for number in range(7)]
+    feedback = "".join(f"{name} = \"event = 'buy'\"\n" for name in names)
+    write(tmp_path, toml=TOML.replace("[shop.feedback]\n", f"[shop.feedback]\n{feedback}"))
+    prepared = shop(tmp_path)
+    console = Console(width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(report(prepared))
+    table = captured.get().partition("users, of which")[0]
+    assert "…" not in table
+    for word in (*names, "1970-01-01 00:16"):
+        assert word in table
+
+
 def test_ambiguous_dates_are_refused(tmp_path: Path) -> None:
     lines = [f"{n % 9},{n % 7},1.5,0{1 + n % 9}/0{1 + n % 5}/2024,{n % 6}" for n in range(90)]
     write_log(tmp_path, "user,item,price,ts,rating", lines, RATED)
@@ -395,13 +439,6 @@ def test_data_prepared_again_or_cut_short_is_not_read(tmp_path: Path) -> None:
         match=r"test.parquet: damaged \(changed since .*`recbench prepare shop --split global`",
     ):
         Dataset.load(folder).read("test")
-
-
-def test_a_folder_set_aside_by_a_killed_process_is_found_again(tmp_path: Path) -> None:
-    write(tmp_path)
-    folder = shop(tmp_path).folder
-    folder.rename(folder.parent.parent / ".old+shop+global+999999999")
-    assert find_prepared("shop") == folder
 
 
 @pytest.mark.parametrize("manifest", ["{}", "[]", '{"format": 1}'])

@@ -19,6 +19,7 @@ from recbench.prepare import buckets, coded_log, entities, labels
 from recbench.prepare.entities import Entities
 from recbench.prepare.entity_keys import Keys
 from recbench.prepare.frame_file import FrameFile
+from recbench.prepare.leak_certificate import fits
 from recbench.prepare.order_statistics import even_bounds, kth
 from recbench.prepare.row_counts import RowCounts
 from recbench.prepare.splits.base import Ratio, check_parts, check_split
@@ -172,6 +173,22 @@ def test_buckets_match_numpy(train: list[float], other: list[float]) -> None:
     assert ids[-1] == ids[-2] == buckets.ABSENT
     for number, bucket in zip(other, ids, strict=False):
         assert bucket == (1 if math.isnan(number) else 2 + sum(e < number for e in edge))
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60), st.integers(0, 99))
+def test_edges_and_buckets_of_any_floats(values: list[float], seed: int) -> None:
+    value = np.array(values, np.float64)
+    weight = np.random.default_rng(seed).integers(1, 4, len(value))
+    edge = buckets.edges(value, weight)
+    assert np.isfinite(edge).all() and (np.diff(edge) > 0).all()
+    ids = buckets.bucket(value, edge)
+    assert ((ids == buckets.ABSENT) == ~np.isfinite(value)).all()
+    assert fits(np.bincount(ids, weight, buckets.size(edge)).astype(np.int64), len(edge))
+
+
+def test_edges_of_numbers_whose_difference_is_infinite() -> None:
+    edge = buckets.edges(np.array([-1.7e308, 1.7e308]))
+    assert np.isfinite(edge).all() and len(edge) == 49 and edge[24] == 0
 
 
 def test_buckets_are_closed_on_the_right() -> None:
