@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from glob import escape
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from recbench.sources.unpack import is_archive, unpack
 DEPTH = 3
 UNPACKED = "unpacked"  # folder below the raw folder of a dataset
 
+Found = dict[str, Path]  # name -> path of the files that one name or pattern of the catalogue stands for
 Accept = Callable[[str], bool]  # asked with the licence and where it stands
 
 
@@ -30,42 +32,61 @@ def locate(spec: DatasetSpec, split: str, raw: Path | None, progress: Progress, 
     """Return the path of every raw file by its name in the catalogue; optional ones may be absent.
 
     They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
-    user's own TOML, then in the raw folder of recbench. What is missing is unpacked from the archives that lie there,
-    and without `raw` downloaded, if `accept` agrees to a licence that asks for it. Raises DataError that says how to
-    get what is missing still.
+    user's own TOML, then in the raw folder of recbench. A pattern such as "events-*.csv.gz" (reader `table` only)
+    stands for all files that match it, by name. What is missing is unpacked from the archives that lie there, and
+    without `raw` downloaded, if `accept` agrees to a licence that asks for it. Raises DataError that says how to get
+    what is missing still, and for what is no file.
     """
     folder = raw if raw is not None else raw_home(spec.name)
     if raw is not None and not raw.is_dir():
         raise DataError(f"--raw {raw}: {'not a folder' if raw.exists() else 'no such folder'}")
     needed = spec.files + (spec.given_files if split == "given" else ())
     wanted = needed + spec.optional_files
+
+    def missing(names: Sequence[str]) -> list[str]:
+        return [name for name in names if name not in files]
+
     files = _files_present(spec, wanted, folder, raw)
-    if any(name not in files for name in needed):
-        files |= _unpack_missing(
-            spec, [name for name in wanted if name not in files], _find_archives(spec, folder), progress
-        )
-    if any(name not in files for name in needed) and spec.download and raw is None:
+    if missing(needed):
+        files |= _unpack_missing(spec, missing(wanted), _find_archives(spec, folder), progress)
+    if missing(needed) and spec.download and raw is None:
         archives = _download_all(spec, folder, progress, accept)
         files |= _files_present(spec, wanted, folder, raw)
-        files |= _unpack_missing(spec, [name for name in wanted if name not in files], archives, progress)
-    missing = [name for name in needed if name not in files]
-    if missing:
+        files |= _unpack_missing(spec, missing(wanted), archives, progress)
+    if missing(needed):
         if spec.by_hand:
             progress.tell(_download_instructions(spec, raw or folder))
-        raise DataError(_missing_message(spec, missing, raw, folder))
-    for path in files.values():
+        raise DataError(_missing_message(spec, missing(needed), raw, folder))
+    paths = {name: path for word in wanted if word in files for name, path in files[word].items()}
+    for path in paths.values():
         require_regular(path)
-    return {name: files[name] for name in wanted if name in files}
+    return paths
 
 
-def _files_present(spec: DatasetSpec, wanted: Sequence[str], folder: Path, raw: Path | None) -> dict[str, Path]:
+def _files_present(spec: DatasetSpec, wanted: Sequence[str], folder: Path, raw: Path | None) -> dict[str, Found]:
+    """Return the files that are there, by their names or patterns in the catalogue."""
     files = {}
     for name in wanted:
-        beside = spec.folder / name if spec.folder is not None and raw is None else None
-        path = beside if beside is not None and beside.exists() else _find_file(folder, name, spec.name)
-        if path is not None:
-            files[name] = path
+        beside = spec.folder if raw is None else None
+        if beside is not None and (beside / name).exists():
+            files[name] = {name: beside / name}
+        elif (path := _find_file(folder, name, spec.name)) is not None:
+            files[name] = {name: path}
+        elif spec.reader == "table" and any(character in name for character in "*?["):
+            found = (beside is not None and _matching(beside, name, 0)) or _matching(folder, name, DEPTH)
+            files |= {name: found} if found else {}
     return files
+
+
+def _matching(folder: Path, pattern: str, depth: int) -> Found:
+    """Return the files that match a pattern in a folder or, where there are none, in those below it."""
+    if Path(pattern).is_absolute():
+        folder, pattern, depth = Path(Path(pattern).anchor), pattern.lstrip("/"), 0
+    for level in range(depth + 1):
+        paths = sorted(path for path in folder.glob("*/" * level + pattern) if not path.name.startswith("."))
+        if paths:
+            return {str(path.relative_to(folder)): path for path in paths}
+    return {}
 
 
 def _find_archives(spec: DatasetSpec, folder: Path) -> list[Path]:
@@ -79,13 +100,14 @@ def _find_archives(spec: DatasetSpec, folder: Path) -> list[Path]:
 
 def _unpack_missing(
     spec: DatasetSpec, wanted: Sequence[str], archives: Sequence[Path], progress: Progress
-) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+) -> dict[str, Found]:
+    files: dict[str, Found] = {}
     for archive in archives:
         left = [name for name in wanted if name not in files]
         if left and is_archive(archive):
             progress.step(f"unpacking {archive.name}")
-            files |= unpack(archive, left, raw_home(spec.name) / UNPACKED / _archive_id(archive))
+            unpacked = unpack(archive, left, raw_home(spec.name) / UNPACKED / _archive_id(archive))
+            files |= {name: {name: path} for name, path in unpacked.items()}
     return files
 
 
@@ -191,7 +213,7 @@ def _find_file(folder: Path, name: str, dataset: str) -> Path | None:
     if Path(name).is_absolute():
         return Path(name) if Path(name).exists() else None
     for depth in range(DEPTH + 1):
-        matches = sorted(folder.glob("*/" * depth + name))
+        matches = sorted(folder.glob("*/" * depth + escape(name)))
         own = [path for path in matches if dataset in path.relative_to(folder).parts]
         if len(matches) > 1 and len(own) != 1:
             raise DataError(
