@@ -84,8 +84,10 @@ def prepare(
     if variant.feedback is not None:
         spec = choose_feedback(spec, variant.feedback)
         folder_name.append("-".join(spec.feedback))
+    if variant.ratio is not None or split_name != spec.split:
+        spec = replace(spec, expect=replace(spec.expect, train=None, test=None))
     if variant.ratio is not None:
-        spec = replace(spec, ratio=variant.ratio, expect=replace(spec.expect, train=None, test=None))
+        spec = replace(spec, ratio=variant.ratio)
         folder_name.append("-".join(map(str, variant.ratio)))
     memory, progress = memory or Memory.parse(None), progress or Progress()
     split = check_split(name, split_name, spec.splits, spec.time is not None)(spec.ratio, spec.rounding, seed)

@@ -62,7 +62,7 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
     if min(spec.ratio) < 1:
         raise refuse("`ratio` is three whole numbers of at least 1, those of train, valid and test, as in [8, 1, 1]")
     for count in (spec.expect.train, spec.expect.test):
-        if count is not None and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
+        if isinstance(count, str) and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
             raise refuse(f"`expect` has {count!r}, which is no count as papers print them, such as 2.13M or 9.8K")
     for side, columns in (("user", spec.user), ("item", spec.item)):
         _check_side(f"{spec.name}.{side}", columns)

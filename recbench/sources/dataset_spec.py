@@ -50,8 +50,8 @@ class ExpectedCounts:
     users: int | None = None
     items: int | None = None
     positives: dict[str, int] | None = None
-    train: str | None = None  # rows, such as "2.13M"; valid counts as train
-    test: str | None = None
+    train: int | str | None = None  # rows of the default split, also as "2.13M"; valid counts as train
+    test: int | str | None = None
     source: str = ""  # the paper and table, where the counts are those of a paper
 
 

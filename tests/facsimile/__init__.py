@@ -41,6 +41,7 @@ _WRITERS: Mapping[str, Callable[[Path, int, int], Contents]] = {
     "amazon-cd": amazon.write_cds,
     "taobao": taobao.write,
     "gowalla": gowalla.write_gowalla,
+    "gowalla-lightgcn": gowalla.write_gowalla,
     "gowalla-checkins": gowalla.write_checkins,
     "lastfm": gowalla.write_lastfm,
 }

@@ -53,7 +53,7 @@ CHECKS: dict[str, Callable[[Path, Contents], None]] = {
     **dict.fromkeys(("amazon-books", "amazon-cd"), check_amazon),
     "taobao": check_taobao,
     "gowalla-checkins": check_checkins,
-    **dict.fromkeys(("gowalla", "lastfm"), check_lines),
+    **dict.fromkeys(("gowalla", "gowalla-lightgcn", "lastfm"), check_lines),
 }
 
 

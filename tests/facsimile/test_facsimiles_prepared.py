@@ -30,7 +30,10 @@ RULES = {  # dataset/rule -> what a facsimile calls the rows that the rule keeps
     "amazon-cd/core-10": "core",
     "gowalla-checkins/default": "core",
     **{f"ae-{country}/default": "" for country in ("es", "fr", "nl", "us")},
-    **{f"{name}/default": "" for name in ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "gowalla", "lastfm")},
+    **{
+        f"{name}/default": ""
+        for name in ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "gowalla", "gowalla-lightgcn", "lastfm")
+    },
     **{f"retailrocket/{rule}": "" for rule in ("percent-rank", "floor", "round")},
 }
 

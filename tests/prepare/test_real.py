@@ -52,6 +52,16 @@ def test_gowalla_in_the_split_of_til() -> None:
     assert manifest.counts.matches and manifest.rows["test"] == 217_316
 
 
+def test_gowalla_in_the_split_of_lightgcn() -> None:
+    manifest = prepare("gowalla-lightgcn", raw=DATA / "gowalla-lightgcn").manifest
+    assert manifest.counts.matches and manifest.rows["test"] == 217_242
+    other = prepare("gowalla", raw=DATA / "gowalla-til").manifest
+    assert other.counts.matches and other.fingerprint != manifest.fingerprint
+    mistaken = prepare("gowalla", raw=DATA / "gowalla-lightgcn", force=True).manifest
+    assert mistaken.counts.matches is False  # the counts of the parts tell the two apart
+    assert prepare("gowalla", Variant(split="random"), raw=DATA / "gowalla-til").manifest.counts.matches
+
+
 def test_a_sample_of_taobao() -> None:
     (path,) = (DATA / "taobao-sample").glob("*.csv")
     blocks = load_reader("table")(find("taobao"), Source({"UserBehavior.csv": path}, "users")).log
