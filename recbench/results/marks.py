@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from recbench.evaluation.statistics import Sample, compare
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
-from recbench.results.store import Store
+from recbench.results.store import Store, seed_of
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
 RESAMPLES = 2000  # enough to say whether an interval holds 0, where many columns are looked at
 RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, which few resamples cannot show
 
 Contributions = Mapping[MetricKey, UserContributions]
+
+
+class PairedRun(NamedTuple):
+    """A run of a method, which pairs with those of equal seed of other methods."""
+
+    digest: str
+    seed: int
 
 
 def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[LeaderboardRow]:
@@ -30,7 +38,7 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
     contributions: dict[str, Contributions] = {}
     marked = list(rows)
     for column, positions in columns.items():
-        metric_key = column.metric, column.feedback, column.signature
+        metric = column.metric, column.feedback, column.signature
         for digest in (digest for position in positions for digest in rows[position].runs):
             if digest not in contributions:
                 contributions[digest] = read_contributions(folders[digest], store.warnings)
@@ -38,12 +46,15 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
             position
             for position in positions
             if rows[position].mean is not None
-            and all(metric_key in contributions[digest] for digest in rows[position].runs)
+            and all(metric in contributions[digest] for digest in rows[position].runs)
         ]
         if len(tested) < 2 or not rows[tested[0]].best:
             continue
-        runs = {str(position): rows[position].runs for position in tested}
-        samples = paired_samples(metric_key, runs, contributions)
+        runs = {
+            str(position): [PairedRun(digest, seed_of(folders[digest])) for digest in rows[position].runs]
+            for position in tested
+        }
+        samples = paired_samples(metric, runs, contributions)
         if samples[0].numerator.shape[1] < 2:
             continue
         resamples = max(RESAMPLES, RESAMPLES_EACH * len(tested))
@@ -55,17 +66,21 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
 
 
 def paired_samples(
-    metric_key: MetricKey, runs: Mapping[str, Sequence[str]], contributions: Mapping[str, Contributions]
+    metric: MetricKey,
+    runs: Mapping[str, Sequence[PairedRun]],
+    contributions: Mapping[str, Contributions],
+    deterministic: Collection[str] = (),
 ) -> list[Sample]:
-    """Return a sample per method over the users that count in any of the runs; `runs` are digests by method."""
-    every = [contributions[digest][metric_key] for digests in runs.values() for digest in digests]
+    """Return a sample per method over the users that count in any of the runs; `runs` are by method."""
+    every = [contributions[run.digest][metric] for of_method in runs.values() for run in of_method]
     users = np.unique(np.concatenate([of_run.user for of_run in every]))
     samples = []
-    for name, digests in runs.items():
-        sums = np.zeros((2, len(digests), len(users)))
-        for number, digest in enumerate(digests):
-            of_run = contributions[digest][metric_key]
+    for name, of_method in runs.items():
+        sums = np.zeros((2, len(of_method), len(users)))
+        for number, run in enumerate(of_method):
+            of_run = contributions[run.digest][metric]
             positions = np.searchsorted(users, of_run.user)
             sums[0, number, positions], sums[1, number, positions] = of_run.numerator, of_run.denominator
-        samples.append(Sample(name, sums[0], sums[1]))
+        seeds = tuple(run.seed for run in of_method)
+        samples.append(Sample(name, sums[0], sums[1], seeds, name in deterministic))
     return samples

@@ -194,6 +194,11 @@ class Store:
         return UsageError(f"{self.root}: no finished runs; run `recbench train`")
 
 
+def seed_of(folder: Path) -> int:
+    """Return the seed of a run, which its folder is named by."""
+    return int(folder.name[1:].rpartition("-")[0])
+
+
 def _read_evaluation(path: Path, key: RunKey) -> Evaluation:
     remedy = f"delete it and run `recbench eval --run {key.digest}`"
     evaluation = load(path, Evaluation, remedy)

@@ -11,23 +11,30 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recbench.baselines.base import BASELINES
 from recbench.errors import UsageError
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
-from recbench.results.marks import paired_samples
+from recbench.results.marks import PairedRun, paired_samples
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
 LISTED = 6  # methods that a word may mean
-Runs = Mapping[str, Mapping[MetricKey, UserContributions]]  # digest → what its users add
+OF_METHOD = ("logit", "scale", "pos_weight")  # settings that stand beside a method's name
 
 
 @dataclass(frozen=True)
-class Method:
+class ComparedMethod:
     """Runs that differ in their seed alone."""
 
     name: str
     keys: tuple[RunKey, ...]
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether another seed would change nothing, as of most baselines."""
+        key = self.keys[0]
+        return key.is_baseline and key.loss in BASELINES.names() and not BASELINES.get(key.loss).seeded
 
 
 @dataclass(frozen=True)
@@ -44,14 +51,14 @@ class Comparison:
     differences: list[Difference]
 
 
-def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> list[Method]:
+def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> list[ComparedMethod]:
     """Return what each word names: the first digits of a run, for its seeds too, or LOSS or LOSS/BACKBONE.
 
     Only on `dataset` (DATASET or DATASET/SPLIT), if given. Raises UsageError where a word fits no method, or several
     with different settings or data.
     """
     groups: dict[str, list[RunRecord]] = {}
-    waiting = []
+    not_evaluated = []
     for record, evaluations in store.runs():
         key = record.key
         if dataset not in (None, key.dataset, key.data):
@@ -59,73 +66,90 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
         if evaluations:
             groups.setdefault(key.group, []).append(record)
         else:
-            waiting.append(key)
-    return [_method(word, groups, waiting) for word in words]
+            not_evaluated.append(key)
+    return [_method(word, groups, not_evaluated) for word in words]
 
 
-def compare_methods(chosen: Sequence[Method], metrics: Sequence[str], store: Store) -> list[Comparison]:
+def compare_methods(chosen: Sequence[ComparedMethod], metrics: Sequence[str], store: Store) -> list[Comparison]:
     """Compare the methods under each metric, default: all that every run of them was evaluated with.
 
     Raises UsageError if they have no metric of one definition in common.
     """
     if len({method.keys[0].group for method in chosen}) < 2:
-        raise UsageError("expected at least two methods; `recbench leaderboard` names them")
-    found = {
+        reason = (
+            "only one method is named" if len(chosen) < 2 else f"all words name {chosen[0].name} with equal settings"
+        )
+        raise UsageError(f"{reason}; name another to compare it with: `recbench leaderboard` shows what there is")
+    contributions = {
         key.digest: read_contributions(store.folder(key), store.warnings) for method in chosen for key in method.keys
     }
-    common = [place for place in next(iter(found.values())) if all(place in places for places in found.values())]
-    wanted = [place for place in common if not metrics or any(_fits(place, word) for word in metrics)]
+    first = next(iter(contributions.values()))
+    common = [metric for metric in first if all(metric in of_run for of_run in contributions.values())]
+    wanted = [metric for metric in common if not metrics or any(_fits(metric, word) for word in metrics)]
     if not wanted:
-        names = " ".join(f"--run {key.digest}" for method in chosen for key in method.keys)
-        said = " ".join(f"--metric {word}" for word in metrics or ("auc",))
-        without = [digest for digest, places in found.items() if not places]
-        reason = (
-            f"what single users add is not kept with {', '.join(without)}, as in records that were passed on"
-            if without
-            else "these runs have no such metric of one definition in common"
-        )
-        raise UsageError(f"{reason}; run `recbench eval {names} {said}` where their data and weights are")
-    return [_comparison(place, chosen, found) for place in wanted]
+        raise _nothing_in_common(contributions, metrics)
+    return [_comparison(metric, chosen, contributions) for metric in wanted]
 
 
-def table(found: Sequence[Comparison]) -> RenderableType:
+def table(comparisons: Sequence[Comparison]) -> RenderableType:
     """Return the comparisons for a rich console."""
     parts: list[RenderableType] = []
-    for one in found:
-        parts.append(Text(f"{one.metric} of {one.feedback}, {one.users:,} users", style="bold"))
-        means = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        letters = dict(zip(one.values, ascii_uppercase, strict=False))
-        for name, value in one.values.items():
-            low, high = one.intervals[name]
-            seeds = f"{one.seeds[name]} seed{'s' if one.seeds[name] > 1 else ''}"
-            means.add_row(letters.get(name, ""), Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
-        pairs = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        pairs.add_column("pair", overflow="fold")
-        for column in ("difference", f"{LEVEL:.0%} interval", "p (Holm)", "shows"):
-            pairs.add_column(column, justify="right", no_wrap=True)
-        pairs.add_column("verdict")
-        for difference in one.differences:
-            pairs.add_row(
-                Text(" - ".join(letters.get(name, name) for name in (difference.first, difference.second))),
-                f"{difference.value:+.4f}",
-                Text(f"[{difference.low:+.4f}, {difference.high:+.4f}]"),
-                f"{difference.corrected:.4f}",
-                f"{difference.detectable:.4f}",
-                Text("real", "green") if difference.real else Text("not shown", "yellow"),
-            )
-        parts += [means, Text(), pairs, Text(one.signature, style="dim"), Text()]
-    said = (
-        f"real: p below {1 - LEVEL:.2f} after Holm's correction over the pairs of one metric and feedback, not over "
-        f"metrics; shows: the smallest true difference that these users and seeds would show {POWER:.0%} of the time"
-    )
-    return Group(*parts, Text(said, style="dim"))
+    for comparison in comparisons:
+        letters = dict(zip(comparison.values, ascii_uppercase, strict=False))
+        parts.append(
+            Text(f"{comparison.metric} of {comparison.feedback}, {comparison.users:,} test users", style="bold")
+        )
+        parts += [_means(comparison, letters), Text(), _pairs(comparison, letters)]
+        parts += [Text(comparison.signature, style="dim"), Text()]
+    notes = [
+        f"different: p below {1 - LEVEL:.2f} after Holm's correction over the pairs of one metric and feedback, not "
+        "over metrics",
+        f"detectable: the smallest true difference that so many users and seeds would show {POWER:.0%} of the time",
+    ]
+    if any(difference.over == "users" for comparison in comparisons for difference in comparison.differences):
+        notes.append(
+            "users only: a method has one seed, which says nothing of how much its runs differ; another seed may turn "
+            "the verdict. Train it with --seeds 5"
+        )
+    return Group(*parts, *(Text(note, style="dim") for note in notes))
 
 
-def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], waiting: Sequence[RunKey]) -> Method:
+def _means(comparison: Comparison, letters: Mapping[str, str]) -> Table:
+    means = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in comparison.values.items():
+        low, high = comparison.intervals[name]
+        seeds = f"{comparison.seeds[name]} seed{'s' if comparison.seeds[name] > 1 else ''}"
+        means.add_row(letters.get(name, ""), Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
+    return means
+
+
+def _pairs(comparison: Comparison, letters: Mapping[str, str]) -> Table:
+    pairs = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    pairs.add_column("pair", overflow="fold")
+    for column in ("difference", f"{LEVEL:.0%} interval", "p (Holm)", "detectable"):
+        pairs.add_column(column, justify="right", no_wrap=True)
+    pairs.add_column("verdict")
+    for difference in comparison.differences:
+        verdict = "different" if difference.real else "not shown"
+        pairs.add_row(
+            Text(" - ".join(letters.get(name, name) for name in (difference.first, difference.second))),
+            f"{difference.value:+.4f}",
+            Text(f"[{difference.low:+.4f}, {difference.high:+.4f}]"),
+            f"{difference.corrected:.4f}",
+            f"{difference.detectable:.4f}",
+            Text(
+                verdict if difference.over == "users and runs" else f"{verdict}, users only",
+                "green" if difference.real else "yellow",
+            ),
+        )
+    return pairs
+
+
+def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated: Sequence[RunKey]) -> ComparedMethod:
     by_digest = [runs for runs in groups.values() if any(run.key.digest.startswith(word) for run in runs)]
     fitting = by_digest or [runs for runs in groups.values() if runs[0].key.is_method(word)]
     if not fitting:
-        trained = [key.digest for key in waiting if key.digest.startswith(word) or key.is_method(word)]
+        trained = [key.digest for key in not_evaluated if key.digest.startswith(word) or key.is_method(word)]
         if trained:
             names = " ".join(f"--run {digest}" for digest in trained)
             raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {names}`")
@@ -133,41 +157,65 @@ def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], waiting: Seque
     if len(fitting) > 1:
         listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:LISTED])
         more = f"; and {len(fitting) - LISTED} more on `recbench leaderboard`" if len(fitting) > LISTED else ""
-        raise UsageError(f"{word} fits {len(fitting)} methods; name one by a run: {listed}{more}")
+        raise UsageError(f"{word} fits {len(fitting)} methods; name one by the digits of a run: {listed}{more}")
     runs = sorted(fitting[0], key=lambda run: run.key.seed)
-    return Method(_label(runs[0]), tuple(run.key for run in runs))
+    return ComparedMethod(_label(runs[0]), tuple(run.key for run in runs))
 
 
 def _label(run: RunRecord) -> str:
-    settings = [f"{name.partition('.')[2]}={value}" for name, value in run.non_default.items()]
-    settings = [word for word in settings if word.partition("=")[0] in ("logit", "scale", "pos_weight")]
-    return " ".join([f"{run.key.loss} × {run.key.backbone}", *settings])
+    settings = {name.partition(".")[2]: value for name, value in run.non_default.items()}
+    return " ".join([run.key.method, *_words({name: settings[name] for name in settings if name in OF_METHOD})])
 
 
 def _in_full(run: RunRecord) -> str:
-    settings = [f"{name}={value}" for name, value in run.non_default.items()]
-    return " ".join([f"on {run.key.data} {','.join(run.key.feedback)}", *settings])
+    return ", ".join([f"on {run.key.data} {'+'.join(run.key.feedback)}", *_words(run.non_default)])
 
 
-def _fits(place: MetricKey, word: str) -> bool:
+def _words(settings: Mapping[str, object]) -> list[str]:
+    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.items()]
+
+
+def _fits(metric: MetricKey, word: str) -> bool:
     from recbench.evaluation.request import parse  # which loads torch
 
-    asked = parse(word).feedback
-    bare = word.replace(f"/{asked}", "") if asked else word
-    return place[0] == bare and asked in (None, place[1])
+    feedback = parse(word).feedback
+    bare = word.replace(f"/{feedback}", "") if feedback else word
+    return metric[0] == bare and feedback in (None, metric[1])
 
 
-def _comparison(place: MetricKey, chosen: Sequence[Method], found: Runs) -> Comparison:
+def _nothing_in_common(
+    contributions: Mapping[str, Mapping[MetricKey, UserContributions]], metrics: Sequence[str]
+) -> UsageError:
+    without = [digest for digest, of_run in contributions.items() if not of_run]
+    reason = (
+        f"the scores of single users are not kept with {', '.join(without)}, as in records that were passed on"
+        if without
+        else "these runs have no such metric of one definition in common"
+    )
+    runs = " ".join(f"--run {digest}" for digest in contributions)
+    words = " ".join(f"--metric {word}" for word in metrics or ("auc",))
+    return UsageError(f"{reason}; run `recbench eval {runs} {words}` where their data and weights are")
+
+
+def _comparison(
+    metric: MetricKey,
+    chosen: Sequence[ComparedMethod],
+    contributions: Mapping[str, Mapping[MetricKey, UserContributions]],
+) -> Comparison:
     names = _distinct([method.name for method in chosen])
-    runs = {name: [key.digest for key in method.keys] for name, method in zip(names, chosen, strict=True)}
-    samples = paired_samples(place, runs, found)
+    runs = {
+        name: [PairedRun(key.digest, key.seed) for key in method.keys]
+        for name, method in zip(names, chosen, strict=True)
+    }
+    deterministic = {name for name, method in zip(names, chosen, strict=True) if method.deterministic}
+    samples = paired_samples(metric, runs, contributions, deterministic)
     return Comparison(
-        metric=place[0],
-        feedback=place[1],
-        signature=place[2],
+        metric=metric[0],
+        feedback=metric[1],
+        signature=metric[2],
         values={sample.name: sample.value for sample in samples},
         intervals={sample.name: interval(sample) for sample in samples},
-        seeds={name: len(digests) for name, digests in runs.items()},
+        seeds={name: len(of_method) for name, of_method in runs.items()},
         users=samples[0].numerator.shape[1],
         differences=compare(samples),
     )
@@ -176,4 +224,4 @@ def _comparison(place: MetricKey, chosen: Sequence[Method], found: Runs) -> Comp
 def _distinct(names: Iterable[str]) -> list[str]:
     """Return the names, equal ones numbered."""
     names = list(names)
-    return [name if names.count(name) == 1 else f"{name} ({place + 1})" for place, name in enumerate(names)]
+    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, 1)]

@@ -47,7 +47,7 @@ def test_methods_are_compared_on_what_they_share(trained: Run) -> None:
             assert difference["low"] <= difference["value"] <= difference["high"]
             assert difference["corrected"] >= difference["p"]
     told = trained("compare", "bpr", digests[-1], "--metric", "auc").out
-    assert "not shown" in told or "real" in told
+    assert "not shown" in told or "different" in told
     assert "bpr × mf" in told and "users" in told
 
 
@@ -64,9 +64,9 @@ def test_what_cannot_be_told_from_the_best_shares_its_mark(trained: Run) -> None
 def test_what_cannot_be_compared(trained: Run) -> None:
     for words, message in [
         (("bpr", "gnolr"), "gnolr: no evaluated run"),
-        (("bpr", "bce"), "bce fits 2 methods; name one by a run: "),
-        (("bpr", "bpr/mf"), "at least two methods"),
-        (("bpr",), "at least two methods"),
+        (("bpr", "bce"), "bce fits 2 methods; name one by the digits of a run: "),
+        (("bpr", "bpr/mf"), "all words name bpr × mf with equal settings; name another to compare it with"),
+        (("bpr",), "only one method is named; name another"),
         (("bpr", "zz"), "zz: no evaluated run"),
     ]:
         told = trained("compare", *words)
@@ -90,3 +90,14 @@ def test_names_of_runs(trained: Run) -> None:
     assert {row["loss"] for row in whole} == {"bce", "bpr", "wbpr"} and len(whole) == 7
     assert trained("compare", "bpr", "wbpr", "--metric", "auc").code == 0
     assert "no run starts with `gnolr`" in trained("eval", "--run", "gnolr").err
+
+
+def test_one_seed_is_said_to_know_nothing_of_runs(prepared: Run) -> None:
+    for loss in ("bce", "bpr"):
+        prepared("train", "--loss", loss, "--backbone", "mf", "--epochs", "1")
+        prepared("eval", "--metric", "auc")
+    result = prepared("compare", "bce", "bpr")
+    assert result.code == 0 and ", users only" in result.out
+    assert "a method has one seed, which says nothing of how much its runs differ" in " ".join(result.out.split())
+    (comparison,) = prepared("compare", "bce", "bpr", "popularity", "--json").json
+    assert {difference["over"] for difference in comparison["differences"]} == {"users"}
