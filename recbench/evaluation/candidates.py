@@ -37,8 +37,8 @@ def exhaustive(score: Callable[[Tensor], Tensor], user: Tensor, items: int, k: i
         position = torch.arange(start, min(start + size, len(user)))
         block = require_numbers(score(user[position]))
         block = block.clamp(min=torch.finfo(block.dtype).min)  # -inf is kept for the items left out
-        mine = restrict(seen, position)
-        block[mine.user.to(block.device), mine.item.to(block.device)] = -torch.inf
+        seen_here = restrict(seen, position)
+        block[seen_here.user.to(block.device), seen_here.item.to(block.device)] = -torch.inf
         blocks.append(_first(block, min(k, items)))
     return _pad(_concatenate(blocks), k)
 

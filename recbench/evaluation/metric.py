@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from recbench.errors import UsageError
+from recbench.evaluation.better import Better
 from recbench.evaluation.lists import Lists
 from recbench.registry import Registry
 
 Need = Literal["probability", "level", "vectors"]
 Unit = Literal["rows", "users", "items"]
-Better = Literal["high", "low", "one"]
 
 _NEEDS = get_args(Need)
 _BETTER = get_args(Better)

@@ -18,12 +18,12 @@ def restrict(pairs: Positives, user: Tensor) -> Positives:
 
 def contains(pairs: Positives, user: Tensor, item: Tensor, items: int) -> Tensor:
     """Return whether each (user, item) is among the pairs; item -1 never is. User and item broadcast."""
-    want = user * items + item
+    sought = user * items + item
     if len(pairs.item) == 0:
-        return torch.zeros_like(want, dtype=torch.bool)
-    have = pairs.user * items + pairs.item
-    place = torch.searchsorted(have, want).clamp(max=len(have) - 1)
-    return (have[place] == want) & (item >= 0)
+        return torch.zeros_like(sought, dtype=torch.bool)
+    known = pairs.user * items + pairs.item
+    position = torch.searchsorted(known, sought).clamp(max=len(known) - 1)
+    return (known[position] == sought) & (item >= 0)
 
 
 def without(pairs: Positives, others: Positives, items: int) -> Positives:

@@ -51,9 +51,10 @@ def auc_influence(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, T
     total = both[:, -1:] if both.shape[1] else both.sum(1, keepdim=True)
     placement = torch.where(positive, below[1] / total[1], 1 - below[0] / total[0])
     area = placement[positive].mean()
-    own = torch.where(positive, (placement - area) / total[0], (placement - area) / total[1])
-    users, place = user[order].long().unique(return_inverse=True)
-    return users, area + len(users) * torch.zeros(len(users), dtype=torch.double).to(own).index_add(0, place, own)
+    by_row = torch.where(positive, (placement - area) / total[0], (placement - area) / total[1])
+    users, position = user[order].long().unique(return_inverse=True)
+    by_user = torch.zeros(len(users), dtype=torch.double).to(by_row).index_add(0, position, by_row)
+    return users, area + len(users) * by_user
 
 
 def log_loss(log_probability: Tensor, label: Tensor) -> float:

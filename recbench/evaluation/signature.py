@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from recbench.data.dataset import Dataset
+from recbench.evaluation import better
 from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
 
 GIVEN = "first 80% of held-out rows"  # known of each user of split `users`; see Dataset.halves
-BETTER = {"high": (), "low": ("better=lower",), "one": ("better=1",)}  # the words of `Metric.better`
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
         words.append(f"ranked by={request.by}")
     if request.k is not None:
         words += _of_lists(request, protocol, items, search)
-    words += [request.definition, *BETTER[metric.better]]
+    words.append(request.definition)
+    if metric.better != "high":
+        words.append(better.WORDS[metric.better])
     source = imported_source(type(metric))
     if source:
         words.append(f"source={source}")

@@ -93,8 +93,8 @@ def _baselines() -> list[Item]:
 
 
 def _metrics() -> list[Item]:
+    from recbench.evaluation import better
     from recbench.evaluation.metric import METRICS, TopKMetric
-    from recbench.evaluation.signature import BETTER
 
     items: list[Item] = []
     for name in METRICS.names():
@@ -104,7 +104,7 @@ def _metrics() -> list[Item]:
                 "name": f"{name}@K" if issubclass(metric, TopKMetric) else name,
                 "about": first_line(metric),
                 "variants": dict(metric.variants),
-                "definition": "; ".join([metric().definition, *BETTER[metric.better]]),
+                "definition": "; ".join(filter(None, (metric().definition, better.WORDS[metric.better]))),
             }
         )
     return items

@@ -85,7 +85,7 @@ def _costs(values: Iterable[Value]) -> list[RenderableType]:
     costs = {value.feedback: value.cost for value in values if value.cost is not None}
     return [
         Text(
-            f"{feedback}: finds {cost.found:.1%} of the exact top; search {cost.seconds:.3f} s, "
+            f"{feedback}: finds {cost.recall:.1%} of the exact top; search {cost.seconds:.3f} s, "
             f"exact {cost.flat_seconds:.3f} s, index built in {cost.build_seconds:.3f} s"
         )
         for feedback, cost in costs.items()

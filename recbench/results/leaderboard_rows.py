@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from recbench.errors import UsageError, unknown
+from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
 from recbench.results.record import method_name
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
-
-LOWER_IS_BETTER = "better=lower"  # word of a signature, see evaluation.signature
-ONE_IS_BEST = "better=1"  # of a ratio
 
 
 class Column(NamedTuple):
@@ -35,7 +33,7 @@ class Column(NamedTuple):
     @property
     def lower_is_better(self) -> bool:
         """Whether the best number is the lowest."""
-        return LOWER_IS_BETTER in self.signature.split("; ")
+        return better_of(self.signature) == "low"
 
 
 class Method(NamedTuple):
@@ -268,13 +266,13 @@ def _mean_and_sd(values: list[float | None]) -> tuple[float | None, float | None
 
 
 def _rank(row: LeaderboardRow) -> tuple[float, str, str, str]:
-    words = row.signature.split("; ")
+    better = better_of(row.signature)
     if row.mean is None:
         score = math.inf
-    elif ONE_IS_BEST in words:
+    elif better == "one":
         score = abs(math.log(row.mean)) if row.mean > 0 else math.inf
     else:
-        score = row.mean if LOWER_IS_BETTER in words else -row.mean
+        score = row.mean if better == "low" else -row.mean
     return score, row.loss, row.backbone, row.settings
 
 

@@ -55,10 +55,11 @@ class BaselineModel:
 
 def _as_towers(scores: Sequence[CatalogueScores]) -> TowerVectors | None:
     """Return the vectors of every kind of feedback as one tower each; None if some scores are no inner products."""
-    vectors = [one for one in scores if isinstance(one, InnerProductScores)]
-    if len(vectors) < len(scores) or len({one.user.shape[1] for one in vectors}) > 1:
+    towers = [catalogue for catalogue in scores if isinstance(catalogue, InnerProductScores)]
+    if len(towers) < len(scores) or len({tower.user.shape[1] for tower in towers}) > 1:
         return None
-    user, item = (torch.stack([getattr(one, side) for one in vectors], 1) for side in ("user", "item"))
+    user = torch.stack([tower.user for tower in towers], 1)
+    item = torch.stack([tower.item for tower in towers], 1)
     return TowerVectors(user, item, torch.eye(len(scores)))
 
 
@@ -71,9 +72,10 @@ def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[Run
     """Fit a baseline and write its record. Raises TrainingError if validation is undefined."""
     validation = Validation(data, "auto")
     fitted = BaselineModel(key, data)
-    given = data.valid[:0] if validation.known is None else validation.known
     model = fitted_model(key, data) if key.settings["train.refit"] else fitted
-    record = _record(key, model, validation, validation.of(fitted.predictions(validation.log, given)), command)
+    record = _record(
+        key, model, validation, validation.measure(fitted.predictions(validation.log, validation.given)), command
+    )
     try:
         store.write_record(record)
     except DataError:
@@ -94,7 +96,7 @@ def _record(key: RunKey, model: BaselineModel, validation: Validation, valid: fl
     pairs = int(model.data.train.label.count_nonzero())
     libraries = {name: version(name) for name in BASELINES.get(key.loss).needs}
     commit, dirty = checkout()
-    usual = defaults(key.loss)
+    default = defaults(key.loss)
     return RunRecord(
         key=key,
         curve=[Epoch(epoch=1, loss=0.0, metric=valid, seconds=model.seconds, slots=pairs)],  # there is no loss
@@ -108,7 +110,7 @@ def _record(key: RunKey, model: BaselineModel, validation: Validation, valid: fl
         parameters=model.parameters,
         device_name="cpu",
         command=command,
-        non_default={name: value for name, value in key.settings.items() if value != usual[name]},
+        non_default={name: value for name, value in key.settings.items() if value != default[name]},
         finished=now(),
         versions=versions() | libraries,
         commit=commit,

@@ -25,13 +25,13 @@ class Validation:
 
     def __init__(self, data: Dataset, select: str) -> None:
         self.data = data
-        given, self.log = data.halves(data.valid)
-        self.known = given if data.new_test_users else None
+        self.given, self.log = data.halves(data.valid)
+        self.known = self.given if data.new_test_users else None
         self.request = self._auto() if select == "auto" else parse(select)
         if self.request.metric.better != "high":
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
         expand([self.request], data.feedback, probability=True)
-        self.seen = cache(lambda column: data.positives_of(given if data.new_test_users else data.train, column))
+        self.seen = cache(lambda column: data.positives_of(self.given if data.new_test_users else data.train, column))
         self.protocol = Protocol.of(data, "valid")
 
     @property
@@ -45,9 +45,9 @@ class Validation:
 
     def __call__(self, model: Model) -> float:
         """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
-        return self.of(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
+        return self.measure(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
 
-    def of(self, predictions: Predictions) -> float:
+    def measure(self, predictions: Predictions) -> float:
         """Return the metric of predictions for the rows `log`; raises TrainingError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")

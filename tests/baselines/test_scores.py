@@ -17,7 +17,7 @@ from recbench.baselines.popularity import Popularity
 from recbench.data.dataset import Positives
 from recbench.evaluation.candidates import exhaustive
 from recbench.evaluation.pairs import contains, restrict
-from recbench.evaluation.predictions import BlockScores, InnerProductScores
+from recbench.evaluation.predictions import InnerProductScores
 from recbench.evaluation.retrieval import search
 
 USERS, ITEMS = 60, 15
@@ -145,18 +145,3 @@ def test_the_library_is_not_imported_before_it_is_needed() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
-
-
-def test_a_function_of_blocks_of_users_scores_pairs_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recbench.evaluation.predictions._SCORES", 3 * ITEMS)  # three users in a block
-    whole = torch.randn(USERS, ITEMS, generator=torch.Generator().manual_seed(0))
-    user, item = torch.randint(USERS, (200,)), torch.randint(ITEMS, (200,))
-    sizes = []
-
-    def score(block: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(block))
-        return whole[block]
-
-    assert torch.equal(BlockScores(score, ITEMS).rows(user.int(), item.int()), whole[user, item])
-    assert max(sizes) == 3 and sum(sizes) == len(user.unique())
-    assert len(BlockScores(score, ITEMS).rows(user[:0], item[:0])) == 0

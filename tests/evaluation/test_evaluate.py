@@ -122,7 +122,7 @@ def test_approximate_search_is_in_the_signature_and_has_a_cost() -> None:
     value, area = run("recall@2/click", "auc/click", protocol=replace(PROTOCOL, index="hnsw"))
     assert "search=hnsw" in value.signature
     assert value.cost is not None
-    assert value.cost.found == 1
+    assert value.cost.recall == 1
     assert area.cost is None
     blocks = Predictions(SCORE, lambda column: BlockScores(lambda user: (USER @ ITEM.T)[user], 5))
     value = run("recall@2/click", predictions=blocks, protocol=replace(PROTOCOL, index="hnsw"))[0]

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from recbench.evaluation.metrics.rows import AUC, GAUC, CIndex, LogLoss
+from recbench.evaluation.metrics.rows import AUC, GAUC, LogLoss
 from recbench.evaluation.ranking import auc, auc_by_user, log_loss
 
 Rows = tuple[Tensor, Tensor, Tensor]
@@ -187,20 +187,3 @@ def test_log_loss_of_extreme_logits() -> None:
     assert log_loss(torch.zeros(1), torch.zeros(1)) == pytest.approx(87.5, abs=0.1)
     assert log_loss(torch.tensor([-torch.inf, 0]), torch.tensor([0, 1])) == pytest.approx(0, abs=1e-30)
     assert math.isnan(log_loss(torch.empty(0), torch.empty(0)))
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4)), max_size=40),
-)
-def test_cindex_is_the_share_of_pairs_in_order(rows: list[tuple[int, int, int]]) -> None:
-    right = pairs = 0.0
-    for user, level, score in rows:
-        for other, lower, its in rows:
-            if user == other and level > lower:
-                pairs += 1
-                right += 1.0 if score > its else 0.5 if score == its else 0.0
-    columns = torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
-    found = CIndex().value(columns[:, 2].double(), columns[:, 1].to(torch.uint8), columns[:, 0])
-    users = {u for u, level, _ in rows for v, lower, _ in rows if u == v and level > lower}
-    assert found.count == len(users)
-    assert found.value == pytest.approx(right / pairs) if pairs else math.isnan(found.value)

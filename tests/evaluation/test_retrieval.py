@@ -105,7 +105,7 @@ def test_nobody_pays_for_the_heaviest_user(monkeypatch: pytest.MonkeyPatch) -> N
     ranking = search(query, item, 10, seen)
     assert sizes == [(16, 39), (900, 1)]
     monkeypatch.setattr(retrieval, "_DEEPEST", 100)
-    monkeypatch.setattr(retrieval, "_GATHER", 16 * 8 * 7)
+    monkeypatch.setattr(retrieval, "_GATHERED", 16 * 8 * 7)
     again = search(query, item, 10, seen)
     assert sizes[2:] == [(16, 7)] * 5 + [(16, 4)]
     assert again.item.tolist() == ranking.item.tolist() == brute(query.double() @ item.double().T, heavy | light, 10)
@@ -136,8 +136,8 @@ def test_approximate_search_finds_most_and_says_how_much(kind: retrieval.IndexKi
     ranking, cost = compare(query, item, 10, seen, kind)
     exact = search(query, item, 10, seen)
     found = sum(len(set(a) & set(b)) for a, b in zip(ranking.item.tolist(), exact.item.tolist(), strict=True))
-    assert cost.found == pytest.approx(found / 500)
-    assert cost.found > 0.8
+    assert cost.recall == pytest.approx(found / 500)
+    assert cost.recall > 0.8
     assert min(cost.build_seconds, cost.seconds, cost.flat_seconds) > 0
     assert not as_set(seen) & {(u, i) for u, row in enumerate(ranking.item.tolist()) for i in row}
     assert torch.equal(ranking.item, compare(query, item, 10, seen, kind)[0].item)
@@ -150,5 +150,5 @@ def test_approximate_search_finds_most_and_says_how_much(kind: retrieval.IndexKi
 def test_approximate_search_of_a_tiny_catalogue(kind: retrieval.IndexKind, capfd: pytest.CaptureFixture[str]) -> None:
     ranking, cost = compare(torch.ones(2, 2), torch.eye(2), 5, pairs_of({(0, 1)}, 2, 2), kind)
     assert ranking.item.tolist() == [[0, -1, -1, -1, -1], [0, 1, -1, -1, -1]]
-    assert cost.found == 1
+    assert cost.recall == 1
     assert capfd.readouterr() == ("", "")

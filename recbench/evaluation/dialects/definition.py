@@ -8,8 +8,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from recbench.evaluation.better import Better
 from recbench.evaluation.lists import ListRules, Lists
-from recbench.evaluation.metric import Better, Counted, Need, Parts, RowMetric, TopKMetric, Unit
+from recbench.evaluation.metric import Counted, Need, Parts, RowMetric, TopKMetric, Unit
 
 _UNDEFINED = Counted(float("nan"), 0)
 

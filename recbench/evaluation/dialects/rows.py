@@ -76,15 +76,15 @@ def auc_one_more_negative(score: Tensor, label: Tensor, user: Tensor) -> Counted
 def reciprocal_ranks(score: Tensor, label: Tensor, user: Tensor, *, later_first: bool) -> Tensor:
     """Reciprocal rank [U] of each user's first positive; 0 without one."""
     inverse = (label > 0) / ranks(score, user, later_first=later_first).double()
-    place = user.unique(return_inverse=True)[1]
-    return inverse.new_zeros(int(place.max()) + 1).scatter_reduce(0, place, inverse, "amax")
+    position = user.unique(return_inverse=True)[1]
+    return inverse.new_zeros(int(position.max()) + 1).scatter_reduce(0, position, inverse, "amax")
 
 
 def mean_reciprocal_ranks(score: Tensor, label: Tensor, user: Tensor) -> Counted:
     """Mean over users of the mean of 1 / rank over the user's positives, 0 without one; ties: later row first."""
     inverse = (label > 0) / ranks(score, user, later_first=True).double()
-    place = user.unique(return_inverse=True)[1]
-    total = inverse.new_zeros(int(place.max()) + 1).index_add(0, place, inverse)
+    position = user.unique(return_inverse=True)[1]
+    total = inverse.new_zeros(int(position.max()) + 1).index_add(0, position, inverse)
     return _mean(total / positives(label, user).clamp(min=1))
 
 
@@ -93,8 +93,8 @@ def average_precision(score: Tensor, label: Tensor, user: Tensor) -> Counted:
     positive = label > 0
     owner = user[positive]
     precision = _last_ranks(score[positive], owner).double() / _last_ranks(score, user)[positive]
-    place, count = owner.unique(return_inverse=True, return_counts=True)[1:]
-    return _mean(precision.new_zeros(len(count)).index_add(0, place, precision) / count)
+    position, count = owner.unique(return_inverse=True, return_counts=True)[1:]
+    return _mean(precision.new_zeros(len(count)).index_add(0, position, precision) / count)
 
 
 def log_loss_clipped(smallest: float, log_probability: Tensor, label: Tensor) -> Counted:
@@ -110,8 +110,8 @@ def log_loss_clipped(smallest: float, log_probability: Tensor, label: Tensor) ->
 
 def positives(label: Tensor, user: Tensor) -> Tensor:
     """Positives [U] of each user, in ascending order of users."""
-    place, count = user.unique(return_inverse=True, return_counts=True)[1:]
-    return torch.zeros_like(count).index_add(0, place, (label > 0).long())
+    position, count = user.unique(return_inverse=True, return_counts=True)[1:]
+    return torch.zeros_like(count).index_add(0, position, (label > 0).long())
 
 
 def ranks(score: Tensor, user: Tensor, *, later_first: bool = False) -> Tensor:

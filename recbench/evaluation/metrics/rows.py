@@ -80,16 +80,16 @@ class CIndex(RowMetric):
         """Compute the share and the number of users with a pair; NaN if there is none, or a score is NaN."""
         wins, pairs, users = 0.0, 0.0, set[int]()
         for level in range(1, int(label.max()) + 1 if len(label) else 1):
-            kept = label <= level
-            reached = (label[kept] == level).long()
-            area, count = auc_by_user(score[kept], reached, user[kept])
-            who, place = user[kept].unique(return_inverse=True)
-            positive = torch.zeros_like(count).index_add_(0, place, reached)
+            rows = label <= level
+            reached = (label[rows] == level).long()
+            area, count = auc_by_user(score[rows], reached, user[rows])
+            distinct, position = user[rows].unique(return_inverse=True)
+            positive = torch.zeros_like(count).index_add_(0, position, reached)
             weight = (positive * (count - positive)).double()
             both = weight > 0
             wins += float((area[both] * weight[both]).sum())
             pairs += float(weight.sum())
-            users.update(who[both].tolist())
+            users.update(distinct[both].tolist())
         return Counted(wins / pairs if pairs else float("nan"), len(users))
 
 
@@ -107,9 +107,9 @@ class LogLoss(RowMetric):
 
     def parts(self, score: Tensor, label: Tensor, user: Tensor) -> Parts:
         """Return the sum over each user's rows and their number."""
-        users, place, rows = user.long().unique(return_inverse=True, return_counts=True)
+        users, position, rows = user.long().unique(return_inverse=True, return_counts=True)
         cost = torch.zeros(len(users), dtype=torch.double, device=score.device)
-        return Parts(users, cost.index_add(0, place, log_losses(score, label)), rows.double())
+        return Parts(users, cost.index_add(0, position, log_losses(score, label)), rows.double())
 
 
 @METRICS.add("ece")
@@ -132,13 +132,13 @@ class ECE(RowMetric):
             return Counted(float("nan"), 0)
         predicted = score.double().exp()
         if self.variant == "mass":
-            place = torch.empty(len(score), dtype=torch.long, device=score.device)
-            place[predicted.argsort(stable=True)] = torch.arange(len(score), device=score.device)
-            number = place * BINS // len(score)
+            rank = torch.empty(len(score), dtype=torch.long, device=score.device)
+            rank[predicted.argsort(stable=True)] = torch.arange(len(score), device=score.device)
+            bin_of_row = rank * BINS // len(score)
         else:
-            number = (predicted * BINS).ceil().long().clamp(1, BINS) - 1
+            bin_of_row = (predicted * BINS).ceil().long().clamp(1, BINS) - 1
         gap = torch.zeros(BINS, dtype=torch.double, device=score.device)
-        gap = gap.index_add(0, number, predicted - label.double())
+        gap = gap.index_add(0, bin_of_row, predicted - label.double())
         return Counted(float(gap.abs().sum()) / len(score), len(score))
 
 

@@ -12,7 +12,7 @@ from recbench.evaluation.predictions import InnerProductScores
 # Of 55 runs on MovieLens-1M and KuaiRand-Pure, towers with a mean cosine up to 0.992 ranked as well as any, and those
 # from 0.9995 on (mostly 1.0000, on both sides) by chance: AUC 0.48 to 0.53. Between the two there was none.
 COLLAPSED = 0.999
-LINES = 65536  # in a block
+ROWS = 65536  # in a block
 
 
 @METRICS.add("anisotropy")
@@ -43,16 +43,16 @@ def mean_cosine(vectors: Tensor) -> Counted:
     the n rows with themselves to n.
     """
     total, count = vectors.new_zeros(vectors.shape[1]).double(), 0
-    for block in vectors.split(LINES):
+    for block in vectors.split(ROWS):
         length = block.double().norm(dim=1)
-        kept = length > 0
-        total += (block[kept].double() / length[kept, None]).sum(0)
-        count += int(kept.sum())
+        nonzero = length > 0
+        total += (block[nonzero].double() / length[nonzero, None]).sum(0)
+        count += int(nonzero.sum())
     pairs = count * (count - 1)
     return Counted((float(total @ total) - count) / pairs if pairs else float("nan"), count)
 
 
 def collapsed(vectors: InnerProductScores) -> dict[str, float]:
     """Return the mean cosine of the sides, users or items, that have collapsed."""
-    found = {"users": mean_cosine(vectors.user).value, "items": mean_cosine(vectors.item).value}
-    return {side: value for side, value in found.items() if value > COLLAPSED}
+    cosine = {"users": mean_cosine(vectors.user).value, "items": mean_cosine(vectors.item).value}
+    return {side: value for side, value in cosine.items() if value > COLLAPSED}

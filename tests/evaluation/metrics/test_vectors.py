@@ -8,11 +8,11 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
-from recbench.data.dataset import Positives
+from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError
-from recbench.evaluation.evaluate import ScoredLog, evaluate
+from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
 from recbench.evaluation.metrics.vectors import COLLAPSED, collapsed, mean_cosine
-from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions, score_vectors
+from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.results.record import RunKey
@@ -56,17 +56,9 @@ def test_by_hand(vectors: list[list[float]], value: float, count: int) -> None:
 def test_blocks_and_float32_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = 1e-4 * drawn(300, 5) + torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
     whole = mean_cosine(vectors)
-    monkeypatch.setattr("recbench.evaluation.metrics.vectors.LINES", 7)
+    monkeypatch.setattr("recbench.evaluation.metrics.vectors.ROWS", 7)
     assert mean_cosine(vectors).value == pytest.approx(whole.value, abs=1e-14)
     assert whole.value == pytest.approx(float(mean_cosine(vectors.double()).value), abs=1e-12) and whole.value < 1
-
-
-def test_only_the_towers_that_enter_a_score_count() -> None:
-    near, far = drawn(50, 3) + 100, drawn(50, 3, seed=1)
-    both = torch.cat([near, far], 1)
-    user = torch.cat([far, 0 * far], 1)
-    found = score_vectors(Predictions(torch.zeros(1, 1), lambda column: InnerProductScores(user, both)), 0)
-    assert found is not None and torch.equal(found.item, near) and torch.equal(found.user, far)
 
 
 def test_as_a_metric() -> None:
@@ -85,9 +77,7 @@ def test_as_a_metric() -> None:
         of(Predictions(torch.zeros(2, 1), lambda column: BlockScores(lambda user: user, 20)))
 
 
-def of(predictions: Predictions) -> list:
-    from recbench.data.dataset import Log
-
+def of(predictions: Predictions) -> list[Value]:
     log = Log(torch.zeros(2).int(), torch.zeros(2).int(), torch.zeros(2, 1).to(torch.uint8))
     requests = [parse("anisotropy"), parse("anisotropy(users)")]
     nothing = Positives.of(torch.zeros(0).long(), torch.zeros(0).long(), 30, 20)

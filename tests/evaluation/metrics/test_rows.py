@@ -1,14 +1,20 @@
-"""What users add to a metric sums to it, and resampled users spread as the metric itself does."""
+"""Metrics of scored rows: what users add to them, how resampled users spread, calibration, order of levels."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from recbench.evaluation.metric import RowMetric
+from recbench.evaluation.metric import METRICS, RowMetric
+from recbench.evaluation.metrics.rows import CIndex
 from recbench.evaluation.request import parse
 from recbench.evaluation.statistics import Sample, interval
 
@@ -70,3 +76,65 @@ def test_metrics_that_are_not_decomposable_by_user_have_no_parts() -> None:
     metric = parse("ece").metric
     assert isinstance(metric, RowMetric)
     assert metric.parts(torch.zeros(3), torch.tensor([0, 1, 0]), torch.arange(3)) is None
+
+
+def value(word: str, probability: Tensor, label: Tensor) -> float:
+    metric = parse(word).metric
+    assert isinstance(metric, RowMetric)
+    return metric.value(probability.log(), label, torch.zeros(len(label), dtype=torch.int)).value
+
+
+def predictions(rows: int = 5000) -> tuple[Tensor, Tensor]:
+    random = np.random.default_rng(0)
+    probability = random.beta(1, 6, rows)
+    label = random.random(rows) < probability**1.3
+    return torch.from_numpy(probability), torch.from_numpy(label.astype(np.uint8))
+
+
+@pytest.mark.parametrize(("word", "strategy"), [("ece", "uniform"), ("ece(mass)", "quantile")])
+def test_calibration_error_is_that_of_sklearn_s_curve(word: str, strategy: str) -> None:
+    probability, label = predictions(15 * 300)
+    observed, predicted = calibration_curve(label, probability, n_bins=15, strategy=strategy)
+    if strategy == "quantile":
+        weight = np.full(15, 1 / 15)
+    else:
+        counts = np.histogram(probability, np.linspace(0, 1, 16))[0]
+        weight = counts[counts > 0] / counts.sum()
+    expected = float((np.abs(observed - predicted) * weight).sum())
+    assert value(word, probability, label) == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_is_calibrated_has_no_error() -> None:
+    probability = torch.tensor([0.2] * 10 + [0.5] * 4)
+    label = torch.tensor([1] * 2 + [0] * 8 + [1, 1, 0, 0])
+    assert value("ece", probability, label) == pytest.approx(0, abs=1e-7)
+    assert value("pcoc", probability, label) == pytest.approx(1)
+    assert value("pcoc", probability / 2, label) == pytest.approx(0.5)
+
+
+def test_nothing_to_count() -> None:
+    empty = torch.empty(0)
+    assert math.isnan(value("ece", empty, empty)) and math.isnan(value("pcoc", torch.tensor([0.1]), torch.tensor([0])))
+
+
+def test_metrics_of_probabilities_say_so() -> None:
+    for name in ("ece", "pcoc", "logloss"):
+        metric = METRICS.get(name)
+        assert issubclass(metric, RowMetric) and "probability" in metric.needs
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 4)), max_size=40),
+)
+def test_cindex_is_the_share_of_pairs_in_order(rows: list[tuple[int, int, int]]) -> None:
+    right = pairs = 0.0
+    for user, level, score in rows:
+        for other, lower, its in rows:
+            if user == other and level > lower:
+                pairs += 1
+                right += 1.0 if score > its else 0.5 if score == its else 0.0
+    columns = torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
+    found = CIndex().value(columns[:, 2].double(), columns[:, 1].to(torch.uint8), columns[:, 0])
+    users = {u for u, level, _ in rows for v, lower, _ in rows if u == v and level > lower}
+    assert found.count == len(users)
+    assert found.value == pytest.approx(right / pairs) if pairs else math.isnan(found.value)
