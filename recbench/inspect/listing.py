@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recbench import settings
 from recbench.data.dataset import prepared_folders
-from recbench.errors import UsageError, unknown
+from recbench.errors import unknown
 from recbench.sources import catalog
+
+if TYPE_CHECKING:
+    from recbench.backbones.base import Backbone
+    from recbench.losses.base import Loss
 
 KINDS = ("datasets", "losses", "backbones", "baselines", "metrics")
 Item = dict[str, object]
@@ -43,40 +48,42 @@ def _datasets(extra_catalog: Path | None) -> list[Item]:
 
 
 def _losses() -> list[Item]:
-    from recbench.backbones.base import BACKBONES
     from recbench.losses import base
 
     items: list[Item] = []
     for name in base.LOSSES.names():
         loss = base.LOSSES.get(name)
-        pairs = []
-        for backbone in BACKBONES.names():
-            try:
-                base.check_pair(loss, BACKBONES.get(backbone))
-            except UsageError:
-                continue
-            pairs.append(backbone)
-        items.append(
-            {
-                "name": name,
-                "about": first_line(loss),
-                "feedback": "several" if loss.min_tasks > 1 else "one or several" if loss.multitask else "one",
-                "backbones": pairs,
-                "settings": base.defaults(loss),
-            }
-        )
+        about = {"name": name, "about": first_line(loss), "feedback": feedback_of(loss)}
+        items.append({**about, "backbones": partners_of(loss), "settings": base.defaults(loss)})
     return items
+
+
+def feedback_of(loss: type[Loss]) -> str:
+    """Return how many kinds of feedback a loss takes, in words."""
+    return "several" if loss.min_tasks > 1 else "one or several" if loss.multitask else "one"
+
+
+def partners_of(loss: type[Loss]) -> list[str]:
+    """Return the names of the backbones that a loss works with."""
+    from recbench.backbones.base import BACKBONES
+
+    return [name for name in BACKBONES.names() if loss.needs <= BACKBONES.get(name).offers]
+
+
+def losses_of(backbone: type[Backbone]) -> list[str]:
+    """Return the names of the losses that work with a backbone."""
+    from recbench.losses.base import LOSSES
+
+    return [name for name in LOSSES.names() if LOSSES.get(name).needs <= backbone.offers]
 
 
 def _backbones() -> list[Item]:
     from recbench.backbones.base import BACKBONES
-    from recbench.losses import base
 
     items: list[Item] = []
     for name in BACKBONES.names():
         backbone = BACKBONES.get(name)
-        losses = [loss for loss in base.LOSSES.names() if base.LOSSES.get(loss).needs <= backbone.offers]
-        about = {"name": name, "about": first_line(backbone), "losses": losses}
+        about = {"name": name, "about": first_line(backbone), "losses": losses_of(backbone)}
         items.append({**about, "settings": settings.defaults(backbone)})
     return items
 

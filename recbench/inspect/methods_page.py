@@ -1,0 +1,146 @@
+"""The page of all methods, docs/methods.md: `python -m recbench.inspect.methods_page > docs/methods.md`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from recbench import samplers, settings
+from recbench.backbones.base import BACKBONES
+from recbench.baselines.base import BASELINES, INSTALL
+from recbench.data.dataset import Info
+from recbench.evaluation.metric import METRICS, TopKMetric
+from recbench.inspect.listing import feedback_of, losses_of, partners_of
+from recbench.losses import base
+from recbench.losses.base import LOSSES, Loss
+from recbench.losses.building_blocks.head import Head
+
+INTRODUCTION = """# Methods
+
+Every loss, slate, source of negatives, backbone, baseline and metric, as its docstring says it: what it computes, its
+source, and its settings with their defaults. `--set loss.KEY=VALUE` and `--set backbone.KEY=VALUE` change a setting.
+This page is generated; write in the docstrings, then `python -m recbench.inspect.methods_page > docs/methods.md`.
+
+Letters: user u, positive item i, negative j, score s_ui, label y, T kinds of feedback from dense to sparse; B users of
+a batch, N items on each slate, K towers (vectors) per user and item, D dimension.
+"""
+INFO = Info(users=100, items=100, rates=(0.4, 0.2, 0.1), feedback=("view", "cart", "buy"))
+
+
+def page() -> str:
+    """Return the page in Markdown."""
+    chapters = {
+        "Losses": _losses(),
+        "Slates": _samplers(samplers.Sampler),
+        "Sources of negatives": _samplers(samplers.Proposal),
+        "Backbones": _backbones(),
+        "Baselines": _baselines(),
+        "Metrics": _metrics(),
+    }
+    parts = [INTRODUCTION]
+    for title, sections in chapters.items():
+        parts += [f"## {title}\n", *sections]
+    return "\n".join(parts)
+
+
+def _losses() -> Iterator[str]:
+    shared = settings.defaults(Head)
+    rows = [_table_row(Head, key, value, "loss.") for key, value in shared.items()]
+    yield f"Settings of every loss; a loss whose defaults differ lists its own.\n\n{_table(rows)}"
+    for name in LOSSES.names():
+        loss = LOSSES.get(name)
+        made = base.create(loss, INFO if loss.multitask else Info(100, 100, (0.4,)), base.defaults(loss))
+        facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", _pairs(loss)]
+        defaults = settings.defaults(loss)
+        rows = [_table_row(loss, key, value, "loss.") for key, value in defaults.items()]
+        other = {key: value for key, value in base.shared_defaults(loss).items() if value != shared[key]}
+        rows += [_table_row(Head, key, value, "loss.") for key, value in other.items()]
+        yield _section(f"`{name}`", loss, f"{'; '.join(facts)}.", rows)
+
+
+def _pairs(loss: type[Loss]) -> str:
+    partners = partners_of(loss)
+    missing = [name for name in BACKBONES.names() if name not in partners]
+    return f"backbones: all but {_list(missing)}" if missing else "backbones: all"
+
+
+def _samplers(base_class: type) -> Iterator[str]:
+    for cls in (getattr(samplers, name) for name in samplers.__all__):
+        if issubclass(cls, base_class) and cls is not base_class:
+            rows = [f"| `{field.name}` | {_code(field.default)} | |" for field in fields(cls)]
+            yield _section(f"`{cls.__name__}`", cls, "", rows)
+
+
+def _backbones() -> Iterator[str]:
+    for name in BACKBONES.names():
+        backbone = BACKBONES.get(name)
+        missing = [loss for loss in LOSSES.names() if loss not in losses_of(backbone)]
+        facts = f"Losses: all but {_list(missing)}." if missing else "Losses: all."
+        rows = [_table_row(backbone, k, v, "backbone.") for k, v in settings.defaults(backbone).items()]
+        yield _section(f"`{name}`", backbone, facts, rows)
+
+
+def _baselines() -> Iterator[str]:
+    for name in BASELINES.names():
+        baseline = BASELINES.get(name)
+        facts = f"Needs `{INSTALL}`." if baseline.needs else ""
+        rows = [_table_row(baseline, key, value, f"{name}.") for key, value in settings.defaults(baseline).items()]
+        yield _section(f"`{name}`", baseline, facts, rows)
+
+
+def _metrics() -> Iterator[str]:
+    for name in METRICS.names():
+        metric = METRICS.get(name)
+        facts = [f"Definition in the signature: `{metric().definition}`."] if metric().definition else []
+        if metric.variants:
+            facts.append(f"Variants: {'; '.join(f'`{key}` ({words})' for key, words in metric.variants.items())}.")
+        yield _section(f"`{name}@K`" if issubclass(metric, TopKMetric) else f"`{name}`", metric, " ".join(facts), [])
+
+
+def _section(title: str, cls: type, facts: str, rows: list[str]) -> str:
+    parts = [f"### {title}", _escaped(inspect.getdoc(cls) or ""), facts, _table(rows) if rows else ""]
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _table(rows: list[str]) -> str:
+    return "\n".join(["| setting | default | values |", "|---|---|---|", *rows]) + "\n"
+
+
+def _table_row(cls: type, key: str, value: settings.Value, owner: str) -> str:
+    kind = get_type_hints(cls.__init__, include_extras=True)[key]  # type: ignore[misc]
+    return f"| `{owner}{key}` | {_code(value)} | {_values(kind)} |"
+
+
+def _values(kind: object) -> str:
+    """Return what a setting of this annotated type may be."""
+    for note in getattr(kind, "__metadata__", ()):
+        if isinstance(note, settings.Range):
+            whole = get_args(kind)[0] is int and "number" not in note.words
+            return f"whole number, {note.words}" if whole else note.words
+    if get_origin(kind) is Literal:
+        return _list([str(choice) for choice in get_args(kind)])
+    words: dict[object, str] = {bool: "true, false", int: "whole number", float: "number"}
+    return words.get(kind, "text")
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _code(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _escaped(text: str) -> str:
+    """Keep what Markdown would take for emphasis or a tag, outside of code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else re.sub(r"([*<])", r"\\\1", part) for part in parts)
+
+
+if __name__ == "__main__":
+    print(page(), end="")

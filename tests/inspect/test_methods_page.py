@@ -1,0 +1,40 @@
+"""docs/methods.md is what the docstrings say today."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recbench.backbones.base import BACKBONES
+from recbench.baselines.base import BASELINES
+from recbench.evaluation.metric import METRICS
+from recbench.inspect.methods_page import page
+from recbench.losses.base import LOSSES
+
+PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
+
+
+def section(name: str) -> str:
+    return page().partition(f"### `{name}`\n")[2].partition("\n### ")[0]
+
+
+def test_the_page_is_fresh() -> None:
+    if PAGE.read_text() != page():
+        pytest.fail("docs/methods.md is out of date: run `python -m recbench.inspect.methods_page > docs/methods.md`")
+
+
+def test_every_method_has_a_section() -> None:
+    titles = page()
+    for registry in (LOSSES, BACKBONES, BASELINES, METRICS):
+        for name in registry.names():
+            assert f"\n### `{name}`\n" in titles or f"\n### `{name}@K`\n" in titles
+
+
+def test_a_section_tells_source_settings_and_pairs() -> None:
+    text = section("buir")
+    assert "https://arxiv.org/abs/2105.06323" in text
+    assert "Feedback: one; slates: `Triplets(" in text and "backbones: all but `neumf`." in text
+    assert "| `loss.momentum` | `0.995` | a number in [0, 1) |" in text
+    assert "| `loss.scale` | `2` | a number above 0 |" in section("gnolr")
+    assert "| `backbone.hidden` | `128-64` | text |" in section("mmoe")
