@@ -29,6 +29,10 @@ class TrainingError(RecbenchError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that nobody registered, with the nearest ones that exist."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    guess = f"did you mean `{near[0]}`? " if near else ""
-    return UsageError(f"unknown {kind} `{name}`; {guess}known: {', '.join(known) or 'none'}")
+    return UsageError(f"unknown {kind} `{name}`; {suggestion(name, known)}known: {', '.join(known) or 'none'}")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the question whether the nearest of the known names was meant; "" if none is near."""
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"did you mean `{near[0]}`? " if near else ""

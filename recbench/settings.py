@@ -88,6 +88,17 @@ def prefixed(owner: str, values: Mapping[str, Value]) -> dict[str, Value]:
     return {f"{owner}.{key}": value for key, value in values.items()}
 
 
+def whole_number(word: str) -> int:
+    """Read a whole number as people write it: 1000, 1_000 or 1e3; raises ValueError for anything else."""
+    try:
+        return int(word)
+    except ValueError:
+        number = float(word)
+        if not number.is_integer():
+            raise
+        return int(number)
+
+
 def at_least(name: str, value: float, least: float) -> None:
     """Raise UsageError unless `value` is at least `least`."""
     if not value >= least:
@@ -112,10 +123,12 @@ def _parse(name: str, kind: object, word: str) -> Value:
     if kind is int or kind is float:
         expected = "a whole number" if kind is int else "a number"
         try:
-            number = int(word) if kind is int else float(word)
+            number = whole_number(word) if kind is int else float(word)
         except ValueError:
             raise UsageError(f"{name}={word}: expected {expected}") from None
         if not math.isfinite(number):
             raise UsageError(f"{name}={word}: expected a finite number")
+        if kind is int and abs(number) >= 2**63:
+            raise UsageError(f"{name}={word}: expected a whole number below 2^63")
         return number
     return word

@@ -66,3 +66,23 @@ def test_a_scale_alone_makes_the_logit_fixed() -> None:
 def test_a_setting_no_loss_has() -> None:
     with pytest.raises(UsageError, match="did you mean `scale`"):
         base.resolve(LOSSES.get("gnolr"), {"scal": "3"})
+
+
+@pytest.mark.parametrize(("word", "number"), [("1000", 1000), ("1_000", 1000), ("1e3", 1000), ("-2", -2), ("4.0", 4)])
+def test_whole_numbers(word: str, number: int) -> None:
+    assert settings.whole_number(word) == number
+    assert settings.resolve(Thing, "thing", {"count": word})["count"] == number
+
+
+@pytest.mark.parametrize("word", ["", "1.5", "1e-3", "inf", "nan", "ten", "9" * 5000])
+def test_what_is_not_a_whole_number(word: str) -> None:
+    with pytest.raises(ValueError):
+        settings.whole_number(word)
+    with pytest.raises(UsageError, match="expected a whole number"):
+        settings.resolve(Thing, "thing", {"count": word})
+
+
+def test_whole_numbers_fit_64_bits() -> None:
+    assert settings.resolve(Thing, "thing", {"count": str(2**63 - 1)})["count"] == 2**63 - 1
+    with pytest.raises(UsageError, match="expected a whole number below 2\\^63"):
+        settings.resolve(Thing, "thing", {"count": str(2**63)})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from recbench.errors import UsageError
 from recbench.home import results_home
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ RESULTS = "Results"
 OWN = "Papers and methods of your own"
 PANELS = (DATA, TRAINING, RESULTS, OWN)  # in the order of `recbench --help`
 FIRST_STEPS = ("prepare", "train", "eval", "leaderboard")
+INSTEAD = {  # of an option that is given twice
+    "--loss": "one loss is trained at a time: type `recbench train` once for each, "
+    "or search the settings of several with `recbench sweep --losses A,B`"
+}
 
 
 class Panels(TyperGroup):
@@ -34,11 +40,33 @@ class Panels(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands."""
 
-        def place(name: str) -> tuple[int, bool]:
-            panel = self.commands[name].rich_help_panel  # type: ignore[attr-defined]
-            return PANELS.index(panel) if panel in PANELS else len(PANELS), name not in FIRST_STEPS
+        def place(order: Sequence[str], word: str) -> int:
+            return order.index(word) if word in order else len(order)
 
-        return sorted(self.commands, key=place)
+        def key(name: str) -> tuple[int, int]:
+            panel = self.commands[name].rich_help_panel  # type: ignore[attr-defined]
+            return place(PANELS, panel), place(FIRST_STEPS, name)
+
+        return sorted(self.commands, key=key)
+
+
+class Command(TyperCommand):
+    """A command that refuses empty values, and a second value for an option that takes one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Return the arguments left over; raises UsageError for an option that is given twice or is empty."""
+        parameters = self.make_parser(ctx).parse_args(list(args))[2]
+        for parameter, count in Counter(parameters).items():
+            if count > 1 and isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag):
+                option = parameter.opts[0]
+                joined = "join its values by commas" if "joined by commas" in (parameter.help or "") else "give it once"
+                raise UsageError(f"{option} is given {count} times; {INSTEAD.get(option, joined)}")
+        left_over = super().parse_args(ctx, args)
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name or "")
+            if value == "" or (isinstance(value, list) and "" in value):
+                raise UsageError(f"{parameter.opts[0]} is empty; give a value, or leave it out")
+        return left_over
 
 
 app = typer.Typer(
@@ -48,7 +76,6 @@ app = typer.Typer(
     epilog="First steps: `recbench prepare synthetic`, `recbench train --loss gnolr --backbone twintower`, "
     "`recbench eval`, `recbench leaderboard`. Add --debug to any command for a traceback.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -56,7 +83,7 @@ app = typer.Typer(
 def command(panel: str | None, *examples: str, name: str | None = None, group: typer.Typer = app) -> Callable[[F], F]:
     """Register a command of the app or of a group: its panel in the help, and examples as they are typed."""
     epilog = f"Examples: {', '.join(f'`{example}`' for example in examples)}."
-    return group.command(name, rich_help_panel=panel, epilog=epilog)
+    return group.command(name, cls=Command, rich_help_panel=panel, epilog=epilog)
 
 
 def command_group(name: str, panel: str, about: str) -> typer.Typer:

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
-from recbench.cli.options import Candidates, Dialect, Json, KeepSeen, Metrics, PreparedDataset, Seed, names
+from recbench.cli.options import (
+    Candidates,
+    Dialect,
+    Json,
+    KeepSeen,
+    Metrics,
+    PreparedDataset,
+    Seed,
+    names,
+    setting_words,
+    whole_option,
+)
 
 
 @command(
@@ -24,7 +35,7 @@ def baselines(
         str | None, typer.Option(help="Names from `recbench list baselines`, joined by commas; default: all.")
     ] = None,
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option(help="Number of seeds, for baselines that depend on one.", min=1)] = 1,
+    seeds: Annotated[int, whole_option("--seeds", "Number of seeds, for baselines that depend on one.", 1, 10_000)] = 1,
     settings: Annotated[
         list[str],
         typer.Option("--set", metavar="NAME.KEY=VALUE", help="As in item-knn.k=50 or train.refit=true."),
@@ -44,7 +55,7 @@ def baselines(
         feedback=names(feedback),
         only=names(only),
         seeds=tuple(range(seed, seed + seeds)),
-        settings=tuple(settings),
+        settings=setting_words(settings),
     )
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
     outcomes = run_baselines(request, evaluation, store(), stderr(), typed_command())

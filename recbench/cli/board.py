@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, stderr, store
-from recbench.cli.options import OnlyDataset, OnlyMetrics
+from recbench.cli.options import OnlyDataset, OnlyMetrics, whole_option
 
 
 @command(
@@ -19,7 +19,7 @@ from recbench.cli.options import OnlyDataset, OnlyMetrics
 def board(
     dataset: OnlyDataset = None,
     metric: OnlyMetrics = [],
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)] = 0,
+    port: Annotated[int, whole_option("--port", "Port on this machine; 0 takes a free one.", 0, 65535)] = 0,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve the leaderboard as a web page on this machine, kept up to date while runs finish."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
 from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store
-from recbench.cli.options import Candidates, Device, Imports, Json, Runs, Trust
+from recbench.cli.options import Candidates, Device, Imports, Json, Runs, Trust, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 
 
@@ -19,7 +17,7 @@ from recbench.cli.own_code import import_files, import_trusted
 )
 def card(
     run: Runs = [],
-    k: Annotated[int, typer.Option("--k", help="Cut-off of recall.", min=1)] = 50,
+    k: Annotated[int, whole_option("--k", "Cut-off of recall.", 1, 10**6)] = 50,
     candidates: Candidates = "catalogue",
     device: Device = "auto",
     imports: Imports = [],

@@ -17,6 +17,7 @@ from recbench.cli.app import NAME, app
 from recbench.errors import RecbenchError
 
 INTERRUPTED = 130
+OUT_OF_MEMORY = ("out of memory", "t allocate memory", "not enough memory", "Storage size calculation overflowed")
 
 for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each registers its commands
     importlib.import_module(f"recbench.cli.{module.name}")
@@ -78,6 +79,9 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"interrupted{hint}", INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return "", 1
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory; try a smaller --batch-size", 1
+    if isinstance(error, MemoryError) or any(word in str(error) for word in OUT_OF_MEMORY):
+        return "out of memory; a smaller --batch-size, backbone.dim or dataset takes less", 1
+    if isinstance(error, OSError):
+        place = "output" if error.filename is None else error.filename
+        return f"{place}: {error.strerror or error}", 1
     return f"unexpected {type(error).__name__}: {error}; a bug: run again with --debug", 1

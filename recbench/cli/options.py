@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from recbench.errors import UsageError
+from recbench.settings import whole_number
 
 if TYPE_CHECKING:
     from recbench.run.train_command import TrainRequest
+
+
+def whole_option(option: str, about: str, minimum: int, maximum: int) -> Any:
+    """Return an option for a whole number from `minimum` to `maximum`, typed as 1000, 1_000 or 1e3."""
+
+    def parse(word: str | int) -> int:
+        try:
+            number = whole_number(str(word))
+        except ValueError:
+            number = None
+        if number is None or not minimum <= number <= maximum:
+            raise UsageError(f"{option} {word}: expected a whole number from {minimum:,} to {maximum:,}")
+        return number
+
+    return typer.Option(option, metavar="N", help=about, parser=parse)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Imports = Annotated[
@@ -20,8 +38,8 @@ Imports = Annotated[
 Trust = Annotated[bool, typer.Option("--trust", help="Run the files of --import that a run was trained with.")]
 Catalog = Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
-Seed = Annotated[int, typer.Option(help="The seed, or the first of --seeds.", min=0, max=2**62)]
-Jobs = Annotated[int, typer.Option(help="Runs to train at the same time on this machine.", min=1)]
+Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.", 0, 2**62)]
+Jobs = Annotated[int, whole_option("--jobs", "Runs to train at the same time on this machine.", 1, 1000)]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="OWNER.KEY=VALUE", help="A setting, as in loss.scale=2.57 or backbone.dim=32."),
@@ -73,9 +91,21 @@ def names(words: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (words or "").split(",") if name))
 
 
-def setting_words(words: Sequence[str], options: Mapping[str, object]) -> tuple[str, ...]:
-    """Return `train.key=value` for each option that stands for a setting, then what `--set` says."""
-    return (*(f"train.{name}={value}" for name, value in options.items() if value is not None), *words)
+def setting_words(words: Sequence[str], options: Mapping[str, object] = MappingProxyType({})) -> tuple[str, ...]:
+    """Return `train.key=value` for each option that stands for a setting, then what `--set` says.
+
+    Raises UsageError for a word without a value and for a setting that is given twice.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    typed = {f"train.{name}": f"--{name.replace('_', '-')} {value}" for name, value in given.items()}
+    for word in words:
+        key, equals, _ = word.partition("=")
+        if not equals:
+            raise UsageError(f"--set {word}: expected OWNER.KEY=VALUE, as in loss.scale=2.57")
+        if key in typed:
+            raise UsageError(f"--set {word}: {key} is set by `{typed[key]}` too; leave one out")
+        typed[key] = f"--set {word}"
+    return (*(f"train.{name}={value}" for name, value in given.items()), *words)
 
 
 def train_request(
@@ -113,10 +143,3 @@ def given_options(context: typer.Context) -> list[str]:
         if source is not None and source.name == "COMMANDLINE":
             given.append(parameter.opts[0])
     return given
-
-
-def require_assignments(words: Sequence[str]) -> None:
-    """Raise UsageError for a `--set` without a value."""
-    for word in words:
-        if "=" not in word:
-            raise UsageError(f"--set {word}: expected OWNER.KEY=VALUE, as in train.epochs=20")

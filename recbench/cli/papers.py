@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from recbench.cli.app import OWN, command, print_json, print_text, stderr, stdout, store, typed_command
-from recbench.cli.options import Device, Jobs, Json, Settings, require_assignments
+from recbench.cli.options import Device, Jobs, Json, Settings, setting_words, whole_option
 
 
 @command(
@@ -52,7 +52,7 @@ def reproduce(
         str | None, typer.Option(help="DATASET/SPLIT as prepared, to run on instead of the paper's split.")
     ] = None,
     method: Annotated[list[str], typer.Option("--method", help="Only this method, as the paper calls it.")] = [],
-    seeds: Annotated[int, typer.Option(help="Runs of each method.", min=1)] = 3,
+    seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
     settings: Settings = [],
     fair: Annotated[
         bool, typer.Option("--fair", help="Give every method a learned scale and bias and the same tuning of lr.")
@@ -67,14 +67,13 @@ def reproduce(
     from recbench.results.published_row import rows_markdown, rows_table
     from recbench.study import reproduce as reproduction
 
-    require_assignments(settings)
     request = reproduction.ReproduceRequest(
         table=published.find_table(table),
         dataset=dataset,
         data=data,
         methods=tuple(method),
         seeds=seeds,
-        settings=tuple(settings),
+        settings=setting_words(settings),
         fair=fair,
     )
     lines = reproduction.reproduce(request, store(), stderr(), device, jobs, typed_command())

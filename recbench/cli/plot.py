@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from recbench.cli.app import RESULTS, command, command_group, print_json, print_text, stderr, store
-from recbench.cli.options import Imports, Json, Trust
+from recbench.cli.options import Imports, Json, Trust, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
 from recbench.plots.figure import target
@@ -88,7 +88,7 @@ def sensitivity(
 def kernels(
     alpha: Annotated[str, typer.Option(help="Exponents of the weights, joined by commas.")] = "0,0.5,1,2",
     margin: Annotated[float, typer.Option(help="Margin of the hinge kernel.")] = 1.0,
-    items: Annotated[int, typer.Option(help="Size of the catalogue.")] = 1000,
+    items: Annotated[int, whole_option("--items", "Size of the catalogue.", 2, 10**9)] = 1000,
     output: Output = None,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import DATA, command, stderr, stdout
-from recbench.cli.options import Catalog
+from recbench.cli.options import Catalog, whole_option
 from recbench.errors import UsageError
 
 
@@ -36,8 +36,8 @@ def prepare(
         str | None, typer.Option(help="Feedback types or expressions, joined by commas, as in 'rating>=4,rating>=5'.")
     ] = None,
     ratio: Annotated[str | None, typer.Option(metavar="A:B:C", help="Of train, valid and test, as in 8:1:1.")] = None,
-    rows: Annotated[str | None, typer.Option(help="Rows of `synthetic`, such as 1e5.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of `synthetic` and of random splits.", min=0, max=2**62)] = 0,
+    rows: Annotated[int | None, whole_option("--rows", "Rows of `synthetic`, such as 1e5.", 1, 10**9)] = None,
+    seed: Annotated[int, whole_option("--seed", "Seed of `synthetic` and of random splits.", 0, 2**62)] = 0,
     max_memory: Annotated[
         str | None, typer.Option(help="Most memory to take, such as 4GB or 25%; default: half of what there is.")
     ] = None,
@@ -59,7 +59,7 @@ def prepare(
             raw=raw,
             force=force,
             catalog=catalog,
-            rows=None if rows is None else _count("--rows", rows),
+            rows=rows,
             seed=seed,
             memory=Memory.parse(max_memory),
             progress=display,
@@ -70,16 +70,6 @@ def prepare(
     stdout().print(report(prepared))
     for line in warnings(prepared.manifest):
         console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
-def _count(option: str, word: str) -> int:
-    try:
-        number = float(word)
-    except ValueError:
-        number = 0.5
-    if not (1 <= number <= 1e9 and number.is_integer()):
-        raise UsageError(f"{option} {word}: expected a whole number up to 1e9, such as 100000 or 1e5")
-    return int(number)
 
 
 def _ratio(word: str) -> tuple[int, int, int]:

@@ -20,7 +20,9 @@ from recbench.cli.options import (
     TrainDataset,
     TrainFeedback,
     names,
+    setting_words,
     train_request,
+    whole_option,
 )
 from recbench.errors import TrainingError
 
@@ -44,14 +46,14 @@ def sweep(
         Literal["grid", "random", "optuna"], typer.Option(help="All combinations, at random, or Optuna's TPE.")
     ] = "grid",
     trials: Annotated[
-        int | None, typer.Option(help="Points for each loss, unless --search is grid; default: 20.", min=1)
+        int | None, whole_option("--trials", "Points for each loss, unless --search is grid; default: 20.", 1, 10**6)
     ] = None,
     backbone: Backbone = None,
     dataset: TrainDataset = None,
     feedback: TrainFeedback = None,
     preset: Preset = None,
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option(help="Runs for each point, with consecutive seeds.", min=1)] = 1,
+    seeds: Annotated[int, whole_option("--seeds", "Runs for each point, with consecutive seeds.", 1, 10_000)] = 1,
     jobs: Jobs = 1,
     settings: Settings = [],
     device: Device = "auto",
@@ -71,7 +73,7 @@ def sweep(
         preset=preset,
         seed=seed,
         seeds=seeds,
-        settings=settings,
+        settings=setting_words(settings),
         imports=imports,
     )
     request = SweepRequest(names(losses), tuple(grid), common, search, trials)

@@ -21,6 +21,7 @@ from recbench.cli.options import (
     given_options,
     setting_words,
     train_request,
+    whole_option,
 )
 from recbench.cli.own_code import import_files, import_trusted_plan
 from recbench.errors import UsageError
@@ -42,9 +43,9 @@ def train(
     feedback: TrainFeedback = None,
     preset: Preset = None,
     seed: Seed = 0,
-    seeds: Annotated[int, typer.Option(help="Number of runs, with consecutive seeds.", min=1)] = 1,
-    epochs: Annotated[int | None, typer.Option(help="At most so many epochs.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Logged rows in a batch.", min=1)] = None,
+    seeds: Annotated[int, whole_option("--seeds", "Number of runs, with consecutive seeds.", 1, 10_000)] = 1,
+    epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
+    batch_size: Annotated[int | None, whole_option("--batch-size", "Logged rows in a batch.", 1, 10**9)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.")] = None,
     select: Annotated[str | None, typer.Option(help="Validation metric that chooses the epoch.")] = None,
     noise: Annotated[

@@ -19,8 +19,9 @@ from recbench.data.content import how_to_repair, verify_file
 from recbench.data.manifest import Column, EntitySide, Manifest, Part
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_folder import restore
-from recbench.errors import DataError, UsageError, unknown
+from recbench.errors import DataError, UsageError, suggestion, unknown
 from recbench.home import prepared_home
+from recbench.sources.catalog import load
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,13 @@ def find_prepared(name: str | None) -> Path:
             f"{dataset} is prepared with split {', '.join(splits)} only; "
             f"run `recbench prepare {dataset} --split {split}` first"
         )
-    raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
+    catalogue = load()
+    if dataset in catalogue:
+        raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
+    known = [*catalogue, *(folder.parent.name for folder in folders)]
+    raise UsageError(
+        f"{name} is not prepared, nor in the catalogue; {suggestion(dataset, known)}see `recbench list datasets`"
+    )
 
 
 def _prepared_again(folder: Path) -> DataError:

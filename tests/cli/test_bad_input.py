@@ -182,7 +182,7 @@ class Diverging(Loss):
 
     def forward(self, towers, batch):
         """Return NaN from the second step on."""
-        self.steps += 1
+        self.steps += self.training  # not where it is only tried
         return towers.logit.mean() * (float("nan") if self.steps > 1 else 1.0)
 '''
 
@@ -280,7 +280,7 @@ def test_prepared_files_that_are_damaged(prepared: Run, part: str) -> None:
     result = prepared("train", "--loss", "bce", *FAST)
     assert result.code == 1
     assert part in result.err
-    assert "--force" in result.err
+    assert "run `recbench prepare synthetic --split global` to prepare it again" in result.err
     assert len(result.err.splitlines()) == 1
 
 

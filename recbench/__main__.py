@@ -1,0 +1,5 @@
+"""`python -m recbench` is `recbench`."""
+
+from recbench.cli import entry
+
+entry()
