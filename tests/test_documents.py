@@ -1,0 +1,129 @@
+"""The examples of the documents work as printed, and what the documents name is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from recbench.cli.app import app
+from recbench.sources.dataset_spec import DatasetSpec
+from tests.conftest import Run
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = (ROOT / "README.md").read_text() + (ROOT / "docs" / "extend.md").read_text()
+
+
+def block(language: str, start: str) -> str:
+    """Return the fenced block that begins with these words."""
+    for code in re.findall(rf"```{language}\n(.*?)```", EXAMPLES, re.DOTALL):
+        if code.startswith(start):
+            return str(code)
+    raise AssertionError(f"no {language} block starts with {start}")
+
+
+def commands(start: str) -> list[str]:
+    """Return the indented command lines that begin with these words."""
+    return [line.strip() for line in EXAMPLES.splitlines() if line.startswith(f"    recbench {start}")]
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """Write an example to a file of the name in its first line, and stand beside it."""
+    monkeypatch.chdir(tmp_path)
+    Path(request.param).write_text(block("python", f"# {request.param}"))
+    return str(request.param)
+
+
+@pytest.mark.parametrize("example", ["focal.py", "hinge.py", "shallow.py", "heavy.py"], indirect=True)
+def test_examples_train_as_typed(prepared: Run, example: str) -> None:
+    (command,) = commands(f"train --import {example}")
+    assert prepared(*command.split()[1:], "--epochs", "2").code == 0
+    assert prepared("eval", "--import", example, "--metric", "auc").code == 0
+
+
+@pytest.mark.parametrize("example", ["focal.py", "hinge.py"], indirect=True)
+def test_examples_of_losses_are_verified_as_typed(run: Run, example: str) -> None:
+    (command,) = commands(f"verify loss {example}")
+    assert run(*command.split()[1:]).code == 0
+
+
+@pytest.mark.parametrize("example", ["brier.py"], indirect=True)
+def test_the_metric_of_rows_evaluates_as_typed(prepared: Run, example: str) -> None:
+    prepared("train", "--loss", "nsb", "--backbone", "mf", "--epochs", "1")
+    (command,) = commands(f"eval --import {example}")
+    rows = prepared(*command.split()[1:], "--json").json
+    assert [row["feedback"] for row in rows] == ["view", "cart", "buy"]
+    assert all(row["bound"] < row["value"] for row in rows)
+    assert "better=lower; source=" in rows[0]["signature"]
+
+
+@pytest.mark.parametrize("example", ["first.py"], indirect=True)
+def test_the_metric_of_lists_evaluates_as_typed(prepared: Run, example: str) -> None:
+    prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1")
+    (command,) = commands(f"eval --import {example}")
+    (first,) = prepared(*command.split()[1:], "--json").json
+    (hit,) = prepared("eval", "--metric", "hr@1", "--json").json
+    assert first["value"] == hit["value"]
+
+
+def test_the_dataset_is_prepared_and_trains(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(block("toml", "# my.toml"))
+    header, example = block("csv", "customer").splitlines()[:2]
+    rows = [
+        f"c{n % 17},{'Oslo' if n % 17 < 9 else 'Rome'},p{n % 23},{'red|sale' if n % 2 else 'blue'},"
+        f"{n % 23}.90,{('view', 'click', 'click', 'buy')[n * 7 % 4]},{1700000000 + n}"
+        for n in range(600)
+    ]
+    Path("events.csv").write_text("\n".join([header, example, *rows]) + "\n")
+    assert run("prepare", "shop", "--catalog", "my.toml").code == 0
+    assert run("train", "--loss", "gnolr", "--epochs", "1").code == 0
+    assert [row["feedback"] for row in run("eval", "--metric", "recall@5", "--json").json] == ["click", "buy"]
+
+
+@pytest.mark.parametrize("example", ["hello.py"], indirect=True)
+def test_the_command_runs_and_has_its_place_in_the_help(run: Run, example: str) -> None:
+    before = list(app.registered_commands)
+    try:
+        spec = importlib.util.spec_from_file_location("hello", example)
+        assert spec is not None and spec.loader is not None
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        assert run("hello", "--name", "Ada").out == "hello Ada\n"
+        assert "Greet somebody." in run("--help").out
+    finally:
+        app.registered_commands[:] = before
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_paths_in_documents_exist(document: Path) -> None:
+    text = document.read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    missing = [link for link in links if link and not (document.parent / link).exists()]
+    named = re.findall(r"`((?:recbench|tests|benchmarks|docs|results)/[\w./-]*\w)`", text)
+    missing += [path for path in named if not (ROOT / path).exists() and not (ROOT / "recbench" / path).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_exist(run: Run, document: Path) -> None:
+    names = set(re.findall(r"(?:`|^\$ |^    )recbench ([a-z]+)", document.read_text(), re.MULTILINE))
+    for name in sorted(names - {"hello"}):
+        assert run(name, "--help").code == 0, name
+
+
+def test_the_datasets_are_documented(run: Run) -> None:
+    text = (ROOT / "docs" / "datasets.md").read_text()
+    missing = [row["name"] for row in run("list", "datasets", "--json").json if f"`{row['name']}`" not in text]
+    assert not missing
+
+
+def test_every_key_of_the_catalogue_is_documented() -> None:
+    text = (ROOT / "docs" / "datasets.md").read_text()
+    internal = {"name", "rule", "folder"}
+    keys = {field.name for field in dataclasses.fields(DatasetSpec)} - internal
+    assert {key for key in keys if f"`{key}`" not in text} == set()
