@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import polars as pl
 
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
+from recbench.readers.building_blocks.json_lines import json_object
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.text_blocks import read_blocks
 
@@ -48,16 +48,11 @@ def _bad(path: Path, piece: bytes, first: int) -> DataError:
     """Return the error for the first line that is not as it should be."""
     for number, line in enumerate(piece.splitlines(), first):
         where = f"{path}, line {number}"
-        try:
-            review = json.loads(line)
-        except ValueError as error:
-            return DataError(f"{where}: not a JSON object ({error}); correct the line or download the file again")
-        if not isinstance(review, dict):
-            return DataError(f"{where}: not a JSON object; correct the line or download the file again")
+        review = json_object(where, line)
         for key, kind in KEYS.items():
             right = isinstance(review.get(key), str) if kind == pl.String else _is_number(review.get(key))
             if not right:
-                return DataError(f"{where}: `{key}` is {review.get(key)!r}; expected {_words(kind)}")
+                return DataError(f"{where}: `{key}` is {str(review.get(key))[:40]!r}; expected {_words(kind)}")
     return DataError(f"{path}, lines from {first}: not readable as JSON lines; download the file again")
 
 

@@ -19,9 +19,9 @@ def test_amazon_reviews(tmp_path: Path) -> None:
     for bad, message in (
         ("{", "line 2: not a JSON object"),
         ("[1]", "line 2: not a JSON object"),
-        (REVIEW.replace('"A"', "null"), "line 2: `reviewerID` is None; expected text"),
+        (REVIEW.replace('"A"', "null"), "line 2: `reviewerID` is 'None'; expected text"),
         (REVIEW.replace("1252800000", '"today"'), "line 2: `unixReviewTime` is 'today'; expected a number"),
-        (REVIEW.replace('"asin": "1", ', ""), "line 2: `asin` is None; expected text"),
+        (REVIEW.replace('"asin": "1", ', ""), "line 2: `asin` is 'None'; expected text"),
     ):
         path.write_bytes(gzip.compress(f"{REVIEW}\n{bad}\n".encode()))
         with pytest.raises(DataError, match=message):

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import gzip
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from recbench.errors import DataError
+from recbench.readers.base import Source, load_reader
 from recbench.sources.catalog import find
 from tests.prepare.shop import write
 from tests.readers.read_files import read_file
@@ -74,3 +77,217 @@ def test_files_without_a_header(tmp_path: Path) -> None:
     path = tmp_path / "loc-gowalla_totalCheckins.txt.gz"
     path.write_bytes(gzip.compress(b"0\t2010-10-19T23:55:27Z\t30.2\t-97.7\t22847\n"))
     assert read_file(find("gowalla-checkins"), path).select("user", "time", "place").rows() == [(0, 1287532527, 22847)]
+
+
+def own(folder: Path, more: str = "", **files: str | bytes | pl.DataFrame) -> Path:
+    """Write files (suffix of Parquet or text by their kind) and a catalogue that reads them in this order."""
+    names = []
+    for name, content in files.items():
+        path = folder / name
+        if isinstance(content, pl.DataFrame):
+            content.write_parquet(path)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        names.append(name)
+    toml = f"""
+[own]
+title = "Own"
+reader = "table"
+files = {names}
+time = "t"
+feedback = {{ like = "x > 0" }}
+user = {{ key = "u", categorical = ["u"] }}
+item = {{ key = "i", categorical = ["i"], numeric = ["p"], bag = ["b"], vector = ["v"] }}
+{more}
+"""
+    (folder / "own.toml").write_text(toml)
+    return folder / "own.toml"
+
+
+def log_of(folder: Path, more: str = "", block: int = 64, **files: str | bytes | pl.DataFrame) -> pl.DataFrame:
+    spec = find("own", own(folder, more, **files))
+    source = Source({name: folder / name for name in spec.files}, "global", block=block)
+    return pl.concat(list(load_reader("table")(spec, source).log)).select("u", "i", "p", "b", "v", "t", "x")
+
+
+CSV = "u,i,p,b,v,t,x\na,1,0.5,k|l,1|2,1700000000,1\nb,2,,,,1700000001,0\n"
+ROWS = [("a", 1, 0.5, "k|l", "1|2", 1_700_000_000, 1), ("b", 2, None, None, None, 1_700_000_001, 0)]
+FRAME = pl.DataFrame(
+    {
+        "u": ["a", "b"],
+        "i": [1, 2],
+        "p": [0.5, None],
+        "b": [["k", "l"], None],
+        "v": [[1, 2], None],
+        "t": [1_700_000_000, 1_700_000_001],
+        "x": [1, 0],
+    }
+)
+
+
+def test_text_parquet_and_json_are_read_alike(tmp_path: Path) -> None:
+    lines = FRAME.write_ndjson().encode()
+    for content in (CSV, gzip.compress(CSV.encode()), FRAME, lines, gzip.compress(lines), lines + b"\n\n"):
+        assert log_of(tmp_path, events=content).rows() == ROWS
+    short = '{"u": "a", "i": 1, "p": 0.5, "b": ["k", "l"], "v": [1, 2], "t": 1700000000, "x": 1}\n'
+    short += '{"x": 0, "t": 1700000001, "u": "b", "i": 2, "more": {"deep": [1]}}\n'
+    assert log_of(tmp_path, events=short).rows() == ROWS  # a key that a line lacks is empty there
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 3: not a JSON object"),
+        ("[1]", "line 3: not a JSON object"),
+        ('{"u": NaN}', "line 3: not a JSON object"),
+        ('{"u": ' + "[" * 20_000 + "]" * 20_000 + "}", "line 3: nested too deeply"),
+        ('{"u": "c", "i": 3, "t": 5}', None),
+        ('{"i": 3, "t": 5, "x": 1}', "line 3, column `u`: empty"),
+        ('{"u": "c", "i": [3], "t": 5}', "column `i`: a list, where other lines have one value"),
+        ('{"u": "c", "i": 3, "t": 5, "v": [1, null]}', "line 3, column `v`: expected finite numbers"),
+        ('{"u": "c", "i": 3, "t": 5, "b": ["m|n"]}', "line 3, column `b`: `m|n` holds the separator"),
+    ],
+)
+def test_bad_json_lines(tmp_path: Path, line: str, message: str | None) -> None:
+    content = FRAME.write_ndjson() + line + "\n"
+    if message is None:
+        assert len(log_of(tmp_path, block=1 << 20, events=content)) == 3
+        return
+    with pytest.raises(DataError) as caught:
+        log_of(tmp_path, block=1 << 20, events=content)
+    assert message in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_other_json_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a JSON array, where one object a line is expected"):
+        log_of(tmp_path, events=FRAME.write_json())
+    with pytest.raises(DataError, match="no column `x`; did you mean"):
+        log_of(tmp_path, events=FRAME.rename({"x": "xx"}).write_ndjson())
+
+
+def test_files_of_one_log_may_differ_in_width_and_lack_values(tmp_path: Path) -> None:
+    narrow = FRAME.cast({"i": pl.Int32, "t": pl.Int32, "p": pl.Float32, "x": pl.UInt8})
+    empty = FRAME.with_columns(p=pl.lit(None), b=pl.lit(None), v=pl.lit(None))
+    for second in (narrow, empty, CSV, FRAME.write_ndjson(), empty.write_ndjson()):
+        for files in ({"one": FRAME, "two": second}, {"one": second, "two": FRAME}):
+            log = log_of(tmp_path, **files)
+            assert log.schema == log_of(tmp_path, one=FRAME).schema and len(log) == 4
+            assert log["i"].to_list() == [1, 2, 1, 2]
+    with pytest.raises(DataError, match="two, column `u`: Int64, but String in"):
+        log_of(tmp_path, one=FRAME, two=FRAME.with_columns(u=pl.col("i")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"v": pl.Array(pl.Float32, 2)},
+        {"b": pl.List(pl.Categorical)},
+        {"u": pl.Categorical},
+        {"u": pl.Enum(["a", "b"])},
+        {"u": pl.Binary},
+        {"p": pl.Decimal(10, 3)},
+        {"t": pl.UInt64},
+        {"i": pl.UInt16},
+    ],
+    ids=str,
+)
+def test_types_of_parquet_that_say_the_same(tmp_path: Path, change: dict[str, Any]) -> None:
+    for name, kind in change.items():
+        frame = FRAME.with_columns(FRAME[name].cast(kind))
+        plain = log_of(tmp_path, events=frame)
+        assert plain.drop("v").rows() == [row[:4] + row[5:] for row in ROWS]
+        assert [text and [float(word) for word in text.split("|")] for text in plain["v"]] == [[1.0, 2.0], None]
+
+
+def test_parquet_whose_columns_are_all_text(tmp_path: Path) -> None:
+    frame = FRAME.with_columns(b=pl.col("b").list.join("|"), v=pl.col("v").cast(pl.List(pl.String)).list.join("|"))
+    text = frame.select(pl.all().cast(pl.String))
+    log = log_of(tmp_path, 'types = { i = "int", x = "int" }', events=text)
+    assert log.rows() == ROWS
+    with pytest.raises(DataError, match="row 2, column `p`: expected a number, found `much`"):
+        log_of(tmp_path, 'types = { x = "int" }', events=text.with_columns(p=pl.Series(["1", "much"])))
+
+
+def test_words_that_stand_for_nothing(tmp_path: Path) -> None:
+    more = r'null_values = ["NA", "-1"]'
+    text = "u,i,p,b,v,t,x\na,1,NA,NA,NA,1700000000,-1\nNA,1,1,b,1,1700000000,1\n"
+    with pytest.raises(DataError, match="line 3, column `u`: empty"):
+        log_of(tmp_path, more, events=text)
+    more += '\nfilter = "u IS NOT NULL"'
+    assert log_of(tmp_path, more, events=text).rows()[0] == ("a", 1, None, None, None, 1_700_000_000, None)
+    frame = FRAME.with_columns(u=pl.Series(["a", "NA"]), x=pl.Series([-1, 1]))
+    with pytest.raises(DataError, match="row 2, column `u`: empty"):
+        log_of(tmp_path, 'null_values = ["NA", "-1"]', events=frame)
+    assert log_of(tmp_path, more, events=frame)["x"].to_list() == [None, 1]
+
+
+def test_empty_ids_of_parquet(tmp_path: Path) -> None:
+    for u in (["a", ""], ["a", None]):
+        with pytest.raises(DataError, match="row 2, column `u`: empty"):
+            log_of(tmp_path, events=FRAME.with_columns(u=pl.Series(u)))
+    with pytest.raises(DataError, match="row 2, column `i`: empty"):
+        log_of(tmp_path, events=FRAME.with_columns(i=pl.Series([1.0, float("nan")])))
+    with pytest.raises(DataError, match="row 1, column `u`: a text of 10,000,000 bytes"):
+        log_of(tmp_path, events=FRAME.with_columns(u=pl.Series(["u" * 10_000_000, "b"])))
+
+
+BERLIN = 'time_zone = "Europe/Berlin"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "expected"),
+    [
+        ("", ["2024-05-01 10:00:00", "2024-05-01T11:00:00"], [1714557600, 1714561200]),
+        ("", ["2024-05-01T10:00:00+02:00", "2024-05-01T10:00:00Z"], [1714550400, 1714557600]),
+        (BERLIN, ["2024-05-01 10:00:00", "2024-01-01 10:00:00"], [1714550400, 1704099600]),
+        (BERLIN, ["2024-10-27 02:30:00", "2024-10-27 03:30:00"], [1729989000, 1729996200]),  # the first is ambiguous
+        ('time_format = "%d.%m.%Y %H:%M"\n', ["01.05.2024 10:00", "02.05.2024 10:00"], [1714557600, 1714644000]),
+        (BERLIN + 'time_format = "%d/%m/%Y"\n', ["01/05/2024", "02/05/2024"], [1714514400, 1714600800]),
+        ('time_format = "%Y%m%d"\n', ["20240501", "20240502"], [1714521600, 1714608000]),
+        ('time_unit = "us"\n', ["2024-05-01 10:00:00", "2024-05-01 10:00:01"], [1714557600000000, 1714557601000000]),
+        ("", ["1714557600", "1714557601.0"], [1714557600, 1714557601]),
+    ],
+)
+def test_times(tmp_path: Path, more: str, words: list[str], expected: list[int]) -> None:
+    text = CSV.replace("1700000000", words[0]).replace("1700000001", words[1])
+    frame = FRAME.with_columns(t=pl.Series(words))
+    for events in (text, frame, frame.write_ndjson()):
+        assert log_of(tmp_path, more, events=events)["t"].to_list() == expected
+
+
+def test_dates_of_parquet_are_local_where_a_zone_is_given(tmp_path: Path) -> None:
+    moments = pl.Series([datetime(2024, 5, 1, 10), datetime(2024, 5, 1, 11)])
+    for unit in ("ms", "us", "ns"):
+        naive = FRAME.with_columns(t=moments.cast(pl.Datetime(unit)))
+        assert log_of(tmp_path, events=naive)["t"].to_list() == [1714557600, 1714561200]
+        assert log_of(tmp_path, BERLIN, events=naive)["t"].to_list() == [1714550400, 1714554000]
+        aware = FRAME.with_columns(t=moments.cast(pl.Datetime(unit, "UTC")))
+        assert log_of(tmp_path, BERLIN, events=aware)["t"].to_list() == [1714557600, 1714561200]
+    days = FRAME.with_columns(t=moments.cast(pl.Date))
+    assert log_of(tmp_path, 'time_format = "%d"', events=days)["t"].to_list() == [1714521600] * 2
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "message"),
+    [
+        (BERLIN, ["2024-03-31 02:30:00"] * 2, "row 1, column `t`: expected a time that exists in Europe/Berlin"),
+        (
+            'time_format = "%d.%m.%Y"\n',
+            ["01.05.2024", "05/01/2024"],
+            "row 2, column `t`: expected a time like time_format",
+        ),
+        ("", ["2024-05-01 10:00:00", "1714557600"], "row 2, column `t`: expected a number of seconds or an ISO date"),
+        ("", ["1714557600", "2024-05-01 10:00:00"], "row 2, column `t`: expected a number of seconds, found `2024"),
+        ("", ["1714557600", "inf"], "row 2, column `t`: expected a number of seconds, found `inf`"),
+    ],
+)
+def test_bad_times(tmp_path: Path, more: str, words: list[str], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        log_of(tmp_path, more, events=FRAME.with_columns(t=pl.Series(words)))
+    assert message in str(caught.value)
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    text = CSV.replace(",", ";").replace("0.5", "0,5").replace("1700000000;1", '1700000000;"1,5"')
+    log = log_of(tmp_path, 'separator = ";"\ndecimal = ","', events=text)
+    assert (log["p"].to_list(), log["x"].to_list()) == ([0.5, None], [1.5, 0.0])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
 
 import polars as pl
 
@@ -18,8 +20,8 @@ from recbench.sources.text_blocks import read_blocks
 def json_schema(path: Path, wanted: Sequence[str], source: Source, encoding: str) -> dict[str, pl.DataType]:
     """Return the type that holds all values of each wanted key; raises DataError for a key that no line has."""
     schema, names = pl.DataFrame(), dict[str, None]()
-    for _, piece in _numbered_pieces(path, source, encoding):
-        frame = _parse(path, piece, None, 1)
+    for first, piece in _numbered_pieces(path, source, encoding):
+        frame = _parse(path, piece, None, first)
         names |= dict.fromkeys(frame.columns)
         frame = frame.select(name for name in frame.columns if name in wanted).clear()
         schema = pl.concat([schema, frame], how="diagonal_relaxed")
@@ -44,19 +46,35 @@ def scan_json_lines(
         raise DataError(f"{path}: no rows; download or write it again")
 
 
-def bad_json_line(path: Path, piece: bytes, first: int) -> DataError:
-    """Return the error for the first line of a piece that is not a JSON object, or for all of them."""
+def bad_json_line(
+    path: Path, piece: bytes, first: int, schema: Mapping[str, pl.DataType] = MappingProxyType({})
+) -> DataError:
+    """Return the error for the first line of a piece that does not fit the others, or for all of them.
+
+    Raises DataError for the first line that is not a JSON object.
+    """
+    is_list = {name: isinstance(kind, pl.List) for name, kind in schema.items()}
     for number, line in enumerate(piece.splitlines(), first):
         where = f"{path}, line {number}"
-        try:
-            value = json.loads(line, parse_constant=_refuse_constant)
-        except RecursionError:
-            return DataError(f"{where}: nested too deeply; correct the line or download the file again")
-        except ValueError as error:
-            return DataError(f"{where}: not a JSON object ({error}); correct the line or download the file again")
-        if not isinstance(value, dict):
-            return DataError(f"{where}: not a JSON object; correct the line or download the file again")
+        for name, cell in json_object(where, line).items():
+            if cell is not None and is_list.setdefault(name, isinstance(cell, list)) != isinstance(cell, list):
+                this, others = ("one value", "lists") if is_list[name] else ("a list", "one value")
+                return DataError(f"{where}, column `{name}`: {this}, where other lines have {others}; correct the line")
     return DataError(f"{path}, lines from {first}: not readable as JSON lines; download the file again")
+
+
+def json_object(where: str, line: bytes) -> dict[str, Any]:
+    """Return the object on one line; raises DataError that begins with `where` if there is none."""
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+        reason = "" if isinstance(value, dict) else "not a JSON object"
+    except RecursionError:
+        reason = "nested too deeply"
+    except ValueError as error:
+        reason = f"not a JSON object ({error})"
+    if reason:
+        raise DataError(f"{where}: {reason}; correct the line or download the file again")
+    return cast(dict[str, Any], value)
 
 
 def _refuse_constant(word: str) -> None:
@@ -78,7 +96,7 @@ def _parse(path: Path, piece: bytes, schema: dict[str, pl.DataType] | None, firs
     try:
         frame = pl.read_ndjson(text, schema=schema, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError, OverflowError):
-        raise bad_json_line(path, text, first) from None
+        raise bad_json_line(path, text, first, schema or {}) from None
     if len(frame) != lines:
         raise bad_json_line(path, text, first)
     return frame
