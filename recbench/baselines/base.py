@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -34,6 +36,22 @@ class FittedBaseline(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Size:
+    """What decides how much memory and time a baseline takes, for one kind of feedback."""
+
+    users: int
+    items: int
+    pairs: int  # positives, each user and item once
+    pairs_of_users: int  # pairs of positives of the same user: at least the pairs of items that share a user
+
+    @staticmethod
+    def of(pairs: Positives, items: int) -> Size:
+        """Measure the positives of users × items."""
+        count = pairs.start.diff()
+        return Size(len(count), items, len(pairs.item), int(count.square().sum()))
+
+
 class Baseline(ABC):
     """A reference recommender. Keyword-only constructor arguments are its settings.
 
@@ -43,15 +61,23 @@ class Baseline(ABC):
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()  # modules beyond those that recbench itself needs
     seeded: ClassVar[bool] = False  # whether the seed changes anything
-    size: ClassVar[str] = ""  # name of the setting that decides how much memory it takes
+    memory_setting: ClassVar[str] = ""  # name of the setting that decides how much memory it takes
+    scores_new_users: ClassVar[bool] = True  # from what is given of them, though they have no training rows
+    search: ClassVar[Mapping[str, Sequence[settings.Value]]] = {}  # setting → values to try, in order
+    former: ClassVar[Mapping[str, settings.Value]] = {}  # setting → what runs did before there was that setting
+    recent: float = 1.0  # share of the training rows, the last in time, that it is fitted to
 
     @abstractmethod
     def fit(self, train: Positives, items: int, seed: int) -> FittedBaseline:
         """Fit to the distinct positives of users × items."""
 
     @abstractmethod
-    def memory(self, users: int, items: int, pairs: int) -> int:
-        """Return about how many bytes fitting and scoring take, for one kind of feedback with `pairs` positives."""
+    def memory(self, size: Size) -> int:
+        """Return about how many bytes fitting and scoring take, for one kind of feedback."""
+
+    def seconds(self, size: Size) -> float:
+        """Return about how long fitting and scoring all users take on two cores; infinite if it is never short."""
+        return math.inf
 
     @classmethod
     def missing(cls) -> list[str]:
@@ -73,6 +99,23 @@ def defaults(name: str) -> dict[str, settings.Value]:
     """Return all settings of a baseline's runs with their defaults; raises UsageError if there is no such baseline."""
     own, rows = settings.defaults(BASELINES.get(name)), settings.defaults(FitSettings)
     return settings.prefixed(name, own) | settings.prefixed("train", rows)
+
+
+def restore(name: str, recorded: Mapping[str, settings.Value]) -> Baseline:
+    """Return the baseline of a run's settings, by full name: those that it lacks did not exist when it was made."""
+    cls = BASELINES.get(name)
+    return cls(**{**cls.former, **settings.owned_by(name, recorded)})
+
+
+def complete(name: str, recorded: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
+    """Return the settings of a run by full name, and what it did where it lacks one."""
+    return {**settings.prefixed(name, BASELINES.get(name).former), **recorded}
+
+
+def recorded(name: str, values: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
+    """Return settings by full name as a run's key has them: a setting that leaves all as it was before is left out."""
+    former = settings.prefixed(name, BASELINES.get(name).former)
+    return {setting: value for setting, value in values.items() if setting not in former or former[setting] != value}
 
 
 def sparse_matrix(pairs: Positives, items: int, weight: Tensor) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from recbench import settings
-from recbench.baselines.base import BASELINES, INSTALL, FitSettings
+from recbench.baselines.base import BASELINES, INSTALL, FitSettings, Size, recorded, restore
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.manifest_file import read_manifest
 from recbench.errors import RecbenchError, UsageError, unknown
@@ -171,7 +171,7 @@ def _resolved(names: Sequence[str], words: Sequence[str]) -> dict[str, dict[str,
     for name in names:
         own = settings.resolve(BASELINES.get(name), name, given[name])
         BASELINES.get(name)(**own)
-        values[name] = settings.prefixed(name, own) | settings.prefixed("train", rows)
+        values[name] = recorded(name, settings.prefixed(name, own) | settings.prefixed("train", rows))
     return values
 
 
@@ -183,12 +183,15 @@ def _reasons_to_skip(
     listed = ", ".join(dict.fromkeys(module for modules in missing.values() for module in modules))
     reasons = {name: f"{', '.join(missing)} left out: {listed} is not installed; run `{INSTALL}`" for name in missing}
     limit = available() // 2
-    pairs = int(data.train.label.count_nonzero(0).max())
+    sizes = [Size.of(data.positives_of(data.train, column), len(data.items)) for column in range(len(data.feedback))]
     for name in names:
         cls = BASELINES.get(name)
-        need = tasks * cls(**settings.owned_by(name, values[name])).memory(len(data.users), len(data.items), pairs)
-        if name not in reasons and need > limit:
-            saving = f"; lower {name}.{cls.size} with --set" if cls.size else ""
+        baseline = restore(name, values[name])
+        need = tasks * max(baseline.memory(size) for size in sizes)
+        if data.cold and not cls.scores_new_users:
+            reasons.setdefault(name, f"{name} left out: it cannot score users that have no training rows")
+        elif name not in reasons and need > limit:
+            saving = f"; lower {name}.{cls.memory_setting} with --set" if cls.memory_setting else ""
             reasons[name] = (
                 f"{name} left out: it takes about {need / 2**30:.1f} GiB, more than half of the memory "
                 f"({limit / 2**30:.1f} GiB){saving}"

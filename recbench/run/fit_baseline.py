@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,8 +10,7 @@ from importlib.metadata import version
 
 import torch
 
-from recbench import settings
-from recbench.baselines.base import BASELINES, defaults
+from recbench.baselines.base import BASELINES, complete, defaults, restore
 from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, InnerProductScores, Predictions, TowerVectors
@@ -25,13 +25,14 @@ class BaselineModel:
     """A baseline fitted to each kind of feedback in the train rows of `data`, which has the key's feedback only."""
 
     def __init__(self, key: RunKey, data: Dataset) -> None:
-        baseline = BASELINES.get(key.loss)(**settings.owned_by(key.loss, key.settings))
+        baseline = restore(key.loss, key.settings)
         self.data = data
         for module in baseline.needs:
             import_module(module)  # which is no part of fitting
+        rows = data.train[len(data.train) - math.ceil(baseline.recent * len(data.train)) :]
         started = time.perf_counter()
         self.by_feedback = [
-            baseline.fit(data.positives_of(data.train, column), len(data.items), key.seed)
+            baseline.fit(data.positives_of(rows, column), len(data.items), key.seed)
             for column in range(len(data.feedback))
         ]
         self.seconds = time.perf_counter() - started
@@ -110,7 +111,7 @@ def _record(key: RunKey, model: BaselineModel, validation: Validation, valid: fl
         parameters=model.parameters,
         device_name="cpu",
         command=command,
-        non_default={name: value for name, value in key.settings.items() if value != default[name]},
+        non_default={name: value for name, value in complete(key.loss, key.settings).items() if value != default[name]},
         finished=now(),
         versions=versions() | libraries,
         commit=commit,

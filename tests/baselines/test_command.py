@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 
 from recbench.baselines import base
+from recbench.baselines.base import BASELINES
 from recbench.home import home, results_home
 from recbench.run import baselines
 from tests import facsimile
 from tests.conftest import Run
 
 METRICS = ("--metric", "auc", "--metric", "recall@5")
-NAMES = {"popularity", "item-knn", "ials"}
+NAMES = set(BASELINES.names())
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+"""Embarrassingly shallow autoencoders."""
+
+from __future__ import annotations
+
+import torch
+
+from recbench.baselines.base import BASELINES, Baseline, FittedBaseline, Size, sparse_matrix
+from recbench.baselines.building_blocks.item_weights import DenseItemWeights
+from recbench.data.dataset import Positives
+from recbench.errors import UsageError
+from recbench.settings import at_least
+
+_ITEMS = 1024  # in a block of the Gram matrix
+
+
+@BASELINES.add("ease")
+class EASE(Baseline):
+    """Linear regression of each item on all others, with a weight of `l2` on the squares, in closed form.
+
+    With P the inverse of the items' Gram matrix plus l2 on its diagonal, the weight from i to j is -P_ij / P_jj, and
+    0 from an item to itself. Steck, WWW 2019, https://arxiv.org/abs/1905.03375. The matrix is dense: `items` restricts
+    it to so many of the most frequent items (0: all), below which the others are ranked. In float32.
+    """
+
+    needs = ("scipy",)
+    memory_setting = "items"
+    search = {"l2": (10.0, 30.0, 80.0, 200.0, 500.0, 1000.0, 2000.0)}
+
+    def __init__(self, *, l2: float = 200.0, items: int = 0) -> None:
+        if l2 <= 0:
+            raise UsageError(f"ease.l2={l2}: expected a number above 0")
+        at_least("ease.items", items, 0)
+        self.l2, self.items = l2, items
+
+    def fit(self, train: Positives, items: int, seed: int) -> FittedBaseline:
+        """Invert the Gram matrix."""
+        count = torch.bincount(train.item, minlength=items)
+        chosen = count.argsort(descending=True, stable=True)[: self.items or items].sort().values
+        history = sparse_matrix(train, items, torch.ones(len(train.item)))[:, chosen.numpy()]
+        by_item = history.T.tocsr()
+        gram = torch.empty(len(chosen), len(chosen))
+        for start in range(0, len(chosen), _ITEMS):
+            block = (by_item[start : start + _ITEMS] @ history).toarray()
+            gram[start : start + _ITEMS] = torch.from_numpy(block)
+        gram.diagonal().add_(self.l2)
+        torch.linalg.cholesky(gram, out=gram)
+        inverse = torch.cholesky_solve(torch.eye(len(chosen)), gram)
+        del gram
+        diagonal = inverse.diagonal().clone()
+        inverse.div_(-diagonal).fill_diagonal_(0)
+        return DenseItemWeights(inverse, chosen, items)
+
+    def memory(self, size: Size) -> int:
+        """Return about how many bytes it takes: the Gram matrix, its inverse and a work matrix."""
+        return 3 * 4 * min(self.items or size.items, size.items) ** 2 + 64 * size.pairs
