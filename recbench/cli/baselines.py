@@ -25,6 +25,7 @@ from recbench.cli.options import (
     TRAINING,
     "recbench baselines",
     "recbench baselines --dataset ml-1m --metric recall@50 --metric auc",
+    "recbench baselines --only item-knn,ease --budget 600 --set train.refit=true",
     "recbench baselines --only ials --seeds 3 --set ials.factors=128 --set ials.alpha=5",
 )
 def baselines(
@@ -40,12 +41,15 @@ def baselines(
         list[str],
         typer.Option("--set", metavar="NAME.KEY=VALUE", help="As in item-knn.k=50 or train.refit=true."),
     ] = [],
+    budget: Annotated[
+        float, typer.Option(help="Seconds to search each baseline's settings on validation; 0: no search.", min=0)
+    ] = 120,
     candidates: Candidates = "catalogue",
     keep_seen: KeepSeen = False,
     dialect: Dialect = None,
     as_json: Json = False,
 ) -> None:
-    """Fit and evaluate the baselines popularity, item-kNN and iALS, for the leaderboard."""
+    """Tune, fit and evaluate baselines, from popularity to EASE and iALS, for the leaderboard."""
     from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
     from recbench.run.baselines import BaselineRequest, run_baselines
     from recbench.run.eval_command import EvalRequest
@@ -56,6 +60,7 @@ def baselines(
         only=names(only),
         seeds=tuple(range(seed, seed + seeds)),
         settings=setting_words(settings),
+        budget=budget,
     )
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
     outcomes = run_baselines(request, evaluation, store(), stderr(), typed_command())

@@ -37,12 +37,12 @@ def evaluate(
     imports: Imports = [],
     trust: Trust = False,
     no_baselines: Annotated[
-        bool, typer.Option("--no-baselines", help="Do not add a row of the popularity baseline to the leaderboard.")
+        bool, typer.Option("--no-baselines", help="Do not add rows of baselines to the leaderboard.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
-    from recbench.run.baselines import add_popularity_row
+    from recbench.run.baselines_beside import add_baseline_rows
     from recbench.run.eval_command import EvalRequest
 
     import_files(imports)
@@ -52,7 +52,7 @@ def evaluate(
     outcomes = _evaluate(run, request, device, trust)
     _print_outcomes(outcomes, as_json)
     if index == "flat" and not no_baselines:
-        add_popularity_row(outcomes, request, store(), stderr(), typed_command())
+        add_baseline_rows(outcomes, request, store(), stderr(), typed_command())
 
 
 @command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 
@@ -72,11 +73,14 @@ def fitted_model(key: RunKey, data: Dataset) -> BaselineModel:
 def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[RunRecord, BaselineModel]:
     """Fit a baseline and write its record. Raises TrainingError if validation is undefined."""
     validation = Validation(data, "auto")
-    fitted = BaselineModel(key, data)
-    model = fitted_model(key, data) if key.settings["train.refit"] else fitted
-    record = _record(
-        key, model, validation, validation.measure(fitted.predictions(validation.log, validation.given)), command
-    )
+    plain = replace(key, settings={**key.settings, "train.refit": False})
+    if plain != key and plain in store:
+        model, valid = fitted_model(key, data), store.record(plain).valid
+    else:
+        fitted = BaselineModel(key, data)
+        valid = validation.measure(fitted.predictions(validation.log, validation.given))
+        model = fitted_model(key, data) if plain != key else fitted
+    record = _record(key, model, validation, valid, command)
     try:
         store.write_record(record)
     except DataError:

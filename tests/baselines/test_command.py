@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from recbench.baselines import base
 from recbench.baselines.base import BASELINES
 from recbench.home import home, results_home
-from recbench.run import baselines
+from recbench.results.store import Store
+from recbench.run import baseline_search, baselines_beside
 from tests import facsimile
 from tests.conftest import Run
 
@@ -38,7 +40,9 @@ def part(name: str, feedback: str) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("feedback", ["view", "buy"])
 def test_recall_of_popularity_is_what_a_loop_finds(prepared: Run, feedback: str) -> None:
-    told = prepared("baselines", "--only", "popularity", "--metric", "recall@5", "--feedback", feedback, "--json").json
+    told = prepared(
+        "baselines", "--budget", "0", "--only", "popularity", "--metric", "recall@5", "--feedback", feedback, "--json"
+    ).json
     train = set(part("train", feedback))
     seen = train | set(part("valid", feedback))
     count = Counter(item for _, item in train)
@@ -58,11 +62,11 @@ def test_recall_of_popularity_is_what_a_loop_finds(prepared: Run, feedback: str)
 
 def test_all_of_them_stand_on_the_board_once(trained: Run) -> None:
     trained("eval", *METRICS)
-    told = trained("baselines", *METRICS, "--seeds", "2", "--json")
+    told = trained("baselines", "--budget", "0", *METRICS, "--seeds", "2", "--json")
     assert told.code == 0, told.err
     assert {(row["loss"], row["seed"]) for row in told.json} == {(name, 0) for name in NAMES} | {("ials", 1)}
     records = {path: path.stat().st_mtime_ns for path in results_home().rglob("record.json")}
-    again = trained("baselines", *METRICS, "--seeds", "2", "--json")
+    again = trained("baselines", "--budget", "0", *METRICS, "--seeds", "2", "--json")
     assert again.json == told.json
     assert {path: path.stat().st_mtime_ns for path in results_home().rglob("record.json")} == records
     board = [row for row in trained("leaderboard", "--json").json if row["feedback"] == "view"]
@@ -74,7 +78,7 @@ def test_all_of_them_stand_on_the_board_once(trained: Run) -> None:
 
 
 def test_settings_stand_beside_each_other(prepared: Run) -> None:
-    words = ("baselines", "--only", "item-knn", "--metric", "auc/view")
+    words = ("baselines", "--budget", "0", "--only", "item-knn", "--metric", "auc/view")
     for more in ((), ("--set", "item-knn.k=2"), ("--set", "train.refit=true")):
         assert prepared(*words, *more).code == 0
     rows = prepared("leaderboard", "--json").json
@@ -82,26 +86,51 @@ def test_settings_stand_beside_each_other(prepared: Run) -> None:
     assert len({row["mean"] for row in rows}) == 3
 
 
-def test_eval_sees_to_popularity(trained: Run) -> None:
+def test_eval_puts_cheap_baselines_beside_a_run(trained: Run) -> None:
     alone = trained("eval", *METRICS, "--no-baselines", "--json")
-    assert not list(results_home().rglob("popularity-baseline")) and "baselines" not in alone.err
+    assert not list(results_home().rglob("*-baseline")) and "baselines" not in alone.err
     beside = trained("eval", *METRICS, "--json")
     assert beside.json == alone.json
     assert beside.err.splitlines()[-1] == (
         "hint: `recbench baselines --dataset synthetic/global --metric auc --metric recall@5` "
-        "adds ials and item-knn to the leaderboard"
+        f"tunes and adds {', '.join(sorted(NAMES - {'popularity', 'item-knn'}))}"
     )
     files = sorted(results_home().rglob("*-baseline/*/*"))
     assert trained("eval", *METRICS).code == 0
     assert sorted(results_home().rglob("*-baseline/*/*")) == files
     rows = {(r["loss"], r["metric"]): r for r in trained("leaderboard", "--json").json if r["feedback"] == "view"}
     for metric in ("auc", "recall@5"):
-        own, other = rows["bce", metric], rows["popularity", metric]
-        assert own["below"] == ("popularity" if own["mean"] < other["mean"] else "")
-        assert (f"is below popularity in {metric} of view" in beside.err) or not own["below"]
-    assert "popularity" in (results_home() / "leaderboard.md").read_text()
-    assert trained("baselines", *METRICS).code == 0
+        own = rows["bce", metric]
+        best = max(("popularity", "item-knn"), key=lambda name: rows[name, metric]["mean"])
+        assert own["below"] == (best if own["mean"] < rows[best, metric]["mean"] else "")
+        assert (f"is below {best} in {metric} of view" in beside.err) or not own["below"]
+    assert "item-knn" in (results_home() / "leaderboard.md").read_text()
+    assert trained("baselines", "--budget", "0", *METRICS).code == 0
     assert "hint" not in trained("eval", *METRICS).err
+
+
+def test_eval_fits_no_baseline_that_takes_long(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines_beside, "AT_ONCE", 0.0)
+    assert trained("eval", *METRICS).code == 0
+    assert {path.name for path in results_home().rglob("*-baseline")} == {"popularity-baseline"}
+
+
+def test_eval_puts_the_best_baseline_on_validation_beside_a_run(trained: Run) -> None:
+    for words in (("slim",), ("item-knn", "--set", "item-knn.k=2"), ("item-knn", "--set", "item-knn.k=40")):
+        assert trained("baselines", "--budget", "0", "--metric", "recall@5", "--only", *words).code == 0
+    store = Store(results_home())
+    best = max((record for record, _ in store.runs() if record.key.is_baseline), key=lambda record: record.valid)
+    words = ("--loss", "bce", "--backbone", "mf", "--epochs", "2", "--set", "train.refit=true")
+    assert trained("train", *words).code == 0
+    assert trained("eval", "--metric", "auc").code == 0
+    beside = [path for path in results_home().rglob("*-baseline/*") if "auc" in _metrics(path)]
+    (path,) = (path for path in beside if path.parent.name != "popularity-baseline")
+    key = store.find(path.name.rpartition("-")[2]).key
+    assert key.settings == {**best.key.settings, "train.refit": True}  # as the run that it stands beside
+
+
+def _metrics(folder: Path) -> set[str]:
+    return {v["metric"] for file in folder.glob("evaluations/*.json") for v in json.loads(file.read_text())["values"]}
 
 
 def test_eval_keeps_its_protocol(trained: Run) -> None:
@@ -116,30 +145,32 @@ def test_eval_keeps_its_protocol(trained: Run) -> None:
 def test_metrics_that_need_more_than_scores(trained: Run) -> None:
     told = trained("eval", "--metric", "logloss", "--metric", "auc")
     assert told.code == 0 and "popularity is not" not in told.err
-    told = trained("baselines", "--metric", "logloss", "--metric", "auc")
+    told = trained("baselines", "--budget", "0", "--metric", "logloss", "--metric", "auc")
     assert told.code == 0 and "note: logloss left out: baselines give scores alone" in told.err
     told = trained("eval", "--metric", "logloss")
     assert told.code == 0 and "error" not in told.err
-    told = trained("baselines", "--metric", "logloss")
+    told = trained("baselines", "--budget", "0", "--metric", "logloss")
     assert told.code == 2 and "choose auc instead" in told.err
 
 
 @pytest.mark.usefixtures("no_library")
 def test_without_the_library(trained: Run) -> None:
     assert trained("eval", *METRICS).code == 0
-    told = trained("baselines", *METRICS, "--json")
-    assert told.code == 0 and {row["loss"] for row in told.json} == {"popularity"}
-    said = "ials, item-knn left out: implicit is not installed; run `pip install 'recbench[baselines]'`"
-    assert told.err.splitlines()[-1] == f"note: {said}"
-    told = trained("baselines", "--only", "ials")
+    told = trained("baselines", "--budget", "0", *METRICS, "--json")
+    assert told.code == 0 and {row["loss"] for row in told.json} == {"popularity", "bspm", "ease", "gf-cf"}
+    assert told.err.splitlines()[-1] == (
+        "note: ials, item-knn, rp3beta, slim, user-knn left out: implicit is not installed; "
+        "run `pip install 'recbench[baselines]'`"
+    )
+    told = trained("baselines", "--budget", "0", "--only", "ials")
     assert told.code == 2 and told.err.splitlines()[-1].startswith("error: ials left out: implicit is not installed")
     assert "pip install" in trained("list", "baselines").out
 
 
 def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "available", lambda: 1 << 20)
+    monkeypatch.setattr(baseline_search, "available", lambda: 1 << 20)
     words = ("--metric", "auc", "--only", "popularity,ials", "--set", "ials.factors=10000", "--json")
-    told = prepared("baselines", *words)
+    told = prepared("baselines", "--budget", "0", *words)
     assert told.code == 0 and {row["loss"] for row in told.json} == {"popularity"}
     assert "note: ials left out: it takes about" in told.err and "lower ials.factors with --set" in told.err
 
@@ -147,16 +178,17 @@ def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> N
 def test_users_that_are_new(run: Run, tmp_path: Path) -> None:
     facsimile.write("amazon-books", tmp_path / "raw", 8000)
     assert run("prepare", "amazon-books", "--raw", str(tmp_path / "raw")).code == 0
-    told = run("baselines", "--metric", "recall@50", "--json")
+    told = run("baselines", "--budget", "0", "--metric", "recall@50", "--json")
     assert told.code == 0, told.err
     values = {row["loss"]: row["value"] for row in told.json}
-    assert values.keys() == NAMES and len(set(values.values())) == 3
+    assert values.keys() == NAMES - {"user-knn"} and len(set(values.values())) > 3
+    assert "note: user-knn left out: it cannot score users that have no training rows" in told.err
     assert all("history=first 80%" in row["signature"] for row in told.json)
 
 
 def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
     trained("eval", *METRICS)
-    runs = {row["loss"]: row["run"] for row in trained("baselines", *METRICS, "--json").json}
+    runs = {row["loss"]: row["run"] for row in trained("baselines", "--budget", "0", *METRICS, "--json").json}
     told = trained("compare", "popularity", "bce", "ials/baseline", "--metric", "recall@5/view")
     assert told.code == 0 and "popularity × baseline" in told.out
     assert trained("rescore", "--run", runs["ials"], "--metric", "ndcg@5").code == 0
@@ -165,7 +197,7 @@ def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
     assert told.code == 2 and "run `recbench eval`" in told.err
     assert trained("eval", "--run", runs["item-knn"], "--metric", "ndcg@5").code == 0
     assert "bce × mf" in trained("show").out  # the last run is the last trained one
-    assert "item-knn.k: 100" in trained("show", runs["item-knn"]).out
+    assert "item-knn.k: 200" in trained("show", runs["item-knn"]).out
     for words in (("export", runs["ials"], "-o", str(tmp_path / "x")), ("plot", "angles", "--run", runs["ials"])):
         told = trained(*words)
         assert told.code == 2 and "of the baseline `ials`" in told.err and told.err.count("\n") == 1
@@ -194,7 +226,7 @@ def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_wrong_input(prepared: Run, words: tuple[str, ...], message: str) -> None:
-    told = prepared("baselines", *words)
+    told = prepared("baselines", "--budget", "0", *words)
     assert told.code == 2
     assert message in told.err and told.err.startswith("error: ") and len(told.err.splitlines()) == 1
     assert not results_home().exists()

@@ -1,0 +1,145 @@
+"""How `eval` puts baselines beside trained runs on the leaderboard."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from rich.console import Console
+
+from recbench.baselines.base import BASELINES, Size
+from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.manifest_file import read_manifest
+from recbench.errors import RecbenchError
+from recbench.results import leaderboard
+from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
+from recbench.results.record import RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.results.user_contributions import MetricKey
+from recbench.run.baselines import POPULARITY, baseline_key, fit_and_evaluate, requests_for, resolved_settings
+from recbench.run.console import print_line
+from recbench.run.eval_command import EvalRequest
+from recbench.run.evaluate import Outcome
+
+AT_ONCE = 10.0  # seconds that may be spent on fitting a baseline unasked
+CHEAP = (POPULARITY, "item-knn")  # what is fitted unasked where nothing has been
+LISTED = 6  # metrics in a note
+
+Place = tuple[str, str, str]  # dataset, split, fingerprint
+
+
+def add_baseline_rows(
+    outcomes: Sequence[Outcome], evaluation: EvalRequest, store: Store, console: Console, command: str
+) -> None:
+    """Put popularity and the best baseline on the leaderboard beside trained runs, and say which runs are below one.
+
+    The best is that of the highest validation metric among those on record for the dataset, fitted to validation rows
+    too where the trained run was. Where there is none, item-knn is fitted if that is a matter of seconds. A failure is
+    a note: the runs themselves have been evaluated.
+    """
+    trained: dict[Place, list[Outcome]] = {}
+    for outcome in outcomes:
+        if not outcome.record.key.is_baseline:
+            trained.setdefault(outcome.record.key.place, []).append(outcome)
+    for place, group in trained.items():
+        try:
+            _evaluate_beside(place, group, evaluation, store, console, command)
+        except RecbenchError as error:
+            print_line(console, f"note: no baseline is added to the leaderboard: {error}")
+        rows = [row for row in collect_rows(store, place[0]) if _place(row) in _places(group)]
+        for line in _notes_below(rows, {outcome.record.key.digest for outcome in group}):
+            print_line(console, line)
+        absent = [name for name in BASELINES.names() if name not in {r.key.loss for r in _on_record(place, store)}]
+        if absent:
+            words = ["recbench", "baselines", "--dataset", f"{place[0]}/{place[1]}", *_options(evaluation)]
+            print_line(console, f"hint: `{shlex.join(words)}` tunes and adds {', '.join(absent)}")
+
+
+def _evaluate_beside(
+    place: Place, group: Sequence[Outcome], evaluation: EvalRequest, store: Store, console: Console, command: str
+) -> None:
+    """Fit and evaluate, under the metrics of these runs, what that has not been done with."""
+    folder = find_prepared(f"{place[0]}/{place[1]}")
+    everything = read_manifest(folder).feedback
+    feedback = tuple(dict.fromkeys(name for outcome in group for name in outcome.record.key.feedback))
+    metrics = requests_for(evaluation, feedback)
+    names = {str(replace(metric, feedback=None)) for metric in metrics}
+    wanted = {metric for metric in _places(group) if metric[0] in names}
+
+    def default(name: str, refit: bool) -> RunKey:
+        values = resolved_settings([name], [f"train.refit={str(refit).lower()}"])[name]
+        return baseline_key(name, place, everything, values, 0)
+
+    keys = []
+    for refit in sorted({bool(outcome.record.key.settings.get("train.refit")) for outcome in group}):
+        fitted = [record for record in _on_record(place, store) if set(feedback) <= set(record.key.feedback)]
+        others = [record for record in fitted if record.key.loss != POPULARITY]
+        best = _best(others, refit, wanted, store)
+        keys += [default(POPULARITY, refit=False), *([] if best is None else [best])]
+        if not others and _is_quick("item-knn", Dataset.load(folder)):
+            keys.append(default("item-knn", refit))
+    missing = [key for key in {key.digest: key for key in keys}.values() if not wanted <= _evaluated(key, store)]
+    if missing:
+        data = Dataset.load(folder)
+        for key in missing:
+            fit_and_evaluate(key, data, metrics, evaluation, store, console, command)
+        leaderboard.write_markdown(store)
+
+
+def _best(records: Sequence[RunRecord], refit: bool, wanted: set[MetricKey], store: Store) -> RunKey | None:
+    """Return the key of the best on validation among what has been evaluated already or is quickly fitted again."""
+    for record in sorted(records, key=lambda record: -record.valid):
+        key = replace(record.key, settings={**record.key.settings, "train.refit": refit})
+        if record.seconds <= AT_ONCE or wanted <= _evaluated(key, store):
+            return key
+    return None
+
+
+def _is_quick(name: str, data: Dataset) -> bool:
+    """Whether a baseline of default settings can be fitted, and in how short a time."""
+    cls = BASELINES.get(name)
+    sizes = [Size.of(data.positives_of(data.train, column), len(data.items)) for column in range(len(data.feedback))]
+    return not cls.missing() and sum(cls().seconds(size) for size in sizes) <= AT_ONCE
+
+
+def _on_record(place: Place, store: Store) -> list[RunRecord]:
+    return [record for record, _ in store.runs() if record.key.is_baseline and record.key.place == place]
+
+
+def _evaluated(key: RunKey, store: Store) -> set[MetricKey]:
+    """Return the metrics that a run has been evaluated under."""
+    if key not in store:
+        return set()
+    return {(v.metric, v.feedback, v.signature) for done in store.evaluations(key) for v in done.values}
+
+
+def _options(evaluation: EvalRequest) -> list[str]:
+    """Return the options of `recbench baselines` that ask for the same metrics."""
+    words = [word for metric in evaluation.metrics for word in ("--metric", metric)]
+    words += [] if evaluation.candidates == "catalogue" else ["--candidates", evaluation.candidates]
+    words += ["--keep-seen"] if evaluation.keep_seen else []
+    return words + ([] if evaluation.dialect is None else ["--dialect", evaluation.dialect])
+
+
+def _place(row: LeaderboardRow) -> MetricKey:
+    return row.metric, row.feedback, row.signature
+
+
+def _places(outcomes: Iterable[Outcome]) -> set[MetricKey]:
+    return {(value.metric, value.feedback, value.signature) for outcome in outcomes for value in outcome.values}
+
+
+def _notes_below(rows: Iterable[LeaderboardRow], runs: set[str]) -> list[str]:
+    """Return a line per method that scores below a baseline."""
+    beaten: dict[str, dict[tuple[str, str], dict[str, None]]] = {}  # by method, then by baseline and metric
+    for row in rows:
+        if row.below and runs & set(row.runs):
+            metrics = beaten.setdefault(row.method.name, {})
+            metrics.setdefault((row.below, row.metric), {})[row.feedback] = None
+    lines = []
+    for method, metrics in beaten.items():
+        parts = [f"{baseline} in {metric} of {', '.join(feedback)}" for (baseline, metric), feedback in metrics.items()]
+        more = f"; and {len(parts) - LISTED} more" if len(parts) > LISTED else ""
+        lines.append(f"note: {method} is below {'; '.join(parts[:LISTED])}{more}")
+    return lines
