@@ -87,6 +87,16 @@ def parse(word: str, dialect: str | None = None) -> Request:
     )
 
 
+def request_of(metric: str, signature: str) -> Request:
+    """Return the request for all feedback types that gave a value, from the name and signature that it is kept with."""
+    of_dialect = any(word.startswith("dialect=") for word in signature.split("; "))
+    match = re.fullmatch(r"([^()]+)\(([^()]+)\)(:.+)?", metric) if of_dialect else None
+    if match is None:
+        return parse(metric)
+    name, dialect, by = match.groups()
+    return parse(f"{name}{by or ''}", dialect)
+
+
 def _name_in(library: Dialect, word: str, name: str) -> str:
     """Return the name that a dialect's table has for a metric, given as recbench or the library spells it."""
     spelled = {metric.spelling.lower(): known for known, metric in library.metrics.items()}

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.evaluation.request import Request, parse
+from recbench.evaluation.request import Request, request_of
 from recbench.registry import import_file, require_imported, source_digest
 from recbench.results.code_version import versions
 from recbench.results.files import load
@@ -141,7 +141,7 @@ def _evaluated(
 
 
 def _request(value: MetricValue) -> Request:
-    return replace(parse(value.metric), feedback=value.feedback)
+    return replace(request_of(value.metric, value.signature), feedback=value.feedback)
 
 
 def _compared(number: str, packed: float | None, replayed: float | None, tolerance: float) -> Comparison:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from recbench.errors import UsageError
 from recbench.evaluation.dialects import DIALECTS
 from recbench.evaluation.metric import METRICS, TopKMetric
-from recbench.evaluation.request import LARGEST_K, Request, parse
+from recbench.evaluation.request import LARGEST_K, Request, parse, request_of
+from recbench.evaluation.signature import Protocol, signature
 
 
 def test_names_of_the_metrics() -> None:
@@ -153,3 +154,12 @@ def test_what_a_library_does_not_have_is_refused(name: str, word: str, message: 
 def test_an_unknown_dialect_is_refused() -> None:
     with pytest.raises(UsageError, match="did you mean `recbole`"):
         parse("auc", "recbol")
+
+
+@pytest.mark.parametrize("word", ["auc", "gauc(gnolr)", "recall@5(capped):click", "ndcg@3"])
+@pytest.mark.parametrize("dialect", [None, "gnolr"])
+def test_a_value_gives_back_its_request(word: str, dialect: str | None) -> None:
+    if dialect is not None:
+        word = word.replace("(gnolr)", "").replace("(capped)", "")
+    request = parse(word, dialect)
+    assert request_of(str(request), signature(request, Protocol("toy@0", "test"), 9)) == request
