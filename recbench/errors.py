@@ -26,6 +26,12 @@ class TrainingError(RecbenchError):
     """Training that cannot start or go on."""
 
 
+class InterruptionError(RecbenchError):
+    """Ctrl-C, where there is something to say about it."""
+
+    exit_code = 130
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that nobody registered, with the nearest ones that exist."""
     known = sorted(known)

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "recbench"
 LAYERS = [
-    {"errors", "home", "numerics", "progress", "terminal"},
+    {"errors", "threads", "home", "numerics", "progress", "terminal"},
     {"memory", "registry", "settings"},
     {"sources"},
     {"readers"},

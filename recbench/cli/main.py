@@ -15,6 +15,7 @@ import typer
 from recbench import __version__
 from recbench.cli.app import NAME, app
 from recbench.errors import RecbenchError
+from recbench.threads import spin_briefly
 
 INTERRUPTED = 130
 OUT_OF_MEMORY = ("out of memory", "t allocate memory", "not enough memory", "Storage size calculation overflowed")
@@ -35,6 +36,7 @@ def options(
 
 def entry() -> None:
     """Run the command line; every failure is one line on stderr, with exit code 2 for usage and 1 for the rest."""
+    spin_briefly()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -75,8 +77,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         command = NAME if context is None else context.command_path
         return message and f"{message}; see `{command} --help`", 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        hint = "; `recbench train --resume` continues after the last finished epoch" if "train" in sys.argv else ""
-        return f"interrupted{hint}", INTERRUPTED
+        return "interrupted", INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return "", 1
     if isinstance(error, MemoryError) or any(word in str(error) for word in OUT_OF_MEMORY):

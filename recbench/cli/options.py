@@ -15,6 +15,8 @@ from recbench.settings import whole_number
 if TYPE_CHECKING:
     from recbench.run.train_command import TrainRequest
 
+MAX_SEED = 2**62
+
 
 def whole_option(option: str, about: str, minimum: int, maximum: int) -> Any:
     """Return an option for a whole number from `minimum` to `maximum`, typed as 1000, 1_000 or 1e3."""
@@ -38,7 +40,7 @@ Imports = Annotated[
 Trust = Annotated[bool, typer.Option("--trust", help="Run the files of --import that a run was trained with.")]
 Catalog = Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
-Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.", 0, 2**62)]
+Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.", 0, MAX_SEED)]
 Jobs = Annotated[int, whole_option("--jobs", "Runs to train at the same time on this machine.", 1, 1000)]
 Settings = Annotated[
     list[str],
@@ -123,6 +125,8 @@ def train_request(
     """Return what the options of `train`, or those of `sweep` for all its losses, ask for."""
     from recbench.run.train_command import TrainRequest
 
+    if seed + seeds - 1 > MAX_SEED:
+        raise UsageError(f"--seed {seed} --seeds {seeds}: the last seed is above {MAX_SEED:,}")
     return TrainRequest(
         loss=loss,
         backbone=backbone,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -24,7 +26,7 @@ from recbench.cli.options import (
     whole_option,
 )
 from recbench.cli.own_code import import_files, import_trusted_plan
-from recbench.errors import UsageError
+from recbench.errors import InterruptionError, UsageError
 
 WITH_RESUME = ("--resume", "--device", "--import", "--trust")
 
@@ -68,25 +70,41 @@ def train(
         others = [option for option in given_options(context) if option not in WITH_RESUME]
         if others:
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
-        import_files(imports)
-        import_trusted_plan(store().read_plan(), trust)
-        runs = resume_last(store(), stderr(), device)
-    else:
-        options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
-        request = train_request(
-            loss=loss,
-            backbone=backbone,
-            dataset=dataset,
-            feedback=feedback,
-            preset=preset,
-            seed=seed,
-            seeds=seeds,
-            settings=setting_words(settings, options),
-            imports=imports,
-        )
-        runs = train_all(request, store(), stderr(), device, typed_command())
+    with _resume_hint(None if resume else typed_command()):
+        if resume:
+            import_files(imports)
+            import_trusted_plan(store().read_plan(), trust)
+            runs = resume_last(store(), stderr(), device)
+        else:
+            options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
+            request = train_request(
+                loss=loss,
+                backbone=backbone,
+                dataset=dataset,
+                feedback=feedback,
+                preset=preset,
+                seed=seed,
+                seeds=seeds,
+                settings=setting_words(settings, options),
+                imports=imports,
+            )
+            runs = train_all(request, store(), stderr(), device, typed_command())
     for record in runs:
         print_text(
             f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
             f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"
         )
+
+
+@contextmanager
+def _resume_hint(command: str | None) -> Iterator[None]:
+    """On Ctrl-C, say how to continue if there is something to continue: unfinished runs, of this command if given."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from recbench.run.train_command import is_resumable
+
+        if is_resumable(store(), command):
+            hint = "`recbench train --resume` continues after the last finished epoch"
+            raise InterruptionError(f"interrupted; {hint}") from None
+        raise

@@ -11,7 +11,7 @@ from rich.console import Console
 from recbench import settings
 from recbench.data.dataset import Dataset, find_prepared
 from recbench.data.manifest_file import read_manifest
-from recbench.errors import UsageError
+from recbench.errors import RecbenchError, UsageError
 from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord
 from recbench.results.store import Store
@@ -103,6 +103,15 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     data = load_dataset(first, target)
     print_line(console, f"dataset {data.name}/{data.split}, {len(unfinished)} of {len(plan.keys)} runs to finish")
     return train_plan(replace(plan, keys=unfinished), data, store, console, _first_training(unfinished, data, store))
+
+
+def is_resumable(store: Store, command: str | None) -> bool:
+    """Return whether the last `train` has unfinished runs; if a command is given, only where it was that command."""
+    try:
+        plan = store.read_plan()
+    except RecbenchError:
+        return False
+    return command in (None, plan.command) and any(not is_complete(key, store) for key in plan.keys)
 
 
 def train_plan(

@@ -114,6 +114,7 @@ def test_a_command_of_a_panel_of_its_own_ends_no_other(run: Run) -> None:
         (("train", "--epochs", "1.5"), "--epochs 1.5: expected a whole number from 1 to 1,000,000,000"),
         (("train", "--seeds", "1e9"), "--seeds 1e9: expected a whole number from 1 to 10,000"),
         (("train", "--seed", "1e30"), "--seed 1e30: expected a whole number from 0 to"),
+        (("train", "--seed", str(2**62), "--seeds", "2"), "the last seed is above 4,611,686,018,427,387,904"),
         (("train", "--set", "train.batch_size=99999999999999999999"), "expected a whole number below 2^63"),
         (("train", "--noise", "pos=2"), "noise pos=2.0: expected a share from 0 to 1"),
         (("train", "--dataset", "ml100k"), "did you mean `ml-100k`?"),
