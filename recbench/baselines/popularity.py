@@ -12,7 +12,7 @@ from recbench.evaluation.predictions import InnerProductScores
 
 
 @BASELINES.add("popularity")
-class Popularity(Baseline):
+class MostPopular(Baseline):
     """Number of users of whom an item is a training positive, the same list for everyone.
 
     `recent` is the share of the training rows, the last in time, in which positives count; Ji et al., SIGIR 2020,

@@ -12,7 +12,7 @@ from recbench.cli.own_code import import_files, import_trusted
 
 if TYPE_CHECKING:
     from recbench.run.eval_command import EvalRequest
-    from recbench.run.evaluate import Outcome
+    from recbench.run.evaluate import EvaluatedRun
 
 
 @command(
@@ -81,7 +81,7 @@ def rescore(
     _print_outcomes(outcomes, as_json)
 
 
-def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -> list[Outcome]:
+def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -> list[EvaluatedRun]:
     from recbench.run.eval_command import chosen_records, evaluate_all
 
     request.parsed()  # so that a metric that does not exist is refused first
@@ -90,7 +90,7 @@ def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -
     return evaluate_all(records, request, store(), stderr(), device)
 
 
-def _print_outcomes(outcomes: list[Outcome], as_json: bool) -> None:
+def _print_outcomes(outcomes: list[EvaluatedRun], as_json: bool) -> None:
     from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
 
     if as_json:

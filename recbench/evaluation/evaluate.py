@@ -11,9 +11,9 @@ from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
-from recbench.evaluation.lists import ListRules, Lists, lists_of_catalogue, lists_of_rows
 from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.predictions import Predictions, score_vectors
+from recbench.evaluation.ranked_lists import RankedLists, RankingRules, rank_catalogue, rank_rows
 from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import SearchCost
 from recbench.evaluation.signature import Protocol, signature
@@ -96,29 +96,29 @@ class _Ranker:
     def __init__(self, questions: Sequence[Question], scored: ScoredLog, protocol: Protocol) -> None:
         self.scored = scored
         self.protocol = protocol
-        self.largest: dict[tuple[Columns, ListRules], int] = {}
-        self.ranked: dict[tuple[Columns, ListRules, int], Lists] = {}
+        self.largest: dict[tuple[Columns, RankingRules], int] = {}
+        self.ranked: dict[tuple[Columns, RankingRules, int], RankedLists] = {}
         for request, columns in questions:
             if request.k is not None:
-                key = columns, request.list_rules(protocol.candidates)
+                key = columns, request.ranking_rules(protocol.candidates)
                 self.largest[key] = max(self.largest.get(key, 0), request.k)
 
-    def lists(self, request: Request, columns: Columns) -> Lists:
+    def lists(self, request: Request, columns: Columns) -> RankedLists:
         """Return the first k items of each user."""
         assert request.k is not None
-        rules = request.list_rules(self.protocol.candidates)
+        rules = request.ranking_rules(self.protocol.candidates)
         k = self.largest[columns, rules] if self.protocol.index == "flat" else request.k
         if (columns, rules, k) not in self.ranked:
             self.ranked[columns, rules, k] = self._rank(columns, rules, k)
         return self.ranked[columns, rules, k].first(request.k)
 
-    def _rank(self, columns: Columns, rules: ListRules, k: int) -> Lists:
+    def _rank(self, columns: Columns, rules: RankingRules, k: int) -> RankedLists:
         log, predictions = self.scored.log, self.scored.predictions
         if rules.candidates == "rows":
             score, label = predictions.score[:, columns.score], log.label[:, columns.label]
-            return lists_of_rows(score, label, log.user, log.item, k, rules)
+            return rank_rows(score, label, log.user, log.item, k, rules)
         scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
-        return lists_of_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules)
+        return rank_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules)
 
 
 def _answer(question: Question, scored: ScoredLog, ranker: _Ranker, by_user: bool) -> Value:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbench.errors import UsageError
 from recbench.evaluation.better import Better
-from recbench.evaluation.lists import Lists
+from recbench.evaluation.ranked_lists import RankedLists
 from recbench.registry import Registry
 
 Need = Literal["probability", "level", "vectors"]
@@ -100,21 +100,21 @@ class TopKMetric(Metric):
 
     unit: Unit = "users"
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute the metric of each user [U], float64."""
         raise NotImplementedError
 
-    def value(self, lists: Lists) -> Counted:
+    def value(self, lists: RankedLists) -> Counted:
         """Compute the metric, by default the mean over users; NaN without any."""
         values = self.values_in_blocks(lists)
         return Counted(float(values.mean()), len(values))
 
-    def parts(self, lists: Lists) -> Parts | None:
+    def parts(self, lists: RankedLists) -> Parts | None:
         """Return what each user adds to the metric, or None if it is not decomposable by user."""
         values = self.values_in_blocks(lists)
         return Parts(lists.user, values, torch.ones_like(values))
 
-    def values_in_blocks(self, lists: Lists) -> Tensor:
+    def values_in_blocks(self, lists: RankedLists) -> Tensor:
         """Return `values` [U], computed for a few thousand users at a time."""
         return torch.cat([self.values(block) for block in lists.blocks()])
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.dialects import Dialect, find_dialect
-from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import METRICS, Metric, TopKMetric
+from recbench.evaluation.ranked_lists import RankingRules
 
 LARGEST_K = 10_000
 
@@ -52,9 +52,9 @@ class Request:
             return self.metric.definition
         return find_dialect(self.dialect).definition(self.name, self.k)
 
-    def list_rules(self, candidates: Literal["catalogue", "rows"]) -> ListRules:
+    def ranking_rules(self, candidates: Literal["catalogue", "rows"]) -> RankingRules:
         """Return what a metric of the first k items ranks: these candidates, unless the dialect says otherwise."""
-        return find_dialect(self.dialect).list_rules(self.name) if self.dialect else ListRules(candidates)
+        return find_dialect(self.dialect).ranking_rules(self.name) if self.dialect else RankingRules(candidates)
 
 
 def parse(word: str, dialect: str | None = None) -> Request:

@@ -71,7 +71,9 @@ def search(
     return result
 
 
-def compare(query: Tensor, item: Tensor, k: int, seen: Positives, index: IndexKind) -> tuple[Ranking, SearchCost]:
+def search_and_measure(
+    query: Tensor, item: Tensor, k: int, seen: Positives, index: IndexKind
+) -> tuple[Ranking, SearchCost]:
     """Search with an approximate index and measure it against the exact search."""
     item = _prepared(item)
     started = time.perf_counter()

@@ -72,7 +72,7 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
 
 def _of_lists(request: Request, protocol: Protocol, items: int, search: str) -> list[str]:
     """Return the words of what is ranked; for users without a relevant item, those of a dialect's metric say more."""
-    rules = request.list_rules(protocol.candidates)
+    rules = request.ranking_rules(protocol.candidates)
     if rules.candidates == "rows":
         words = ["candidates=rows of the user", f"repeated rows={rules.repeated_rows}"]
         words += [f"ties={rules.ties}"] if request.dialect else ["seen=kept"]

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from recbench.evaluation.evaluate import Value
 from recbench.inspect.nested_table import in_words
-from recbench.run.evaluate import Outcome
+from recbench.run.evaluate import EvaluatedRun
 
 
-def outcomes_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
+def outcomes_json(outcomes: Iterable[EvaluatedRun]) -> list[dict[str, object]]:
     """Return one object per number: dataset, split, loss, backbone, seed, metric, feedback, value, signature, run."""
     return [
         {
@@ -37,7 +37,7 @@ def outcomes_json(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
     ]
 
 
-def outcomes_table(outcomes: Sequence[Outcome]) -> RenderableType:
+def outcomes_table(outcomes: Sequence[EvaluatedRun]) -> RenderableType:
     """Return one table per run, and each signature once."""
     parts: list[RenderableType] = []
     for outcome in outcomes:

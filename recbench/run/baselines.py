@@ -19,7 +19,7 @@ from recbench.results.store import Store
 from recbench.run.baseline_search import memory_limit, memory_needed, search
 from recbench.run.console import print_line
 from recbench.run.eval_command import EvalRequest
-from recbench.run.evaluate import Outcome, evaluate_run
+from recbench.run.evaluate import EvaluatedRun, evaluate_run
 from recbench.run.fit_baseline import fit_run
 
 POPULARITY = "popularity"  # costs next to nothing, so that every `eval` adds it
@@ -40,7 +40,7 @@ class BaselineRequest:
 
 def run_baselines(
     request: BaselineRequest, evaluation: EvalRequest, store: Store, console: Console, command: str
-) -> list[Outcome]:
+) -> list[EvaluatedRun]:
     """Fit the baselines that are not on record, compute the metrics of all and keep them.
 
     One that lacks a library, or memory for this dataset, is left out with a line that says so. Raises UsageError for
@@ -102,7 +102,7 @@ def fit_and_evaluate(
     store: Store,
     console: Console,
     command: str,
-) -> Outcome:
+) -> EvaluatedRun:
     """Fit a baseline, unless it is on record, and evaluate it."""
     with console.status(f"fitting and evaluating {key.loss}, seed {key.seed}"):
         if key in store:

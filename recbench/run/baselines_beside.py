@@ -20,7 +20,7 @@ from recbench.results.user_contributions import MetricKey
 from recbench.run.baselines import POPULARITY, baseline_key, fit_and_evaluate, requests_for, resolved_settings
 from recbench.run.console import print_line
 from recbench.run.eval_command import EvalRequest
-from recbench.run.evaluate import Outcome
+from recbench.run.evaluate import EvaluatedRun
 
 AT_ONCE = 10.0  # seconds that may be spent on fitting a baseline unasked
 CHEAP = (POPULARITY, "item-knn")  # what is fitted unasked where nothing has been
@@ -30,7 +30,7 @@ Place = tuple[str, str, str]  # dataset, split, fingerprint
 
 
 def add_baseline_rows(
-    outcomes: Sequence[Outcome], evaluation: EvalRequest, store: Store, console: Console, command: str
+    outcomes: Sequence[EvaluatedRun], evaluation: EvalRequest, store: Store, console: Console, command: str
 ) -> None:
     """Put popularity and the best baseline on the leaderboard beside trained runs, and say which runs are below one.
 
@@ -38,7 +38,7 @@ def add_baseline_rows(
     too where the trained run was. Where there is none, item-knn is fitted if that is a matter of seconds. A failure is
     a note: the runs themselves have been evaluated.
     """
-    trained: dict[Place, list[Outcome]] = {}
+    trained: dict[Place, list[EvaluatedRun]] = {}
     for outcome in outcomes:
         if not outcome.record.key.is_baseline:
             trained.setdefault(outcome.record.key.place, []).append(outcome)
@@ -57,7 +57,7 @@ def add_baseline_rows(
 
 
 def _evaluate_beside(
-    place: Place, group: Sequence[Outcome], evaluation: EvalRequest, store: Store, console: Console, command: str
+    place: Place, group: Sequence[EvaluatedRun], evaluation: EvalRequest, store: Store, console: Console, command: str
 ) -> None:
     """Fit and evaluate, under the metrics of these runs, what that has not been done with."""
     folder = find_prepared(f"{place[0]}/{place[1]}")
@@ -126,7 +126,7 @@ def _place(row: LeaderboardRow) -> MetricKey:
     return row.metric, row.feedback, row.signature
 
 
-def _places(outcomes: Iterable[Outcome]) -> set[MetricKey]:
+def _places(outcomes: Iterable[EvaluatedRun]) -> set[MetricKey]:
     return {(value.metric, value.feedback, value.signature) for outcome in outcomes for value in outcome.values}
 
 

@@ -14,7 +14,7 @@ from recbench.results import leaderboard
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.console import print_line
-from recbench.run.evaluate import EvalOptions, Outcome, evaluate_run
+from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.run.model import pick_device
 
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
@@ -46,7 +46,7 @@ def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[
 
 def evaluate_all(
     records: Sequence[RunRecord], request: EvalRequest, store: Store, console: Console, device: str
-) -> list[Outcome]:
+) -> list[EvaluatedRun]:
     """Compute these metrics of the runs and keep them."""
     metrics = request.parsed()
     options = replace(request, device=pick_device(device))

@@ -44,7 +44,7 @@ class EvalOptions:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EvaluatedRun:
     """The evaluation of one run."""
 
     record: RunRecord
@@ -75,7 +75,7 @@ def evaluate_run(
     requests: Sequence[Request],
     options: EvalOptions = EvalOptions(),  # noqa: B008
     fitted: Fitted | None = None,
-) -> Outcome:
+) -> EvaluatedRun:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
     The scores are kept beside the run, and taken from there the next time; to `rescore`, only from there. What the run
@@ -112,7 +112,7 @@ def evaluate_run(
     items = len(held_out.data.items)
     deep = [request for request in requests if options.candidates == "catalogue" and (request.k or 0) >= items]
     notes += [f"{request.name}@{request.k} covers the whole catalogue of {items} items" for request in deep]
-    return Outcome(record, values, bound, list(dict.fromkeys(notes)))
+    return EvaluatedRun(record, values, bound, list(dict.fromkeys(notes)))
 
 
 def _gather(key: RunKey, requests: Sequence[Request], options: EvalOptions) -> _HeldOut:
@@ -156,7 +156,7 @@ def _score(
 def _reads_vectors(request: Request, candidates: Candidates) -> bool:
     if request.k is None:
         return "vectors" in request.metric.needs
-    return request.list_rules(_RANKED[candidates]).candidates == "catalogue"
+    return request.ranking_rules(_RANKED[candidates]).candidates == "catalogue"
 
 
 def _measure(

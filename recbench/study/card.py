@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recbench.run.evaluate import Outcome
+from recbench.run.evaluate import EvaluatedRun
 from recbench.run.plan import non_default
 
 OF_ROWS = ("auc", "gauc", "cindex")
@@ -57,15 +57,15 @@ def metrics(trained: Sequence[str], k: int) -> list[str]:
     return [*(name for name in OF_ROWS if name != "cindex" or len(trained) > 1), f"recall@{k}", *crossed]
 
 
-def cards(outcomes: Sequence[Outcome]) -> list[Card]:
+def cards(outcomes: Sequence[EvaluatedRun]) -> list[Card]:
     """Return one card per method, in the order of its first run."""
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[EvaluatedRun]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.record.key.group, []).append(outcome)
     return [_card(held) for held in groups.values()]
 
 
-def _card(held: Sequence[Outcome]) -> Card:
+def _card(held: Sequence[EvaluatedRun]) -> Card:
     key = held[0].record.key
     settings = tuple(f"{name}={value}" for name, value in non_default(key).items())
     found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recbench.baselines.base import BASELINES, Baseline
 from recbench.baselines.ials import IALS
 from recbench.baselines.item_knn import ItemKNN
-from recbench.baselines.popularity import Popularity
+from recbench.baselines.popularity import MostPopular
 from recbench.data.dataset import Positives
 from recbench.evaluation.candidates import exhaustive
 from recbench.evaluation.pairs import contains, restrict
@@ -51,7 +51,7 @@ def all_scores(baseline: Baseline, train: Positives, known: Positives | None = N
 
 
 def test_popularity_counts_users(train: Positives) -> None:
-    assert (all_scores(Popularity(), train) == dense(train).sum(0)).all()
+    assert (all_scores(MostPopular(), train) == dense(train).sum(0)).all()
 
 
 @pytest.mark.parametrize("k", [1, 3, ITEMS])

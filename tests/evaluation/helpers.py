@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Positives
-from recbench.evaluation.lists import Lists
+from recbench.evaluation.ranked_lists import RankedLists
 
 
 def brute(score: Tensor, seen: set[tuple[int, int]], k: int) -> list[list[int]]:
@@ -29,10 +29,10 @@ def make_lists(
     relevant: list[int] | Tensor,
     length: list[int] | Tensor | None = None,
     others: int = 0,
-) -> Lists:
+) -> RankedLists:
     """Lists of users 0, 1, … with these hits [U, k]; full ones of items 0 to k - 1 where no length is given."""
     hit = torch.as_tensor(hit).bool()
     users, k = hit.shape
     length = torch.full((users,), k) if length is None else torch.as_tensor(length).long()
     item = torch.arange(k).expand(users, k).where(torch.arange(k) < length[:, None], -1)
-    return Lists(hit, torch.as_tensor(relevant).long(), length, torch.arange(users), item, others)
+    return RankedLists(hit, torch.as_tensor(relevant).long(), length, torch.arange(users), item, others)

@@ -11,7 +11,7 @@ from torch import Tensor
 from recbench.data.dataset import Positives
 from recbench.errors import TrainingError
 from recbench.evaluation import retrieval
-from recbench.evaluation.retrieval import compare, search
+from recbench.evaluation.retrieval import search, search_and_measure
 from tests.evaluation.helpers import brute, pairs_of
 
 
@@ -133,14 +133,14 @@ def test_approximate_search_finds_most_and_says_how_much(kind: retrieval.IndexKi
     item = centre.repeat(100, 1) + 0.3 * vectors(3000, 16, generator)
     query = centre[torch.randint(30, (50,), generator=generator)] + 0.3 * vectors(50, 16, generator)
     seen = random_pairs(50, 3000, 10, generator)
-    ranking, cost = compare(query, item, 10, seen, kind)
+    ranking, cost = search_and_measure(query, item, 10, seen, kind)
     exact = search(query, item, 10, seen)
     found = sum(len(set(a) & set(b)) for a, b in zip(ranking.item.tolist(), exact.item.tolist(), strict=True))
     assert cost.recall == pytest.approx(found / 500)
     assert cost.recall > 0.8
     assert min(cost.build_seconds, cost.seconds, cost.flat_seconds) > 0
     assert not as_set(seen) & {(u, i) for u, row in enumerate(ranking.item.tolist()) for i in row}
-    assert torch.equal(ranking.item, compare(query, item, 10, seen, kind)[0].item)
+    assert torch.equal(ranking.item, search_and_measure(query, item, 10, seen, kind)[0].item)
     before = faiss.omp_get_max_threads()
     retrieval.build(item, kind)
     assert faiss.omp_get_max_threads() == before
@@ -148,7 +148,7 @@ def test_approximate_search_finds_most_and_says_how_much(kind: retrieval.IndexKi
 
 @pytest.mark.parametrize("kind", ["hnsw", "ivf"])
 def test_approximate_search_of_a_tiny_catalogue(kind: retrieval.IndexKind, capfd: pytest.CaptureFixture[str]) -> None:
-    ranking, cost = compare(torch.ones(2, 2), torch.eye(2), 5, pairs_of({(0, 1)}, 2, 2), kind)
+    ranking, cost = search_and_measure(torch.ones(2, 2), torch.eye(2), 5, pairs_of({(0, 1)}, 2, 2), kind)
     assert ranking.item.tolist() == [[0, -1, -1, -1, -1], [0, 1, -1, -1, -1]]
     assert cost.recall == 1
     assert capfd.readouterr() == ("", "")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "cornac/metrics/ranking.py"
 _DROPPED = "users without relevant=left out"
@@ -30,7 +30,7 @@ CORNAC = Dialect(
     name="cornac",
     version="Cornac 3.0.1",
     link="https://github.com/PreferredAI/cornac",
-    lists=ListRules("catalogue", seen_positives="ranked"),
+    lists=RankingRules("catalogue", seen_positives="ranked"),
     metrics={
         "auc": LibraryRowMetric(
             "AUC",

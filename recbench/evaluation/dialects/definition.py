@@ -9,8 +9,8 @@ from typing import Literal
 from torch import Tensor
 
 from recbench.evaluation.better import Better
-from recbench.evaluation.lists import ListRules, Lists
 from recbench.evaluation.metric import Counted, Need, Parts, RowMetric, TopKMetric, Unit
+from recbench.evaluation.ranked_lists import RankedLists, RankingRules
 
 _UNDEFINED = Counted(float("nan"), 0)
 
@@ -42,17 +42,17 @@ class LibraryTopKMetric(TopKMetric):
     spelling: str
     words: str = field()
     source: str = field()
-    function: Callable[[Lists], Tensor] = field()  # value of each user [U] float64
+    function: Callable[[RankedLists], Tensor] = field()  # value of each user [U] float64
     without_relevant: float | None = None  # value of users without relevant items, NaN where it stops; None: left out
     weight: Literal["user", "relevant"] = "user"
     needs_full_lists: bool = False
-    lists: ListRules | None = None  # what it ranks, where that is not what the dialect's other metrics do
+    lists: RankingRules | None = None  # what it ranks, where that is not what the dialect's other metrics do
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute the metric of each user with a relevant item [U]."""
         return self.function(lists)
 
-    def value(self, lists: Lists) -> Counted:
+    def value(self, lists: RankedLists) -> Counted:
         """Compute the mean over users; NaN without users, and where the library stops."""
         users = len(lists.hit)
         short = self.needs_full_lists and bool((lists.length < lists.hit.shape[1]).any())
@@ -65,7 +65,7 @@ class LibraryTopKMetric(TopKMetric):
         rest = self.without_relevant * lists.others if self.without_relevant and lists.others else 0.0
         return Counted(float((values.sum() + rest) / counted), counted)
 
-    def parts(self, lists: Lists) -> Parts | None:
+    def parts(self, lists: RankedLists) -> Parts | None:
         """Return None: the metrics of other libraries are compared with theirs, not tested."""
         return None
 
@@ -77,10 +77,10 @@ class Dialect:
     name: str
     version: str  # library and version whose source was followed
     link: str
-    lists: ListRules  # what its top-k metrics rank
+    lists: RankingRules  # what its top-k metrics rank
     metrics: Mapping[str, LibraryRowMetric | LibraryTopKMetric]  # by the name recbench has, or the library's own
 
-    def list_rules(self, name: str) -> ListRules:
+    def ranking_rules(self, name: str) -> RankingRules:
         """Return what a metric of the first k items ranks."""
         metric = self.metrics[name]
         return (metric.lists if isinstance(metric, LibraryTopKMetric) else None) or self.lists

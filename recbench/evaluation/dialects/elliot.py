@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FOLDER = "elliot/evaluation/metrics/accuracy"
 _DROPPED = "users without relevant=left out"
@@ -21,7 +21,7 @@ ELLIOT = Dialect(
     name="elliot",
     version="Elliot 0.3.1",
     link="https://github.com/sisinflab/elliot",
-    lists=ListRules("catalogue", seen_positives="relevant but not ranked"),
+    lists=RankingRules("catalogue", seen_positives="relevant but not ranked"),
     metrics={
         "auc": LibraryRowMetric(
             "AUC",

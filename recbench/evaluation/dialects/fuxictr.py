@@ -13,8 +13,8 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "fuxictr/metrics.py"
 
@@ -28,7 +28,7 @@ FUXICTR = Dialect(
     name="fuxictr",
     version="FuxiCTR 2.3.10",
     link="https://github.com/reczoo/FuxiCTR",
-    lists=ListRules("rows", repeated_rows="apart", ties="later row first"),
+    lists=RankingRules("rows", repeated_rows="apart", ties="later row first"),
     metrics={
         "auc": LibraryRowMetric("AUC", "pooled; ties=half", f"{_FILE} evaluate_metrics", rows.pooled_auc, unit="rows"),
         "gauc": LibraryRowMetric(

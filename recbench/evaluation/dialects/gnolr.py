@@ -10,8 +10,8 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "util/metric.py"
 
@@ -27,7 +27,7 @@ GNOLR = Dialect(
     name="gnolr",
     version="GNOLR 0ed6954",
     link="https://github.com/FuCongResearchSquad/GNOLR",
-    lists=ListRules("rows", repeated_rows="apart", ties="earlier row first"),
+    lists=RankingRules("rows", repeated_rows="apart", ties="earlier row first"),
     metrics={
         "auc": LibraryRowMetric(
             "auc", "pooled; ties=half", "script/DSSMTrainable.py test", rows.pooled_auc, unit="rows"
@@ -54,7 +54,7 @@ GNOLR = Dialect(
             "test_kuairand_recall_k.py recall_k_session",
             top.recall,
             without_relevant=0.0,
-            lists=ListRules("rows"),
+            lists=RankingRules("rows"),
         ),
     },
 )

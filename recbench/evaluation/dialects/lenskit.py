@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from recbench.evaluation.dialects import top
 from recbench.evaluation.dialects.definition import Dialect, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FOLDER = "lenskit/metrics/ranking"
 _ZERO = "users without relevant=0"
@@ -17,7 +17,7 @@ LENSKIT = Dialect(
     name="lenskit",
     version="LensKit 2025.8.1",
     link="https://github.com/lenskit/lkpy",
-    lists=ListRules("catalogue", seen_positives="relevant but not ranked"),
+    lists=RankingRules("catalogue", seen_positives="relevant but not ranked"),
     metrics={
         "recall": LibraryTopKMetric(
             "Recall",

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "recbole/evaluator/metrics.py"
 _DROPPED = "users without relevant=left out"
@@ -26,7 +26,7 @@ RECBOLE = Dialect(
     name="recbole",
     version="RecBole 1.2.1",
     link="https://github.com/RUCAIBox/RecBole",
-    lists=ListRules("catalogue", seen_positives="ranked"),
+    lists=RankingRules("catalogue", seen_positives="ranked"),
     metrics={
         "auc": LibraryRowMetric("AUC", "pooled; ties=half", f"{_FILE} AUC.metric_info", rows.pooled_auc, unit="rows"),
         "gauc": LibraryRowMetric(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recbench.evaluation.lists import Lists
 from recbench.evaluation.metrics.topk import MRR, NDCG, HitRate, Precision, Recall
+from recbench.evaluation.ranked_lists import RankedLists
 
 recall = Recall("relevant").values  # hits over relevant items
 recall_capped = Recall("capped").values  # hits over min(k, relevant items)
@@ -16,12 +16,12 @@ reciprocal_rank = MRR().values  # of the first hit; 0 without one
 ndcg = NDCG("relevant").values  # gain over that of min(k, relevant) items, discount log2(rank + 1)
 
 
-def precision_of_list(lists: Lists) -> Tensor:
+def precision_of_list(lists: RankedLists) -> Tensor:
     """Hits over the items in the list; 0 for an empty one."""
     return lists.hit.sum(1).double() / lists.length.clamp(min=1)
 
 
-def ndcg_log_rank(lists: Lists) -> Tensor:
+def ndcg_log_rank(lists: RankedLists) -> Tensor:
     """Gain over that of min(k, relevant) items, discount log2(max(rank, 2)): the first two places weigh alike.
 
     Järvelin & Kekäläinen, TOIS 2002, https://doi.org/10.1145/582415.582418.
@@ -31,24 +31,24 @@ def ndcg_log_rank(lists: Lists) -> Tensor:
     return (lists.hit * discount).sum(1) / ideal
 
 
-def average_precision(lists: Lists) -> Tensor:
+def average_precision(lists: RankedLists) -> Tensor:
     """Precision at each hit, summed, over min(k, relevant items)."""
     return _precision_at_hits(lists) / lists.relevant.clamp(max=lists.hit.shape[1])
 
 
-def average_precision_of_list(lists: Lists) -> Tensor:
+def average_precision_of_list(lists: RankedLists) -> Tensor:
     """Precision at each hit, summed, over min(items in the list, relevant items); 0 for an empty list."""
     return _precision_at_hits(lists) / torch.minimum(lists.relevant, lists.length).clamp(min=1)
 
 
-def precision_at_every_rank(lists: Lists) -> Tensor:
+def precision_at_every_rank(lists: RankedLists) -> Tensor:
     """Mean over the ranks 1 to k of the precision there, hit or not."""
     return (lists.hit.cumsum(1) / _ranks(lists)).mean(1)
 
 
-def _precision_at_hits(lists: Lists) -> Tensor:
+def _precision_at_hits(lists: RankedLists) -> Tensor:
     return (lists.hit * lists.hit.cumsum(1) / _ranks(lists)).sum(1)
 
 
-def _ranks(lists: Lists) -> Tensor:
+def _ranks(lists: RankedLists) -> Tensor:
     return torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)

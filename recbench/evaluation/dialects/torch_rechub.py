@@ -12,8 +12,8 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.lists import ListRules
 from recbench.evaluation.metric import Counted
+from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "torch_rechub/basic/metric.py"
 _ZERO = "users without relevant=0; a list shorter than k=undefined"
@@ -29,7 +29,7 @@ TORCH_RECHUB = Dialect(
     name="torch-rechub",
     version="Torch-RecHub 0.9.0",
     link="https://github.com/datawhalechina/torch-rechub",
-    lists=ListRules("catalogue", seen_positives="ranked"),
+    lists=RankingRules("catalogue", seen_positives="ranked"),
     metrics={
         "auc": LibraryRowMetric("auc_score", "pooled; ties=half", f"{_FILE} auc_score", rows.pooled_auc, unit="rows"),
         "gauc": LibraryRowMetric(

@@ -7,8 +7,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from recbench.evaluation.lists import Lists
 from recbench.evaluation.metric import METRICS, TopKMetric
+from recbench.evaluation.ranked_lists import RankedLists
 
 
 @METRICS.add("recall")
@@ -21,7 +21,7 @@ class Recall(TopKMetric):
 
     variants = MappingProxyType({"relevant": "denominator=relevant", "capped": "denominator=min(k, relevant)"})
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute hits over relevant items."""
         possible = lists.relevant.clamp(max=lists.hit.shape[1]) if self.variant == "capped" else lists.relevant
         return lists.hit.sum(1).double() / possible
@@ -33,7 +33,7 @@ class Precision(TopKMetric):
 
     words = "denominator=k"
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute hits over k."""
         return lists.hit.double().mean(1)
 
@@ -44,7 +44,7 @@ class HitRate(TopKMetric):
 
     words = "value=1 for any hit"
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute 1 or 0 for each user."""
         return lists.hit.any(1).double()
 
@@ -55,7 +55,7 @@ class MRR(TopKMetric):
 
     words = "beyond k=0"
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute the reciprocal rank of the first hit."""
         return (lists.hit / _ranks(lists)).amax(1)
 
@@ -71,7 +71,7 @@ class NDCG(TopKMetric):
     variants = MappingProxyType({"relevant": "ideal=min(k, relevant) items", "hits": "ideal=hits first; no hit=0"})
     words = "gain=binary; discount=log2(rank+1)"
 
-    def values(self, lists: Lists) -> Tensor:
+    def values(self, lists: RankedLists) -> Tensor:
         """Compute the gain over the ideal gain."""
         discount = 1 / torch.log2(_ranks(lists) + 1)
         ideal = discount.cumsum(0)
@@ -79,5 +79,5 @@ class NDCG(TopKMetric):
         return (lists.hit * discount).sum(1) / ideal[possible.clamp(1, lists.hit.shape[1]) - 1]
 
 
-def _ranks(lists: Lists) -> Tensor:
+def _ranks(lists: RankedLists) -> Tensor:
     return torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)

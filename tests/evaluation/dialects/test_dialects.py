@@ -14,8 +14,8 @@ from torch import Tensor
 
 from recbench.evaluation.dialects import DIALECTS
 from recbench.evaluation.dialects import rows as of_rows
-from recbench.evaluation.lists import Lists, lists_of_rows
 from recbench.evaluation.metric import Counted, RowMetric, TopKMetric
+from recbench.evaluation.ranked_lists import RankedLists, rank_rows
 from recbench.evaluation.request import parse
 from tests.evaluation.helpers import make_lists
 
@@ -81,7 +81,7 @@ def rows(which: str = "all") -> dict[str, Tensor]:
     return {name: torch.from_numpy(array[kept]) for name, array in arrays.items()}
 
 
-def ranked(full_only: bool = False) -> Lists:
+def ranked(full_only: bool = False) -> RankedLists:
     """Lists of 10 of 41 items for 60 users: 13 have no relevant item, 25 more than 10; 5 lists are short."""
     user, item = USERS[:, None], np.arange(41)
     listed = ((user % 40 + 1) * item + 3 * user) % 41
@@ -102,7 +102,7 @@ def of(name: str, word: str, data: dict[str, Tensor]) -> Counted:
     return metric.value(score, data["label"], data["user"])
 
 
-def top(name: str, word: str, lists: Lists) -> Counted:
+def top(name: str, word: str, lists: RankedLists) -> Counted:
     request = parse(word, name)
     metric = request.metric
     assert isinstance(metric, TopKMetric)
@@ -147,7 +147,7 @@ def test_ndcg_of_fuxictr_ranks_rows() -> None:
     for which, expected in zip(SETS, (0.504241462474967, 0.39294872956126636, 0.4937048140641552), strict=True):
         data = rows(which)
         untied = data["score"] * 1e6 + torch.arange(len(data["score"]))
-        found = lists_of_rows(untied, data["label"], data["user"], data["item"], 5)
+        found = rank_rows(untied, data["label"], data["user"], data["item"], 5)
         assert top("fuxictr", "ndcg@5", found).value == pytest.approx(expected, abs=1e-11)
 
 
@@ -293,5 +293,5 @@ def test_nothing_to_count_is_nan(name: str) -> None:
 
 def test_blocks_of_users_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: top(*name, ranked()).value for name in [("lenskit", "ndcg@10"), ("recbole", "map@10")]}
-    monkeypatch.setattr("recbench.evaluation.lists._USERS", 7)
+    monkeypatch.setattr("recbench.evaluation.ranked_lists._USERS", 7)
     assert {name: top(*name, ranked()).value for name in whole} == pytest.approx(whole, rel=1e-14)

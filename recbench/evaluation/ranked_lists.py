@@ -13,13 +13,13 @@ from recbench.data.dataset import Log, Positives
 from recbench.evaluation.candidates import exhaustive, require_numbers
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.predictions import BlockScores, CatalogueScores
-from recbench.evaluation.retrieval import IndexKind, SearchCost, compare, search
+from recbench.evaluation.retrieval import IndexKind, SearchCost, search, search_and_measure
 
 _USERS = 4096  # in a block
 
 
 @dataclass(frozen=True)
-class ListRules:
+class RankingRules:
     """What is ranked for a user, and how."""
 
     candidates: Literal["catalogue", "rows"]  # all items, or the user's own rows
@@ -30,7 +30,7 @@ class ListRules:
 
 
 @dataclass(frozen=True)
-class Lists:
+class RankedLists:
     """The first k items of each of U users with a relevant item."""
 
     hit: Tensor  # [U, k] bool, whether the item at that rank is relevant
@@ -42,20 +42,20 @@ class Lists:
     search: Literal["exact"] | IndexKind = "exact"
     cost: SearchCost | None = None  # of an approximate search
 
-    def first(self, k: int) -> Lists:
+    def first(self, k: int) -> RankedLists:
         """Return the lists cut at k."""
         return replace(self, hit=self.hit[:, :k], length=self.length.clamp(max=k), item=self.item[:, :k])
 
-    def blocks(self) -> Iterator[Lists]:
+    def blocks(self) -> Iterator[RankedLists]:
         """Yield the lists of a few thousand users at a time, at least once."""
         columns = (self.hit, self.relevant, self.length, self.user, self.item)
         for hit, relevant, length, user, item in zip(*(column.split(_USERS) for column in columns), strict=True):
             yield replace(self, hit=hit, relevant=relevant, length=length, user=user, item=item)
 
 
-def lists_of_rows(
-    score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int, rules: ListRules = ListRules("rows")
-) -> Lists:
+def rank_rows(
+    score: Tensor, label: Tensor, user: Tensor, item: Tensor, k: int, rules: RankingRules = RankingRules("rows")
+) -> RankedLists:
     """Rank each user's own rows [R] only; raises TrainingError if a score is NaN."""
     require_numbers(score)
     user, item, relevant = user.long(), item.long(), label.long()
@@ -71,15 +71,15 @@ def lists_of_rows(
     return _ranked(score, relevant, user, item, k)
 
 
-def lists_of_catalogue(
+def rank_catalogue(
     scores: CatalogueScores,
     log: Log,
     column: int,
     seen: Positives,
     k: int,
     index: IndexKind = "flat",
-    rules: ListRules = ListRules("catalogue"),
-) -> Lists:
+    rules: RankingRules = RankingRules("catalogue"),
+) -> RankedLists:
     """Search all items for each user with a positive of one feedback column; equal scores in the order of item rows.
 
     `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives.
@@ -106,17 +106,17 @@ def lists_of_catalogue(
         if index == "flat":
             ranking = search(query, scores.item, depth, seen)
         else:
-            ranking, cost = compare(query, scores.item, depth, seen, index)
+            ranking, cost = search_and_measure(query, scores.item, depth, seen, index)
             searched = index
     hit = torch.zeros(len(user), k, dtype=torch.bool)
     for rows in torch.arange(len(user)).split(_USERS):
         hit[rows, :depth] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
     item = torch.nn.functional.pad(ranking.item, (0, k - depth), value=-1)
     others = len(log.user.unique()) - len(user)
-    return Lists(hit, relevant.start.diff(), (item >= 0).sum(1), user, item, others, searched, cost)
+    return RankedLists(hit, relevant.start.diff(), (item >= 0).sum(1), user, item, others, searched, cost)
 
 
-def _ranked(score: Tensor, relevant: Tensor, user: Tensor, item: Tensor, k: int) -> Lists:
+def _ranked(score: Tensor, relevant: Tensor, user: Tensor, item: Tensor, k: int) -> RankedLists:
     """Rank the candidates [C] of each user, `relevant` being 0 or 1; equal scores in the order given."""
     order = score.argsort(descending=True, stable=True)
     order = order[user[order].argsort(stable=True)]
@@ -129,6 +129,6 @@ def _ranked(score: Tensor, relevant: Tensor, user: Tensor, item: Tensor, k: int)
     listed[position[top], rank[top]] = item[order][top]
     total = torch.zeros_like(count).index_add(0, position, relevant[order])
     some = total > 0
-    return Lists(
+    return RankedLists(
         hit[some], total[some], count[some].clamp(max=k), users[some], listed[some], int((~some).count_nonzero())
     )

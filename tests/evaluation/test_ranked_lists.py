@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from recbench.errors import TrainingError
-from recbench.evaluation.lists import lists_of_rows
+from recbench.evaluation.ranked_lists import rank_rows
 
 
 def test_a_users_own_rows_are_ranked() -> None:
@@ -13,23 +13,23 @@ def test_a_users_own_rows_are_ranked() -> None:
     item = torch.tensor([4, 0, 2, 9, 1, 3, 4])
     label = torch.tensor([0, 0, 0, 1, 1, 0, 1], dtype=torch.uint8)
     score = torch.tensor([0.1, 0.9, 0.5, 0.5, 0.8, 1.0, 0.7])
-    lists = lists_of_rows(score, label, user, item, 2)  # user 1: item 4 (0.7, label 1), then 2 before 9 at 0.5
+    lists = rank_rows(score, label, user, item, 2)  # user 1: item 4 (0.7, label 1), then 2 before 9 at 0.5
     assert lists.relevant.tolist() == [1, 2]
     assert lists.hit.tolist() == [[False, True], [True, False]]
 
 
 def test_without_rows_or_relevant_ones() -> None:
     empty = torch.empty(0, dtype=torch.int32)
-    assert lists_of_rows(torch.empty(0), empty, empty, empty, 3).hit.shape == (0, 3)
+    assert rank_rows(torch.empty(0), empty, empty, empty, 3).hit.shape == (0, 3)
     zero = torch.zeros(2, dtype=torch.int32)
-    assert lists_of_rows(torch.rand(2), zero, zero, torch.tensor([0, 1]), 3).hit.shape == (0, 3)
+    assert rank_rows(torch.rand(2), zero, zero, torch.tensor([0, 1]), 3).hit.shape == (0, 3)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 2), st.integers(0, 1)), min_size=1))
-def test_lists_of_rows_equal_brute_force(rows: list[tuple[int, int, int, int]]) -> None:
+def test_rank_rows_equal_brute_force(rows: list[tuple[int, int, int, int]]) -> None:
     user, item, score, label = torch.tensor(rows).T
-    lists = lists_of_rows(score.float(), label, user, item, 2)
+    lists = rank_rows(score.float(), label, user, item, 2)
     expected, relevant = [], []
     for one in sorted({row[0] for row in rows}):
         mine = {i: [r for r in rows if r[:2] == (one, i)] for u, i, _, _ in rows if u == one}
@@ -43,7 +43,7 @@ def test_lists_of_rows_equal_brute_force(rows: list[tuple[int, int, int, int]]) 
 
 def test_a_score_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(TrainingError, match="not a number"):
-        lists_of_rows(torch.tensor([torch.nan]), torch.tensor([1]), torch.tensor([0]), torch.tensor([0]), 1)
+        rank_rows(torch.tensor([torch.nan]), torch.tensor([1]), torch.tensor([0]), torch.tensor([0]), 1)
 
 
 @st.composite
@@ -55,10 +55,10 @@ def logs(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
 
 @given(logs())
 @settings(max_examples=40, deadline=None)
-def test_lists_of_rows_hold_the_hits_lengths_and_the_other_users(log: tuple[Tensor, Tensor, Tensor]) -> None:
+def test_rank_rows_hold_the_hits_lengths_and_the_other_users(log: tuple[Tensor, Tensor, Tensor]) -> None:
     score, label, user = log
     item = torch.arange(len(user)) % 5
-    lists = lists_of_rows(score, label, user, item, 3)
+    lists = rank_rows(score, label, user, item, 3)
     distinct = {int(one): len(item[user == one].unique()) for one in user.unique()}
     with_positive = sorted({int(one) for one in user[label > 0]})
     assert lists.length.tolist() == [min(3, distinct[one]) for one in with_positive]
