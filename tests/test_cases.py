@@ -117,6 +117,15 @@ def column_called_vector(shop: Shop) -> None:
     assert isinstance(items.schema["vector"], pl.List | pl.Array) and items["raw_vector"].max() == 7.5
 
 
+def column_called_code(shop: Shop) -> None:
+    rows = [{"code" if name == "price" else name: value for name, value in row.items()} for row in shop_rows()]
+    for more in ('["item_id", "code"] }', '["item_id"], numeric = ["code"] }'):
+        assert shop.prepare(csv_text(rows), toml=TOML.replace('["item_id"] }', more)).code == 0
+        (vocabulary,) = prepared_home().glob("shop/*/vocabulary/item.parquet")
+        values = {float(value) for value in pl.read_parquet(vocabulary)["code"]}
+        assert values == {1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5}
+
+
 def duplicate_header(shop: Shop) -> None:
     text = csv_text([row | {"other": f"x{n}"} for n, row in enumerate(shop_rows())]).replace("other", "user_id")
     one_line(shop.prepare(text), 1, "line 1: `user_id` stands twice")
@@ -232,6 +241,7 @@ CASES: dict[str, Callable[[Shop], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         cli_feedback_with_comma,
+        column_called_code,
         column_called_split,
         column_called_truth,
         column_called_vector,

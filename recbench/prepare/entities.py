@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recbench.data.manifest import Column, EntityTable
 from recbench.errors import DataError
 from recbench.prepare import buckets
-from recbench.prepare.entity_keys import Keys
+from recbench.prepare.entity_keys import CODE, Keys
 from recbench.prepare.frame_file import FrameFile, even_ranges, scatter
 from recbench.sources.dataset_spec import DatasetSpec, Side
 
@@ -68,10 +68,10 @@ def attach_features(keys: Keys, table: Iterable[pl.DataFrame] | None, side: Side
             if name not in block.columns:
                 raise DataError(f"no column `{name}` among {', '.join(block.columns)}; correct the catalogue")
         matches = codes.join(block.select(side.identity), on=side.key, how="inner", nulls_equal=True)
-        described[matches["code"].to_numpy()] = True
-        rows.append(matches.select("code", *side.identity))
-    for missing in codes.filter(~pl.Series(described)[codes["code"]]).iter_slices():
-        rows.append(pl.concat([missing, matches.head(0)], how="diagonal_relaxed").select("code", *side.identity))
+        described[matches[CODE].to_numpy()] = True
+        rows.append(matches.select(CODE, *side.identity))
+    for missing in codes.filter(~pl.Series(described)[codes[CODE]]).iter_slices():
+        rows.append(pl.concat([missing, matches.head(0)], how="diagonal_relaxed").select(CODE, *side.identity))
     return rows.close()
 
 
@@ -80,7 +80,7 @@ def without_empty_features(features: FrameFile, side: Side, size: int) -> NDArra
     lacking = np.zeros(size, np.bool_)
     for frame in features.frames():
         empty = frame.select(pl.any_horizontal(pl.col(side.features).is_null()))[:, 0]
-        lacking[frame["code"].to_numpy()] = empty.to_numpy()
+        lacking[frame[CODE].to_numpy()] = empty.to_numpy()
     return ~lacking
 
 
@@ -96,8 +96,8 @@ def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: ND
     row[order] = np.arange(len(order), dtype=np.int32)
 
     def values(name: str) -> Iterator[WeightedValues]:
-        for frame in features.frames(["code", name]):
-            weight = train[frame["code"].to_numpy()]
+        for frame in features.frames([CODE, name]):
+            weight = train[frame[CODE].to_numpy()]
             yield frame[name].filter(pl.Series(weight > 0)), weight[weight > 0]
 
     return Entities(
@@ -119,7 +119,7 @@ def encode(entities: Entities, at_once: int, folder: Path) -> Iterator[tuple[pl.
     """
     at_once = max(1, at_once // max(1, len(entities.encodings)))
     frames = (
-        frame.with_columns(row=pl.Series(entities.row[frame["code"].to_numpy()])).filter(pl.col("row") >= 0)
+        frame.with_columns(row=pl.Series(entities.row[frame[CODE].to_numpy()])).filter(pl.col("row") >= 0)
         for frame in entities.features.frames()
     )
     for group in scatter(frames, "row", even_ranges(entities.count, at_once), folder):
@@ -137,7 +137,7 @@ def _whole(group: FrameFile) -> Iterator[pl.DataFrame]:
 def _distinct(side: Side, keys: Keys, features: FrameFile, row: NDArray[np.int32]) -> int:
     if side.key is None or keys.single:
         return int((row >= 0).sum())
-    keys_in_log = (frame.filter(pl.Series(row[frame["code"].to_numpy()] >= 0))[side.key] for frame in features.frames())
+    keys_in_log = (frame.filter(pl.Series(row[frame[CODE].to_numpy()] >= 0))[side.key] for frame in features.frames())
     return _union(value.unique() for value in keys_in_log).n_unique()
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recbench.errors import DataError
 from recbench.prepare.frame_file import FrameFile
 
+CODE = "\tcode"  # the column of codes: a name that no column of a dataset has
 SEEDS = (1, 2)  # of the two hashes that stand for a row of several columns
 
 
@@ -49,18 +50,18 @@ class Keys:
         distinct = key.with_row_index("first").unique(columns, keep="first", maintain_order=True)
         known = self._known_among(distinct, columns)
         fresh = distinct.join(known, on=columns, how="anti", nulls_equal=True, maintain_order="left")
-        fresh = fresh.with_columns(pl.int_range(self._count, self._count + len(fresh), dtype=pl.UInt32).alias("code"))
+        fresh = fresh.with_columns(pl.int_range(self._count, self._count + len(fresh), dtype=pl.UInt32).alias(CODE))
         self._remember(block, fresh)
-        both = pl.concat([known, fresh]).select(*columns, "code")
-        return key.join(both, on=columns, how="left", nulls_equal=True, maintain_order="left")["code"]
+        both = pl.concat([known, fresh]).select(*columns, CODE)
+        return key.join(both, on=columns, how="left", nulls_equal=True, maintain_order="left")[CODE]
 
     def order(self, first: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return all codes, those of `first` [entities] before the rest, each group by key, or else by appearance."""
         if not self.single:
             return np.argsort(~first, kind="stable")
         known = self._all_known()
-        keys = known.select("k0", "code").with_columns(last=~pl.Series(first)[known["code"]])
-        return keys.sort("last", "k0", nulls_last=True)["code"].cast(pl.Int64).to_numpy()
+        keys = known.select("k0", CODE).with_columns(last=~pl.Series(first)[known[CODE]])
+        return keys.sort("last", "k0", nulls_last=True)[CODE].cast(pl.Int64).to_numpy()
 
     def _key(self, block: pl.DataFrame) -> pl.DataFrame:
         if self.single:
@@ -69,15 +70,15 @@ class Keys:
         return pl.DataFrame({f"k{place}": columns.hash_rows(seed) for place, seed in enumerate(SEEDS)})
 
     def _known_among(self, distinct: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-        known = self._all_known() if self._count else distinct.head(0).with_columns(code=pl.lit(0, pl.UInt32))
+        known = self._all_known() if self._count else distinct.head(0).with_columns(pl.lit(0, pl.UInt32).alias(CODE))
         matches = distinct.join(known.drop("first", strict=False), on=columns, how="inner", nulls_equal=True)
-        return matches.select("first", *columns, "code")
+        return matches.select("first", *columns, CODE)
 
     def _remember(self, block: pl.DataFrame, fresh: pl.DataFrame) -> None:
         if len(fresh):
             self._fresh.append(fresh.drop("first"))
             self._count += len(fresh)
-            rows = block.select(pl.col(self.identity).gather(fresh["first"])).with_columns(fresh["code"])
+            rows = block.select(pl.col(self.identity).gather(fresh["first"])).with_columns(fresh[CODE])
             self.features.append(rows)
 
     def _all_known(self) -> pl.DataFrame:
