@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from recbench.cli.app import DATA, command, print_json, stderr, stdout
+from recbench.cli.app import DATA, command, print_json, stderr, stdout, store
 from recbench.cli.options import Json
 
 
@@ -22,16 +22,29 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look for leaks of the test rows into the rest; exit code 1 if there is one."""
+    """Look for leaks of the test rows into the rest, and for damaged files of the dataset and of all results.
+
+    Exit code 1 if there is a leak or damage.
+    """
     from recbench.data.dataset import find_prepared
+    from recbench.data.manifest import Finding
+    from recbench.inspect.damage import damaged_files
     from recbench.prepare.leak_certificate import broken, check_folder, findings_table
 
     folder = find_prepared(dataset)
-    findings = check_folder(folder)
+    results = store()
+    damaged = damaged_files(results)
+    message = f"{len(damaged)} damaged files in {results.root}" if damaged else "no damaged files"
+    findings = [
+        *check_folder(folder),
+        Finding("results", "broken" if damaged else "ok", message, {"damaged": len(damaged)}),
+    ]
     if as_json:
         print_json(msgspec.to_builtins(findings))
     else:
         stderr().print(f"{folder.parent.name}/{folder.name}", highlight=False)
         stdout().print(findings_table(findings))
+    for line in damaged:
+        stderr().print(line, soft_wrap=True)
     if broken(findings):
         raise typer.Exit(1)

@@ -64,7 +64,7 @@ def load(folder: Path, feedback: tuple[str, ...], log: Log, ranks: bool) -> Pred
         return None
     device = log.user.device
     score, log_probability = (
-        None if values is None else values.to(device) for values in _read_scores(folder / SCORES, feedback, log)
+        None if values is None else values.to(device) for values in _score_columns(folder / SCORES, feedback, log)
     )
     assert score is not None
     if not ranks:
@@ -73,20 +73,33 @@ def load(folder: Path, feedback: tuple[str, ...], log: Log, ranks: bool) -> Pred
     return Predictions(score, vectors.catalogue, log_probability, vectors)
 
 
-def _read_scores(path: Path, feedback: tuple[str, ...], log: Log) -> tuple[Tensor | None, ...]:
-    """Return scores [R, T] and log-probabilities [R, T], None where the objective is not probabilistic."""
+def read_scores(path: Path) -> pa.Table:
+    """Return the table of kept scores; raises DataError if it is damaged or changed since it was written."""
     try:
         with path.open("rb") as file:
             table = pq.read_table(file)
         digest = (table.schema.metadata or {}).get(DIGEST.encode())
         if digest is not None and digest.decode(errors="replace") != _digest(table):
             raise ValueError("its content does not match its digest")
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        raise _damaged(path, error) from None
+    return table
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: damaged ({' '.join(str(error).split())[:200]}); {REMEDY}")
+
+
+def _score_columns(path: Path, feedback: tuple[str, ...], log: Log) -> tuple[Tensor | None, ...]:
+    """Return scores [R, T] and log-probabilities [R, T], None where the objective is not probabilistic."""
+    table = read_scores(path)
+    try:
         columns = tuple(_columns(table, kind, feedback) for kind in KINDS)
         if columns[0] is None:
             raise ValueError(f"no column {KINDS[0]}/{feedback[0]}")
         users = table["user"].to_numpy()
-    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
-        raise DataError(f"{path}: damaged ({' '.join(str(error).split())[:200]}); {REMEDY}") from None
+    except (ValueError, TypeError, KeyError, MemoryError, pa.ArrowException) as error:
+        raise _damaged(path, error) from None
     if not np.array_equal(users, log.user.cpu().numpy()):
         raise DataError(f"{path}: not of these test rows; {REMEDY}")
     return columns

@@ -190,7 +190,7 @@ def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
     trained("eval", *METRICS)
     runs = {row["loss"]: row["run"] for row in trained("baselines", "--budget", "0", *METRICS, "--json").json}
     told = trained("compare", "popularity", "bce", "ials/baseline", "--metric", "recall@5/view")
-    assert told.code == 0 and "popularity × baseline" in told.out
+    assert told.code == 0 and "popularity (baseline)" in told.out
     assert trained("rescore", "--run", runs["ials"], "--metric", "ndcg@5").code == 0
     assert "auc" in trained("card", "--run", runs["popularity"]).out
     told = trained("rescore", "--run", runs["item-knn"], "--metric", "ndcg@5")
