@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recbench.errors import DataError, UsageError
+from recbench.terminal import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,17 +76,31 @@ def figure(
     down = math.ceil(panels / across)
     with matplotlib.rc_context(STYLE):
         made = Figure(figsize=(max(4.6, across * width), down * height + 0.9), layout="constrained")
-        made.suptitle(title.replace("$", r"\$"))  # else matplotlib reads a formula
+        made.suptitle(title)
         axes = list(made.subplots(down, across, squeeze=False, sharex=share, sharey="col" if share else False).flat)
         for spare in axes[panels:]:
             spare.remove()
         yield made, axes[:panels]
+        _show_as_it_is(made)
         unstamped: dict[str, Any] = {"Date": None} if path.suffix.lower() == ".svg" else {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made.savefig(path, metadata=unstamped)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a box stands where the font has no letter
+                made.savefig(path, metadata=unstamped)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror}); choose another -o") from error
+
+
+def _show_as_it_is(made: Figure) -> None:
+    """See to it that no text is read as a formula, and that none holds what fonts and terminals cannot show."""
+    from matplotlib.text import Text
+
+    for text in made.findobj(Text):
+        words = text.get_text()
+        if words and r"\mathdefault" not in words:  # powers of ten on axes
+            text.set_text(clean(words))
+            text.set_parse_math(False)
 
 
 def look(number: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from recbench.plots.figure import figure, legend, look
 from recbench.settings import Value
+from recbench.terminal import clean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +94,7 @@ def draw(panels: Sequence[Panel], path: Path, title: str) -> None:
 def _scale(ax: Axes, values: Sequence[Value]) -> Mapping[Value, float]:
     """Set the x axis for these values and return where each stands."""
     if not numeric(values):
-        ax.set_xticks(range(len(values)), [str(value) for value in values])
+        ax.set_xticks(range(len(values)), [clean(str(value)).replace("$", r"\$") for value in values])
         ax.margins(x=0.1)
         return {value: place for place, value in enumerate(values)}
     places = {value: float(value) for value in values}

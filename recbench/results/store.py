@@ -219,7 +219,7 @@ def _subfolders(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.path for entry in entries if entry.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return []
 
 

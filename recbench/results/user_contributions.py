@@ -60,7 +60,7 @@ def read_contributions(folder: Path, warnings: list[str]) -> dict[MetricKey, Use
     """Return all in a run's folder, the later written of equal metrics; `warnings` gets a line per damaged file."""
     contributions: dict[MetricKey, UserContributions] = {}
     paths = [path for path in (folder / "evaluations").glob("*.parquet") if path.with_suffix(".json").exists()]
-    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted(paths, key=lambda path: path.lstat().st_mtime_ns):
         try:
             contributions |= load_contributions(path)
         except DamagedFileError as error:

@@ -108,8 +108,8 @@ def table(comparisons: Sequence[Comparison]) -> RenderableType:
     ]
     if any(difference.over == "users" for comparison in comparisons for difference in comparison.differences):
         notes.append(
-            "users only: a method has one seed, which says nothing of how much its runs differ; another seed may turn "
-            "the verdict. Train it with --seeds 5"
+            "*: a method has one seed, which says nothing of how much its runs differ; interval and p are over users "
+            "alone, and another seed may turn the verdict. Train it with --seeds 5"
         )
     return Group(*parts, *(Text(note, style="dim") for note in notes))
 
@@ -138,7 +138,7 @@ def _pairs(comparison: Comparison, letters: Mapping[str, str]) -> Table:
             f"{difference.corrected:.4f}",
             f"{difference.detectable:.4f}",
             Text(
-                verdict if difference.over == "users and runs" else f"{verdict}, users only",
+                verdict if difference.over == "users and runs" else f"{verdict} *",
                 "green" if difference.real else "yellow",
             ),
         )

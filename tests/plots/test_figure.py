@@ -100,3 +100,11 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         draw(PANELS, tmp_path / "file" / "a.png", "t")
+
+
+def test_words_of_records_are_no_formulas_and_no_escapes(tmp_path: Path) -> None:
+    odd = "$\\frac$ \x1b[31m 東京"
+    panel = Panel(odd, odd, odd, [Line(odd, [Point(odd, 0.5, None, 1), Point("b", 0.6, None, 1)])])
+    for name in ("a.png", "a.svg"):
+        draw([panel], tmp_path / name, odd)
+        assert (tmp_path / name).stat().st_size > 1000

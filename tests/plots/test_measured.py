@@ -9,9 +9,9 @@ from tests.plots.conftest import Add
 
 
 def test_runs_are_those_of_the_data_that_was_used_last(store: Store, add: Add) -> None:
-    add(fingerprint="a" * 64, finished="2025-01-01")
-    last = add(finished="2025-01-03")
-    add(dataset="other", finished="2025-01-02")
+    add(fingerprint="a" * 64, finished="2025-01-01T00:00:00+00:00")
+    last = add(finished="2025-01-03T00:00:00+00:00")
+    add(dataset="other", finished="2025-01-02T00:00:00+00:00")
     assert [record.key for record, _ in runs_of(store, None)] == [last.key]
     assert [record.key for record, _ in runs_of(store, "shop/global")] == [last.key]
     assert [record.key.dataset for record, _ in runs_of(store, "other")] == ["other"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -59,7 +62,8 @@ def test_the_command_writes_files(run, store, add, make_value, tmp_path):
 
 def test_a_terminal_gets_no_page(run, store, add, make_value, monkeypatch):
     add(make_value(0.5))
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("recbench.cli.leaderboard.sys", terminal)
     for form in ("html", "parquet"):
         told = run("leaderboard", "--format", form)
         assert (told.code, told.out) == (2, "")
@@ -129,3 +133,26 @@ def test_ctrl_c_ends_the_command_quietly(store, add, make_value):
         finally:
             running.kill()
     assert (running.returncode, out, err) == (0, "", "Ctrl-C ends it\n")
+
+
+def test_the_server_outlives_odd_requests_and_browsers_that_go_away(served, add, make_value, monkeypatch, capsys):
+    add(make_value(0.5))
+    monkeypatch.setattr(server._Handler, "timeout", 0.2)
+    with socket.create_connection(served.server_address) as idle:
+        assert idle.recv(100) == b""  # hung up on, having said nothing
+    for request in (b"GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n", b"\x00\xff\r\n\r\n", b"GET " + b"x" * 70_000):
+        with socket.create_connection(served.server_address) as rude:
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+            rude.sendall(request)
+    monkeypatch.setattr(server, "html", lambda *_: 1 / 0)
+    assert "the page cannot be made: ZeroDivisionError" in fetch(served.url)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_odd_record_does_not_take_the_page_away(served, add, make_value):
+    add(make_value(0.5))
+    path = served.store.folder(add(make_value(0.6), loss="bpr")) / "record.json"
+    record = json.loads(path.read_text())
+    del record["sha256"]
+    path.write_text(json.dumps(record | {"finished": "yesterday"}))
+    assert fetch(served.url).count('class="number"') == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Sequence
 from hashlib import sha256
@@ -10,13 +11,15 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
-from recbench.errors import UsageError
+from recbench.errors import RecbenchError, UsageError
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.marks import with_shared_best
 from recbench.results.page.render import html, message_page
 from recbench.results.store import Store
+from recbench.terminal import print_text
 
 HOST = "127.0.0.1"
+PATIENCE = 10  # seconds for which a connection may say nothing
 
 
 class Server(ThreadingHTTPServer):
@@ -59,12 +62,22 @@ class Server(ThreadingHTTPServer):
         try:
             rows = with_shared_best(collect_rows(self.store, self.dataset, self.metrics), self.store)
             return html(self.store, rows, version)
-        except UsageError as error:
+        except RecbenchError as error:
             return message_page(str(error), version)
+        except Exception as error:  # what runs did not foresee must not take the page away
+            return message_page(f"the page cannot be made: {type(error).__name__}: {error}", version)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of browsers that went away; anything else in one line."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            print_text(f"warning: request from {client_address} failed: {error!r}", stderr=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers one request."""
+
+    timeout = PATIENCE
 
     def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
         server = cast(Server, self.server)
