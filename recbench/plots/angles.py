@@ -46,7 +46,7 @@ def spaces(record: RunRecord, store: Store, part: Part) -> list[Space]:
     """Return how the angles of the rows of `part` are distributed, in each tower and in the unified space.
 
     GNOLR (KDD 2025), Figures 4 and 8. The unified space is that of the sparsest feedback, where its score adds up
-    several towers. Levels are those of `Batch.level`. Raises UsageError for a backbone that is no inner product, and
+    several towers. Levels are those of `Batch.level`. Raises UsageError for a backbone that has no inner products, and
     for the test rows of a run that was never evaluated: the board counts the runs that have seen them.
     """
     if part == "test" and not store.evaluations(record.key):
@@ -92,21 +92,24 @@ def _levels(angle: Tensor, level: Tensor, names: Sequence[str]) -> list[Level]:
     return levels
 
 
-def draw(found: Sequence[Space], path: Path, title: str) -> None:
+def draw(drawn: Sequence[Space], path: Path, title: str) -> None:
     """Write a histogram for each level (from top to bottom) in each space (from left to right)."""
     edges = [BIN * n for n in range(BINS + 1)]
-    names = [(level.name, level.rows) for level in found[0].levels]
-    with figure(path, title, len(found) * len(names), len(found), width=2.5, height=0.95, share=True) as (made, axes):
-        across = len(found)
+    names = [(level.name, level.rows) for level in drawn[0].levels]
+    with figure(path, title, len(drawn) * len(names), len(drawn), width=2.5, height=0.95, share=True) as (
+        made,
+        axes,
+    ):
+        across = len(drawn)
         for place, ax in enumerate(axes):
-            level = found[place % across].levels[place // across]
+            level = drawn[place % across].levels[place // across]
             ax.stairs(level.share, edges, fill=True, color=COLOURS[0])
             ax.axvline(90, color="0.3", linewidth=0.8, linestyle=":")
             if level.acute is not None:
                 ax.text(1, 0.97, f"{100 * level.acute:.0f} % < 90°", transform=ax.transAxes, ha="right", va="top")
             ax.margins(y=0.35)
             ax.set(xlim=(0, 180), xticks=range(0, 181, 45))
-        for space, ax in zip(found, axes, strict=False):
+        for space, ax in zip(drawn, axes, strict=False):
             ax.set_title(space.title)
         for (name, rows), ax in zip(names, axes[::across], strict=True):
             ax.set_ylabel(f"{name}\n{rows:,} rows")

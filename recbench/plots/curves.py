@@ -41,14 +41,14 @@ def curves(records: Sequence[RunRecord]) -> list[Curve]:
     ]
 
 
-def draw(found: Sequence[Curve], select: str, path: Path, title: str) -> None:
+def draw(runs: Sequence[Curve], select: str, path: Path, title: str) -> None:
     """Write one line per run, alike for the seeds of one method, with a marker on the epoch that was kept."""
     from matplotlib.ticker import MaxNLocator
 
-    names = list(dict.fromkeys(curve.label for curve in found))
+    names = list(dict.fromkeys(curve.label for curve in runs))
     with figure(path, title, width=4.6) as (made, (ax,)):
         handles = {}
-        for curve in found:
+        for curve in runs:
             style = look(names.index(curve.label))
             handles[curve.label] = ax.plot(curve.epochs, curve.values, markevery=[curve.best - 1], **style)[0]
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

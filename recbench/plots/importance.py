@@ -36,32 +36,32 @@ def distributions(record: RunRecord, store: Store) -> list[Weights]:
     path = store.folder(record.key) / WEIGHTS
     if not path.exists():
         raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
-    held = checkpoint.load(path)["loss"].get("importance")
-    if held is None or bool(held.isnan().all()):
+    importance = checkpoint.load(path)["loss"].get("importance")
+    if importance is None or bool(importance.isnan().all()):
         raise UsageError(
             f"run {record.key.digest} ({record.key.loss}) has no triplet weights; choose one of til-ui, til-mi"
         )
     places = ["all", "rarest", *(f"quarter {n}" for n in range(2, QUARTERS)), "most popular"]
     return [
         Weights(label, mean, sd, quantiles)
-        for label, (mean, sd, *quantiles) in zip(places, held.tolist(), strict=True)
+        for label, (mean, sd, *quantiles) in zip(places, importance.tolist(), strict=True)
         if mean == mean  # NaN where there are no such triplets
     ]
 
 
-def draw(found: Sequence[Weights], path: Path, title: str) -> None:
+def draw(distributions: Sequence[Weights], path: Path, title: str) -> None:
     """Write a box per distribution: 5, 25, 50, 75 and 95 % quantiles, and a marker at the mean."""
     boxes = [
         {
-            "label": one.label.replace(" ", "\n"),
-            "whislo": one.quantiles[0],
-            "q1": one.quantiles[1],
-            "med": one.quantiles[2],
-            "q3": one.quantiles[3],
-            "whishi": one.quantiles[4],
-            "mean": one.mean,
+            "label": weights.label.replace(" ", "\n"),
+            "whislo": weights.quantiles[0],
+            "q1": weights.quantiles[1],
+            "med": weights.quantiles[2],
+            "q3": weights.quantiles[3],
+            "whishi": weights.quantiles[4],
+            "mean": weights.mean,
         }
-        for one in found
+        for weights in distributions
     ]
     with figure(path, title, width=4.6) as (_, (ax,)):
         mean = {"marker": "D", "markerfacecolor": COLOURS[1], "markeredgecolor": COLOURS[1], "markersize": 5}
@@ -77,6 +77,6 @@ def draw(found: Sequence[Weights], path: Path, title: str) -> None:
             meanprops=mean,
         )
         ax.grid(axis="x", visible=False)
-        said = ", ".join(f"{100 * quantile:g}" for quantile in QUANTILES)
-        ax.set(xlabel=f"triplets by popularity of the positive item\n(box and whiskers: {said} %; diamond: mean)")
+        shares = ", ".join(f"{100 * quantile:g}" for quantile in QUANTILES)
+        ax.set(xlabel=f"triplets by popularity of the positive item\n(box and whiskers: {shares} %; diamond: mean)")
         ax.set(ylabel="triplet weight")

@@ -12,7 +12,7 @@ import torch
 from recbench.errors import UsageError
 from recbench.losses.building_blocks.rank import Gaps, Kernel, PowerWeight, log_rank
 from recbench.plots.figure import figure, look
-from recbench.plots.series import Line, Panel, Point
+from recbench.plots.series import Panel, Point, Series
 from recbench.settings import at_least
 
 KERNELS: tuple[Kernel | Literal["step"], ...] = ("hinge", "sigmoid", "exp", "softplus", "step")
@@ -53,14 +53,14 @@ def _weights(alphas: Sequence[float], items: int) -> Panel:
     return Panel(f"weights of ranks, {items:,} items", "rank x", "weight w(x)", lines)
 
 
-def _line(label: str, x: torch.Tensor, y: torch.Tensor) -> Line:
-    return Line(label, [Point(at, value, None, 0) for at, value in zip(x.tolist(), y.tolist(), strict=True)])
+def _line(label: str, x: torch.Tensor, y: torch.Tensor) -> Series:
+    return Series(label, [Point(at, value, None, 0) for at, value in zip(x.tolist(), y.tolist(), strict=True)])
 
 
-def draw(found: Sequence[Panel], path: Path, title: str) -> None:
+def draw(drawn: Sequence[Panel], path: Path, title: str) -> None:
     """Write the panels, that of the weights with logarithmic axes."""
-    with figure(path, title, len(found), width=4.2) as (_, axes):
-        for ax, panel in zip(axes, found, strict=True):
+    with figure(path, title, len(drawn), width=4.2) as (_, axes):
+        for ax, panel in zip(axes, drawn, strict=True):
             for number, line in enumerate(panel.lines):
                 style = look(number) | {"marker": ""}
                 ax.plot(

@@ -53,21 +53,21 @@ def measured(runs: Sequence[Run], metric: str, part: Part) -> list[Measured]:
     name = str(replace(request, feedback=None))
     if part == "valid":
         return _validated(runs, name, request.feedback)
-    found: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    by_signature: dict[str, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for record, evaluations in runs:
         for evaluation in evaluations:
             for value in evaluation.values:
                 wanted = value.metric == name and request.feedback in (None, value.feedback)
                 if wanted and value.value is not None:
-                    found[value.signature][value.feedback][record.key.digest] = value.value
-    if not found:
+                    by_signature[value.signature][value.feedback][record.key.digest] = value.value
+    if not by_signature:
         return []
-    counts = Counter({words: len(set().union(*of_words.values())) for words, of_words in found.items()})
+    counts = Counter({words: len(set().union(*by_feedback.values())) for words, by_feedback in by_signature.items()})
     signature = counts.most_common(1)[0][0]
     longest = max((record.key.feedback for record, _ in runs), key=len)
     order = {feedback: place for place, feedback in enumerate(longest)}
-    feedbacks = sorted(found[signature], key=lambda feedback: (order.get(feedback, len(order)), feedback))
-    return [Measured(one, f"{name}, test rows", signature, found[signature][one]) for one in feedbacks]
+    feedbacks = sorted(by_signature[signature], key=lambda feedback: (order.get(feedback, len(order)), feedback))
+    return [Measured(kind, f"{name}, test rows", signature, by_signature[signature][kind]) for kind in feedbacks]
 
 
 def missing(metric: str) -> UsageError:
@@ -102,14 +102,14 @@ def _method(key: RunKey) -> tuple[str, str]:
 
 
 def _validated(runs: Sequence[Run], name: str, feedback: str | None) -> list[Measured]:
-    found: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
+    by_feedback: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     for record, _ in runs:
         if record.select == name and feedback in (
             None,
             *(record.key.feedback if len(record.key.feedback) == 1 else ()),
         ):
-            found[record.key.feedback][record.key.digest] = record.valid
+            by_feedback[record.key.feedback][record.key.digest] = record.valid
     return [
-        Measured(", ".join(kinds), f"{of_all(name, kinds)}, validation rows", "", found[kinds])
-        for kinds in sorted(found)
+        Measured(", ".join(kinds), f"{of_all(name, kinds)}, validation rows", "", by_feedback[kinds])
+        for kinds in sorted(by_feedback)
     ]

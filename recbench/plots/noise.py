@@ -9,7 +9,7 @@ from recbench.data.noise import parse_noise
 from recbench.errors import UsageError
 from recbench.plots.measured import Run
 from recbench.plots.sensitivity import panels as sensitivity
-from recbench.plots.series import Line, Panel, Point
+from recbench.plots.series import Panel, Point, Series
 
 SETTING = "train.noise"
 
@@ -22,24 +22,29 @@ def panels(runs: Sequence[Run], metric: str, drop: bool) -> list[Panel]:
     """
     if not any(SETTING in record.key.settings for record, _ in runs):
         raise UsageError("no run was trained with noise; train once without, once with --noise pos=0.5,neg=0.5")
-    found = [_sorted(panel) for panel in sensitivity(runs, SETTING, metric)]
+    panels_by_noise = [_sorted(panel) for panel in sensitivity(runs, SETTING, metric)]
     if not drop:
-        return found
-    fallen = [replace(panel, y=f"drop of {panel.y} (%)", lines=_fallen(panel.lines)) for panel in found]
-    fallen = [panel for panel in fallen if panel.lines]
-    if not fallen:
+        return panels_by_noise
+    drops = [replace(panel, y=f"drop of {panel.y} (%)", lines=_drops(panel.lines)) for panel in panels_by_noise]
+    drops = [panel for panel in drops if panel.lines]
+    if not drops:
         raise UsageError("no method was trained without noise too; run the same `recbench train` without --noise")
-    return fallen
+    return drops
 
 
 def _sorted(panel: Panel) -> Panel:
     """Return the panel with its values from no noise to the most, in words."""
     order = sorted(panel.order, key=lambda word: (sum(shares(word)), shares(word)[1]))
     lines = [
-        Line(line.label, [replace(p, x=told(p.x)) for p in sorted(line.points, key=lambda p: order.index(p.x))])
+        Series(
+            line.label,
+            [replace(p, x=shares_in_words(p.x)) for p in sorted(line.points, key=lambda p: order.index(p.x))],
+        )
         for line in panel.lines
     ]
-    return replace(panel, x="noise, shares of each user's positives", lines=lines, order=tuple(map(told, order)))
+    return replace(
+        panel, x="noise, shares of each user's positives", lines=lines, order=tuple(map(shares_in_words, order))
+    )
 
 
 def shares(word: object) -> tuple[float, float]:
@@ -47,17 +52,17 @@ def shares(word: object) -> tuple[float, float]:
     return parse_noise(str(word)) if word else (0.0, 0.0)
 
 
-def told(word: object) -> str:
+def shares_in_words(word: object) -> str:
     """Return a value of the setting as it stands on the axis."""
     parts = [f"{name} {share:g}" for name, share in zip(("pos", "neg"), shares(word), strict=True) if share]
     return "\n".join(parts) or "none"
 
 
-def _fallen(lines: Sequence[Line]) -> list[Line]:
-    fallen = []
+def _drops(lines: Sequence[Series]) -> list[Series]:
+    drops = []
     for line in lines:
         clean = next((point.mean for point in line.points if point.x == "none"), None)
         if clean:
             points = [Point(p.x, 100 * (1 - p.mean / clean), p.sd and 100 * p.sd / clean, p.seeds) for p in line.points]
-            fallen.append(Line(line.label, points))
-    return fallen
+            drops.append(Series(line.label, points))
+    return drops

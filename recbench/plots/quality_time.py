@@ -13,7 +13,7 @@ from recbench.plots.series import SPREAD, Point, logarithmic, mean_of
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodCost:
     """Runs that differ only in their seed."""
 
     label: str
@@ -27,7 +27,7 @@ class Cloud:
 
     title: str
     y: str
-    methods: list[Method]
+    methods: list[MethodCost]
 
 
 def clouds(runs: Sequence[Run], metric: str) -> list[Cloud]:
@@ -35,10 +35,10 @@ def clouds(runs: Sequence[Run], metric: str) -> list[Cloud]:
 
     On test rows, or on validation rows if no run was evaluated by `metric`; raises UsageError if there are neither.
     """
-    found = measured(runs, metric, "test") or measured(runs, metric, "valid")
-    if not found:
+    of_feedback = measured(runs, metric, "test") or measured(runs, metric, "valid")
+    if not of_feedback:
         raise missing(metric)
-    return [_cloud(runs, one) for one in found]
+    return [_cloud(runs, values) for values in of_feedback]
 
 
 def devices(runs: Sequence[Run]) -> list[str]:
@@ -46,31 +46,31 @@ def devices(runs: Sequence[Run]) -> list[str]:
     return sorted({record.device_name for record, _ in runs})
 
 
-def _cloud(runs: Sequence[Run], found: Measured) -> Cloud:
-    held = [record for record, _ in runs if record.key.digest in found.values]
-    named = labels(held)
+def _cloud(runs: Sequence[Run], of_feedback: Measured) -> Cloud:
+    records = [record for record, _ in runs if record.key.digest in of_feedback.values]
+    named = labels(records)
     groups = defaultdict(list)
-    for record in held:
+    for record in records:
         groups[record.key.group].append(record)
     methods = [
-        Method(
+        MethodCost(
             label=named[group],
             seconds=mean_of("", [record.seconds for record in records]),
-            value=mean_of("", [found.values[record.key.digest] for record in records]),
+            value=mean_of("", [of_feedback.values[record.key.digest] for record in records]),
         )
         for group, records in groups.items()
     ]
-    return Cloud(found.title, found.axis, sorted(methods, key=lambda method: -method.value.mean))
+    return Cloud(of_feedback.title, of_feedback.axis, sorted(methods, key=lambda method: -method.value.mean))
 
 
-def draw(found: Sequence[Cloud], on: Sequence[str], path: Path, title: str) -> None:
+def draw(panels: Sequence[Cloud], on: Sequence[str], path: Path, title: str) -> None:
     """Write one marker per method, with standard deviations both ways."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    names = list(dict.fromkeys(method.label for cloud in found for method in cloud.methods))
-    with figure(path, title, len(found)) as (made, axes):
+    names = list(dict.fromkeys(method.label for cloud in panels for method in cloud.methods))
+    with figure(path, title, len(panels)) as (made, axes):
         handles = {}
-        for ax, cloud in zip(axes, found, strict=True):
+        for ax, cloud in zip(axes, panels, strict=True):
             for method in cloud.methods:
                 style = look(names.index(method.label)) | {"linestyle": "none", "markersize": 6}
                 x, y = method.seconds, method.value

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from recbench.errors import UsageError, unknown
 from recbench.plots.measured import Measured, Run, labels, measured, missing
-from recbench.plots.series import Line, Panel, mean_of, numeric
+from recbench.plots.series import Panel, Series, mean_of, numeric
 from recbench.results.record import RunKey, RunRecord
 from recbench.settings import Value
 
@@ -26,7 +26,7 @@ def panels(runs: Sequence[Run], setting: str, metric: str) -> list[Panel]:
     if not varied:
         raise UsageError(f"no two runs differ in {setting} alone; run `recbench sweep --grid {setting}=` with values")
     for part in ("test", "valid"):
-        drawn = [panel for one in measured(runs, metric, part) if (panel := _panel(one, varied, setting)).lines]
+        drawn = [panel for values in measured(runs, metric, part) if (panel := _panel(values, varied, setting)).lines]
         if drawn:
             return drawn
     raise missing(metric)
@@ -46,23 +46,25 @@ def _rest(key: RunKey, setting: str) -> str:
     return RunKey.from_json(fields, "key").group
 
 
-def _panel(found: Measured, varied: Sequence[Sequence[RunRecord]], setting: str) -> Panel:
-    best: dict[tuple[str, str], tuple[int, float, Line]] = {}
+def _panel(of_feedback: Measured, varied: Sequence[Sequence[RunRecord]], setting: str) -> Panel:
+    best: dict[tuple[str, str], tuple[int, float, Series]] = {}
     named = labels((record for group in varied for record in group), without=setting)
     for group in varied:
         values: dict[Value, list[float]] = defaultdict(list)
         for record in group:
-            if record.key.digest in found.values:
-                values[record.key.settings.get(setting, "")].append(found.values[record.key.digest])
+            if record.key.digest in of_feedback.values:
+                values[record.key.settings.get(setting, "")].append(of_feedback.values[record.key.digest])
         if len(values) < 2:
             continue
         key = group[0].key
         points = [mean_of(x, values[x]) for x in _ordered(list(values))]
-        line = len(points), max(point.mean for point in points), Line(named[key.group], points)
-        best[key.loss, key.backbone] = max(best.get((key.loss, key.backbone), line), line, key=lambda one: one[:2])
+        line = len(points), max(point.mean for point in points), Series(named[key.group], points)
+        best[key.loss, key.backbone] = max(
+            best.get((key.loss, key.backbone), line), line, key=lambda ranked: ranked[:2]
+        )
     lines = [best[method][2] for method in sorted(best)]
     order = _ordered(list({point.x for line in lines for point in line.points}))
-    return Panel(found.title, setting, found.axis, lines, tuple(order))
+    return Panel(of_feedback.title, setting, of_feedback.axis, lines, tuple(order))
 
 
 def _ordered(values: list[Value]) -> list[Value]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SPREAD = "mean ± sd over seeds"
 RATIO = 8  # largest over smallest, from which on an axis is logarithmic
 TICKS = 8
-ASIDE = 0.1  # between markers of one value that is no number
+ASIDE = 0.1  # between markers of one value in words
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
-    """What one method reaches."""
+class Series:
+    """What one method reaches: a line of the picture."""
 
     label: str
     points: list[Point]
@@ -46,8 +46,8 @@ class Panel:
     title: str
     x: str  # label of the axis, with the unit
     y: str
-    lines: list[Line]
-    order: tuple[Value, ...] = ()  # of the values of x that are no numbers; default: as they come
+    lines: list[Series]
+    order: tuple[Value, ...] = ()  # of the values of x that are words; default: as they come
 
 
 def mean_of(x: Value, values: Sequence[float]) -> Point:

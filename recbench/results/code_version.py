@@ -14,13 +14,13 @@ PACKAGES = ("recbench", "torch", "numpy", "polars", "pyarrow", "faiss-cpu", "saf
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on, without importing them."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def checkout(root: Path | None = None) -> tuple[str | None, bool | None]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recbench.errors import DataError, UsageError
 from recbench.plots.figure import COLOURS, figure, look, target
-from recbench.plots.series import Line, Panel, Point, draw, logarithmic, mean_of, numeric
+from recbench.plots.series import Panel, Point, Series, draw, logarithmic, mean_of, numeric
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
@@ -50,8 +50,8 @@ def test_every_colour_shows_on_white() -> None:
 
 
 PANELS = [
-    Panel("view", "loss.scale", "auc", [Line("a $x", [Point(1, 0.5, 0.1, 2), Point(10, 0.6, None, 1)])]),
-    Panel("buy", "noise", "auc", [Line("b", [Point("none", 0.5, None, 1)])], ("none", "pos 1")),
+    Panel("view", "loss.scale", "auc", [Series("a $x", [Point(1, 0.5, 0.1, 2), Point(10, 0.6, None, 1)])]),
+    Panel("buy", "noise", "auc", [Series("b", [Point("none", 0.5, None, 1)])], ("none", "pos 1")),
 ]
 
 
@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_words_of_records_are_no_formulas_and_no_escapes(tmp_path: Path) -> None:
     odd = "$\\frac$ \x1b[31m 東京"
-    panel = Panel(odd, odd, odd, [Line(odd, [Point(odd, 0.5, None, 1), Point("b", 0.6, None, 1)])])
+    panel = Panel(odd, odd, odd, [Series(odd, [Point(odd, 0.5, None, 1), Point("b", 0.6, None, 1)])])
     for name in ("a.png", "a.svg"):
         draw([panel], tmp_path / name, odd)
         assert (tmp_path / name).stat().st_size > 1000
