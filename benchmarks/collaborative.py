@@ -24,8 +24,9 @@ from torch.nn import functional as F
 from recbench import settings
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.graph import normalised_graph
-from recbench.data.dataset import Dataset, Log, Table, find_prepared
+from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
 from recbench.evaluation.evaluate import ScoredLog, evaluate
 from recbench.evaluation.request import parse

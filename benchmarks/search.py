@@ -19,7 +19,7 @@ def main() -> None:
     query = torch.randn(USERS, DIM, generator=generator)
     item = torch.randn(ITEMS, DIM, generator=generator)
     user = torch.randint(USERS, (USERS * SEEN,), generator=generator)
-    seen = Positives.of(user, torch.randint(ITEMS, user.shape, generator=generator), USERS, ITEMS)
+    seen = Positives.from_pairs(user, torch.randint(ITEMS, user.shape, generator=generator), USERS, ITEMS)
     started = time.perf_counter()
     search(query, item, K, seen)
     seconds = time.perf_counter() - started

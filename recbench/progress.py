@@ -12,5 +12,5 @@ class Progress:
     def advance(self, amount: int) -> None:
         """Count so many more as done."""
 
-    def tell(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show some lines that a user must read."""

@@ -99,7 +99,7 @@ def similarity_graph(data: Dataset, neighbours: int) -> Tensor:
     """Return the graphs of similar users and of similar items side by side, sparse CSR [users + items] squared."""
     users, items = len(data.users), len(data.items)
     by_user = data.positives
-    by_item = Positives.of(by_user.item, by_user.user, items, users)
+    by_item = Positives.from_pairs(by_user.item, by_user.user, items, users)
     pairs = torch.cat([similar_pairs(by_user, items, neighbours), similar_pairs(by_item, users, neighbours) + users], 1)
     source, target = torch.cat([pairs, pairs.flip(0)], 1)
     return compressed(source, target, torch.ones_like(source, dtype=torch.float), users + items)

@@ -37,12 +37,12 @@ class YouTubeDNN(Backbone):
         self.seen = data.items.seen
         self.item_table = free_vectors(data.items, towers * dim, std)
         self.dense = nn.Linear(towers * dim, towers * dim)
-        self.past = Histories.of(data.train, chosen=self._counts(data.train))
+        self.past = Histories.by_row(data.train, chosen=self._counts(data.train))
         self.observe(data.train)
 
     def observe(self, log: Log) -> None:
         """Take these rows for all that is known of the users when they are scored."""
-        self.known = Histories.of_users(log, self.users, self._counts(log))
+        self.known = Histories.by_user(log, self.users, self._counts(log))
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B], by all that is known of them, and item [B, N]."""

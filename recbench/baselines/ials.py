@@ -67,7 +67,7 @@ class IALS(Baseline):
 
     def _fit_scaled(self, train: Positives, items: int, seed: int) -> FittedBaseline:
         users = len(train.start) - 1
-        by_item = Positives.of(train.item, train.user, items, users)
+        by_item = Positives.from_pairs(train.item, train.user, items, users)
         generator = torch.Generator().manual_seed(seed)
         scale = 0.1 / self.factors**0.5
         user = torch.randn(users, self.factors, generator=generator) * scale
@@ -117,7 +117,7 @@ class ScaledFactors(FittedBaseline):
         if not bool(new.any()):
             return InnerProductScores(self.user, self.item)
         kept = new[known.user]
-        pairs = Positives.of(known.user[kept], known.item[kept], len(self.user), len(self.item))
+        pairs = Positives.from_pairs(known.user[kept], known.item[kept], len(self.user), len(self.item))
         l2 = self.model.regularisation(pairs, len(self.item), self.train)
         solved = solve_rows(pairs, self.item, torch.zeros_like(self.user), self.model.alpha, l2, _STEPS_ANEW)
         return InnerProductScores(torch.where(new[:, None], solved, self.user), self.item)

@@ -47,7 +47,7 @@ class UserKNN(Baseline):
     def fit(self, train: Positives, items: int, seed: int) -> FittedBaseline:
         """Find the neighbours of each user."""
         users = len(train.start) - 1
-        by_item = Positives.of(train.item, train.user, items, users)
+        by_item = Positives.from_pairs(train.item, train.user, items, users)
         weighted = degree_weighted(by_item, users, self.item_exponent, self.user_exponent, self.shrink)
         return SimilarUsers(nearest_columns(weighted, self.k), train, items)
 

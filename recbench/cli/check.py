@@ -26,8 +26,8 @@ def check(
 
     Exit code 1 if there is a leak or damage.
     """
-    from recbench.data.dataset import find_prepared
     from recbench.data.manifest import Finding
+    from recbench.data.prepared_datasets import find_prepared
     from recbench.inspect.damage import damaged_files
     from recbench.prepare.leak_certificate import broken, check_folder, findings_table
 

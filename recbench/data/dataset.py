@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +17,7 @@ from torch import Tensor
 from recbench.data.content import how_to_repair, verify_file
 from recbench.data.manifest import Column, EntitySide, Manifest, Part
 from recbench.data.manifest_file import read_manifest
-from recbench.data.prepared_folder import restore
-from recbench.errors import DataError, UsageError, suggestion, unknown
-from recbench.home import prepared_home
-from recbench.sources.catalog import load
+from recbench.errors import DataError, unknown
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class Positives:
         return torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
 
     @staticmethod
-    def of(user: Tensor, item: Tensor, users: int, items: int) -> Positives:
+    def from_pairs(user: Tensor, item: Tensor, users: int, items: int) -> Positives:
         """Collect the distinct pairs of user [P] and item [P]."""
         key = torch.unique(user.long() * items + item.long())
         count = torch.bincount(torch.div(key, items, rounding_mode="floor"), minlength=users)
@@ -164,7 +160,7 @@ class Dataset:
         known = (self.valid.user < self.users.seen) & (self.valid.item < self.items.seen)
         return replace(self, train=concat_logs(self.train, self.valid[known]))
 
-    def halves(self, log: Log) -> tuple[Log, Log]:
+    def given_and_scored(self, log: Log) -> tuple[Log, Log]:
         """Return the rows of a held-out log that are given as its users' history, and those that are scored.
 
         Where test users are new (split `users`) nothing else is known of them, so that the first 80 % of each one's
@@ -206,7 +202,7 @@ class Dataset:
         """Distinct pairs of a log with the given feedback column(s)."""
         label = log.label[:, feedback]
         row = (label if label.ndim == 1 else label.amax(-1)).nonzero()[:, 0]
-        return Positives.of(log.user[row], log.item[row], len(self.users), len(self.items))
+        return Positives.from_pairs(log.user[row], log.item[row], len(self.users), len(self.items))
 
 
 def concat_logs(*logs: Log) -> Log:
@@ -215,45 +211,6 @@ def concat_logs(*logs: Log) -> Log:
     if len(filled) == 1:
         return replace(filled[0], truth=None)
     return Log(*(torch.cat([getattr(log, name) for log in filled]) for name in ("user", "item", "label")))
-
-
-def prepared_folders() -> list[Path]:
-    """Return the folders of all prepared datasets, the most recently prepared first."""
-    restore(prepared_home())
-    prepared = []
-    for manifest in prepared_home().glob("*/*/manifest.json"):
-        with suppress(FileNotFoundError):  # another process may be replacing it
-            prepared.append((manifest.stat().st_mtime_ns, manifest.parent))
-    return [folder for _, folder in sorted(prepared, reverse=True)]
-
-
-def find_prepared(name: str | None) -> Path:
-    """Return the folder of `<dataset>` or `<dataset>/<split>`, or of the most recently prepared one.
-
-    Raises UsageError if there is none.
-    """
-    folders = prepared_folders()
-    if name is None:
-        if not folders:
-            raise UsageError("no dataset is prepared; run `recbench prepare synthetic` first")
-        return folders[0]
-    dataset, _, split = name.partition("/")
-    for folder in folders:
-        if folder.parent.name == dataset and split in ("", folder.name):
-            return folder
-    splits = [folder.name for folder in folders if folder.parent.name == dataset]
-    if splits:
-        raise UsageError(
-            f"{dataset} is prepared with split {', '.join(splits)} only; "
-            f"run `recbench prepare {dataset} --split {split}` first"
-        )
-    catalogue = load()
-    if dataset in catalogue:
-        raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
-    known = [*catalogue, *(folder.parent.name for folder in folders)]
-    raise UsageError(
-        f"{name} is not prepared, nor in the catalogue; {suggestion(dataset, known)}see `recbench list datasets`"
-    )
 
 
 def _prepared_again(folder: Path) -> DataError:

@@ -22,7 +22,7 @@ class Histories:
     end: Tensor  # [R] int64: where its past ends: items at start … end - 1 came before the row
 
     @staticmethod
-    def of(log: Log, before: Log | None = None, chosen: Tensor | None = None) -> Histories:
+    def by_row(log: Log, before: Log | None = None, chosen: Tensor | None = None) -> Histories:
         """Collect the past of each row of `log` [R], whose rows are in time order, ties by file order.
 
         `before` are earlier rows of the same users, such as train for a test log. `chosen`, bool [rows of before +
@@ -31,20 +31,20 @@ class Histories:
         earlier = 0 if before is None else len(before)
         user = log.user.long() if before is None else torch.cat([before.user, log.user]).long()
         item = log.item if before is None else torch.cat([before.item, log.item])
-        held = torch.ones_like(user, dtype=torch.bool) if chosen is None else chosen
+        counts = torch.ones_like(user, dtype=torch.bool) if chosen is None else chosen
         order = torch.argsort(user, stable=True)
-        counted = held[order].long().cumsum(0)
+        counted = counts[order].long().cumsum(0)
         past = torch.empty_like(counted)
-        past[order] = counted - held[order].long()  # rows that count before each row, over all users in turn
+        past[order] = counted - counts[order].long()  # rows that count before each row, over all users in turn
         first = torch.ones_like(user, dtype=torch.bool)
         first[1:] = user[order][1:] != user[order][:-1]
         begins = torch.cummax(torch.where(first, past[order], 0), 0).values
         start = torch.empty_like(past)
         start[order] = begins
-        return Histories(item[order][held[order]], start[earlier:], past[earlier:])
+        return Histories(item[order][counts[order]], start[earlier:], past[earlier:])
 
     @staticmethod
-    def of_users(log: Log, users: int, chosen: Tensor) -> Histories:
+    def by_user(log: Log, users: int, chosen: Tensor) -> Histories:
         """Collect all that each user did in `log`; "row" u is then the end of user u's history, 0 to `users` - 1."""
         user = log.user[chosen].long()
         count = torch.bincount(user, minlength=users)

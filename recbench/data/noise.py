@@ -50,7 +50,7 @@ def with_noise(data: Dataset, pos: float, neg: float, seed: int) -> Dataset:
     user, item, label = log.user.long().cpu(), log.item.long().cpu(), log.label.cpu()
     users, items = len(data.users), len(data.items)
     row = label.amax(1).nonzero()[:, 0]
-    positives = Positives.of(user[row], item[row], users, items)
+    positives = Positives.from_pairs(user[row], item[row], users, items)
     count = positives.start.diff()
 
     lost = _chosen(positives, _share(neg, count), generator)
@@ -98,15 +98,15 @@ def _chosen(positives: Positives, count: Tensor, generator: torch.Generator) -> 
 
 def _unobserved(taken: Tensor, count: Tensor, items: int, seen: int, generator: torch.Generator) -> Tensor:
     """Return keys `user * items + item`, `count` [users] per user, of distinct items below `seen`, none taken."""
-    found = taken[:0]
+    new = taken[:0]
     missing = count.clone()
     while bool(missing.any()):
         user = torch.repeat_interleave(torch.arange(len(missing)), missing)
         drawn = torch.unique(user * items + torch.randint(seen, (len(user),), generator=generator))
-        drawn = drawn[~torch.isin(drawn, taken) & ~torch.isin(drawn, found)]
-        found = torch.cat([found, drawn])
+        drawn = drawn[~torch.isin(drawn, taken) & ~torch.isin(drawn, new)]
+        new = torch.cat([new, drawn])
         missing -= torch.bincount(torch.div(drawn, items, rounding_mode="floor"), minlength=len(missing))
-    return found.sort().values
+    return new.sort().values
 
 
 def _rows_of(owner: Tensor, row: Tensor, user: Tensor, generator: torch.Generator) -> Tensor:

@@ -29,4 +29,4 @@ def contains(pairs: Positives, user: Tensor, item: Tensor, items: int) -> Tensor
 def without(pairs: Positives, others: Positives, items: int) -> Positives:
     """Return the pairs that are not among the others."""
     keep = ~contains(others, pairs.user, pairs.item, items)
-    return Positives.of(pairs.user[keep], pairs.item[keep], len(pairs.start) - 1, items)
+    return Positives.from_pairs(pairs.user[keep], pairs.item[keep], len(pairs.start) - 1, items)

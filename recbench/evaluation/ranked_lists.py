@@ -88,7 +88,7 @@ def rank_catalogue(
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
     row = log.label[:, column].nonzero()[:, 0]
-    relevant = Positives.of(log.user[row].cpu(), log.item[row].cpu(), users, items)
+    relevant = Positives.from_pairs(log.user[row].cpu(), log.item[row].cpu(), users, items)
     if rules.seen_positives == "left out":
         relevant = without(relevant, seen, items)
     elif rules.seen_positives == "ranked":

@@ -85,7 +85,7 @@ def search_and_measure(
     flat_seconds = time.perf_counter() - done
     user = torch.arange(len(query)).unsqueeze(1).expand_as(exact.item)
     listed = exact.item >= 0
-    pairs = Positives.of(user[listed], exact.item[listed], len(query), len(item))
+    pairs = Positives.from_pairs(user[listed], exact.item[listed], len(query), len(item))
     recall = contains(pairs, user, ranking.item, len(item)).sum().double() / listed.sum()
     return ranking, SearchCost(float(recall), ready - started, done - ready, flat_seconds)
 

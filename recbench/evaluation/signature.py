@@ -11,7 +11,7 @@ from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
 
-GIVEN = "first 80% of held-out rows"  # known of each user of split `users`; see Dataset.halves
+GIVEN = "first 80% of held-out rows"  # known of each user of split `users`; see Dataset.given_and_scored
 
 
 @dataclass(frozen=True)

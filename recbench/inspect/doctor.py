@@ -9,8 +9,8 @@ from pathlib import Path
 import faiss
 import torch
 
-from recbench.data.dataset import prepared_folders
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import DataError
 from recbench.home import home, results_home
 from recbench.results.code_version import checkout, versions

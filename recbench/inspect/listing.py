@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recbench import settings
-from recbench.data.dataset import prepared_folders
+from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import unknown
 from recbench.sources import catalog
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 import recbench
 from recbench.data.manifest import HELD_OUT, PARTS, EntitySide, Manifest, Options
 from recbench.prepare import labels
+from recbench.prepare.count_check import compare
 from recbench.prepare.entities import Entities
-from recbench.prepare.expected_counts import compare
 from recbench.prepare.row_counts import RowCounts
 from recbench.prepare.splits.base import Split
 from recbench.sources.dataset_spec import DatasetSpec

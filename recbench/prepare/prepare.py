@@ -126,7 +126,7 @@ def _write(
     began = time.monotonic()
     described = raw_files.FileDigests(source.files)
     waiting = f"another `recbench prepare` is writing {folder}; waiting for it"
-    with replacing(folder, lambda: progress.tell(waiting)) as temporary:
+    with replacing(folder, lambda: progress.show_message(waiting)) as temporary:
         try:
             built = build(spec, source, split, temporary, memory, progress)
         except pl.exceptions.PolarsError as error:

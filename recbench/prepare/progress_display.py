@@ -68,13 +68,13 @@ class Display(Progress):
             left = took * (self._total / max(1, self._done) - 1)
             self._print(f"{self._what}: {self._done / self._total:.0%}, about {left:.0f} s left")
 
-    def tell(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Print some lines, above the bar."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def ask(self, licence: str) -> bool:
         """Show a licence and return whether the user accepts it; no without a terminal to ask on."""
-        self.tell(licence)
+        self.show_message(licence)
         if not (self.console.is_terminal and sys.stdin.isatty()):
             return False
         if self._bars is not None:

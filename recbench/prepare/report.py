@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.data.manifest import PARTS, SIDES, Column, CountCheck, EntitySide, Finding, Manifest
-from recbench.prepare.expected_counts import agrees
+from recbench.prepare.count_check import agrees
 from recbench.prepare.prepare import Prepared
 from recbench.prepare.time_units import UNITS
 
@@ -94,8 +94,9 @@ def _parts(manifest: Manifest) -> Table:
 
 def _entities(manifest: Manifest, side: EntitySide) -> str:
     table = manifest.entities(side)
+    seen = "all of them" if table.seen == table.count else f"{table.seen:,} of them"
     features = ", ".join(map(_feature, table.columns))
-    return f"{table.count:,} {side}, of which {table.seen:,} occur in train; features: {features or 'none'}"
+    return f"{table.count:,} {side}, {seen} in train; features: {features or 'none'}"
 
 
 def _feature(column: Column) -> str:
@@ -108,6 +109,8 @@ def _feature(column: Column) -> str:
 
 
 def _unseen(manifest: Manifest) -> str:
+    if not any(unseen.rows for by_side in manifest.new.values() for unseen in by_side.values()):
+        return "all users and items of valid and test occur in train"
     parts: tuple[str, ...] = tuple(
         f"in {part} "
         + " and ".join(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from recbench.backbones.base import BACKBONES
-from recbench.data.dataset import find_prepared
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES, check_pair

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from recbench import settings
 from recbench.baselines.base import BASELINES, INSTALL, FitSettings, recorded
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.request import Request
 from recbench.registry import BASELINE

@@ -9,8 +9,9 @@ from dataclasses import replace
 from rich.console import Console
 
 from recbench.baselines.base import BASELINES, Size
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import RecbenchError
 from recbench.results import leaderboard
 from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows

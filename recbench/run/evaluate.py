@@ -11,7 +11,8 @@ from typing import Literal
 
 import torch
 
-from recbench.data.dataset import Dataset, Log, Positives, concat_logs, find_prepared
+from recbench.data.dataset import Dataset, Log, Positives, concat_logs
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
 from recbench.evaluation.metric import RowMetric
@@ -60,7 +61,7 @@ class _HeldOut:
     own: Dataset  # with the feedback types that the run was trained on
     data: Dataset  # with these, and those that a metric names besides
     log: Log  # the rows to score, with the labels of `data`
-    given: Log  # earlier test rows of new users; see Dataset.halves
+    given: Log  # earlier test rows of new users; see Dataset.given_and_scored
 
     @property
     def given_own(self) -> Log:
@@ -119,7 +120,7 @@ def _gather(key: RunKey, requests: Sequence[Request], options: EvalOptions) -> _
     """Read the test rows of a run."""
     whole = load_dataset(key, "cpu" if key.is_baseline else options.device)
     data = whole.narrow(_feedback_types(key, whole, requests))
-    given, log = data.halves(data.read("test"))
+    given, log = data.given_and_scored(data.read("test"))
     return _HeldOut(whole.narrow(key.feedback), data, log, given)
 
 

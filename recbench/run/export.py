@@ -89,7 +89,7 @@ def scorer_of(record: RunRecord, store: Store, part: Literal["valid", "test"]) -
     Raises UsageError for a backbone that is no inner product, DataError if data or weights are not those of the run.
     """
     data, model = _trained(record, store)
-    given, log = data.halves(data.valid if part == "valid" else data.read("test"))
+    given, log = data.given_and_scored(data.valid if part == "valid" else data.read("test"))
     known = concat_logs(data.train, data.valid, given) if part == "test" else given if data.new_test_users else None
     return data, Scorer(model.backbone, model.loss, known), log
 
@@ -104,7 +104,7 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
     if folder.exists():
         raise UsageError(f"-o {folder}: exists; choose another folder, or delete it")
     data, model = _trained(record, store)
-    given = data.halves(data.read("test"))[0] if data.new_test_users else data.valid[:0]
+    given = data.given_and_scored(data.read("test"))[0] if data.new_test_users else data.valid[:0]
     known = concat_logs(data.train, data.valid, given)
     scorer = Scorer(model.backbone, model.loss, known)
     temporary = folder.with_name(f".{folder.name}.{token_hex(4)}.tmp")

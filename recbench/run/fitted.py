@@ -24,7 +24,7 @@ class Fitted(Protocol):
     def predictions(self, log: Log, given: Log) -> Predictions:
         """Return the scores of the rows of a log and of the catalogue, with the vectors to keep where there are any.
 
-        `given` are further rows of the log's users that are known; see `Dataset.halves`.
+        `given` are further rows of the log's users that are known; see `Dataset.given_and_scored`.
         """
 
 

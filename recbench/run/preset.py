@@ -11,7 +11,7 @@ import msgspec
 
 from recbench import settings
 from recbench.backbones.base import BACKBONES
-from recbench.data.dataset import prepared_folders
+from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import UsageError, unknown
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES

@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from recbench import settings
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import RecbenchError, UsageError
 from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord

@@ -25,7 +25,7 @@ class Validation:
 
     def __init__(self, data: Dataset, select: str) -> None:
         self.data = data
-        self.given, self.log = data.halves(data.valid)
+        self.given, self.log = data.given_and_scored(data.valid)
         self.known = self.given if data.new_test_users else None
         self.request = self._auto() if select == "auto" else parse(select)
         if self.request.metric.better != "high":

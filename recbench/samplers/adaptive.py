@@ -80,7 +80,7 @@ class ByRank(Negatives):
         index, taken = items_of(self.positives, user)
         turned, column = user.index_select(0, index), factor.index_select(0, index)
         place = self._turned(turned, column, self.rank[taken, column])
-        own = Weighted(Positives.of(index, place, len(user), self.items), self.weight)
+        own = Weighted(Positives.from_pairs(index, place, len(user), self.items), self.weight)
         rank, valid, _ = own.draw(torch.arange(len(user), device=user.device), 1, generator)
         return self._item(user, factor, rank[:, 0]), valid[:, 0]
 

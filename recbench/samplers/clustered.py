@@ -48,7 +48,7 @@ class ByCluster(Negatives):
         place[self.order] = torch.arange(len(place), device=place.device)
         users, clusters = len(positives.start) - 1, len(centres)
         self.within = Weighted(
-            Positives.of(positives.user, place[positives.item], users, len(place)), weight[self.order]
+            Positives.from_pairs(positives.user, place[positives.item], users, len(place)), weight[self.order]
         )
         size = weight.new_zeros(clusters).index_add_(0, cluster, weight)
         self.free = size.repeat(users, 1)

@@ -30,7 +30,7 @@ class InBatch(Sampler):
         for index in rows[shuffled(len(rows), data.train, generator)].split(size):
             batch = logged(data.train, index)
             own = torch.arange(len(index), device=rows.device)
-            slots = Positives.of(batch.item[:, 0], own, len(data.items), len(index))
+            slots = Positives.from_pairs(batch.item[:, 0], own, len(data.items), len(index))
             taker, taken = items_of(data.positives, batch.user)
             pair, slot = items_of(slots, taken)
             mask = torch.ones(len(index), len(index), dtype=torch.bool, device=rows.device)

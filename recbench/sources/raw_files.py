@@ -55,7 +55,7 @@ def locate(spec: DatasetSpec, split: str, raw: Path | None, progress: Progress, 
         files |= _unpack_missing(spec, missing(wanted), archives, progress)
     if missing(needed):
         if spec.by_hand:
-            progress.tell(_download_instructions(spec, raw or folder))
+            progress.show_message(_download_instructions(spec, raw or folder))
         raise DataError(_missing_message(spec, missing(needed), raw, folder))
     paths = {name: path for word in wanted if word in files for name, path in files[word].items()}
     for path in paths.values():

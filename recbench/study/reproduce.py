@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from rich.console import Console
 
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import TrainingError, UsageError, unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES

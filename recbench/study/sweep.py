@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 
 from recbench import settings
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
 from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now

@@ -119,7 +119,7 @@ def test_entities_unseen_in_training_have_the_zero_vector(toy: Dataset) -> None:
 )
 def test_similar_pairs_equal_those_of_all_cosines(pairs: list[tuple[int, int]], neighbours: int, block: int) -> None:
     user, item = torch.tensor(pairs).T
-    sets = Positives.of(user, item, 12, 7)
+    sets = Positives.from_pairs(user, item, 12, 7)
     rows = torch.zeros(12, 7, dtype=torch.double)
     rows[user, item] = 1
     found = torch.zeros(12, 12, dtype=torch.double)

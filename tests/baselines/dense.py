@@ -22,7 +22,7 @@ def positives(matrix: Matrix | Sequence[Sequence[int]]) -> Positives:
     """Return the pairs [users, items] that are not 0."""
     array = torch.as_tensor(np.asarray(matrix))
     user, item = array.nonzero(as_tuple=True)
-    return Positives.of(user, item, *array.shape)
+    return Positives.from_pairs(user, item, *array.shape)
 
 
 def dense(pairs: Positives, items: int) -> Matrix:

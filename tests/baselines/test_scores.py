@@ -35,7 +35,7 @@ def train() -> Positives:
     generator = torch.Generator().manual_seed(0)
     user = torch.randint(2, USERS, (400,), generator=generator)
     item = (torch.randn(400, generator=generator) * 3 + user % 7 * 2).round().long().remainder(ITEMS)
-    return Positives.of(user[item != 3], item[item != 3], USERS, ITEMS)
+    return Positives.from_pairs(user[item != 3], item[item != 3], USERS, ITEMS)
 
 
 def all_scores(baseline: Baseline, train: Positives, known: Positives | None = None) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ def test_ials_minimises_its_objective(train: Positives) -> None:
 
 
 def test_ials_folds_new_users_in_and_leaves_the_others(train: Positives) -> None:
-    known = Positives.of(
+    known = Positives.from_pairs(
         torch.cat([train.user, torch.tensor([0, 0])]), torch.cat([train.item, torch.tensor([2, 8])]), USERS, ITEMS
     )
     model = IALS(factors=4, l2=1.0, alpha=5.0, frequency=0.0)
@@ -116,7 +116,7 @@ def test_ials_depends_on_the_seed_alone(train: Positives) -> None:
 
 
 def test_item_knn_knows_what_is_given_of_new_users(train: Positives) -> None:
-    known = Positives.of(torch.tensor([0]), torch.tensor([2]), USERS, ITEMS)
+    known = Positives.from_pairs(torch.tensor([0]), torch.tensor([2]), USERS, ITEMS)
     scores = all_scores(ItemKNN(k=ITEMS), train, known)
     assert scores[0].any() and not scores[1:].any()
 
@@ -135,7 +135,7 @@ def test_what_a_user_has_had_is_not_recommended(train: Positives, name: str) -> 
 
 @pytest.mark.parametrize("name", BASELINES.names())
 def test_nothing_to_fit(name: str) -> None:
-    nothing = Positives.of(torch.zeros(0), torch.zeros(0), USERS, ITEMS)
+    nothing = Positives.from_pairs(torch.zeros(0), torch.zeros(0), USERS, ITEMS)
     scores = all_scores(BASELINES.get(name)(), nothing)
     assert (scores == 0).all()
 

@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 import torch
 
-from recbench.data.dataset import Dataset, concat_logs, find_prepared
+from recbench.data.dataset import Dataset, concat_logs
+from recbench.data.prepared_datasets import find_prepared
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.retrieval import search
 from recbench.home import results_home
@@ -42,7 +43,7 @@ def read_me(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pl.D
 def ranking_of_eval(feedback: tuple[str, ...]) -> tuple[Dataset, torch.Tensor]:
     """Return the first 10 items of every user for each feedback, from the vectors that `eval` kept, [T, users, 10]."""
     data = Dataset.load(find_prepared(None)).narrow(feedback)
-    given, test = data.halves(data.read("test"))
+    given, test = data.given_and_scored(data.read("test"))
     record = Store(results_home()).latest()
     said = kept_predictions.load(Store(results_home()).folder(record.key), feedback, test, ranks=True)
     assert said is not None

@@ -17,7 +17,7 @@ def test_the_first_80_percent_of_each_user_are_given(user: list[int]) -> None:
     data = replace(make_dataset(), new_test_users=True)
     count = len(user)
     log = Log(torch.tensor(user, dtype=torch.int32), torch.arange(count).int(), torch.ones(count, 3).byte())
-    given_rows, sought = data.halves(log)
+    given_rows, sought = data.given_and_scored(log)
     expected = []
     for row, who in enumerate(user):
         if user[:row].count(who) < user.count(who) * 4 // 5:
@@ -28,7 +28,7 @@ def test_the_first_80_percent_of_each_user_are_given(user: list[int]) -> None:
 
 
 def test_other_splits_give_nothing(toy: Dataset) -> None:
-    given_rows, sought = toy.halves(toy.valid)
+    given_rows, sought = toy.given_and_scored(toy.valid)
     assert len(given_rows) == 0
     assert sought is toy.valid
 
@@ -36,7 +36,7 @@ def test_other_splits_give_nothing(toy: Dataset) -> None:
 def test_the_true_probabilities_stay_with_their_rows(toy: Dataset) -> None:
     truth = torch.rand(len(toy.valid), 3)
     log = replace(toy.valid, truth=truth)
-    given_rows, sought = replace(toy, new_test_users=True).halves(log)
+    given_rows, sought = replace(toy, new_test_users=True).given_and_scored(log)
     assert given_rows.truth is not None and sought.truth is not None
     assert len(given_rows) > 0
     assert sorted(torch.cat([given_rows.truth, sought.truth])[:, 0].tolist()) == sorted(truth[:, 0].tolist())

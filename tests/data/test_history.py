@@ -21,7 +21,7 @@ def test_the_past_of_every_row(
     before: list[tuple[int, int, bool]], rows: list[tuple[int, int, bool]], length: int, only_chosen: bool
 ) -> None:
     chosen = torch.tensor([kept for *_, kept in before + rows], dtype=torch.bool) if only_chosen else None
-    histories = Histories.of(log(rows), log(before) if before else None, chosen)
+    histories = Histories.by_row(log(rows), log(before) if before else None, chosen)
     found = histories.last(torch.arange(len(rows)), length).tolist()
     for number, (user, _, _) in enumerate(rows):
         every = before + rows[:number]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest, write_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, RecbenchError
 from recbench.prepare.leak_certificate import check_folder
 from recbench.prepare.prepare import Prepared, Variant, prepare

@@ -21,7 +21,7 @@ def brute(score: Tensor, seen: set[tuple[int, int]], k: int) -> list[list[int]]:
 
 def pairs_of(seen: set[tuple[int, int]], users: int, items: int) -> Positives:
     pairs = torch.tensor(sorted(seen), dtype=torch.long).view(-1, 2)
-    return Positives.of(pairs[:, 0], pairs[:, 1], users, items)
+    return Positives.from_pairs(pairs[:, 0], pairs[:, 1], users, items)
 
 
 def make_lists(

@@ -10,7 +10,7 @@ from recbench.evaluation.candidates import exhaustive
 from recbench.evaluation.pairs import restrict
 from tests.evaluation.helpers import brute, pairs_of
 
-NONE = Positives.of(torch.empty(0), torch.empty(0), 4, 6)
+NONE = Positives.from_pairs(torch.empty(0), torch.empty(0), 4, 6)
 
 
 def test_first_items_in_order_without_the_seen_ones() -> None:

@@ -17,7 +17,7 @@ from tests.evaluation.helpers import brute, pairs_of
 
 def random_pairs(users: int, items: int, per_user: int, generator: torch.Generator) -> Positives:
     user = torch.arange(users).repeat_interleave(per_user)
-    return Positives.of(user, torch.randint(items, (len(user),), generator=generator), users, items)
+    return Positives.from_pairs(user, torch.randint(items, (len(user),), generator=generator), users, items)
 
 
 def as_set(pairs: Positives) -> set[tuple[int, int]]:

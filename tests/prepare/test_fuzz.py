@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recbench.data.dataset import prepared_folders
+from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import RecbenchError
 from recbench.prepare.prepare import prepare
 from recbench.readers.base import Source, load_reader

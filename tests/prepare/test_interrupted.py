@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from recbench.data.content import fingerprint, verify_files
-from recbench.data.dataset import find_prepared
 from recbench.data.manifest_file import read_manifest, schema
+from recbench.data.prepared_datasets import find_prepared
 from recbench.prepare.prepare import TABLES, prepare
 
 ROWS = 60_000

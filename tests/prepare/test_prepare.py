@@ -14,9 +14,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
 from recbench.data.manifest import SIDES, Unseen
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.prepare.frame_file import FrameFile
 from recbench.prepare.prepare import Prepared, Variant, prepare
@@ -249,7 +250,7 @@ def test_report(tmp_path: Path) -> None:
     for expected in (
         "Own shop, split global",
         "first row (UTC)  1970-01-01 00:16  1970-01-01 00:17  1970-01-01 00:17",
-        "6 users, of which 5 occur in train; features: user (5 values), city (3 values)",
+        "6 users, 5 of them in train; features: user (5 values), city (3 values)",
         "item (8 values), tags (3 values, up to 3 a row)",
         f"written to {prepared.folder}",
     ):
@@ -411,7 +412,7 @@ def test_the_report_cuts_nothing_on_a_narrow_terminal(tmp_path: Path) -> None:
     console = Console(width=80, color_system=None)
     with console.capture() as captured:
         console.print(report(prepared))
-    table = captured.get().partition("users, of which")[0]
+    table = captured.get().partition("users, ")[0]
     assert "…" not in table
     for word in (*names, "1970-01-01 00:16"):
         assert word in table

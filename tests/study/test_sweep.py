@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from recbench.data.dataset import Dataset, find_prepared
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, TrainingError, UsageError
 from recbench.home import results_home
 from recbench.results import sweeps

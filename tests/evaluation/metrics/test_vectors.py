@@ -80,7 +80,7 @@ def test_as_a_metric() -> None:
 def of(predictions: Predictions) -> list[Value]:
     log = Log(torch.zeros(2).int(), torch.zeros(2).int(), torch.zeros(2, 1).to(torch.uint8))
     requests = [parse("anisotropy"), parse("anisotropy(users)")]
-    nothing = Positives.of(torch.zeros(0).long(), torch.zeros(0).long(), 30, 20)
+    nothing = Positives.from_pairs(torch.zeros(0).long(), torch.zeros(0).long(), 30, 20)
     return evaluate(requests, ScoredLog(log, ("view",), predictions, lambda column: nothing, 20), PROTOCOL)
 
 

@@ -1,0 +1,50 @@
+"""Which datasets are prepared, and where."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from recbench.data.prepared_folder import restore
+from recbench.errors import UsageError, suggestion
+from recbench.home import prepared_home
+from recbench.sources.catalog import load
+
+
+def prepared_folders() -> list[Path]:
+    """Return the folders of all prepared datasets, the most recently prepared first."""
+    restore(prepared_home())
+    prepared = []
+    for manifest in prepared_home().glob("*/*/manifest.json"):
+        with suppress(FileNotFoundError):  # another process may be replacing it
+            prepared.append((manifest.stat().st_mtime_ns, manifest.parent))
+    return [folder for _, folder in sorted(prepared, reverse=True)]
+
+
+def find_prepared(name: str | None) -> Path:
+    """Return the folder of `<dataset>` or `<dataset>/<split>`, or of the most recently prepared one.
+
+    Raises UsageError if there is none.
+    """
+    folders = prepared_folders()
+    if name is None:
+        if not folders:
+            raise UsageError("no dataset is prepared; run `recbench prepare synthetic` first")
+        return folders[0]
+    dataset, _, split = name.partition("/")
+    for folder in folders:
+        if folder.parent.name == dataset and split in ("", folder.name):
+            return folder
+    splits = [folder.name for folder in folders if folder.parent.name == dataset]
+    if splits:
+        raise UsageError(
+            f"{dataset} is prepared with split {', '.join(splits)} only; "
+            f"run `recbench prepare {dataset} --split {split}` first"
+        )
+    catalogue = load()
+    if dataset in catalogue:
+        raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
+    known = [*catalogue, *(folder.parent.name for folder in folders)]
+    raise UsageError(
+        f"{name} is not prepared, nor in the catalogue; {suggestion(dataset, known)}see `recbench list datasets`"
+    )
