@@ -86,3 +86,30 @@ def test_whole_numbers_fit_64_bits() -> None:
     assert settings.resolve(Thing, "thing", {"count": str(2**63 - 1)})["count"] == 2**63 - 1
     with pytest.raises(UsageError, match="expected a whole number below 2\\^63"):
         settings.resolve(Thing, "thing", {"count": str(2**63)})
+
+
+class Ranged:
+    def __init__(self, *, count: settings.Count = 3, share: settings.Share = 0.5, weight: settings.NonNegative = 0.0):
+        self.values = (count, share, weight)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("count", 0, "thing.count=0: expected at least 1"),
+        ("share", 1.0, r"thing.share=1.0: expected a number in \[0, 1\)"),
+        ("weight", -0.5, "thing.weight=-0.5: expected at least 0"),
+        ("weight", float("nan"), "thing.weight=nan: expected at least 0"),
+        ("weight", "much", "thing.weight=much: expected at least 0"),
+    ],
+)
+def test_values_out_of_range(key: str, value: float, message: str) -> None:
+    settings.check_ranges(Ranged, "thing", settings.defaults(Ranged))
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        settings.check_ranges(Ranged, "thing", settings.defaults(Ranged) | {key: value})
+
+
+def test_words_out_of_range() -> None:
+    with pytest.raises(UsageError, match="^thing.count=-2: expected at least 1$"):
+        settings.resolve(Ranged, "thing", {"count": "-2"})
+    assert settings.resolve(Ranged, "thing", {"count": "1"})["count"] == 1
