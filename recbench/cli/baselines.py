@@ -50,7 +50,7 @@ def baselines(
     as_json: Json = False,
 ) -> None:
     """Tune, fit and evaluate baselines, from popularity to EASE and iALS, for the leaderboard."""
-    from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
+    from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
     from recbench.run.baselines import BaselineRequest, run_baselines
     from recbench.run.eval_command import EvalRequest
 
@@ -63,8 +63,8 @@ def baselines(
         budget=budget,
     )
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
-    outcomes = run_baselines(request, evaluation, store(), stderr(), typed_command())
+    evaluated = run_baselines(request, evaluation, store(), stderr(), typed_command())
     if as_json:
-        print_json(outcomes_json(outcomes))
+        print_json(evaluations_json(evaluated))
     else:
-        stdout().print(outcomes_table(outcomes))
+        stdout().print(evaluations_table(evaluated))

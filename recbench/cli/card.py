@@ -31,11 +31,11 @@ def card(
     import_files(imports)
     records = chosen_records(run, store(), stderr())
     import_trusted(records, trust)
-    outcomes = []
+    evaluated = []
     for record in records:
         request = EvalRequest(metrics=tuple(report.metrics(record.key.feedback, k)), candidates=candidates)
-        outcomes += evaluate_all([record], request, store(), stderr(), device)
-    cards = report.cards(outcomes)
+        evaluated += evaluate_all([record], request, store(), stderr(), device)
+    cards = report.cards(evaluated)
     if as_json:
         print_json([asdict(card) for card in cards])
     else:

@@ -49,10 +49,10 @@ def evaluate(
     request = EvalRequest(
         metrics=tuple(metric), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
     )
-    outcomes = _evaluate(run, request, device, trust)
-    _print_outcomes(outcomes, as_json)
+    evaluated = _evaluate(run, request, device, trust)
+    _print_runs(evaluated, as_json)
     if index == "flat" and not no_baselines:
-        add_baseline_rows(outcomes, request, store(), stderr(), typed_command())
+        add_baseline_rows(evaluated, request, store(), stderr(), typed_command())
 
 
 @command(
@@ -77,8 +77,8 @@ def rescore(
     request = EvalRequest(
         metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect, rescore=True
     )
-    outcomes = _evaluate(run, request, "cpu", trust)
-    _print_outcomes(outcomes, as_json)
+    evaluated = _evaluate(run, request, "cpu", trust)
+    _print_runs(evaluated, as_json)
 
 
 def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -> list[EvaluatedRun]:
@@ -90,10 +90,10 @@ def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -
     return evaluate_all(records, request, store(), stderr(), device)
 
 
-def _print_outcomes(outcomes: list[EvaluatedRun], as_json: bool) -> None:
-    from recbench.inspect.outcome_tables import outcomes_json, outcomes_table
+def _print_runs(evaluated: list[EvaluatedRun], as_json: bool) -> None:
+    from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
 
     if as_json:
-        print_json(outcomes_json(outcomes))
+        print_json(evaluations_json(evaluated))
     else:
-        stdout().print(outcomes_table(outcomes))
+        stdout().print(evaluations_table(evaluated))

@@ -26,7 +26,7 @@ def list_names(
 ) -> None:
     """List datasets, losses, backbones, baselines or metrics, and what can be combined."""
     from recbench.inspect.listing import listing
-    from recbench.inspect.outcome_tables import items_table
+    from recbench.inspect.nested_table import items_table
 
     import_files(imports)
     items = listing(kind, catalog)

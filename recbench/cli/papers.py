@@ -21,7 +21,7 @@ def papers(
     as_json: Json = False,
 ) -> None:
     """Show the tables of the papers as they were printed, and how each number came about."""
-    from recbench.inspect.outcome_tables import items_table
+    from recbench.inspect.nested_table import items_table
     from recbench.results import published
     from recbench.results.published_display import terminal_table
 
