@@ -237,6 +237,50 @@ def vector_with_nan(shop: Shop) -> None:
         one_line(shop.prepare(text, toml=toml), 1, "line 4, column `emb`: expected finite numbers")
 
 
+def distinct_by_file_order(shop: Shop) -> None:
+    # Each pair occurs twice, 20 minutes apart: a click, then a view.
+    pairs = [(user, item) for item in range(5) for user in range(4)]
+    rows = [
+        {"user_id": f"u{user}", "item_id": f"i{item}", "event": event, "ts": 1_700_000_000 + 60 * (n + 20 * again)}
+        for again, event in enumerate(("click", "view"))
+        for n, (user, item) in enumerate(pairs)
+    ]
+    for written in (rows, rows[::-1]):
+        assert shop.prepare(csv_text(written), "distinct = true\n").code == 0
+        assert (shop.found("rows"), shop.found("click")) == (20, 20)
+
+
+def inf_feature_false_leak(shop: Shop) -> None:
+    rows = [row | ({"price": math.inf} if row["item_id"] == "i3" else {}) for row in shop_rows(100)]
+    toml = TOML.replace('["item_id"] }', '["item_id"], numeric = ["price"] }')
+    assert shop.prepare(csv_text(rows), toml=toml).code == 0
+    checked = type_command("check", "shop")
+    assert checked.code == 0 and "broken" not in checked.out
+
+
+def damaged_record_blocks_train(shop: Shop) -> None:
+    assert shop.prepare(csv_text(shop_rows())).code == 0 and shop.train().code == 0
+    (record,) = results_home().rglob("record.json")
+    whole = record.read_bytes()
+    record.write_bytes(whole[:100])
+    again = shop.train()
+    assert again.code == 0 or "train again" in again.err, again.err
+    (record,) = results_home().rglob("record.json")
+    if again.code == 0:
+        assert json.loads(record.read_bytes())["key"] == json.loads(whole)["key"]
+
+
+def nothing_to_contrast(shop: Shop) -> None:
+    # In train both users have clicked all five items, so that there is not one negative.
+    rows = [
+        {"user_id": f"u{n % 2}", "item_id": f"i{n // 2 % 5}", "event": "click" if n < 42 or n % 3 else "view", "ts": n}
+        for n in range(60)
+    ]
+    assert shop.prepare(csv_text(rows)).code == 0
+    one_line(shop.train("bpr", 3), 1, "no slate has both a positive and a negative")
+    assert not list(results_home().rglob("record.json"))
+
+
 CASES: dict[str, Callable[[Shop], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
@@ -245,13 +289,17 @@ CASES: dict[str, Callable[[Shop], None]] = {
         column_called_split,
         column_called_truth,
         column_called_vector,
+        damaged_record_blocks_train,
+        distinct_by_file_order,
         duplicate_header,
         filter_cannot_drop_empty_keys,
         headless_quotes_kept,
+        inf_feature_false_leak,
         line_break_in_quotes,
         list_element_with_separator,
         microseconds,
         mixed_time_units,
+        nothing_to_contrast,
         one_instant,
         parquet_fixed_size_list_vector,
         parquet_nan_user_key,
