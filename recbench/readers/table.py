@@ -123,6 +123,8 @@ def _log(table: _Table) -> Iterator[pl.DataFrame]:
         for block in blocks:
             block = block if form == "delimited" else plain_columns(block, roles)
             frame = block.frame.select(list(common.types))
+            if spec.decimal != ".":
+                frame = frame.with_columns(pl.col(roles.vectors).str.replace_all(spec.decimal, ".", literal=True))
             if spec.time is not None:
                 frame = frame.with_columns(times.read(block))
             frame = frame.cast({name: kind for name, kind in common.types.items() if name != spec.time})

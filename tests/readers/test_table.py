@@ -219,6 +219,9 @@ def test_words_that_stand_for_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row 2, column `u`: empty"):
         log_of(tmp_path, 'null_values = ["NA", "-1"]', events=frame)
     assert log_of(tmp_path, more, events=frame)["x"].to_list() == [None, 1]
+    floats = FRAME.with_columns(p=pl.Series([-1.0, 2.5]), x=pl.Series([-1.0, 1.0]))
+    log = log_of(tmp_path, 'null_values = ["NA", "-1"]', events=floats)
+    assert (log["p"].to_list(), log["x"].to_list()) == ([None, 2.5], [None, 1.0])
 
 
 def test_empty_ids_of_parquet(tmp_path: Path) -> None:
@@ -291,3 +294,5 @@ def test_decimal_commas(tmp_path: Path) -> None:
     text = CSV.replace(",", ";").replace("0.5", "0,5").replace("1700000000;1", '1700000000;"1,5"')
     log = log_of(tmp_path, 'separator = ";"\ndecimal = ","', events=text)
     assert (log["p"].to_list(), log["x"].to_list()) == ([0.5, None], [1.5, 0.0])
+    log = log_of(tmp_path, 'separator = ";"\ndecimal = ","', events=text.replace("1|2", "1,5|2"))
+    assert log["v"].to_list() == ["1.5|2", None]

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -263,6 +264,18 @@ def test_a_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
     nested = write(tmp_path, zipped({"in.zip": zipped({"log.csv": nothing})}))
     assert "in.zip/log.csv would grow from" in failure(nested, {"log.csv"}, tmp_path / "out")
     assert unpack(write(tmp_path, zipped({"log.csv": bytes(1 << 20)})), ["log.csv"], tmp_path / "small")
+
+
+def test_what_is_passed_over_does_not_grow_either(tmp_path: Path) -> None:
+    archive = write(tmp_path, gz_tarred({"other.csv": bytes(20 << 20), "log.csv": b"1,2"}))
+    assert "other.csv would grow from" in failure(archive, {"log.csv"}, tmp_path / "out")
+    packed = zlib.compressobj(9, zlib.DEFLATED, 31)
+    tail = packed.compress(tarred({"log.csv": b"1,2"}))
+    tail += b"".join(packed.compress(bytes(1 << 20)) for _ in range(400)) + packed.flush()
+    archive = write(tmp_path, tail)
+    started = time.perf_counter()
+    assert "what follows its end mark would grow" in failure(archive, {"log.csv"}, tmp_path / "out")
+    assert time.perf_counter() - started < 5
 
 
 def test_a_time_stamp_does_not_make_a_gzip_file_a_tar() -> None:

@@ -104,9 +104,16 @@ def _simple(block: RowBlock, name: str, roles: ColumnRoles) -> pl.Series:
     if roles.null_values and (column.dtype == pl.String or column.dtype.is_integer()):
         absent = column.cast(pl.String).is_in(roles.null_values).fill_null(value=False)
         column = column.set(absent, None)
+    if column.dtype.is_float():
+        column = column.set(column.is_in(_numbers(roles.null_values)).fill_null(value=False), None)
     if name in roles.ids and column.dtype == pl.String:
         column = column.set((column == "").fill_null(value=False), None)
     return column
+
+
+def _numbers(words: Sequence[str]) -> list[float]:
+    """Return the numbers among the words."""
+    return pl.Series(words, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls().to_list()
 
 
 def _check_length(block: RowBlock, text: pl.Series) -> None:
