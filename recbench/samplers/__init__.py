@@ -3,9 +3,9 @@
 from recbench.samplers.adaptive import AdaptiveRank
 from recbench.samplers.base import Sampler
 from recbench.samplers.clustered import Clustered
-from recbench.samplers.inbatch import InBatch
+from recbench.samplers.in_batch import InBatch
 from recbench.samplers.lists import Lists
-from recbench.samplers.negatives import Negatives, Popularity, Proposal, Uniform, Weighted
+from recbench.samplers.negatives import Negatives, Popularity, Proposal, Uniform, WeightedNegatives
 from recbench.samplers.rows import Rows
 from recbench.samplers.shared import Shared
 from recbench.samplers.triplets import Triplets
@@ -23,5 +23,5 @@ __all__ = [
     "Shared",
     "Triplets",
     "Uniform",
-    "Weighted",
+    "WeightedNegatives",
 ]

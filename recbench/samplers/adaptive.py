@@ -10,11 +10,18 @@ from torch.nn.functional import embedding, embedding_bag
 
 from recbench.data.dataset import Dataset, Positives
 from recbench.samplers.base import items_of
-from recbench.samplers.negatives import Informed, Negatives, Weighted, below, pick, whole
+from recbench.samplers.negatives import (
+    ModelProposal,
+    Negatives,
+    WeightedNegatives,
+    draw_columns,
+    random_below,
+    whole_weights,
+)
 
 
 @dataclass
-class AdaptiveRank(Informed):
+class AdaptiveRank(ModelProposal):
     """Geometric in the rank of the item in one factor of the model, drawn by what the factor means to the user.
 
     Rendle & Freudenthaler, WSDM 2014, https://doi.org/10.1145/2556195.2556248: factor f with
@@ -31,11 +38,11 @@ class AdaptiveRank(Informed):
         user, item = self.vectors(data)
         rank = torch.arange(len(item), device=item.device, dtype=torch.double)
         exponent = (-rank / (self.share * len(item))).clamp(min=-700)  # no rank is impossible
-        weight = whole(exponent.exp(), len(data.users))
-        return ByRank(data.positives, weight, user, item)
+        weight = whole_weights(exponent.exp(), len(data.users))
+        return RankedNegatives(data.positives, weight, user, item)
 
 
-class ByRank(Negatives):
+class RankedNegatives(Negatives):
     """Draws factors, then ranks of whole weight [items]; user [users, D] and item [items, D] are the vectors."""
 
     def __init__(self, positives: Positives, weight: Tensor, user: Tensor, item: Tensor) -> None:
@@ -59,8 +66,8 @@ class ByRank(Negatives):
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return item, valid and log_q, the log of p(item | user) over all factors, each [B, count]."""
         chance = self.chance.index_select(0, user)
-        factor = pick(chance, count, generator)
-        unit = below(self.end[-1].expand(len(user), 1), count, generator)
+        factor = draw_columns(chance, count, generator)
+        unit = random_below(self.end[-1].expand(len(user), 1), count, generator)
         item = self._item(user[:, None], factor, torch.searchsorted(self.end, unit, right=True))
         key = user[:, None] * self.items + item
         place = torch.searchsorted(self.key, key).clamp(max=len(self.key) - 1)
@@ -76,11 +83,11 @@ class ByRank(Negatives):
         free part; thus only few users' positives have to be sorted.
         """
         weight = self.free.index_select(0, user)
-        factor = pick(weight.where(weight.sum(1, keepdim=True) > 0, 1), 1, generator)[:, 0]
+        factor = draw_columns(weight.where(weight.sum(1, keepdim=True) > 0, 1), 1, generator)[:, 0]
         index, taken = items_of(self.positives, user)
         turned, column = user.index_select(0, index), factor.index_select(0, index)
         place = self._turned(turned, column, self.rank[taken, column])
-        own = Weighted(Positives.from_pairs(index, place, len(user), self.items), self.weight)
+        own = WeightedNegatives(Positives.from_pairs(index, place, len(user), self.items), self.weight)
         rank, valid, _ = own.draw(torch.arange(len(user), device=user.device), 1, generator)
         return self._item(user, factor, rank[:, 0]), valid[:, 0]
 

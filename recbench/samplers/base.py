@@ -30,7 +30,7 @@ def shuffled(count: int, log: Log, generator: torch.Generator) -> Tensor:
     return torch.randperm(count, generator=generator, device=log.user.device)
 
 
-def logged(log: Log, index: Tensor) -> Batch:
+def logged_rows(log: Log, index: Tensor) -> Batch:
     """Return the rows `index` [B] of a log as slates of one."""
     return Batch(
         user=log.user.index_select(0, index).long(),  # on CPU twice as fast as log.user[index]

@@ -9,13 +9,20 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Dataset, Positives
-from recbench.samplers.negatives import Informed, Negatives, Weighted, below, pick, whole
+from recbench.samplers.negatives import (
+    ModelProposal,
+    Negatives,
+    WeightedNegatives,
+    draw_columns,
+    random_below,
+    whole_weights,
+)
 
 ROUNDS = 10  # of k-means: centres that are drawn by need not be the best
 
 
 @dataclass
-class Clustered(Informed):
+class Clustered(ModelProposal):
     """A cluster by its inner product with the user and its free popularity, then an item of it by popularity.
 
     Lian et al., WWW 2020, https://doi.org/10.1145/3366423.3380187: p(c|u) ∝ exp(<u, centre_c>) times the
@@ -30,12 +37,12 @@ class Clustered(Informed):
     def on(self, data: Dataset) -> Negatives:
         """Return what draws by the vectors last given; raises UsageError if there are none."""
         user, item = self.vectors(data)
-        weight = whole(data.popularity[: len(item)].double() ** self.beta, len(data.users))
+        weight = whole_weights(data.popularity[: len(item)].double() ** self.beta, len(data.users))
         cluster, centres = k_means(item, min(self.clusters, len(item)))
-        return ByCluster(data.positives, weight, cluster, user, centres)
+        return ClusteredNegatives(data.positives, weight, cluster, user, centres)
 
 
-class ByCluster(Negatives):
+class ClusteredNegatives(Negatives):
     """Draws clusters, then items of whole weight [items], of which cluster [items] are the clusters.
 
     user [users, D] and centres [clusters, D] are the vectors by which clusters are drawn.
@@ -47,13 +54,13 @@ class ByCluster(Negatives):
         place = torch.empty_like(self.order)
         place[self.order] = torch.arange(len(place), device=place.device)
         users, clusters = len(positives.start) - 1, len(centres)
-        self.within = Weighted(
+        self.within = WeightedNegatives(
             Positives.from_pairs(positives.user, place[positives.item], users, len(place)), weight[self.order]
         )
         size = weight.new_zeros(clusters).index_add_(0, cluster, weight)
         self.free = size.repeat(users, 1)
-        held = positives.user * clusters + cluster[positives.item]
-        self.free.view(-1).index_add_(0, held, -weight[positives.item])
+        taken = positives.user * clusters + cluster[positives.item]
+        self.free.view(-1).index_add_(0, taken, -weight[positives.item])
 
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return item, valid and log_q = log p(cluster | user) p(item | cluster, user), each [B, count]."""
@@ -62,9 +69,9 @@ class ByCluster(Negatives):
         valid = end[:, -1:] > 0
         logit = self.user.index_select(0, user) @ self.centres.T + free.float().log()
         log_share = logit.where(valid, 0).log_softmax(1)
-        cluster = pick(log_share.exp(), count, generator)
+        cluster = draw_columns(log_share.exp(), count, generator)
         mass = free.gather(1, cluster)
-        place = self.within.at(user, end.gather(1, cluster) - mass + below(mass, count, generator))
+        place = self.within.at(user, end.gather(1, cluster) - mass + random_below(mass, count, generator))
         log_chance = self.within.weight[place].clamp(min=1).log() - mass.clamp(min=1).log()
         return self.order[place], valid.expand_as(place), log_share.gather(1, cluster) + log_chance
 

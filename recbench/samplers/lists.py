@@ -43,8 +43,8 @@ class Lists(Sampler):
         rows = torch.cat([ends[:1], ends.diff()]).tolist()
         number = torch.repeat_interleave(torch.arange(len(counts), device=length.device), counts)
         widths = torch.zeros_like(counts).scatter_reduce(0, number, length[lists], "amax").tolist()
-        for chosen, held, width in zip(lists.split(counts.tolist()), rows, widths, strict=True):
+        for chosen, row_count, width in zip(lists.split(counts.tolist()), rows, widths, strict=True):
             place = torch.arange(width, device=length.device)
             mask = place < length[chosen, None]
             row = order[torch.where(mask, start[chosen, None] + place, start[chosen, None])]
-            yield Batch(log.user[row[:, 0]].long(), log.item[row].long(), log.label[row].float(), mask, rows=held)
+            yield Batch(log.user[row[:, 0]].long(), log.item[row].long(), log.label[row].float(), mask, rows=row_count)

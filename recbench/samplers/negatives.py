@@ -19,7 +19,7 @@ TOTAL = 2**40  # that weights sum up to at most, about
 class Negatives(ABC):
     """Draws negatives from one dataset's items."""
 
-    ahead: ClassVar[bool] = False  # cheaper for several batches at once; what is drawn is the same on a CPU
+    several_batches: ClassVar[bool] = False  # cheaper for several batches at once; what is drawn is the same on a CPU
 
     @abstractmethod
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -38,7 +38,7 @@ class Proposal(ABC):
         """Return what draws from the items of a dataset that occur in train."""
 
 
-class Informed(Proposal):
+class ModelProposal(Proposal):
     """A proposal that draws by the vectors of a model, as they were at the last `refresh`."""
 
     _vectors: tuple[Tensor, Tensor] | None = None
@@ -60,7 +60,7 @@ class Uniform(Proposal):
 
     def on(self, data: Dataset) -> Negatives:
         """Return what draws uniformly."""
-        return Even(data.positives, data.items.seen)
+        return UniformNegatives(data.positives, data.items.seen)
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ class Popularity(Proposal):
     def on(self, data: Dataset) -> Negatives:
         """Return what draws in proportion to the popularity among the training positives."""
         if self.beta == 0:
-            return Even(data.positives, data.items.seen)
+            return UniformNegatives(data.positives, data.items.seen)
         weight = data.popularity[: data.items.seen].double() ** self.beta
-        return Weighted(data.positives, whole(weight, len(data.users)))
+        return WeightedNegatives(data.positives, whole_weights(weight, len(data.users)))
 
 
-class Even(Negatives):
+class UniformNegatives(Negatives):
     """Draws items uniformly among those that are not a user's positives, exactly and without rejection.
 
     The r-th free item of a user is r plus the number of positives p_j with p_j - j <= r, which one binary search over
     the sorted keys `user * items + p_j - j` finds.
     """
 
-    ahead: ClassVar[bool] = True
+    several_batches: ClassVar[bool] = True
 
     def __init__(self, positives: Positives, items: int) -> None:
         rank = torch.arange(len(positives.item), device=positives.item.device) - positives.start[positives.user]
@@ -101,13 +101,13 @@ class Even(Negatives):
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return item, valid and log_q = -log(free items of the user), each [B, count]."""
         free = self.free.index_select(0, user)[:, None]
-        nth = below(free, count, generator)
-        passed = passed_by(self.key, user[:, None] * self.items + nth)
+        nth = random_below(free, count, generator)
+        passed = count_up_to(self.key, user[:, None] * self.items + nth)
         item = (nth + passed - self.start.index_select(0, user)[:, None]).clamp(max=self.items - 1)
         return item, (free > 0).expand_as(item), -torch.log(free.clamp(min=1).float()).expand_as(item)
 
 
-class Weighted(Negatives):
+class WeightedNegatives(Negatives):
     """Draws items in proportion to whole weights among those that are not a user's positives, without rejection.
 
     Items lie end to end, each as long as its weight. With the user's positives taken out, the t-th unit of what is
@@ -116,7 +116,7 @@ class Weighted(Negatives):
     `weight` [items] is int64; its sum times the number of users must stay below 2^63.
     """
 
-    ahead: ClassVar[bool] = True
+    several_batches: ClassVar[bool] = True
 
     def __init__(self, positives: Positives, weight: Tensor) -> None:
         self.weight = weight
@@ -133,18 +133,18 @@ class Weighted(Negatives):
     def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return item, valid and log_q = log(weight of the item / free weight of the user), each [B, count]."""
         free = self.free.index_select(0, user)[:, None]
-        item = self.at(user, below(free, count, generator))
+        item = self.at(user, random_below(free, count, generator))
         log_q = self.weight[item].clamp(min=1).double().log() - free.clamp(min=1).double().log()
         return item, (free > 0).expand_as(item), log_q.float()
 
     def at(self, user: Tensor, unit: Tensor) -> Tensor:
         """Return the item in which the unit [B, n] of user [B]'s free weight lies, [B, n]."""
-        number = passed_by(self.key, user[:, None] * self.total + unit)
+        number = count_up_to(self.key, user[:, None] * self.total + unit)
         unit = unit + self.passed[number] - self.before.index_select(0, user)[:, None]
         return torch.searchsorted(self.end, unit, right=True).clamp(max=len(self.end) - 1)
 
 
-def passed_by(key: Tensor, value: Tensor) -> Tensor:
+def count_up_to(key: Tensor, value: Tensor) -> Tensor:
     """Return how many of the sorted keys [n] are at most each value [B, N].
 
     A CPU looks up the values in ascending order, in which neighbours meet the same keys in its caches.
@@ -156,13 +156,13 @@ def passed_by(key: Tensor, value: Tensor) -> Tensor:
     return torch.empty_like(found).scatter_(0, place, found).view_as(value)
 
 
-def below(bound: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def random_below(bound: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Return whole numbers [B, count], each uniform from 0 up to bound [B, 1] or [B, count], itself left out."""
     shape = (len(bound), count)
     return torch.randint(DRAWS, shape, generator=generator, device=bound.device) % bound.clamp(min=1)
 
 
-def whole(weight: Tensor, users: int) -> Tensor:
+def whole_weights(weight: Tensor, users: int) -> Tensor:
     """Return weights [n] of 0 or more as int64 in the same proportions, down to TOTAL^-1; none above 0 becomes 0.
 
     Whole weights keep their proportions exactly. The sum times `users` stays below 2^63.
@@ -174,7 +174,7 @@ def whole(weight: Tensor, users: int) -> Tensor:
     return (weight * (factor // 1 or factor)).round().clamp(min=1).where(weight > 0, 0).long()
 
 
-def pick(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def draw_columns(weight: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """Return columns [B, count] drawn independently in proportion to weight [B, n], whose rows are not all 0."""
     level = weight.double().cumsum(1)
     point = torch.rand(len(weight), count, generator=generator, device=weight.device, dtype=torch.double)

@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, logged, shuffled
+from recbench.samplers.base import Sampler, logged_rows, shuffled
 
 
 @dataclass(frozen=True)
@@ -19,4 +19,4 @@ class Rows(Sampler):
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every row once per epoch, in random order: item [B, 1]."""
         for index in shuffled(len(data.train), data.train, generator).split(size):
-            yield logged(data.train, index)
+            yield logged_rows(data.train, index)

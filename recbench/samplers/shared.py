@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, items_of, logged, positive_rows, shuffled
+from recbench.samplers.base import Sampler, items_of, logged_rows, positive_rows, shuffled
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Shared(Sampler):
         spare = seen + len(data.train)  # a slot number beyond any slate
         slot = torch.full((len(data.items),), spare, device=rows.device)
         for index in rows[shuffled(len(rows), data.train, generator)].split(size):
-            batch = logged(data.train, index)
+            batch = logged_rows(data.train, index)
             count = torch.arange(len(index), device=rows.device)
             pool = torch.randperm(seen, generator=generator, device=rows.device)[: len(index) * self.negatives]
             width = len(index) + len(pool)
             slot[pool] = torch.arange(len(index), width, device=rows.device)
-            taker, taken = items_of(data.positives, batch.user)
+            row, positive = items_of(data.positives, batch.user)
             mask = torch.ones(len(index), width + 1, dtype=torch.bool, device=rows.device)
             mask[:, : len(index)] = False
             mask[count, count] = True
-            mask[taker, slot[taken].clamp(max=width)] = False  # those not in the pool fall on the last column
+            mask[row, slot[positive].clamp(max=width)] = False  # those not in the pool fall on the last column
             slot[pool] = spare
             label = batch.label.new_zeros(len(index), width, batch.label.shape[-1])
             label[count, count] = batch.label[:, 0]

@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, logged, positive_rows, shuffled
+from recbench.samplers.base import Sampler, logged_rows, positive_rows, shuffled
 from recbench.samplers.negatives import Proposal, Uniform
 
 AHEAD = 1 << 17  # slots that are filled at a time where the proposal allows it: a few MiB
@@ -30,12 +30,12 @@ class Triplets(Sampler):
         rows = positive_rows(data)
         order = rows[shuffled(len(rows), data.train, generator)]
         if not self.negatives:
-            yield from (logged(data.train, index) for index in order.split(size))
+            yield from (logged_rows(data.train, index) for index in order.split(size))
             return
         negatives = self.proposal.on(data)
-        batches = max(1, AHEAD // (size * (1 + self.negatives))) if negatives.ahead else 1
+        batches = max(1, AHEAD // (size * (1 + self.negatives))) if negatives.several_batches else 1
         for index in order.split(size * batches):
-            own = logged(data.train, index)
+            own = logged_rows(data.train, index)
             item, valid, log_q = negatives.draw(own.user, self.negatives, generator)
             slates = (
                 own.user,

@@ -10,7 +10,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Positives
-from recbench.samplers.base import Sampler, items_of, logged, positive_rows, shuffled
+from recbench.samplers.base import Sampler, items_of, logged_rows, positive_rows, shuffled
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class InBatch(Sampler):
         count = torch.bincount(data.train.item[rows], minlength=len(data.items))
         log_share = count.clamp(min=1).float().log() - math.log(len(rows))
         for index in rows[shuffled(len(rows), data.train, generator)].split(size):
-            batch = logged(data.train, index)
+            batch = logged_rows(data.train, index)
             own = torch.arange(len(index), device=rows.device)
             slots = Positives.from_pairs(batch.item[:, 0], own, len(data.items), len(index))
-            taker, taken = items_of(data.positives, batch.user)
-            pair, slot = items_of(slots, taken)
+            row, positive = items_of(data.positives, batch.user)
+            pair, slot = items_of(slots, positive)
             mask = torch.ones(len(index), len(index), dtype=torch.bool, device=rows.device)
-            mask[taker[pair], slot] = False
+            mask[row[pair], slot] = False
             mask[own, own] = True
             label = batch.label.new_zeros(len(index), len(index), batch.label.shape[-1])
             label[own, own] = batch.label[:, 0]

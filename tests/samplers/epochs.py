@@ -1,0 +1,29 @@
+"""All batches of an epoch, and all samplers."""
+
+from __future__ import annotations
+
+import torch
+
+from recbench.batch import Batch
+from recbench.data.dataset import Dataset, Log
+from recbench.samplers import InBatch, Lists, Popularity, Rows, Sampler, Shared, Triplets
+
+SAMPLERS = [
+    Rows(),
+    Triplets(),
+    Triplets(4),
+    Triplets(0),
+    Triplets(2, Popularity()),
+    Shared(2),
+    InBatch(),
+    Lists(),
+    Lists(7),
+]
+
+
+def epoch(sampler: Sampler, data: Dataset, seed: int = 0, size: int = 64) -> list[Batch]:
+    return list(sampler.batches(data, size, torch.Generator().manual_seed(seed)))
+
+
+def pairs(log: Log) -> list[tuple[int, int]]:
+    return sorted(zip(log.user.tolist(), log.item.tolist(), strict=True))
