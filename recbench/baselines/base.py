@@ -93,6 +93,10 @@ class FitSettings:
     """Settings that all baselines have, under the prefix `train`."""
 
     refit: bool = False  # fit to train and validation rows, as trained runs with train.refit=true
+    select: str = "auto"  # the validation metric that settings are chosen by: auto as for trained runs, or its name
+
+
+FORMER_FIT: Mapping[str, settings.Value] = {"select": "auto"}  # as `Baseline.former`
 
 
 def defaults(name: str) -> dict[str, settings.Value]:
@@ -109,13 +113,17 @@ def restore(name: str, recorded: Mapping[str, settings.Value]) -> Baseline:
 
 def complete(name: str, recorded: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
     """Return the settings of a run by full name, and what it did where it lacks one."""
-    return {**settings.prefixed(name, BASELINES.get(name).former), **recorded}
+    return {**_former(name), **recorded}
 
 
 def recorded(name: str, values: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
     """Return settings by full name as a run's key has them: a setting that leaves all as it was before is left out."""
-    former = settings.prefixed(name, BASELINES.get(name).former)
+    former = _former(name)
     return {setting: value for setting, value in values.items() if setting not in former or former[setting] != value}
+
+
+def _former(name: str) -> dict[str, settings.Value]:
+    return settings.prefixed(name, BASELINES.get(name).former) | settings.prefixed("train", FORMER_FIT)
 
 
 def sparse_matrix(pairs: Positives, items: int, weight: Tensor) -> Any:

@@ -35,9 +35,9 @@ def add_baseline_rows(
 ) -> None:
     """Put popularity and the best baseline on the leaderboard beside trained runs, and say which runs are below one.
 
-    The best is that of the highest validation metric among those on record for the dataset, fitted to validation rows
-    too where the trained run was. Where there is none, item-knn is fitted if that is a matter of seconds. A failure is
-    a note: the runs themselves have been evaluated.
+    The best is that of the highest validation metric among those on record for the dataset, by the metric that the
+    trained run was selected by if there are such, and fitted to validation rows too where that run was. Where there is
+    none, item-knn is fitted if that is a matter of seconds. A failure is a note: the runs themselves are evaluated.
     """
     trained: dict[Place, list[EvaluatedRun]] = {}
     for outcome in outcomes:
@@ -76,7 +76,8 @@ def _evaluate_beside(
     for refit in sorted({bool(outcome.record.key.settings.get("train.refit")) for outcome in group}):
         fitted = [record for record in _on_record(place, store) if set(feedback) <= set(record.key.feedback)]
         others = [record for record in fitted if record.key.loss != POPULARITY]
-        best = _best(others, refit, wanted, store)
+        alike = [record for record in others if record.select == group[0].record.select]
+        best = _best(alike or [record for record in others if record.select == others[-1].select], refit, wanted, store)
         keys += [default(POPULARITY, refit=False), *([] if best is None else [best])]
         if not others and _is_quick("item-knn", Dataset.load(folder)):
             keys.append(default("item-knn", refit))

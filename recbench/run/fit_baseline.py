@@ -72,7 +72,7 @@ def fitted_model(key: RunKey, data: Dataset) -> BaselineModel:
 
 def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[RunRecord, BaselineModel]:
     """Fit a baseline and write its record. Raises TrainingError if validation is undefined."""
-    validation = Validation(data, "auto")
+    validation = Validation(data, str(complete(key.loss, key.settings)["train.select"]))
     plain = replace(key, settings={**key.settings, "train.refit": False})
     if plain != key and plain in store:
         model, valid = fitted_model(key, data), store.record(plain).valid

@@ -55,6 +55,7 @@ def test_every_value_of_a_space_can_be_used(name: str) -> None:
 @pytest.mark.parametrize("name", BASELINES.names())
 def test_settings_that_did_not_exist_are_left_out_of_keys(name: str) -> None:
     former = {f"{name}.{setting}": value for setting, value in BASELINES.get(name).former.items()}
+    former["train.select"] = "auto"
     assert former.keys() <= defaults(name).keys()
     old = {setting: value for setting, value in defaults(name).items() if setting not in former}
     assert recorded(name, {**old, **former}) == old and complete(name, old) == {**former, **old}
@@ -104,6 +105,15 @@ def test_a_search_learns_from_train_and_the_result_from_more(prepared: Run) -> N
     assert evaluated.key.settings["train.refit"] and not any(r.key.settings["train.refit"] for r in others)
     assert evaluated.valid == max(record.valid for record in others)
     assert evaluated.slots > others[0].slots
+
+
+def test_the_validation_metric_can_be_chosen(prepared: Run) -> None:
+    _, err = words(prepared, "--budget", "0.0001", "--set", "train.select=recall@3", "--feedback", "view")
+    assert "item-knn: 1 trial, validation recall@3 0." in err
+    (record,) = (record for record, _ in Store(results_home()).runs())
+    assert record.select == "recall@3" and record.non_default == {"train.select": "recall@3"}
+    result = prepared("baselines", "--only", "popularity", "--set", "train.select=logloss")
+    assert result.code == 2 and "train.select=logloss: expected a metric where higher is better" in result.err
 
 
 def test_a_spent_budget_leaves_the_defaults(prepared: Run) -> None:
