@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbench.errors import DataError, UsageError
-from recbench.memory import MIN_LIMIT, Memory
+from recbench.errors import DataError
+from recbench.memory import Memory
 from recbench.prepare import coded_log, entities, filters
-from recbench.prepare.splits.base import SPLITS
 from recbench.readers.base import RawTables
 from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
@@ -100,20 +99,6 @@ def test_of_repeats_the_first_in_time_is_left(rows: list[tuple[int, int, int]]) 
         assert sorted(row for part in log.frames("row") for row in part["row"]) == sorted(expected.values())
 
 
-@pytest.mark.parametrize("dtype", [pl.Float64, pl.Int64, pl.String])
-@pytest.mark.parametrize("key", ["u", "i"])
-def test_a_row_that_names_no_user_or_item_is_refused(tmp_path: Path, key: str, dtype: type[pl.DataType]) -> None:
-    frame = pl.DataFrame({"u": [1.0, 2, 3], "i": [1.0, 2, 3], "rating": [5, 5, 5], "t": [1, 2, 3]})
-    if dtype == pl.Float64:
-        nothing = pl.Series(key, [1.0, 2.0, float("nan")])
-    else:
-        nothing = pl.Series(key, ["1", "2", ""] if dtype == pl.String else [1, 2, None], dtype=dtype)
-    frame = frame.with_columns(nothing)
-    with pytest.raises(DataError, match=f"x: row 3 of the log, column `{key}`: empty; every row needs one"):
-        read(tmp_path / "a", frame)
-    assert read(tmp_path / "b", frame, replace(SPEC, filter="t < 3")).rows == 2  # a filter may leave it out
-
-
 def test_users_who_are_common_in_the_shipped_train_part(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {
@@ -138,43 +123,3 @@ def test_entities_that_lack_a_feature(tmp_path: Path) -> None:
     table = pl.DataFrame({"u": [3, 1], "city": ["A", None], "age": [1.0, 2.0]})
     features = entities.attach_features(log.users, [table], side, tmp_path / "users.parquet")
     assert entities.without_empty_features(features, side, 3).tolist() == [False, False, True]  # 2 is not in the table
-
-
-@pytest.mark.parametrize("split", ["global", "user", "random", "users"])
-def test_the_split_does_not_depend_on_what_is_read_together(tmp_path: Path, split: str) -> None:
-    random = np.random.default_rng(0)
-    pairs = [(int(u), int(i)) for u, i in random.integers(0, 30, (500, 2))]
-    parts = []
-    for at_once in (3, 50, 500):
-        log = logged(tmp_path / f"{at_once}", pairs, at_once=at_once)
-        chosen = SPLITS.get(split)(SPEC.ratio)
-        if chosen.needs_whole_users(log.timed):
-            log = filters.group_by_user(log, at_once, tmp_path / f"{at_once}" / "by-user")
-        part = chosen.assign(log)
-        groups = [pl.concat([*group.frames()]) for group in log.groups if group.rows]
-        frames = groups if chosen.needs_whole_users(log.timed) else log.frames()
-        rows = pl.concat([frame.with_columns(part=pl.Series(part(frame))) for frame in frames])
-        parts.append(rows.sort("row")["part"].to_list())
-    assert parts[0] == parts[1] == parts[2] and set(parts[0]) == {0, 1, 2}
-
-
-def test_a_log_without_rows_and_a_filter_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no log rows; check the files and the filter \(u > 9\)"):
-        logged(tmp_path / "a", [(1, 1)], replace(SPEC, filter="u > 9"))
-    with pytest.raises(DataError, match='filter = "u" is not true or false'):
-        logged(tmp_path / "b", [(1, 1)], replace(SPEC, filter="u"))
-
-
-def test_memory() -> None:
-    assert Memory.parse("4GB").limit == 4 * 10**9 and Memory.parse("1.5 GiB").limit == 3 << 29
-    assert Memory.parse("800mib").limit == 800 << 20 and Memory.parse(None).limit >= MIN_LIMIT
-    assert Memory.parse("50%").limit == pytest.approx(Memory.parse(None).limit, rel=1e-6)
-    for words, message in (("much", "expected a size such as 4GB"), ("10MB", "at least 512 MiB are needed")):
-        with pytest.raises(UsageError, match=message):
-            Memory.parse(words)
-    for words in ("101%", "9" * 400 + "GB", "9999999TB", "-1GB", "nan", "1e9", "1_000GB", "\u0663GB"):
-        with pytest.raises(UsageError, match="expected a size such as|at most 1024 TiB"):
-            Memory.parse(words)
-    Memory(1 << 30).check(1_000_000)
-    with pytest.raises(DataError, match=r"9,000,000 users and items need about 1.9 GiB, more than the 1.0 GiB"):
-        Memory(1 << 30).check(9_000_000)

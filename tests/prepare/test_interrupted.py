@@ -13,10 +13,14 @@ import pytest
 from recbench.data.content import fingerprint, verify_files
 from recbench.data.manifest_file import read_manifest, schema
 from recbench.data.prepared_datasets import find_prepared
-from recbench.prepare.prepare import TABLES, prepare
+from recbench.prepare.prepare import TABLES, Variant, prepare
 
 ROWS = 60_000
-AGAIN = f"from recbench.prepare.prepare import prepare; prepare('synthetic', rows={ROWS}, seed=1, force=True)"
+VARIANT = Variant(ratio=(8, 1, 1))
+AGAIN = (
+    "from recbench.prepare.prepare import Variant, prepare; "
+    f"prepare('synthetic', Variant(ratio=(8, 1, 1)), rows={ROWS}, seed=1, force=True)"
+)
 
 
 def complete(folder: Path) -> str:
@@ -29,14 +33,14 @@ def complete(folder: Path) -> str:
 
 
 def test_kill_at_ten_random_moments(tmp_path: Path) -> None:
-    first = prepare("synthetic", rows=ROWS).manifest.fingerprint
+    first = prepare("synthetic", VARIANT, rows=ROWS).manifest.fingerprint
     home = find_prepared("synthetic").parent.parent
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", AGAIN], check=True)
     took = time.monotonic() - started
     second = complete(find_prepared("synthetic"))
     assert second != first
-    prepare("synthetic", rows=ROWS)
+    prepare("synthetic", VARIANT, rows=ROWS)
     moments = random.Random(0)
     died = 0
     for _ in range(10):
@@ -46,10 +50,10 @@ def test_kill_at_ten_random_moments(tmp_path: Path) -> None:
         died += process.wait() == -9
         assert complete(find_prepared("synthetic")) in (first, second)
     assert died >= 5
-    prepare("synthetic", rows=ROWS, force=True)
+    prepare("synthetic", VARIANT, rows=ROWS, force=True)
     assert complete(find_prepared("synthetic")) == first
     assert {path.name for path in home.iterdir()} == {"synthetic", ".work"}
-    assert [path.name for path in (home / "synthetic").iterdir()] == ["global"]
+    assert [path.name for path in (home / "synthetic").iterdir()] == ["global+8-1-1"]
 
 
 @pytest.mark.parametrize("limit", [20_000, 300_000, 1_000_000])
