@@ -21,52 +21,85 @@ MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 
 def check_spec(spec: DatasetSpec) -> DatasetSpec:
     """Return the dataset as it is; raises UsageError for a key whose value cannot be meant."""
-
-    def refuse(reason: str) -> UsageError:
-        return UsageError(f"{spec.name}: {reason}")
-
-    for what, name in (("dataset", spec.name), *(("rule", rule) for rule in (spec.rule, *spec.rules))):
-        if not re.fullmatch(NAME, name):
-            raise refuse(
-                f"`{name[:40]}` cannot name a {what}; use up to 64 letters, digits, `-`, `_` and `.`, beginning with a "
-                "letter or digit"
-            )
-    families = _methods_in("readers")
-    if spec.reader not in families:
-        raise refuse(str(unknown("reader", spec.reader, families)))
-    if not spec.files and spec.reader != "synthetic":
-        raise refuse("no `files`; name those to read, relative to this catalogue or to --raw DIR")
-    _check_text_layout(spec)
-    if not spec.feedback:
-        raise refuse('no feedback; add one, as in feedback = { like = "rating > 4" }')
-    if len(spec.feedback) > MOST_FEEDBACK:
-        raise refuse(f"{len(spec.feedback)} feedback types; recbench takes up to {MOST_FEEDBACK}")
-    for name in spec.feedback:
-        if not re.fullmatch(r"[A-Za-z]\w*", name) or name in RESERVED or name.startswith("truth_"):
-            raise refuse(f"`{name}` cannot name a feedback; use letters, digits and `_`, and none of {RESERVED}")
-    splits = _methods_in("prepare/splits")
-    if not spec.splits:
-        raise refuse(f"`splits` is empty; choose among {', '.join(splits)}")
-    for split in spec.splits:
-        if split not in splits:
-            raise refuse(str(unknown("split", split, splits)))
-    if spec.time_unit not in TIME_UNITS:
-        raise refuse(f"`time_unit` must be {', '.join(TIME_UNITS[:-1])} or {TIME_UNITS[-1]}, not {spec.time_unit!r}")
-    if spec.time_zone is not None and spec.time_zone not in available_timezones():
-        raise refuse(str(unknown("time zone", spec.time_zone, sorted(available_timezones()))))
-    lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
-    if lacking:
-        raise refuse(str(unknown("column", lacking[0], spec.columns)))
-    if spec.rounding not in ROUNDING:
-        raise refuse(str(unknown("rounding", spec.rounding, ROUNDING)))
-    if min(spec.ratio) < 1:
-        raise refuse("`ratio` is three whole numbers of at least 1, those of train, valid and test, as in [8, 1, 1]")
-    for count in (spec.expect.train, spec.expect.test):
-        if isinstance(count, str) and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
-            raise refuse(f"`expect` has {count!r}, which is no count as papers print them, such as 2.13M or 9.8K")
+    _check_names(spec)
+    _check_files(spec)
+    _check_feedback(spec)
+    _check_splits(spec)
+    _check_time_and_columns(spec)
+    _check_counts(spec)
     for side, columns in (("user", spec.user), ("item", spec.item)):
         _check_side(f"{spec.name}.{side}", columns)
     return spec
+
+
+def _refused(spec: DatasetSpec, reason: str) -> UsageError:
+    return UsageError(f"{spec.name}: {reason}")
+
+
+def _check_names(spec: DatasetSpec) -> None:
+    for what, name in (("dataset", spec.name), *(("rule", rule) for rule in (spec.rule, *spec.rules))):
+        if not re.fullmatch(NAME, name):
+            raise _refused(
+                spec,
+                f"`{name[:40]}` cannot name a {what}; use up to 64 letters, digits, `-`, `_` and `.`, beginning with a "
+                "letter or digit",
+            )
+
+
+def _check_files(spec: DatasetSpec) -> None:
+    families = _methods_in("readers")
+    if spec.reader not in families:
+        raise _refused(spec, str(unknown("reader", spec.reader, families)))
+    if not spec.files and spec.reader != "synthetic":
+        raise _refused(spec, "no `files`; name those to read, relative to this catalogue or to --raw DIR")
+    _check_text_layout(spec)
+
+
+def _check_feedback(spec: DatasetSpec) -> None:
+    if not spec.feedback:
+        raise _refused(spec, 'no feedback; add one, as in feedback = { like = "rating > 4" }')
+    if len(spec.feedback) > MOST_FEEDBACK:
+        raise _refused(spec, f"{len(spec.feedback)} feedback types; recbench takes up to {MOST_FEEDBACK}")
+    for name in spec.feedback:
+        if not re.fullmatch(r"[A-Za-z]\w*", name) or name in RESERVED or name.startswith("truth_"):
+            raise _refused(
+                spec, f"`{name}` cannot name a feedback; use letters, digits and `_`, and none of {RESERVED}"
+            )
+
+
+def _check_splits(spec: DatasetSpec) -> None:
+    splits = _methods_in("prepare/splits")
+    if not spec.splits:
+        raise _refused(spec, f"`splits` is empty; choose among {', '.join(splits)}")
+    for split in spec.splits:
+        if split not in splits:
+            raise _refused(spec, str(unknown("split", split, splits)))
+
+
+def _check_time_and_columns(spec: DatasetSpec) -> None:
+    if spec.time_unit not in TIME_UNITS:
+        raise _refused(
+            spec, f"`time_unit` must be {', '.join(TIME_UNITS[:-1])} or {TIME_UNITS[-1]}, not {spec.time_unit!r}"
+        )
+    if spec.time_zone is not None and spec.time_zone not in available_timezones():
+        raise _refused(spec, str(unknown("time zone", spec.time_zone, sorted(available_timezones()))))
+    lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
+    if lacking:
+        raise _refused(spec, str(unknown("column", lacking[0], spec.columns)))
+
+
+def _check_counts(spec: DatasetSpec) -> None:
+    if spec.rounding not in ROUNDING:
+        raise _refused(spec, str(unknown("rounding", spec.rounding, ROUNDING)))
+    if min(spec.ratio) < 1:
+        raise _refused(
+            spec, "`ratio` is three whole numbers of at least 1, those of train, valid and test, as in [8, 1, 1]"
+        )
+    for count in (spec.expect.train, spec.expect.test):
+        if isinstance(count, str) and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
+            raise _refused(
+                spec, f"`expect` has {count!r}, which is no count as papers print them, such as 2.13M or 9.8K"
+            )
 
 
 def _methods_in(folder: str) -> list[str]:

@@ -17,22 +17,6 @@ def trained(prepared: Run) -> Run:
     return prepared
 
 
-def test_show(trained: Run) -> None:
-    told = trained("show")
-    assert told.code == 0, told.err
-    for word in (
-        "bce × mf on synthetic/global",
-        "recbench train --loss bce",
-        "epochs: 2 (not the default)",
-        "torch:",
-        "auc: view 0.",
-    ):
-        assert word in told.out
-    shown = trained("show", "--json").json
-    assert shown["record"]["key"]["loss"] == "bce" and len(shown["evaluations"]) == 1
-    assert "no run starts with" in trained("show", "zz").err
-
-
 def test_a_run_replays_to_the_same_numbers(trained: Run, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     assert trained("pack", "-o", str(path)).code == 0
