@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from recbench.results.against import Match, match_tables, require_measured, rows
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.published import tables
 from recbench.results.published_row import rows_table
+from recbench.results.store import Store
 from recbench.run import preset
 from tests.results.conftest import evaluation_of, key_of, record_of
 
@@ -156,6 +158,23 @@ def test_what_recbench_does_not_have(store, add, make_value):
     assert ("AOBPR", "neumf") in without and ("BPR", "mf") not in without
 
 
+def test_the_two_splits_of_gowalla_never_stand_beside_each_other(store, add, make_value, run):
+    value = {"feedback": "visit", "metric": "recall@20"}
+    add(make_value(0.1, **value), dataset="gowalla-lightgcn", feedback=("visit",), loss="bpr", backbone="mf")
+    assert measured(store, "til/table1") == {}
+    assert "0.1000" not in run("leaderboard", "--against", "til/table1").out
+    assert [name for name, table in tables().items() if "gowalla-lightgcn" in table.datasets] == []
+
+
+def test_committed_records_of_gowalla_are_of_til_s_files():
+    """Plain item-kNN has Recall@20 .1726 on TIL's files and .1157 on LightGCN's."""
+    rows = collect_rows(Store(Path(__file__).parents[2] / "results"), "gowalla", ["recall@20"])
+    given = [row for row in rows if (row.loss, row.split) == ("item-knn", "given")]
+    assert max(row.mean for row in given) == pytest.approx(0.1726, abs=5e-5)
+    assert {row.dataset for row in rows} == {"gowalla"}
+    assert {(row.split, row.fingerprint[:8]) for row in rows} == {("given", "0924b8e8"), ("random", "ae10e93b")}
+
+
 def test_the_tables_agree_with_the_presets_on_the_data():
     for table in tables().values():
         for name, data in table.datasets.items():
@@ -216,7 +235,7 @@ def test_a_file_of_it(run, store, put, tmp_path):
 def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):
     put(0.76)
     before = store.listing()
-    monkeypatch.setattr("recbench.study.reproduce.train_keys", None)
+    monkeypatch.setattr("recbench.study.reproduce.train_plan", None)
     assert run("leaderboard", "--against", "gnolr/table2").code == 0
     assert store.listing() == before
 
@@ -230,7 +249,7 @@ def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):
         (("gnolr/table2", "--metric", "auc/lik"), "`auc/lik`; did you mean `auc/like`"),
         (("gnolr/table2", "--dataset", "ml-20m"), "run `recbench reproduce gnolr/table2 --dataset ml-20m`"),
         (("til/table1",), "nothing was measured on amazon-cd, gowalla, lastfm; run `recbench reproduce til/table1"),
-        (("gnolr/table2", "--format", "html"), "--against comes as table, markdown, csv or json, not as html"),
+        (("gnolr/table2", "--format", "html"), "--against prints table, markdown, csv or json, not html"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(run, store, put, words, message):
