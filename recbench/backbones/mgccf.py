@@ -131,13 +131,13 @@ def similar_pairs(sets: Positives, size: int, neighbours: int, block: int = BLOC
         )
         larger, smaller = common._indices() + first
         squared = common._values().double().square() / (degree[larger] * degree[smaller])
-        found = ((larger > smaller) & (squared >= lowest)).nonzero()[:, 0]
-        pairs = torch.cat([pairs, torch.stack([smaller[found], larger[found]])], 1)
-        similarity = torch.cat([similarity, squared[found]])
+        close = ((larger > smaller) & (squared >= lowest)).nonzero()[:, 0]
+        pairs = torch.cat([pairs, torch.stack([smaller[close], larger[close]])], 1)
+        similarity = torch.cat([similarity, squared[close]])
         if len(similarity) > budget:
             lowest = threshold(similarity, budget)
-            kept = (similarity >= lowest).nonzero()[:, 0]
-            pairs, similarity = pairs[:, kept], similarity[kept]
+            closest = (similarity >= lowest).nonzero()[:, 0]
+            pairs, similarity = pairs[:, closest], similarity[closest]
     return pairs
 
 

@@ -147,11 +147,10 @@ def masked_slates(trial: Trial) -> None:
     batch, model = trial.batch, trial.model()
     real = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
     last = torch.arange(len(batch.user)) == len(batch.user) - 1
-    found = value_of(model, replace(batch, mask=real & ~last[:, None]))
-    expected = value_of(model, choose_users(batch, torch.arange(len(batch.user) - 1)))
-    require_equal(
-        found, expected, "a slate of masked slots alone changes the loss; divide by what counts, as Batch.mean does"
-    )
+    masked = value_of(model, replace(batch, mask=real & ~last[:, None]))
+    left_out = value_of(model, choose_users(batch, torch.arange(len(batch.user) - 1)))
+    message = "a slate of masked slots alone changes the loss; divide by what counts, as Batch.mean does"
+    require_equal(masked, left_out, message)
     value = value_of(model, replace(batch, mask=torch.zeros_like(real)))
     require(bool(value.isfinite()), f"a batch of masked slots alone: the loss is {value.item()}")
     if value.requires_grad:
@@ -162,8 +161,8 @@ def masked_slates(trial: Trial) -> None:
 def order_of_users(trial: Trial) -> None:
     """The order of the users in a batch does not matter."""
     order = torch.randperm(len(trial.batch.user), generator=torch.Generator().manual_seed(2))
-    found = value_of(trial.model(), choose_users(trial.batch, order))
-    require_equal(found, value_of(trial.model(), trial.batch), "the loss depends on the order of users")
+    reordered = value_of(trial.model(), choose_users(trial.batch, order))
+    require_equal(reordered, value_of(trial.model(), trial.batch), "the loss depends on the order of users")
 
 
 def order_of_rows(trial: Trial) -> None:
@@ -173,8 +172,8 @@ def order_of_rows(trial: Trial) -> None:
         raise InapplicableError("it does not train on lists")
     order = torch.randperm(batch.item.shape[1], generator=torch.Generator().manual_seed(3))
     moved = replace(batch, item=batch.item[:, order], label=batch.label[:, order], mask=batch.mask[:, order])
-    found = value_of(trial.model(), moved)
-    require_equal(found, value_of(trial.model(), batch), "the loss depends on the order of rows on a list")
+    reordered = value_of(trial.model(), moved)
+    require_equal(reordered, value_of(trial.model(), batch), "the loss depends on the order of rows on a list")
 
 
 def padding(trial: Trial) -> None:
@@ -188,8 +187,8 @@ def padding(trial: Trial) -> None:
         mask=torch.cat([mask, torch.zeros_like(mask[:, :1])], 1),
         log_q=None if batch.log_q is None else torch.cat([batch.log_q, batch.log_q[:, :1]], 1),
     )
-    found = value_of(trial.model(), wider)
-    require_equal(found, value_of(trial.model(), batch), "a padded slot (mask False) changes the loss; see Batch.mean")
+    padded = value_of(trial.model(), wider)
+    require_equal(padded, value_of(trial.model(), batch), "a padded slot (mask False) changes the loss; see Batch.mean")
 
 
 def scores(trial: Trial) -> None:
@@ -257,11 +256,11 @@ def learns(trial: Trial) -> None:
     for number in range(1, 13):
         run_epoch(model, data, number, 256)
     score, _ = Scorer(model.backbone, model.loss).rows(data.valid)
-    found = auc(score[:, 0], data.valid.label[:, 0])
+    reached = auc(score[:, 0], data.valid.label[:, 0])
     sampler = model.loss.sampler
     bare = isinstance(sampler, Triplets) and sampler.negatives == 0
     floor = FLOOR_WITHOUT_NEGATIVES if bare else FLOOR
-    require(found > floor, f"validation AUC {found:.3f} after 12 epochs on the toy, expected more than {floor}")
+    require(reached > floor, f"validation AUC {reached:.3f} after 12 epochs on the toy, expected more than {floor}")
 
 
 CHECKS: dict[str, Callable[[Trial], None]] = {

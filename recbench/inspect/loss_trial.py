@@ -122,8 +122,8 @@ def require(condition: bool, message: str) -> None:
         raise UnmetError(message)
 
 
-def require_equal(found: Tensor, expected: Tensor, message: str, rtol: float = 1e-5, atol: float = 1e-5) -> None:
+def require_equal(value: Tensor, expected: Tensor, message: str, rtol: float = 1e-5, atol: float = 1e-5) -> None:
     """Raise UnmetError unless both are equal within the tolerances; the message ends with the largest difference."""
-    if not torch.allclose(found, expected, rtol=rtol, atol=atol):
-        most = (found - expected).abs().max()
+    if not torch.allclose(value, expected, rtol=rtol, atol=atol):
+        most = (value - expected).abs().max()
         raise UnmetError(f"{message} (by {most.item():.2g})")

@@ -5,7 +5,13 @@ from typing import Literal
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Towers
-from recbench.losses.building_blocks.lists import ListLength, against, log_share, mean_of_lists, split
+from recbench.losses.building_blocks.lists import (
+    ListLength,
+    entropy_against,
+    log_share,
+    mean_of_lists,
+    positives_and_negatives,
+)
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
 from recbench.samplers import Lists
 from recbench.settings import NonNegative
@@ -36,10 +42,10 @@ class GNOLRL(OrdinalLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the pointwise loss, plus the listwise term."""
-        positive, negative = split(batch)
+        positive, negative = positives_and_negatives(batch)
         logit, real = towers.logit[..., 0], positive | negative
         if self.rivals == "negatives":
-            surprise = against(logit, positive, negative)
+            surprise = entropy_against(logit, positive, negative)
         else:
             surprise = -log_share(logit, real).masked_fill(~positive, 0)
         listwise = mean_of_lists(surprise, real) if self.per == "lists" else surprise.sum() / real.sum().clamp(min=1)

@@ -7,7 +7,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import against, log_share, mean_of_lists, split
+from recbench.losses.building_blocks.lists import (
+    entropy_against,
+    log_share,
+    mean_of_lists,
+    positives_and_negatives,
+)
 from recbench.samplers import Lists
 from recbench.settings import Count, Positive, Range
 
@@ -40,7 +45,7 @@ class JRC(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy and the generative term, mixed by `alpha`."""
-        positive, negative = split(batch)
+        positive, negative = positives_and_negatives(batch)
         real = positive | negative
         weight = real + (self.pos_weight - 1) * positive
         difference = self.score(towers.logit)[..., 0]
@@ -56,7 +61,9 @@ class JRC(Loss):
     def _generative(self, logit: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """Return -log of the share of each row in the softmax of the logit of its label, [B, N]."""
         if self.rivals == "other":
-            return against(logit[..., 1], positive, negative) + against(logit[..., 0], negative, positive)
+            return entropy_against(logit[..., 1], positive, negative) + entropy_against(
+                logit[..., 0], negative, positive
+            )
         real = positive | negative
         return -torch.where(positive, log_share(logit[..., 1], real), log_share(logit[..., 0], real))
 

@@ -6,7 +6,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, against, mean_of_lists, split
+from recbench.losses.building_blocks.lists import (
+    ListLength,
+    entropy_against,
+    mean_of_lists,
+    positives_and_negatives,
+)
 from recbench.samplers import Lists
 
 
@@ -28,10 +33,10 @@ class SetRank(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; lists of one class contribute 0."""
-        positive, negative = split(batch)
+        positive, negative = positives_and_negatives(batch)
         logit = towers.logit[..., 0]
         if self.form == "sigmoid":
             log_g = logsigmoid(logit)
         else:
             log_g = logit.sigmoid() if self.form == "exp-sigmoid" else logit
-        return mean_of_lists(against(log_g, positive, negative), positive | negative)
+        return mean_of_lists(entropy_against(log_g, positive, negative), positive | negative)

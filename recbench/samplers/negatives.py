@@ -152,8 +152,8 @@ def count_up_to(key: Tensor, value: Tensor) -> Tensor:
     if value.device.type != "cpu":
         return torch.searchsorted(key, value, right=True)
     ascending, place = value.flatten().sort()
-    found = torch.searchsorted(key, ascending, right=True)
-    return torch.empty_like(found).scatter_(0, place, found).view_as(value)
+    count = torch.searchsorted(key, ascending, right=True)
+    return torch.empty_like(count).scatter_(0, place, count).view_as(value)
 
 
 def random_below(bound: Tensor, count: int, generator: torch.Generator) -> Tensor:

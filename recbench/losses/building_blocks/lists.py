@@ -14,7 +14,7 @@ from recbench.settings import Range
 ListLength = Annotated[int, Range("at least 2", lambda number: number >= 2)]
 
 
-def split(batch: Batch) -> tuple[Tensor, Tensor]:
+def positives_and_negatives(batch: Batch) -> tuple[Tensor, Tensor]:
     """Return which slots hold a positive and which a negative of the only feedback, both [B, N]; masked: neither."""
     positive = batch.label[..., 0] > 0
     if batch.mask is None:
@@ -50,7 +50,7 @@ def log_share(value: Tensor, among: Tensor) -> Tensor:
     return value.masked_fill(~among, -torch.inf).log_softmax(-1).masked_fill(~among, 0)
 
 
-def against(value: Tensor, chosen: Tensor, rivals: Tensor) -> Tensor:
+def entropy_against(value: Tensor, chosen: Tensor, rivals: Tensor) -> Tensor:
     """Return -log(e^v_i / (e^v_i + sum of e^v_j over rivals j)) in the chosen slots, 0 in the others; all [B, N]."""
     total = value.masked_fill(~rivals, -torch.inf).logsumexp(-1, keepdim=True)
     return softplus(total - value).masked_fill(~chosen, 0)

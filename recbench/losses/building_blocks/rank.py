@@ -41,11 +41,11 @@ def mean_over_positives(cost: Callable[[Gaps], Tensor], towers: Towers, batch: B
     costs, has_positive = [], []
     for own, reached, counts in zip(logit.split(size), label.split(size), mask.split(size), strict=True):
         positive = (reached > 0) & counts
-        found, slot = positive.max(1, keepdim=True)
+        any_positive, slot = positive.max(1, keepdim=True)
         negative = counts & ~positive
         gap = (own - own.gather(1, slot)).masked_fill_(~negative, -torch.inf)
         costs.append(cost(Gaps(gap, negative.sum(1).clamp(min=1))))
-        has_positive.append(found[:, 0])
+        has_positive.append(any_positive[:, 0])
     counted = torch.cat(has_positive)
     return (torch.cat(costs).where(counted, 0).sum() / counted.sum().clamp(min=1)).to(logit.dtype)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recbench.batch import Batch, Towers
 from recbench.errors import UsageError
-from recbench.losses.building_blocks.lists import against, log_share, pairs
+from recbench.losses.building_blocks.lists import entropy_against, log_share, pairs
 from tests.losses.by_hand import SINGLE, loss
 from tests.losses.random_lists import (
     CASES,
@@ -139,7 +139,7 @@ def test_shares_of_a_list() -> None:
         [0.5 - log(total), -1 - log(total), 2 - log(total), 0.0], abs=1e-12
     )
     chosen, rivals = torch.tensor([[True, False, False, False]]), torch.tensor([[False, True, True, False]])
-    assert against(values, chosen, rivals)[0].tolist() == pytest.approx([log(total) - 0.5, 0, 0, 0], abs=1e-12)
+    assert entropy_against(values, chosen, rivals)[0].tolist() == pytest.approx([log(total) - 0.5, 0, 0, 0], abs=1e-12)
 
 
 @pytest.mark.parametrize(
