@@ -7,7 +7,7 @@ import sys
 from collections.abc import MutableMapping
 
 CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # what a user may have set
-SHORT_SPIN = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}  # turns of a loop (libgomp), milliseconds (libomp)
+SHORT_SPIN = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}  # turns of a loop (libgomp), milliseconds (libomp)
 
 
 def spin_briefly(environment: MutableMapping[str, str] = os.environ) -> None:

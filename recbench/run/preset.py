@@ -46,7 +46,7 @@ class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Preset(msgspec.Struct, frozen=True):
-    """One preset with what its paper's have in common."""
+    """One preset with what all presets of its paper have in common."""
 
     name: str  # "gnolr/ml-1m"
     file: Path
@@ -54,7 +54,7 @@ class Preset(msgspec.Struct, frozen=True):
     entry: Entry
 
     def words(self, loss: str, backbone: str) -> list[str]:
-        """Return the settings of a loss on a backbone, the more special the later.
+        """Return the settings of a loss on a backbone, the more specific the later.
 
         Raises UsageError that names file and preset for a setting that does not exist or is not of its type.
         """
@@ -80,7 +80,7 @@ class Preset(msgspec.Struct, frozen=True):
         """Return the class of a backbone; raises UsageError, which says what else to take, if there is none."""
         if name == self.paper.backbone and name not in BACKBONES.names():
             raise UsageError(
-                f"preset {self.name} is meant for backbone `{name}`, which is not there; "
+                f"preset {self.name} is meant for backbone `{name}`, which does not exist; "
                 f"give --backbone one of {', '.join(BACKBONES.names())}"
             )
         return BACKBONES.get(name)
@@ -116,10 +116,10 @@ def names() -> list[str]:
 
 def find(name: str) -> Preset:
     """Return the preset of that name; raises UsageError with the nearest name if there is none."""
-    found = presets()
-    if name not in found:
-        raise unknown("preset", name, found)
-    return found[name]
+    known = presets()
+    if name not in known:
+        raise unknown("preset", name, known)
+    return known[name]
 
 
 def presets() -> dict[str, Preset]:

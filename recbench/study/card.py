@@ -12,10 +12,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recbench.results.record import method_name
 from recbench.run.evaluate import EvaluatedRun
 from recbench.run.plan import non_default
 
-OF_ROWS = ("auc", "gauc", "cindex")
+ROW_METRICS = ("auc", "gauc", "cindex")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Number:
     by: str  # the feedback whose scores rank
     mean: float | None  # None where undefined for a seed
     sd: float | None  # None for one seed
-    counted: int  # rows or users, the min_tasks over seeds
+    counted: int  # rows or users, the fewest over seeds
     signature: str
 
 
@@ -54,68 +55,68 @@ class Card:
 def metrics(trained: Sequence[str], k: int) -> list[str]:
     """Return the names of a card's metrics for a run that was trained on these kinds of feedback."""
     crossed = [f"recall@{k}/{relevant}:{by}" for relevant in trained for by in trained if relevant != by]
-    return [*(name for name in OF_ROWS if name != "cindex" or len(trained) > 1), f"recall@{k}", *crossed]
+    return [*(name for name in ROW_METRICS if name != "cindex" or len(trained) > 1), f"recall@{k}", *crossed]
 
 
-def cards(outcomes: Sequence[EvaluatedRun]) -> list[Card]:
+def cards(evaluated: Sequence[EvaluatedRun]) -> list[Card]:
     """Return one card per method, in the order of its first run."""
     groups: dict[str, list[EvaluatedRun]] = {}
-    for outcome in outcomes:
-        groups.setdefault(outcome.record.key.group, []).append(outcome)
-    return [_card(held) for held in groups.values()]
+    for run in evaluated:
+        groups.setdefault(run.record.key.group, []).append(run)
+    return [_card(evaluated) for evaluated in groups.values()]
 
 
-def _card(held: Sequence[EvaluatedRun]) -> Card:
-    key = held[0].record.key
+def _card(evaluated: Sequence[EvaluatedRun]) -> Card:
+    key = evaluated[0].record.key
     settings = tuple(f"{name}={value}" for name, value in non_default(key).items())
-    found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
-    for outcome in held:
-        for value in outcome.values:
+    by_seed: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
+    for run in evaluated:
+        for value in run.values:
             metric, _, by = value.metric.partition(":")
             place = metric, value.feedback, by or value.feedback
-            found.setdefault(place, []).append((value.value, value.count, value.signature))
+            by_seed.setdefault(place, []).append((value.value, value.count, value.signature))
     return Card(
         dataset=key.data,
         loss=key.loss,
         backbone=key.backbone,
         settings=settings,
         feedback=tuple(key.feedback),
-        runs=tuple(outcome.record.key.digest for outcome in held),
-        numbers=tuple(_number(*place, of_seeds) for place, of_seeds in found.items()),
+        runs=tuple(run.record.key.digest for run in evaluated),
+        numbers=tuple(_number(*place, values) for place, values in by_seed.items()),
     )
 
 
-def _number(metric: str, feedback: str, by: str, of_seeds: Sequence[tuple[float, int, str]]) -> Number:
-    values = [value for value, _, _ in of_seeds]
-    known = not any(map(math.isnan, values))
+def _number(metric: str, feedback: str, by: str, by_seed: Sequence[tuple[float, int, str]]) -> Number:
+    values = [value for value, _, _ in by_seed]
+    is_defined = not any(map(math.isnan, values))
     return Number(
         metric=metric,
         feedback=feedback,
         by=by,
-        mean=fmean(values) if known else None,
-        sd=stdev(values) if known and values[1:] else None,
-        counted=min(count for _, count, _ in of_seeds),
-        signature=of_seeds[0][2],
+        mean=fmean(values) if is_defined else None,
+        sd=stdev(values) if is_defined and values[1:] else None,
+        counted=min(count for _, count, _ in by_seed),
+        signature=by_seed[0][2],
     )
 
 
-def rendered(found: Sequence[Card], k: int) -> RenderableType:
+def rendered(cards: Sequence[Card], k: int) -> RenderableType:
     """Return the cards for a rich console, and each signature once."""
     parts: list[RenderableType] = []
-    for card in found:
+    for card in cards:
         seeds = f"{len(card.runs)} seed{'s' if len(card.runs) > 1 else ''}"
-        parts.append(Text(f"{card.loss} × {card.backbone} on {card.dataset}, {seeds}", style="bold"))
+        parts.append(Text(f"{method_name(card.loss, card.backbone)} on {card.dataset}, {seeds}", style="bold"))
         parts += [Text(f"  {', '.join(card.settings)}", style="dim")] if card.settings else []
-        parts += [Text(), _own(card, k), Text()]
-        parts += [_crossed(card, k), Text()] if card.feedback[1:] else []
+        parts += [Text(), _own_feedback_table(card, k), Text()]
+        parts += [_crossed_table(card, k), Text()] if card.feedback[1:] else []
     signatures = dict.fromkeys(
-        number.signature for card in found for number in card.numbers if number.by == number.feedback
+        number.signature for card in cards for number in card.numbers if number.by == number.feedback
     )
     return Group(*parts, *(Text(signature, style="dim") for signature in signatures))
 
 
-def _own(card: Card, k: int) -> Table:
-    names = [name for name in (*OF_ROWS, f"recall@{k}") if card.number(name, card.feedback[0])]
+def _own_feedback_table(card: Card, k: int) -> Table:
+    names = [name for name in (*ROW_METRICS, f"recall@{k}") if card.number(name, card.feedback[0])]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("feedback")
     for name in names:
@@ -125,7 +126,7 @@ def _own(card: Card, k: int) -> Table:
     return table
 
 
-def _crossed(card: Card, k: int) -> Table:
+def _crossed_table(card: Card, k: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(f"recall@{k}\nof")
     for by in card.feedback:

@@ -80,12 +80,17 @@ def reproduce(
     groups: dict[Group, list[PublishedCell]] = {}
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
-    orders: dict[Group, TrainRequest] = {}
+    train_requests: dict[Group, TrainRequest] = {}
     for group, group_cells in groups.items():
         if not impossible(*group[:2]):
-            order = _train_request(request, source, group_cells[0], *group)
-            orders[group] = _tuned(order, store, console, device, jobs, command) if request.fair else order
-    keys = {group: keys_of(order, data, data.train.user.device.type, {}) for group, order in orders.items()}
+            train_request = _train_request(request, source, group_cells[0], *group)
+            train_requests[group] = (
+                _tuned(train_request, store, console, device, jobs, command) if request.fair else train_request
+            )
+    keys = {
+        group: keys_of(train_request, data, data.train.user.device.type, {})
+        for group, train_request in train_requests.items()
+    }
     protocol = request.table.protocol
     missing = {
         key.digest: key
@@ -96,9 +101,9 @@ def reproduce(
     _train(list(missing.values()), data, store, console, jobs, command)
     rows: list[PublishedRow] = []
     for group, group_cells in groups.items():
-        if group in orders:
+        if group in train_requests:
             _evaluate(keys[group], group_cells, protocol, store, device)
-            rows += _measured(request, source, group_cells, orders[group], keys[group], store)
+            rows += _measured(request, source, group_cells, train_requests[group], keys[group], store)
         else:
             why = (impossible(*group[:2]),)
             rows += [
@@ -120,13 +125,13 @@ def _measured(
     request: ReproduceRequest,
     source: _Source,
     group_cells: Sequence[PublishedCell],
-    order: TrainRequest,
+    train_request: TrainRequest,
     keys: Sequence[RunKey],
     store: Store,
 ) -> list[PublishedRow]:
     """Return the rows of a group with what its runs reached."""
-    preset_words = source.preset.words(order.loss, str(order.backbone)) if source.preset else ()
-    settings = tuple(word for word in order.settings if word not in preset_words)
+    preset_words = source.preset.words(train_request.loss, str(train_request.backbone)) if source.preset else ()
+    settings = tuple(word for word in train_request.settings if word not in preset_words)
     runs = tuple(key.digest for key in keys)
     rows = []
     for cell in group_cells:
@@ -211,16 +216,16 @@ def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console
         )
 
 
-def _tuned(order: TrainRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> TrainRequest:
+def _tuned(request: TrainRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> TrainRequest:
     """Return the request with a learned scale and bias and the learning rate that is best on validation."""
-    if LOSSES.get(order.loss).reads_logits:
-        order = replace(order, settings=(*_without(order.settings, "loss.scale"), "loss.logit=learned"))
-    searched = replace(order, settings=_without(order.settings, "train.lr"), seeds=(0,))
-    sweep = sweep_all(SweepRequest((order.loss,), BUDGET, searched), store, console, device, jobs, command)
-    if order.loss not in sweep.best:
-        raise UsageError(f"{order.loss}: every trial failed; see the sweep {sweep.digest}")
-    best = [word for word in sweep.best[order.loss] if word.startswith("train.lr=")]
-    return replace(searched, settings=(*searched.settings, *best), seeds=order.seeds)
+    if LOSSES.get(request.loss).reads_logits:
+        request = replace(request, settings=(*_without(request.settings, "loss.scale"), "loss.logit=learned"))
+    searched = replace(request, settings=_without(request.settings, "train.lr"), seeds=(0,))
+    sweep = sweep_all(SweepRequest((request.loss,), BUDGET, searched), store, console, device, jobs, command)
+    if request.loss not in sweep.best:
+        raise UsageError(f"{request.loss}: every trial failed; see the sweep {sweep.digest}")
+    best = [word for word in sweep.best[request.loss] if word.startswith("train.lr=")]
+    return replace(searched, settings=(*searched.settings, *best), seeds=request.seeds)
 
 
 def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:

@@ -37,11 +37,11 @@ SEEDS = 5  # of the command to type in the end
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """The words of a `sweep` command."""
+    """The options of a `sweep` command."""
 
     losses: tuple[str, ...]
     grid: tuple[str, ...]
-    common: TrainRequest  # of all trials; its `loss` is not looked at
+    common: TrainRequest  # of all trials; its `loss` is ignored
     search: Search = "grid"
     trials: int | None = None  # None: 20, or as many as the values of a grid make
 
@@ -50,67 +50,67 @@ class SweepRequest:
 class _Plan:
     """A sweep before anything is trained."""
 
-    order: SweepRequest
+    request: SweepRequest
     store: Store
     data: Dataset
     target: torch.device
     sources: Mapping[str, str]
-    orders: Mapping[str, TrainRequest]  # loss → what all its trials have in common
+    common: Mapping[str, TrainRequest]  # loss → what all its trials have in common
     dimensions: Sequence[space.Dimension]
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return self.order.common.seeds
+        return self.request.common.seeds
 
     def keys(self, loss: str, point: space.Point) -> list[RunKey]:
         """Return the keys of a point, one per seed."""
-        order = self.orders[loss]
-        order = replace(order, settings=(*order.settings, *_words(point)))
-        return keys_of(order, self.data, self.target.type, self.sources)
+        common = self.common[loss]
+        request = replace(common, settings=(*common.settings, *_words(point)))
+        return keys_of(request, self.data, self.target.type, self.sources)
 
     def pairs(self, rows: Sequence[space.Row]) -> list[Pair]:
         """Return what each row means for each loss, the losses of one row side by side."""
-        return [(loss, space.point(self.dimensions, row, loss)) for row in rows for loss in self.orders]
+        return [(loss, space.point(self.dimensions, row, loss)) for row in rows for loss in self.common]
 
 
-def sweep_all(order: SweepRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> Sweep:
-    """Search the settings of every loss and keep what was found in `sweeps/<digest>.json`.
+def sweep_all(request: SweepRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> Sweep:
+    """Search the settings of every loss and keep the result in `sweeps/<digest>.json`.
 
-    Runs that have a record are not trained again, so the same command goes on where it was stopped. The test rows
+    Runs that have a record are not trained again, so the same command continues where it was stopped. The test rows
     are not read. Raises UsageError for whatever cannot work, before anything is trained.
     """
-    plan = _plan(order, store, device)
+    plan = _plan(request, store, device)
     count, pairs = _points(plan)
-    runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.orders) * len(plan.seeds)
+    runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.common) * len(plan.seeds)
     points = {
-        loss: len({tuple(point.items()) for name, point in pairs if name == loss}) or count for loss in plan.orders
+        loss: len({tuple(point.items()) for name, point in pairs if name == loss}) or count for loss in plan.common
     }
     shares = ", ".join(f"{loss} ({number} points)" for loss, number in points.items())
     title = f"sweep on {plan.data.name}/{plan.data.split}: {shares}, {runs} runs"
     print_line(console, title)
-    work = Work(store.root, str(plan.target), tuple(map(str, order.common.imports)), command)
+    work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command)
     with launch(work, plan.data, jobs) as launcher, SweepDisplay(console, runs) as display:
         trials = _run(plan, launcher, display, pairs) if pairs else _adapt(plan, launcher, display, count)
-    found = _conclude(plan, trials, count, device, command)
-    sweeps.write(store, found)
-    return found
+    sweep = _conclude(plan, trials, count, device, command)
+    sweeps.write(store, sweep)
+    return sweep
 
 
-def _plan(order: SweepRequest, store: Store, device: str) -> _Plan:
-    sources = import_all(order.common.imports)
+def _plan(request: SweepRequest, store: Store, device: str) -> _Plan:
+    sources = import_all(request.common.imports)
     target = pick_device(device)
-    if not order.losses:
+    if not request.losses:
         raise UsageError("--losses: expected names joined by commas, as in gnolr,bce; see `recbench list losses`")
-    orders = {loss: complete(replace(order.common, loss=loss)) for loss in order.losses}
-    first = orders[order.losses[0]]
-    dimensions = space.parse(order.grid, list(orders), str(first.backbone))
-    given = settings.split_words(list(order.common.settings), ("loss", "backbone", "train"))
+    common = {loss: complete(replace(request.common, loss=loss)) for loss in request.losses}
+    first = common[request.losses[0]]
+    dimensions = space.parse(request.grid, list(common), str(first.backbone))
+    given = settings.split_words(list(request.common.settings), ("loss", "backbone", "train"))
     for dimension in dimensions:
         owner, _, key = dimension.setting.partition(".")
         if key in given[owner]:
             raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
     data = Dataset.load(find_prepared(first.dataset), target)
-    return _Plan(order, store, data, target, sources, orders, dimensions)
+    return _Plan(request, store, data, target, sources, common, dimensions)
 
 
 def _points(plan: _Plan) -> tuple[int, list[Pair]]:
@@ -118,7 +118,7 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
 
     Raises UsageError if a listed value, or an end of a range, cannot work for a loss.
     """
-    search, trials = plan.order.search, plan.order.trials
+    search, trials = plan.request.search, plan.request.trials
     rows: list[space.Row] = []
     count = TRIALS if trials is None else trials
     if search == "grid":
@@ -138,14 +138,14 @@ def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence
     """Train what is not yet trained of these points and return a trial for each, equal ones once."""
     keys = {(loss, *_words(point)): plan.keys(loss, point) for loss, point in pairs}
     named = {key.digest: (key, words) for words, group in keys.items() for key in group}
-    found: dict[str, Finished] = {
+    runs: dict[str, Finished] = {
         digest: plan.store.record(key) for digest, (key, _) in named.items() if is_complete(key, plan.store)
     }
-    display.already_trained(found.values())
-    for finished in launcher.run([key for digest, (key, _) in named.items() if digest not in found]):
-        found[finished.key.digest] = finished
+    display.already_trained(runs.values())
+    for finished in launcher.run([key for digest, (key, _) in named.items() if digest not in runs]):
+        runs[finished.key.digest] = finished
         display.finished(finished, named[finished.key.digest][1][1:])
-    return [_trial(loss, words, [found[key.digest] for key in group]) for (loss, *words), group in keys.items()]
+    return [_trial(loss, words, [runs[key.digest] for key in group]) for (loss, *words), group in keys.items()]
 
 
 def _adapt(plan: _Plan, launcher: Launcher, display: SweepDisplay, count: int) -> list[Trial]:
@@ -153,37 +153,37 @@ def _adapt(plan: _Plan, launcher: Launcher, display: SweepDisplay, count: int) -
 
     All losses move in step, so what is proposed does not depend on the number of processes.
     """
-    estimators = {loss: space.Estimator(plan.dimensions, loss, plan.seeds[0]) for loss in plan.orders}
+    estimators = {loss: space.Estimator(plan.dimensions, loss, plan.seeds[0]) for loss in plan.common}
     trials: dict[tuple[str, ...], Trial] = {}
     for _ in range(count):
-        for trial in _run(plan, launcher, display, [(loss, one.ask()) for loss, one in estimators.items()]):
+        for trial in _run(plan, launcher, display, [(loss, estimator.ask()) for loss, estimator in estimators.items()]):
             estimators[trial.loss].tell(trial.valid)
             trials[trial.loss, *trial.words] = trial
     return list(trials.values())
 
 
 def _trial(loss: str, words: list[str], finished: Sequence[Finished]) -> Trial:
-    runs = [one.key.digest for one in finished]
-    records = [one for one in finished if isinstance(one, RunRecord)]
+    runs = [run.key.digest for run in finished]
+    records = [run for run in finished if isinstance(run, RunRecord)]
     seconds = sum(record.seconds for record in records)
-    for one in finished:
-        if not isinstance(one, RunRecord):
-            return Trial(loss, words, runs, "", None, None, seconds, one.reason)
+    for run in finished:
+        if not isinstance(run, RunRecord):
+            return Trial(loss, words, runs, "", None, None, seconds, run.reason)
     values = [record.valid for record in records]
     return Trial(loss, words, runs, records[0].select, fmean(values), stdev(values) if values[1:] else None, seconds)
 
 
 def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, command: str) -> Sweep:
-    place = {loss: number for number, loss in enumerate(plan.orders)}
+    place = {loss: number for number, loss in enumerate(plan.common)}
     ranked = sorted(trials, key=lambda trial: (place[trial.loss], trial.valid is None, -(trial.valid or 0)))
     first = {trial.loss: trial for trial in reversed(ranked) if trial.valid is not None}
-    best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.orders if loss in first}
-    open_ = {loss: plan.keys(loss, {})[0] for loss in plan.orders}
+    best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.common if loss in first}
+    without_search = {loss: plan.keys(loss, {})[0] for loss in plan.common}
     return Sweep(
-        title=f"{next(iter(open_.values())).backbone} on {plan.data.name}/{plan.data.split}",
-        groups={loss: key.group for loss, key in open_.items()},
+        title=f"{next(iter(without_search.values())).backbone} on {plan.data.name}/{plan.data.split}",
+        groups={loss: key.group for loss, key in without_search.items()},
         grid=[str(dimension) for dimension in plan.dimensions],
-        search=plan.order.search,
+        search=plan.request.search,
         count=count,
         seeds=list(plan.seeds),
         trials=ranked,
@@ -198,7 +198,7 @@ def _command(key: RunKey, plan: _Plan, device: str) -> str:
     """Return the command that trains a point with several seeds, those of the sweep first."""
     words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone]
     words += ["--dataset", key.data, "--feedback", ",".join(key.feedback)]
-    words += [word for path in plan.order.common.imports for word in ("--import", str(path))]
+    words += [word for path in plan.request.common.imports for word in ("--import", str(path))]
     words += [word for setting in _settings(key) for word in ("--set", setting)]
     words += [] if device == "auto" else ["--device", device]
     words += ["--seed", str(key.seed)] if key.seed else []

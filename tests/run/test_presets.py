@@ -130,7 +130,9 @@ def test_the_data_it_is_meant_for_are_named() -> None:
 
 
 def test_a_backbone_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match="preset toy/shop is meant for backbone `gone`, which is not there; give --b"):
+    with pytest.raises(
+        UsageError, match="preset toy/shop is meant for backbone `gone`, which does not exist; give --b"
+    ):
         paper = preset.Paper(source="", backbone="gone", presets={})
         entry = preset.Entry(dataset="synthetic", split="global")
         preset.Preset("toy/shop", Path("toy.toml"), paper, entry).words("bce", "gone")
