@@ -9,7 +9,8 @@ import polars as pl
 
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, read_delimited, scan_delimited
+from recbench.readers.building_blocks.delimited import read_delimited, scan_delimited
+from recbench.readers.building_blocks.layout import Kind, Layout
 from recbench.sources.dataset_spec import DatasetSpec
 
 PAGE = "pv_id"

@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from recbench.readers.base import RawTables, Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, scan_delimited
+from recbench.readers.building_blocks.delimited import scan_delimited
+from recbench.readers.building_blocks.layout import Kind, Layout
 from recbench.sources.dataset_spec import DatasetSpec, Side
 from recbench.sources.text_blocks import read_start
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from recbench.readers.base import RawTables, Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, scan_delimited
+from recbench.readers.building_blocks.delimited import scan_delimited
+from recbench.readers.building_blocks.layout import Kind, Layout
 from recbench.sources.dataset_spec import DatasetSpec
 
 Frames = Iterator[pl.DataFrame]

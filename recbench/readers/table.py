@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, check_names, resolve_kinds, scan_row_blocks
+from recbench.readers.building_blocks.delimited import resolve_kinds, scan_row_blocks
 from recbench.readers.building_blocks.json_lines import json_schema, scan_json_lines
+from recbench.readers.building_blocks.layout import Kind, Layout, check_names
 from recbench.readers.building_blocks.row_block import RowBlock
 from recbench.readers.building_blocks.times import Times
 from recbench.readers.building_blocks.typed_columns import ColumnRoles, check_vectors, plain_columns
@@ -104,14 +105,14 @@ def _log(table: _Table) -> Iterator[pl.DataFrame]:
         for path, form in forms.items()
         if form == "json"
     }
-    common = _CommonSchema()
+    common = _CommonSchema(spec.time, roles.ids)
     for path, form in forms.items():
         if form == "delimited":
-            common.add(path, pl.Schema({name: _text_type(layout.columns[name]) for name in table.kinds}), spec.time)
+            common.add(path, pl.Schema({name: _text_type(layout.columns[name]) for name in table.kinds}))
         else:
             schema = schemas[path] if form == "json" else _parquet_schema(path, list(table.kinds))
             empty = RowBlock(path, pl.DataFrame(schema=schema), [], "row")
-            common.add(path, plain_columns(empty, roles).frame.schema, spec.time)
+            common.add(path, plain_columns(empty, roles).frame.schema)
     for path, form in forms.items():
         times = Times(spec)
         if form == "delimited":
@@ -127,7 +128,7 @@ def _log(table: _Table) -> Iterator[pl.DataFrame]:
                 frame = frame.with_columns(pl.col(roles.vectors).str.replace_all(spec.decimal, ".", literal=True))
             if spec.time is not None:
                 frame = frame.with_columns(times.read(block))
-            frame = frame.cast({name: kind for name, kind in common.types.items() if name != spec.time})
+            frame = common.cast(frame, path)
             block = replace(block, frame=frame)
             check_vectors(block, roles.vectors, spec.bag_separator)
             _check_required(block, table)
@@ -152,11 +153,12 @@ def _check_required(block: RowBlock, table: _Table) -> None:
 class _CommonSchema:
     """The types that hold the columns of all files: they may differ in width, and be empty in some of the files."""
 
-    def __init__(self) -> None:
+    def __init__(self, time: str | None, ids: Sequence[str]) -> None:
+        self._time, self._ids = time, ids
         self.types: dict[str, pl.DataType | type[pl.DataType]] = {}
         self._first: Path | None = None
 
-    def add(self, path: Path, schema: pl.Schema, time: str | None) -> None:
+    def add(self, path: Path, schema: pl.Schema) -> None:
         """Add the columns of a file; raises DataError for one of another kind than in the first file."""
         if self._first is None:
             self._first, self.types = path, dict(schema)
@@ -164,13 +166,23 @@ class _CommonSchema:
             other = schema[name]
             if kind == pl.Null:
                 self.types[name] = other
-            elif other not in (kind, pl.Null) and name != time:
-                if not (kind.is_numeric() and other.is_numeric()):
+            elif other not in (kind, pl.Null) and name != self._time:
+                whole = kind.is_integer() and other.is_integer()
+                if not whole and (name in self._ids or not (kind.is_numeric() and other.is_numeric())):
                     raise DataError(
                         f"{path}, column `{name}`: {other}, but {kind} in {self._first}; the files of a log must have "
                         "columns of one kind"
                     )
-                self.types[name] = pl.Float64
+                self.types[name] = pl.Int64 if whole else pl.Float64
+
+    def cast(self, frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+        """Return the frame with these types; raises DataError for a number that does not fit."""
+        try:
+            return frame.cast({name: kind for name, kind in self.types.items() if name != self._time})
+        except pl.exceptions.InvalidOperationError as error:
+            raise DataError(
+                f"{path}: {str(error).splitlines()[0]}; the files of a log must have columns of one kind"
+            ) from None
 
 
 def _text_type(kind: Kind) -> type[pl.DataType]:

@@ -135,10 +135,8 @@ def _check_text_layout(spec: DatasetSpec) -> None:
             f"{spec.name}: `decimal` is a point or a comma, and not the `separator`; with decimal commas say "
             'separator = ";"'
         )
-    if spec.decimal == spec.bag_separator:
-        raise UsageError(
-            f"{spec.name}: `decimal` and `bag_separator` are the same; numbers of a vector could not be told apart"
-        )
+    if spec.decimal == spec.bag_separator == ",":
+        raise UsageError(f"{spec.name}: `decimal` and `bag_separator` are the same; set bag_separator to another one")
     for name in spec.columns:
         if spec.columns.count(name) > 1:
             raise UsageError(f"{spec.name}: `columns` names `{name}` twice; every field of a line needs its own name")

@@ -208,6 +208,17 @@ def test_parquet_whose_columns_are_all_text(tmp_path: Path) -> None:
         log_of(tmp_path, 'types = { x = "int" }', events=text.with_columns(p=pl.Series(["1", "much"])))
 
 
+def test_ids_beyond_the_signed_numbers(tmp_path: Path) -> None:
+    large = FRAME.with_columns(i=pl.Series([2**64 - 1, 2**63], dtype=pl.UInt64))
+    assert log_of(tmp_path, events=large)["i"].to_list() == [2**64 - 1, 2**63]
+    with pytest.raises(DataError, match="two: .* the files of a log must have columns of one kind") as caught:
+        log_of(tmp_path, one=FRAME, two=large)
+    assert "\n" not in str(caught.value)
+    near = FRAME.with_columns(i=pl.Series([2.0**53, 2.0**53]))  # where 2^53 + 1 is the same float
+    with pytest.raises(DataError, match="two, column `i`: Float64, but Int64 in"):
+        log_of(tmp_path, one=FRAME, two=near)
+
+
 def test_words_that_stand_for_nothing(tmp_path: Path) -> None:
     more = r'null_values = ["NA", "-1"]'
     text = "u,i,p,b,v,t,x\na,1,NA,NA,NA,1700000000,-1\nNA,1,1,b,1,1700000000,1\n"

@@ -12,7 +12,7 @@ import polars as pl
 
 from recbench.errors import DataError
 from recbench.readers.base import Source
-from recbench.readers.building_blocks.delimited import check_names
+from recbench.readers.building_blocks.layout import check_names
 from recbench.readers.building_blocks.row_block import RowBlock
 from recbench.sources.text_blocks import read_blocks
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from recbench.errors import DataError
-from recbench.readers.building_blocks.delimited import TYPES, Kind, cast_text
+from recbench.readers.building_blocks.delimited import cast_text
+from recbench.readers.building_blocks.layout import TYPES, Kind
 from recbench.readers.building_blocks.row_block import RowBlock
 from recbench.sources.dataset_spec import DatasetSpec
 
@@ -88,8 +89,7 @@ def _simple(block: RowBlock, name: str, roles: ColumnRoles) -> pl.Series:
     if isinstance(kind, pl.Array):
         return column.arr.to_list()
     if kind.is_integer():
-        whole = column.cast(pl.Int64, strict=False)
-        column = whole if whole.null_count() == column.null_count() else column.cast(pl.String)
+        column = column if kind == pl.UInt64 else column.cast(pl.Int64)
     elif kind.is_numeric():  # floats and decimals
         column = column.cast(pl.Float64)
     elif isinstance(kind, pl.Categorical | pl.Enum):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from recbench.errors import DataError
 from recbench.readers.base import Source
-from recbench.readers.building_blocks.delimited import Kind, Layout, read_delimited
+from recbench.readers.building_blocks.delimited import read_delimited
+from recbench.readers.building_blocks.layout import Kind, Layout
 
 COLUMNS: dict[str, Kind] = {"a": "int", "b": "float", "c": "text"}
 
