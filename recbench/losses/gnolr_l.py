@@ -5,13 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Towers
-from recbench.losses.building_blocks.lists import (
-    ListLength,
-    entropy_against,
-    log_share,
-    mean_of_lists,
-    positives_and_negatives,
-)
+from recbench.losses.building_blocks.lists import ListLength, entropy_against, log_share, mean_of_lists, split_by_label
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
 from recbench.samplers import Lists
 from recbench.settings import NonNegative
@@ -42,7 +36,7 @@ class GNOLRL(OrdinalLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the pointwise loss, plus the listwise term."""
-        positive, negative = positives_and_negatives(batch)
+        positive, negative = split_by_label(batch)
         logit, real = towers.logit[..., 0], positive | negative
         if self.rivals == "negatives":
             surprise = entropy_against(logit, positive, negative)

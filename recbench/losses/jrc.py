@@ -7,12 +7,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import (
-    entropy_against,
-    log_share,
-    mean_of_lists,
-    positives_and_negatives,
-)
+from recbench.losses.building_blocks.lists import entropy_against, log_share, mean_of_lists, split_by_label
 from recbench.samplers import Lists
 from recbench.settings import Count, Positive, Range
 
@@ -45,7 +40,7 @@ class JRC(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the weighted mean cross-entropy and the generative term, mixed by `alpha`."""
-        positive, negative = positives_and_negatives(batch)
+        positive, negative = split_by_label(batch)
         real = positive | negative
         weight = real + (self.pos_weight - 1) * positive
         difference = self.score(towers.logit)[..., 0]

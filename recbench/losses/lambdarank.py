@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, differences, pairs, positives_and_negatives
+from recbench.losses.building_blocks.lists import ListLength, differences, pairs, split_by_label
 from recbench.samplers import Lists
 
 
@@ -29,7 +29,7 @@ class LambdaRank(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over pairs, or over lists; 0 if there is no pair."""
-        positive, negative = positives_and_negatives(batch)
+        positive, negative = split_by_label(batch)
         pair = pairs(positive, negative)
         logit = towers.logit[..., 0]
         gain = discounted_gains(logit.detach(), positive, negative)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, log_share, mean_of_lists, positives_and_negatives
+from recbench.losses.building_blocks.lists import ListLength, log_share, mean_of_lists, split_by_label
 from recbench.samplers import Lists
 
 
@@ -34,7 +34,7 @@ class ListNet(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; with `target=share`, lists without a positive contribute 0."""
         logit, label = towers.logit[..., 0], batch.label[..., 0]
-        positive, negative = positives_and_negatives(batch)
+        positive, negative = split_by_label(batch)
         real = positive | negative
         if self.target == "softmax":
             target = label.masked_fill(~real, -torch.inf).softmax(-1).masked_fill(~real, 0)

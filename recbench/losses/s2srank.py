@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, differences, mean_of_lists, pairs, positives_and_negatives
+from recbench.losses.building_blocks.lists import ListLength, differences, mean_of_lists, pairs, split_by_label
 from recbench.samplers import Lists
 from recbench.settings import NonNegative
 
@@ -38,7 +38,7 @@ class S2SRank(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; lists of one class contribute 0."""
-        positive, negative = positives_and_negatives(batch)
+        positive, negative = split_by_label(batch)
         logit = towers.logit[..., 0]
         both = positive.any(-1, keepdim=True) & negative.any(-1, keepdim=True)
         count = positive.sum(-1, keepdim=True).clamp(min=1)

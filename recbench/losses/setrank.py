@@ -6,12 +6,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import (
-    ListLength,
-    entropy_against,
-    mean_of_lists,
-    positives_and_negatives,
-)
+from recbench.losses.building_blocks.lists import ListLength, entropy_against, mean_of_lists, split_by_label
 from recbench.samplers import Lists
 
 
@@ -33,7 +28,7 @@ class SetRank(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over lists; lists of one class contribute 0."""
-        positive, negative = positives_and_negatives(batch)
+        positive, negative = split_by_label(batch)
         logit = towers.logit[..., 0]
         if self.form == "sigmoid":
             log_g = logsigmoid(logit)

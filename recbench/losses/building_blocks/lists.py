@@ -14,7 +14,7 @@ from recbench.settings import Range
 ListLength = Annotated[int, Range("at least 2", lambda number: number >= 2)]
 
 
-def positives_and_negatives(batch: Batch) -> tuple[Tensor, Tensor]:
+def split_by_label(batch: Batch) -> tuple[Tensor, Tensor]:
     """Return which slots hold a positive and which a negative of the only feedback, both [B, N]; masked: neither."""
     positive = batch.label[..., 0] > 0
     if batch.mask is None:
