@@ -45,7 +45,7 @@ def test_a_table_beside_what_is_measured(films: Run) -> None:
     again = films(*words, "--format", "markdown")
     assert again.code == 0 and records() == before  # nothing is trained twice, with records alone
     assert "| method | settings | metric | feedback | reported | measured | difference | seeds | verdict |" in again.out
-    assert again.out.count("\n") == 9 and "\nnot comparable: what is prepared here" in again.out
+    assert again.out.count("\n") == 9 and "\nnot comparable: the data prepared here" in again.out
     assert "reported" in films(*words).out
     board = {line["method"]: line for line in films("leaderboard", "--against", "gnolr/table2", "--json").json["lines"]}
     same = ("mean", "sd", "seeds", "verdict", "reasons", "runs", "printed", "data")

@@ -156,7 +156,7 @@ def test_sensitivity_takes_the_trials_of_a_sweep(prepared: Run) -> None:
         (("recall-curve", "--k", "0"), "expected a cut-off from 1"),
         (("kernels", "--alpha", "0,x"), "--alpha 0,x: expected numbers"),
         (("kernels", "--alpha", "inf"), "expected finite numbers"),
-        (("kernels", "--items", "1"), "--items=1: expected at least 2"),
+        (("kernels", "--items", "1"), "--items 1: expected a whole number from 2 to"),
         (("importance",), "has no triplet weights; choose one of til-ui, til-mi"),
         (("noise",), "no run was trained with noise"),
         (("sensitivity",), "--setting"),

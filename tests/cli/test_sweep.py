@@ -44,6 +44,7 @@ def test_json_is_what_is_recorded(prepared: Run) -> None:
     assert len(found["trials"]) == 4
     assert all(len(trial["runs"]) == 2 for trial in found["trials"])
     recorded = json.loads((results_home() / "sweeps" / f"{found['sweep']}.json").read_text())
+    assert len(recorded.pop("sha256")) == 64
     assert recorded == {name: value for name, value in found.items() if name != "sweep"}
     assert best(Store(results_home()), found["sweep"]) == found["best"]
     again = prepared(*words)

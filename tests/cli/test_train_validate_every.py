@@ -11,8 +11,10 @@ from recbench.home import results_home
 from recbench.run import train as training
 from tests.conftest import Run
 
-WORDS = ("train", "--loss", "bpr", "--backbone", "mf", "--epochs", "5", "--set", "train.patience=5")
-SELDOM = (*WORDS, "--set", "train.validate_every=2")
+BPR = ("train", "--loss", "bpr", "--backbone", "mf")
+WORDS = (*BPR, "--epochs", "5", "--set", "train.patience=5")
+EVERY_SECOND = ("--set", "train.validate_every=2")
+SELDOM = (*WORDS, *EVERY_SECOND)
 
 
 def records() -> dict[int, Any]:
@@ -39,7 +41,7 @@ def test_the_same_numbers_at_fewer_epochs(prepared: Run) -> None:
 
 def test_patience_counts_epochs(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.Validation, "__call__", lambda self, model: 0.5)
-    assert prepared(*SELDOM, "--epochs", "40", "--set", "train.patience=3").code == 0
+    assert prepared(*BPR, *EVERY_SECOND, "--epochs", "40", "--set", "train.patience=3").code == 0
     assert [epoch["epoch"] for epoch in records()[2]["curve"]] == [2, 4, 6]  # 2 is best; 4 is 2 epochs later, 6 is 4
 
 
