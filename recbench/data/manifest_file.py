@@ -72,7 +72,8 @@ def _digest(fields: dict[str, Any]) -> str:
 def _decoded(folder: Path, fields: dict[str, Any]) -> Manifest:
     manifest = msgspec.convert(fields, Manifest)
     if (manifest.dataset, manifest.split) != (folder.parent.name, folder.name):
-        raise ValueError(f"of {manifest.dataset}/{manifest.split}, which is another folder")
+        own = f"{manifest.dataset}/{manifest.split}"
+        raise DataError(f"{folder}: a copy of {own}, which results would name; remove it, or call it {own} again")
     return manifest
 
 

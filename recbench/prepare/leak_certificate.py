@@ -96,7 +96,9 @@ def _entity_tables(manifest: Manifest, train: PartCounts) -> Finding:
         wrong[side] = int(((rows > 0) != (np.arange(len(rows)) < manifest.entities(side).seen)).sum())
     seen = f"the first {manifest.users.seen:,} users and {manifest.items.seen:,} items of the tables"
     if any(wrong.values()):
-        message = f"{seen} are not those in train: {wrong['users']:,} users and {wrong['items']:,} items stand wrong"
+        message = (
+            f"{seen} are not those in train: {wrong['users']:,} users and {wrong['items']:,} items are out of place"
+        )
         return Finding("entity tables", "broken", message, wrong)
     return Finding("entity tables", "ok", f"{seen} are exactly those in train", wrong)
 
@@ -174,7 +176,7 @@ def _bucket_edges(manifest: Manifest, id_rows: IdRows) -> Finding:
         return Finding("bucket edges", "ok", "there are no numeric features", numbers)
     if unfit:
         message = (
-            f"{count_of(len(unfit), names, 'numeric features')} have edges that are no percentiles of the train rows"
+            f"{count_of(len(unfit), names, 'numeric features')} have edges that are not percentiles of the train rows"
         )
         return Finding("bucket edges", "broken", f"{message}: {first_few(unfit)}", numbers)
     message = f"numeric features: {names:,}; all edges fit the percentiles of the train rows"
@@ -234,10 +236,10 @@ def _aggregates(manifest: Manifest) -> Finding:
     numbers: Numbers = {"features": features, "aggregates": len(leaks)}
     if leaks:
         why = next(iter(known[column.name] for _, column in columns_of(manifest) if column.name in known))
-        message = f"known leak: {count_of(len(leaks), features, 'features')} know of the test days: "
+        message = f"known leak: {count_of(len(leaks), features, 'features')} include the test days: "
         message += f"{first_few(leaks)} ({why})"
         return Finding("aggregates", "broken", message, numbers)
-    return Finding("aggregates", "ok", f"none of {features:,} features is known to sum up the test days", numbers)
+    return Finding("aggregates", "ok", f"none of {features:,} features is known to include the test days", numbers)
 
 
 def _same(recorded: Sequence[float | None], counted: Sequence[float | None]) -> bool:

@@ -29,6 +29,7 @@ from recbench.sources.raw_files import Accept
 from recbench.sources.synthetic_shop import ROWS
 
 TABLES = (*SIDES, *PARTS)
+MAX_NAME = 200  # bytes of the name of a prepared folder
 MAX_RATIO = 10**6
 MAX_SEED = 2**62
 
@@ -102,6 +103,10 @@ def prepare(
     )
     options = manifest_contents.options(spec, split_name, source.rows, seed)
     folder = prepared_home() / name / "+".join(folder_name)
+    if len(folder.name.encode()) > MAX_NAME:
+        raise UsageError(
+            f"--feedback {str(variant.feedback)[:40]}…: too long for the name of a folder; choose fewer types"
+        )
     existing = None if force else _reusable(folder, options, source)
     if existing is not None:
         touch(folder)

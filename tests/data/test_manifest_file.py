@@ -114,7 +114,7 @@ def test_prepare_repairs_a_manifest_without_being_forced_to(prepared: Prepared, 
 def test_a_manifest_of_another_folder_is_refused(prepared: Prepared) -> None:
     other = prepared.folder.parent / "user"
     prepared.folder.rename(other)
-    with pytest.raises(DataError, match="of shop/global, which is another folder"):
+    with pytest.raises(DataError, match="user: a copy of shop/global, which results would name; remove it"):
         read_manifest(other)
 
 

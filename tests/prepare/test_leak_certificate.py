@@ -378,7 +378,7 @@ def test_features_that_know_of_the_test_days(tmp_path: Path) -> None:
     findings = certified(tmp_path, manifest)
     assert leaks(findings) == ["aggregates"]
     assert of(findings, "aggregates").message == (
-        "known leak: 4 of 4 features (100.00%) know of the test days: `city` of users, `brand` of items, "
+        "known leak: 4 of 4 features (100.00%) include the test days: `city` of users, `brand` of items, "
         "`tags` of items and 1 more (counted over all days)"
     )
     manifest["aggregates"] = {"absent": "not a feature here"}

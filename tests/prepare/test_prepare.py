@@ -379,6 +379,10 @@ def test_tables_that_cannot_be_served(tmp_path: Path, old: str, new: str, messag
         ({"variant": Variant(ratio=(-8, 1, 1))}, "--ratio -8:1:1: expected"),
         ({"variant": Variant(split="glbal")}, "shop has no split `glbal`; choose --split global or user"),
         ({"rows": -5}, "--rows sizes generated data"),
+        (
+            {"variant": Variant(feedback=",".join(f"{'x' * 40}{n}=price>{n}" for n in range(6)))},
+            "too long for the name",
+        ),
     ],
 )
 def test_numbers_out_of_range(tmp_path: Path, options: dict[str, Any], message: str) -> None:
