@@ -37,7 +37,7 @@ class RP3Beta(Baseline):
         "normalise": (False, True),
     }
 
-    def __init__(self, *, k: int = 200, alpha: float = 0.8, beta: float = 0.4, normalise: bool = True) -> None:
+    def __init__(self, *, k: int = 200, alpha: float = 0.6, beta: float = 0.4, normalise: bool = True) -> None:
         at_least("rp3beta.k", k, 1)
         at_least("rp3beta.alpha", alpha, 0)
         at_least("rp3beta.beta", beta, 0)

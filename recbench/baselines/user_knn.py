@@ -35,7 +35,7 @@ class UserKNN(Baseline):
     }
 
     def __init__(
-        self, *, k: int = 200, user_exponent: float = 0.5, item_exponent: float = 0.5, shrink: float = 0.0
+        self, *, k: int = 100, user_exponent: float = 0.5, item_exponent: float = 0.5, shrink: float = 0.0
     ) -> None:
         at_least("user-knn.k", k, 1)
         at_least("user-knn.user_exponent", user_exponent, 0)

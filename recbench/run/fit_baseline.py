@@ -43,16 +43,18 @@ class BaselineModel:
         """Number of the numbers that it holds."""
         return sum(fitted.parameters for fitted in self.by_feedback)
 
-    def predictions(self, log: Log, given: Log) -> Predictions:
-        """Return what it says of a log.
+    def predictions(self, log: Log, given: Log, rows: bool = True) -> Predictions:
+        """Return what it says of a log; without `rows`, of the catalogue alone.
 
         `given` are known rows of new users; of other users it knows what it was fitted to.
         """
         known = concat_logs(self.data.train, given)
         scores = [fitted.scores(self.data.positives_of(known, c)) for c, fitted in enumerate(self.by_feedback)]
-        rows = torch.stack([catalogue.rows(log.user, log.item) for catalogue in scores], 1)
+        score = torch.empty(0, len(scores))
+        if rows:
+            score = torch.stack([catalogue.rows(log.user, log.item) for catalogue in scores], 1)
         vectors = _as_towers(scores)
-        return Predictions(rows, scores.__getitem__ if vectors is None else vectors.catalogue, vectors=vectors)
+        return Predictions(score, scores.__getitem__ if vectors is None else vectors.catalogue, vectors=vectors)
 
 
 def _as_towers(scores: Sequence[CatalogueScores]) -> TowerVectors | None:
@@ -78,7 +80,8 @@ def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[Run
         model, valid = fitted_model(key, data), store.record(plain).valid
     else:
         fitted = BaselineModel(key, data)
-        valid = validation.measure(fitted.predictions(validation.log, validation.given))
+        rows = validation.request.k is None
+        valid = validation.measure(fitted.predictions(validation.log, validation.given, rows))
         model = fitted_model(key, data) if plain != key else fitted
     record = _record(key, model, validation, valid, command)
     try:

@@ -40,8 +40,8 @@ def _conjugate_gradients(
     """Solve (Y'Y + (alpha - 1) V'V + l2 I) x = alpha V'1 for B rows with vectors V [B, N, D], Y'Y = common [D, D]."""
 
     def product(x: Tensor) -> Tensor:
-        inner = (vectors @ x.unsqueeze(2)).transpose(1, 2)
-        return x @ common + (alpha - 1) * (inner @ vectors).squeeze(1) + l2 * x
+        inner = (vectors * x.unsqueeze(1)).sum(2, keepdim=True)  # half the time of a batched product
+        return x @ common + (alpha - 1) * (inner * vectors).sum(1) + l2 * x
 
     x = start.clone()
     residual = alpha * vectors.sum(1) - product(x)
