@@ -6,7 +6,14 @@ import subprocess
 import sys
 
 QUICK = ("startup", "board", "gauc", "training", "search")
-LONG = ("prepare", "collaborative", "synthetic", "kuairand", "ml1m")  # ten minutes to an hour, on data prepared before
+LONG = (
+    "prepare",
+    "collaborative",
+    "synthetic",
+    "kuairand",
+    "ml1m",
+    "threads",
+)  # ten minutes to an hour, on data prepared before
 
 
 def main(names: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Everything a run needs to go on, in one safetensors file that appears by rename."""
+"""Everything a run needs to continue, in one safetensors file that appears by rename."""
 
 from __future__ import annotations
 
