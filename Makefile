@@ -27,7 +27,8 @@ demo: .venv/installed ## prepare `synthetic`, train 3 losses x 2 backbones, eval
 	@$(BIN)/recbench leaderboard --dataset synthetic
 	@echo "The runs are in $(RECBENCH_RESULTS): RECBENCH_RESULTS=$(RECBENCH_RESULTS) $(BIN)/recbench show"
 
-test: export OMP_NUM_THREADS = 1 # a worker a core
+# pytest-xdist has a process for each core: none of them needs threads.
+test: export OMP_NUM_THREADS = 1
 test: .venv/installed ## ruff, mypy --strict, pytest
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -49,8 +49,8 @@ def loss(
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
     elif not failed:
-        held = sum(outcome.outcome == "holds" for outcome in outcomes)
-        stdout().print(f"{held} checks hold, {len(outcomes) - held} do not apply", highlight=False)
+        holding = sum(outcome.outcome == "holds" for outcome in outcomes)
+        stdout().print(f"{holding} checks hold, {len(outcomes) - holding} do not apply", highlight=False)
     if failed:
         if not as_json:
             stdout().print(f"{failed} of {len(outcomes)} checks fail", style="bold red", highlight=False)

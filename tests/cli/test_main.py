@@ -162,9 +162,9 @@ def test_more_memory_than_there_is(prepared: Run) -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_errors_are_explained(error: BaseException, message: str, code: int) -> None:
-    told, exit_code = explain(error)
-    assert told.startswith(message) and exit_code == code
-    assert bool(told) == bool(message)
+    line, exit_code = explain(error)
+    assert line.startswith(message) and exit_code == code
+    assert bool(line) == bool(message)
 
 
 def module(*words: str, stdout: Any = subprocess.PIPE, **variables: str) -> subprocess.CompletedProcess[str]:
