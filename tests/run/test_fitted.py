@@ -20,7 +20,7 @@ def test_what_a_run_has_fitted_is_restored(prepared: Run) -> None:
     for record in (records["nsb"], records["popularity"]):
         data: Dataset = load_dataset(record.key, "cpu").narrow(record.key.feedback)
         fitted = restore(record.key, data, store.folder(record.key))
-        given, log = data.halves(data.valid)
+        given, log = data.given_and_scored(data.valid)
         predictions = fitted.predictions(log, given)
         assert fitted.parameters == record.parameters
         assert predictions.score.shape == (len(log), len(data.feedback))
