@@ -14,7 +14,7 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.fit_baseline import fit_run
+from recbench.run.fit_baseline import fit_run, has_time
 
 Point = Mapping[str, settings.Value]  # settings by full name
 KIND = "climb"  # of search, in its file
@@ -108,7 +108,8 @@ def search(
     refit = key.settings["train.refit"]
     first = replace(key, settings={**key.settings, "train.refit": False})
     searched = {f"{key.loss}.{setting}": values for setting, values in BASELINES.get(key.loss).search.items()}
-    space = {setting: values for setting, values in searched.items() if setting not in given}
+    fixed = {*given} if has_time(data) else {*given, f"{key.loss}.recent"}
+    space = {setting: values for setting, values in searched.items() if setting not in fixed}
     aim = _sweep(first, space, budget, command, [])
     if (store.root / "sweeps" / f"{aim.digest}.json").exists():
         sweep = sweeps.find(store, aim.digest)

@@ -13,6 +13,7 @@ import torch
 
 from recbench.baselines.base import BASELINES, complete, defaults, restore
 from recbench.data.dataset import Dataset, Log, concat_logs
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, InnerProductScores, Predictions, TowerVectors
 from recbench.memory import peak
@@ -30,6 +31,8 @@ class BaselineModel:
         self.data = data
         for module in baseline.needs:
             import_module(module)  # which is no part of fitting
+        if baseline.recent < 1 and not has_time(data):
+            raise UsageError(f"{key.loss}.recent={baseline.recent}: the rows of {key.data} have no time; leave it out")
         rows = data.train[len(data.train) - math.ceil(baseline.recent * len(data.train)) :]
         started = time.perf_counter()
         self.by_feedback = [
@@ -65,6 +68,11 @@ def _as_towers(scores: Sequence[CatalogueScores]) -> TowerVectors | None:
     user = torch.stack([tower.user for tower in towers], 1)
     item = torch.stack([tower.item for tower in towers], 1)
     return TowerVectors(user, item, torch.eye(len(scores)))
+
+
+def has_time(data: Dataset) -> bool:
+    """Return whether the rows are in time order; without times they are in that of the files."""
+    return read_manifest(data.folder).time is not None
 
 
 def fitted_model(key: RunKey, data: Dataset) -> BaselineModel:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from recbench.baselines import base
 from recbench.baselines.base import BASELINES
@@ -58,6 +60,27 @@ def test_recall_of_popularity_is_what_a_loop_finds(prepared: Run, feedback: str)
     (row,) = told
     assert (row["feedback"], row["counted"]) == (feedback, len(recalls))
     assert row["value"] == pytest.approx(sum(recalls) / len(recalls), abs=1e-12)
+
+
+def test_recent_popularity_counts_the_last_rows(prepared: Run) -> None:
+    words = ("--budget", "0", "--only", "popularity", "--set", "popularity.recent=0.1", "--metric", "auc/view")
+    row = prepared("baselines", *words, "--json").json[0]
+    rows = pl.read_parquet(home() / "prepared" / "synthetic" / "global" / "train.parquet")
+    last = rows.tail(math.ceil(0.1 * rows.height)).filter(pl.col("view") > 0).unique(["user", "item"])
+    count = Counter(last["item"].to_list())
+    test = pl.read_parquet(home() / "prepared" / "synthetic" / "global" / "test.parquet")
+    scores = [count[item] for item in test["item"].to_list()]
+    assert row["value"] == pytest.approx(roc_auc_score(test["view"].to_numpy(), scores), abs=1e-9)
+
+
+def test_rows_without_time_have_no_recent_ones(run: Run, tmp_path: Path) -> None:
+    facsimile.write("gowalla", tmp_path / "raw", 2000)
+    assert run("prepare", "gowalla", "--raw", str(tmp_path / "raw")).code == 0
+    words = ("baselines", "--only", "popularity", "--metric", "recall@20")
+    told = run(*words, "--budget", "0", "--set", "popularity.recent=0.1")
+    assert told.code == 2
+    assert "popularity.recent=0.1: the rows of gowalla/given have no time; leave it out" in told.err
+    assert "popularity: 1 trial, validation recall@20" in run(*words).err  # nor does a search look at them
 
 
 def test_all_of_them_stand_on_the_board_once(trained: Run) -> None:
