@@ -208,6 +208,13 @@ def test_parquet_whose_columns_are_all_text(tmp_path: Path) -> None:
         log_of(tmp_path, 'types = { x = "int" }', events=text.with_columns(p=pl.Series(["1", "much"])))
 
 
+def test_lists_without_values_are_empty(tmp_path: Path) -> None:
+    frame = FRAME.with_columns(b=pl.Series([[], ["k"]]), v=pl.Series([[], [1.0]]))
+    for events in (frame, frame.write_ndjson()):
+        log = log_of(tmp_path, events=events)
+        assert (log["b"].to_list(), log["v"].to_list()) == (["", "k"], [None, "1.0"])
+
+
 def test_ids_beyond_the_signed_numbers(tmp_path: Path) -> None:
     large = FRAME.with_columns(i=pl.Series([2**64 - 1, 2**63], dtype=pl.UInt64))
     assert log_of(tmp_path, events=large)["i"].to_list() == [2**64 - 1, 2**63]

@@ -158,5 +158,6 @@ def _joined(block: RowBlock, column: pl.Series, roles: ColumnRoles) -> pl.Series
             "bag_separator in the catalogue to a character that no value holds"
         )
     if column.name in roles.vectors:
+        texts = texts.set((texts.list.len() == 0).fill_null(value=False), None)  # a list without numbers is no vector
         return texts.list.eval(pl.element().fill_null("")).list.join(roles.separator)
     return texts.list.join(roles.separator)
