@@ -1,7 +1,7 @@
 """How often the intervals of `recbench compare` hold the truth, where it is known: nominal 95 %.
 
 Two methods are simulated whose true difference is 0. A user's metric in a run is a value of the user that both methods
-share, a value that differs between the methods, an effect of the run, and noise. `python benchmarks/coverage.py` prints
+share, a value that differs between the methods, an effect of the run, and noise. `python -m benchmarks.coverage` prints
 the share of intervals that hold 0, by what dominates and by seeds of each method.
 """
 
