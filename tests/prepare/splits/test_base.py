@@ -73,7 +73,7 @@ def test_what_every_split_must_keep(name: str, timed: bool, tmp_path: Path) -> N
     assert all(rows["part"].equals(assigned[0]["part"]) for rows in assigned)  # whatever is read together
     rows = assigned[0]
     assert rows["part"].dtype == pl.UInt8 and set(rows["part"]) == {0, 1, 2}
-    assert 0.6 < (rows["part"] == 0).mean() < 0.9
+    assert (rows["part"] == 0).mean() > 0.5
     users = [set(rows.filter(pl.col("part") == part)["user"]) for part in range(3)]
     assert split.new_test_users == (not users[0] & (users[1] | users[2]))
     assert len(split.rule) > 40 and split.rule[0].islower() and not split.rule.endswith(".")
