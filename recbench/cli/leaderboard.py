@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
-from recbench.cli.options import Json, OnlyDataset, OnlyMetrics
+from recbench.cli.options import Json, OnlyDataset, OnlyMetrics, output_path
 from recbench.errors import UsageError
 
 Format = Literal["table", "markdown", "csv", "json", "html", "parquet"]
@@ -27,7 +27,8 @@ def leaderboard(
     metric: OnlyMetrics = [],
     form: Annotated[Format, typer.Option("--format", help="How to print; html is one page with charts.")] = "table",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", parser=output_path, help="Write to a file instead of stdout."),
     ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="TABLE", help="Show it beside a published table, as in gnolr/table2.")

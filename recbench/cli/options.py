@@ -88,6 +88,14 @@ Dialect = Annotated[
 ]
 
 
+def output_path(word: str | Path) -> Path:
+    """Return the path of `-o`; raises UsageError if there is something there that is not a file, such as a device."""
+    path = Path(word)
+    if path.exists() and not path.is_file():
+        raise UsageError(f"-o {word}: not a regular file; choose another name")
+    return path
+
+
 def names(words: str | None) -> tuple[str, ...]:
     """Return the names that one option joins by commas, each once."""
     return tuple(dict.fromkeys(name for name in (words or "").split(",") if name))

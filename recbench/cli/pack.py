@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, print_json, print_text, stderr, stdout, store
-from recbench.cli.options import Device, Imports, Json, Run
+from recbench.cli.options import Device, Imports, Json, Run, output_path
 from recbench.cli.own_code import confirm_code, import_files
 
 
@@ -21,7 +21,8 @@ from recbench.cli.own_code import confirm_code, import_files
 def pack(
     run: Run = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: recbench-RUN.json.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", parser=output_path, help="Default: recbench-RUN.json."),
     ] = None,
 ) -> None:
     """Write a run, its numbers and your own files of its loss into one small file for somebody else to `replay`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from recbench.cli.app import RESULTS, command, command_group, print_json, print_text, stderr, store
-from recbench.cli.options import Imports, Json, Trust, whole_option
+from recbench.cli.options import Imports, Json, Trust, output_path, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
 from recbench.plots.figure import target
@@ -24,7 +24,13 @@ plot_command = partial(command, None, group=plot)
 
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="A name that ends in .png or .svg; default: KIND.png."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        parser=output_path,
+        help="A name that ends in .png or .svg; default: KIND.png.",
+    ),
 ]
 Dataset = Annotated[str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: that of the last run.")]
 Metric = Annotated[str, typer.Option(help="Such as auc or recall@50/buy; without a feedback a panel for each.")]

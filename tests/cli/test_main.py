@@ -130,6 +130,15 @@ def test_what_cannot_be_meant(prepared: Run, words: tuple[str, ...], message: st
     assert not results_home().exists()
 
 
+@pytest.mark.parametrize("words", [("pack",), ("leaderboard", "--format", "csv"), ("plot", "kernels")], ids=" ".join)
+def test_what_is_not_a_file_is_not_replaced(prepared: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    result = prepared(*words, "-o", str(pipe))
+    assert (result.code, result.err) == (2, f"error: -o {pipe}: not a regular file; choose another name\n")
+    assert pipe.is_fifo()
+
+
 def test_whole_numbers_are_read_in_every_form(prepared: Run) -> None:
     words = ("train", "--loss", "bpr", "--backbone", "mf", "--batch-size", "1_000", "--set", "backbone.dim=1e1")
     assert prepared(*words, "--epochs", "2e0").code == 0

@@ -489,6 +489,7 @@ def test_a_file_without_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"PK", b"user,item\n1,2\n", gzip.compress(b"user,item\n1,2\n" * 99), gzip.compress(LOG)[:50], bytes(10240)],
+    ids=["empty", "two bytes", "text", "gzip of text", "half a gzip", "zeros"],
 )
 def test_what_is_no_archive(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path, content, "log.zip")
