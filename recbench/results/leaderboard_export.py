@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from csv import QUOTE_ALL, DictWriter
-from io import BytesIO, StringIO
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from recbench.errors import DataError
+from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown
 from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow, as_dict
 from recbench.results.store import Store
@@ -80,26 +80,6 @@ def export_published(
 def csv(rows: Sequence[LeaderboardRow]) -> str:
     """Return the rows of `collect_rows` as CSV, without the curve."""
     return as_csv([{name: getattr(row, name) for name in COLUMNS} for row in rows], COLUMNS)
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return rows as CSV; text that a spreadsheet would take for a formula gets a '."""
-    text = StringIO()
-    writer = DictWriter(text, columns, lineterminator="\n", quoting=QUOTE_ALL)
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _csv_cell(value) for name, value in row.items()})
-    return text.getvalue()
-
-
-def _csv_cell(value: object) -> object:
-    if isinstance(value, list):
-        value = " ".join("" if member is None else str(member) for member in value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
 
 
 def _deliver(content: bytes, path: Path | None) -> None:

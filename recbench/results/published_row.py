@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
-from recbench.results.leaderboard_export import as_csv
 from recbench.results.published import PublishedCell, PublishedTable
 
 Verdict = Literal["matches", "differs", "not comparable", "undefined", "not run", "not in recbench"]
