@@ -29,7 +29,7 @@ class ItemKNN(Baseline):
     memory_setting = "k"
     former = {"user_exponent": 0.0, "item_exponent": 0.5, "normalise": False, "shrink": 0.0}
     search = {
-        "item_exponent": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+        "item_exponent": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
         "user_exponent": (0.0, 0.5, 1.0, 1.5),
         "k": (50, 100, 200, 400, 800),
         "normalise": (False, True),
