@@ -89,9 +89,9 @@ Dialect = Annotated[
 
 
 def output_path(word: str | Path) -> Path:
-    """Return the path of `-o`; raises UsageError if there is something there that is not a file, such as a device."""
+    """Return the path of `-o`; raises UsageError if a device or a pipe is there."""
     path = Path(word)
-    if path.exists() and not path.is_file():
+    if path.exists() and not (path.is_file() or path.is_dir()):
         raise UsageError(f"-o {word}: not a regular file; choose another name")
     return path
 
