@@ -18,6 +18,7 @@ from recbench.errors import DataError
 
 MAX_BYTES = 64 << 20
 WITHOUT_DIGESTS = 3  # the former format
+UPGRADED = ".manifest-{}.json"  # what a process writes, by its id, before it takes the place of the former manifest
 
 
 def manifest_path(folder: Path) -> Path:
@@ -27,9 +28,13 @@ def manifest_path(folder: Path) -> Path:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a prepared folder."""
+    _write(manifest_path(folder), manifest)
+
+
+def _write(path: Path, manifest: Manifest) -> None:
     fields = msgspec.to_builtins(manifest)
     text = json.dumps(fields | {"digest": _digest(fields)}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    manifest_path(folder).write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -94,13 +99,13 @@ def _upgraded(folder: Path, fields: dict[str, Any]) -> Manifest:
         raise ValueError("the files have another fingerprint")
     manifest = msgspec.structs.replace(manifest, files=digest_files(folder))
     modified = path.stat().st_mtime_ns  # which tells the most recently prepared dataset
-    temporary = folder / f".manifest-{os.getpid()}"
     with suppress(OSError):
-        temporary.mkdir()
-        write_manifest(temporary, manifest)
-        os.utime(manifest_path(temporary), ns=(modified, modified))
-        manifest_path(temporary).replace(path)
-        temporary.rmdir()
+        for left in folder.glob(UPGRADED.format("*")):  # of a process that was killed; one that lives does without
+            left.unlink()
+        temporary = folder / UPGRADED.format(os.getpid())
+        _write(temporary, manifest)
+        os.utime(temporary, ns=(modified, modified))
+        temporary.replace(path)
     return manifest
 
 

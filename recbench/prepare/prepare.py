@@ -94,8 +94,8 @@ def prepare(
     split = check_split(name, split_name, spec.splits, spec.time is not None)(spec.ratio, spec.rounding, seed)
     _check_numbers(spec, rows, seed)
     source = Source(
-        files=raw_files.locate(spec, split_name, raw, progress, accept),
-        split=split_name,
+        files=raw_files.locate(spec, split.raw_files(spec), raw, progress, accept),
+        shipped_parts=split.shipped,
         rows=rows if spec.files or rows is not None else ROWS,
         seed=seed,
         block=memory.block,

@@ -40,7 +40,7 @@ class Source:
     """Where and what to read: the files by name (as in the catalogue), and the options of `prepare`."""
 
     files: Mapping[str, Path]
-    split: str
+    shipped_parts: bool = False  # whether the split is that of the raw files, so that the log must say each row's part
     rows: int | None = None  # of generated data
     seed: int = 0
     block: int = BLOCK  # bytes of text to hold at once

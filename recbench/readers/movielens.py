@@ -95,7 +95,7 @@ def _read_100k(source: Source) -> RawTables:
     genres = pl.concat_str(flagged, separator="|", ignore_nulls=True)
     movies = table("u.item", MOVIE_100K, "|", ["movie_id", *GENRES])
     return RawTables(
-        given() if source.split == "given" else ratings("u.data"),
+        given() if source.shipped_parts else ratings("u.data"),
         table("u.user", USER_100K, "|", ["user_id"]),
         (block.select("movie_id", "title", genres=genres) for block in movies),
     )

@@ -35,7 +35,7 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 
     Raises DataError for bad files.
     """
-    return RawTables(_log(_Table(spec, source)), part_column="split" if source.split == "given" else None)
+    return RawTables(_log(_Table(spec, source)), part_column="split" if source.shipped_parts else None)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Table:
     @cached_property
     def required(self) -> list[str]:
         """Columns in which no row may be empty."""
-        part = ["split"] if self.source.split == "given" else []
+        part = ["split"] if self.source.shipped_parts else []
         return [name for name in (self.spec.user.key, self.spec.item.key, self.spec.time) if name] + part
 
     @cached_property
@@ -61,7 +61,7 @@ class _Table:
         kinds |= dict.fromkeys((*spec.user.numeric, *spec.item.numeric), "float")
         if spec.time is not None and spec.time_format is not None:
             kinds[spec.time] = "text"
-        if self.source.split == "given":
+        if self.source.shipped_parts:
             kinds["split"] = "text"
         types: Mapping[str, Kind] = {name: kind for name, kind in spec.types.items() if name in kinds}
         return kinds | dict(types)

@@ -28,8 +28,10 @@ Found = dict[str, Path]  # name -> path of the files that one name or pattern of
 Accept = Callable[[str], bool]  # asked with the licence and where it stands
 
 
-def locate(spec: DatasetSpec, split: str, raw: Path | None, progress: Progress, accept: Accept) -> dict[str, Path]:
-    """Return the path of every raw file by its name in the catalogue; optional ones may be absent.
+def locate(
+    spec: DatasetSpec, needed: Sequence[str], raw: Path | None, progress: Progress, accept: Accept
+) -> dict[str, Path]:
+    """Return the path of every raw file by its name in the catalogue: those `needed`, and the optional ones if there.
 
     They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
     user's own TOML, then in the raw folder of recbench. A pattern such as "events-*.csv.gz" (reader `table` only)
@@ -40,8 +42,7 @@ def locate(spec: DatasetSpec, split: str, raw: Path | None, progress: Progress, 
     folder = raw if raw is not None else raw_home(spec.name)
     if raw is not None and not raw.is_dir():
         raise DataError(f"--raw {raw}: {'not a folder' if raw.exists() else 'no such folder'}")
-    needed = spec.files + (spec.given_files if split == "given" else ())
-    wanted = needed + spec.optional_files
+    wanted = (*needed, *spec.optional_files)
 
     def missing(names: Sequence[str]) -> list[str]:
         return [name for name in names if name not in files]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -143,6 +145,19 @@ def test_what_was_prepared_before_there_were_digests_is_read_and_brought_up_to_d
     assert len(list(prepared.folder.iterdir())) == 7
 
 
+def test_a_kill_while_a_manifest_is_brought_up_to_date_leaves_nothing_for_long(prepared: Prepared) -> None:
+    as_formerly(prepared.folder)
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom recbench.data.manifest_file import read_manifest\n"
+        "Path.replace = lambda self, target: os.kill(os.getpid(), 9)\n"
+        "read_manifest(Path(sys.argv[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(prepared.folder)]).returncode == -9
+    assert fields_of(prepared.folder)["format"] == 3 and len(list(prepared.folder.iterdir())) == 8
+    assert read_manifest(prepared.folder) == prepared.manifest
+    assert fields_of(prepared.folder)["format"] == 4 and len(list(prepared.folder.iterdir())) == 7
+
+
 def test_what_was_prepared_before_and_is_damaged_is_refused_and_prepared_again(
     prepared: Prepared, tmp_path: Path
 ) -> None:
@@ -165,7 +180,7 @@ def test_what_was_prepared_before_is_read_where_nothing_may_be_written(
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("recbench.data.manifest_file.write_manifest", refuse)
+    monkeypatch.setattr("recbench.data.manifest_file._write", refuse)
     assert read_manifest(prepared.folder) == prepared.manifest
     assert fields_of(prepared.folder)["format"] == 3
 

@@ -64,7 +64,7 @@ def test_gowalla_in_the_split_of_lightgcn() -> None:
 
 def test_a_sample_of_taobao() -> None:
     (path,) = (DATA / "taobao-sample").glob("*.csv")
-    blocks = load_reader("table")(find("taobao"), Source({"UserBehavior.csv": path}, "users")).log
+    blocks = load_reader("table")(find("taobao"), Source({"UserBehavior.csv": path})).log
     log = pl.concat(list(blocks))
     assert len(log) == 4321 and log["user_id"].n_unique() == 43
     assert set(log["behavior"]) == {"pv", "buy", "cart", "fav"}

@@ -106,7 +106,7 @@ item = {{ key = "i", categorical = ["i"], numeric = ["p"], bag = ["b"], vector =
 
 def log_of(folder: Path, more: str = "", block: int = 64, **files: str | bytes | pl.DataFrame) -> pl.DataFrame:
     spec = find("own", own(folder, more, **files))
-    source = Source({name: folder / name for name in spec.files}, "global", block=block)
+    source = Source({name: folder / name for name in spec.files}, block=block)
     return pl.concat(list(load_reader("table")(spec, source).log)).select("u", "i", "p", "b", "v", "t", "x")
 
 

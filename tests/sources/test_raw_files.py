@@ -17,7 +17,7 @@ from tests.prepare.shop import TOML, write
 
 def located(toml: str, folder: Path, raw: Path | None = None) -> dict[str, Path]:
     spec = catalog.find("shop", write(folder, toml=toml))
-    return locate(spec, "global", raw, Progress(), lambda _: False)
+    return locate(spec, spec.files, raw, Progress(), lambda _: False)
 
 
 def test_a_pattern_stands_for_all_files_that_match_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.recount import PartCounts, rows_since
 from recbench.prepare.words import count_of
 from recbench.registry import Registry
+from recbench.sources.dataset_spec import DatasetSpec
 
 PartOfRow = NDArray[np.uint8]  # [R] index into PARTS
 Ratio = tuple[int, int, int]  # of train, valid and test
@@ -47,6 +48,10 @@ class Split:
     def needs_whole_users(self, timed: bool) -> bool:
         """Return whether `assign` must see all rows of a user in one frame; `timed`: the log has times."""
         return False
+
+    def raw_files(self, spec: DatasetSpec) -> tuple[str, ...]:
+        """Return the names of the files that cannot be done without."""
+        return spec.files
 
     def assign(self, log: CodedLog) -> Assign:
         """Return a function from a frame of the log, R rows, to the part of each row, [R]."""

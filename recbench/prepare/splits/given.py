@@ -11,6 +11,7 @@ from recbench.prepare.order_statistics import Numbers
 from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
 from recbench.prepare.splits.building_blocks.positions import positions
 from recbench.prepare.splits.building_blocks.row_draws import uniform
+from recbench.sources.dataset_spec import DatasetSpec
 
 
 @SPLITS.add("given")
@@ -33,6 +34,10 @@ class Given(Split):
     def needs_whole_users(self, timed: bool) -> bool:
         """Return whether there are times, by which the last train rows of a user become valid."""
         return timed
+
+    def raw_files(self, spec: DatasetSpec) -> tuple[str, ...]:
+        """Return the names of the files that cannot be done without, those of the shipped parts among them."""
+        return spec.files + spec.given_files
 
     def assign(self, log: CodedLog) -> Assign:
         """Return a function from a frame of the log, R rows, to the part of each row, [R]."""

@@ -26,7 +26,7 @@ def read(folder: Path, content: bytes, block: int = 1 << 20, **options: Any) -> 
     path = folder / "x.csv"
     path.write_bytes(content)
     layout = Layout(**{"columns": COLUMNS, "header": True} | options)
-    return read_delimited(path, layout, Source({}, "global", block=block)).rows()
+    return read_delimited(path, layout, Source({}, block=block)).rows()
 
 
 @pytest.mark.parametrize("block", [16, 1 << 20])
@@ -134,9 +134,9 @@ def test_bad_input(tmp_path: Path, block: int, content: bytes, options: dict[str
 
 def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a folder, where a file is expected"):
-        read_delimited(tmp_path, Layout(COLUMNS, header=True), Source({}, "global"))
+        read_delimited(tmp_path, Layout(COLUMNS, header=True), Source({}))
     with pytest.raises(DataError, match="no such file"):
-        read_delimited(tmp_path / "none.csv", Layout(COLUMNS, header=True), Source({}, "global"))
+        read_delimited(tmp_path / "none.csv", Layout(COLUMNS, header=True), Source({}))
 
 
 def test_a_line_without_end_and_a_gzip_file_cut_short(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_line_without_end_and_a_gzip_file_cut_short(tmp_path: Path) -> None:
 def test_bytes_read_are_told(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"a,b,c\n" + b"1,2,x\n" * 99)
     told: list[int] = []
-    read_delimited(tmp_path / "x.csv", Layout(COLUMNS, header=True), Source({}, "g", block=64, advance=told.append))
+    read_delimited(tmp_path / "x.csv", Layout(COLUMNS, header=True), Source({}, block=64, advance=told.append))
     assert sum(told) == 600 and len(told) > 5
 
 
@@ -172,7 +172,7 @@ def test_what_has_no_end_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "zero").symlink_to("/dev/zero")
     for name in ("pipe", "zero"):
         with pytest.raises(DataError, match="a pipe, socket or device, where a file is expected"):
-            read_delimited(tmp_path / name, Layout(COLUMNS, header=True), Source({}, "global"))
+            read_delimited(tmp_path / name, Layout(COLUMNS, header=True), Source({}))
 
 
 def test_a_text_of_ten_megabytes_is_refused(tmp_path: Path) -> None:
