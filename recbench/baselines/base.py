@@ -61,7 +61,7 @@ class Baseline(ABC):
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()  # modules beyond those that recbench itself needs
     seeded: ClassVar[bool] = False  # whether the seed changes anything
-    memory_setting: ClassVar[str] = ""  # name of the setting that decides how much memory it takes
+    saving: ClassVar[str] = ""  # what a user can do where it takes too much memory
     scores_new_users: ClassVar[bool] = True  # from what is given of them, though they have no training rows
     search: ClassVar[Mapping[str, Sequence[settings.Value]]] = {}  # setting → values to try, in order
     former: ClassVar[Mapping[str, settings.Value]] = {}  # setting → what runs did before there was that setting

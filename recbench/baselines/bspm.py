@@ -22,7 +22,7 @@ class BSPM(Baseline):
     """
 
     needs = ("scipy",)
-    memory_setting = "factors"
+    saving = "lower bspm.factors with --set"
     search = {"sharpening": (0.0, 0.5, 1.0, 1.5, 2.0, 2.5), "ideal": (0.0, 0.1, 0.2, 0.3, 0.5)}
 
     def __init__(

@@ -23,7 +23,7 @@ class EASE(Baseline):
     """
 
     needs = ("scipy",)
-    memory_setting = "items"
+    saving = "take the most frequent items alone, as with --set ease.items=20000"
     search = {"l2": (10.0, 30.0, 80.0, 200.0, 500.0, 1000.0, 2000.0)}
 
     def __init__(self, *, l2: float = 200.0, items: int = 0) -> None:

@@ -20,7 +20,7 @@ class GFCF(Baseline):
     """
 
     needs = ("scipy",)
-    memory_setting = "factors"
+    saving = "lower gf-cf.factors with --set"
     search = {"ideal": (0.0, 0.1, 0.2, 0.3, 0.5, 1.0), "factors": (32, 64, 128, 256, 512)}
 
     def __init__(self, *, factors: int = 256, ideal: float = 0.3) -> None:

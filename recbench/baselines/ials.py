@@ -30,7 +30,7 @@ class IALS(Baseline):
 
     needs = ("implicit",)
     seeded = True
-    memory_setting = "factors"
+    saving = "lower ials.factors with --set"
     former = {"frequency": 0.0}
     search = {
         "l2": (3.0, 10.0, 30.0, 100.0, 300.0),

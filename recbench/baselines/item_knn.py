@@ -26,7 +26,7 @@ class ItemKNN(Baseline):
     """
 
     needs = ("implicit",)
-    memory_setting = "k"
+    saving = "lower item-knn.k with --set"
     former = {"user_exponent": 0.0, "item_exponent": 0.5, "normalise": False, "shrink": 0.0}
     search = {
         "item_exponent": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),

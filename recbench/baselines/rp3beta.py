@@ -29,7 +29,7 @@ class RP3Beta(Baseline):
     """
 
     needs = ("implicit",)
-    memory_setting = "k"
+    saving = "lower rp3beta.k with --set"
     search = {
         "beta": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
         "alpha": (0.4, 0.6, 0.8, 1.0, 1.2, 1.5),

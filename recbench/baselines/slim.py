@@ -29,7 +29,7 @@ class SLIM(Baseline):
     """
 
     needs = ("implicit",)
-    memory_setting = "k"
+    saving = "lower slim.k with --set"
     search = {
         "l2": (10.0, 30.0, 100.0, 300.0, 1000.0),
         "l1": (0.0, 1.0, 3.0, 10.0),

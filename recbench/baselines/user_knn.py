@@ -25,7 +25,7 @@ class UserKNN(Baseline):
     """
 
     needs = ("implicit",)
-    memory_setting = "k"
+    saving = "lower user-knn.k with --set"
     scores_new_users = False
     search = {
         "k": (25, 50, 100, 200, 400, 800),

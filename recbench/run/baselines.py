@@ -23,6 +23,7 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun, evaluate_run
 from recbench.run.fit_baseline import fit_run
 
+WORTH_SAYING = 1 << 30  # bytes of memory
 POPULARITY = "popularity"  # costs next to nothing, so that every `eval` adds it
 LISTED = 6  # metrics in a note
 
@@ -72,6 +73,9 @@ def run_baselines(
         seeds = request.seeds if BASELINES.get(name).seeded else (0,)
         fitted_to = data.feedback if name == POPULARITY else feedback
         first = baseline_key(name, (data.name, data.split, data.fingerprint), fitted_to, values[name], seeds[0])
+        need = memory_needed(first, data)
+        if need > WORTH_SAYING:
+            print_line(console, f"{name} takes about {need / 2**30:.1f} GiB of memory")
         if request.budget:
             first = _searched(first, request, data, store, console, command)
         for key in (replace(first, seed=seed) for seed in seeds):
@@ -146,7 +150,7 @@ def _reasons_to_skip(
         if data.new_test_users and not cls.scores_new_users:
             reasons.setdefault(name, f"{name} left out: it cannot score users that have no training rows")
         elif name not in reasons and need > limit:
-            saving = f"; lower {name}.{cls.memory_setting} with --set" if cls.memory_setting else ""
+            saving = f"; {cls.saving}" if cls.saving else ""
             reasons[name] = (
                 f"{name} left out: it takes about {need / 2**30:.1f} GiB, more than half of the memory "
                 f"({limit / 2**30:.1f} GiB){saving}"

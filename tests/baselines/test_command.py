@@ -17,6 +17,7 @@ from recbench.baselines.base import BASELINES
 from recbench.home import home, results_home
 from recbench.results.store import Store
 from recbench.run import baseline_search, baselines_beside
+from recbench.run import baselines as run_baselines
 from tests import facsimile
 from tests.conftest import Run
 
@@ -196,6 +197,15 @@ def test_without_the_memory(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> N
     told = prepared("baselines", "--budget", "0", *words)
     assert told.code == 0 and {row["loss"] for row in told.json} == {"popularity"}
     assert "note: ials left out: it takes about" in told.err and "lower ials.factors with --set" in told.err
+
+
+def test_much_memory_is_said_before_it_is_taken(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_baselines, "WORTH_SAYING", 1 << 10)
+    told = prepared("baselines", "--budget", "0", "--only", "ease", "--metric", "auc/view")
+    assert told.code == 0 and "ease takes about 0.0 GiB of memory" in told.err
+    monkeypatch.setattr(baseline_search, "available", lambda: 1 << 10)
+    told = prepared("baselines", "--only", "ease", "--metric", "auc/view")
+    assert told.code == 2 and "more than half of the memory (0.0 GiB); take the most frequent items alone" in told.err
 
 
 def test_users_that_are_new(run: Run, tmp_path: Path) -> None:
