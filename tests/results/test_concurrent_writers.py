@@ -16,7 +16,7 @@ from pathlib import Path
 from time import sleep
 from recbench.errors import DataError
 from recbench.results.leaderboard import write_markdown
-from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
+from recbench.results.record import Epoch, Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
 
 store, writer, runs = Store(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
@@ -24,8 +24,9 @@ stuck = int(sys.argv[4]) if sys.argv[4:] else None  # hangs after so many runs, 
 won = done = 0
 for seed in [*range(writer * runs, (writer + 1) * runs), 1000]:
     key = RunKey("synthetic", "random", "f", ("click",), "bce", "mf", seed, "cpu", {}, {})
+    epoch = Epoch(epoch=1, loss=0.7, metric=0.5, seconds=1.0, slots=1)
     record = RunRecord(
-        key, [], "auc", 1, 0.5, 1.0, 1, 1.0, 1.0, 1, "cpu", f"writer {writer}", {}, now()
+        key, [epoch], "auc", 1, 0.5, 1.0, 1, 1.0, 1.0, 1, "cpu", f"writer {writer}", {}, now()
     )
     try:
         store.write_record(record)
