@@ -16,7 +16,8 @@ from recbench.run.allocator import keep_freed_memory
 
 keep_freed_memory()
 numbers = int(sys.argv[1])
-torch.ones(numbers)
+for _ in range(30):  # until small blocks have found places beside the large one
+    torch.ones(numbers)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
     torch.ones(numbers)
