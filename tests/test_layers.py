@@ -24,7 +24,7 @@ LAYERS = [
     {"readers"},
     {"data"},
     {"prepare"},
-    {"batch"},
+    {"batch", "capabilities"},
     {"samplers"},
     {"backbones"},
     {"losses"},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from recbench import settings
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
+from recbench.data.history import Histories
 from recbench.registry import BASELINE, Registry
 
 
@@ -26,9 +28,9 @@ class Backbone(nn.Module, ABC):
 
     name: ClassVar[str]
     decomposable: ClassVar[bool] = True  # scores are inner products of user and item vectors
-    # What a loss may ask for in `needs`: vectors of users and items that have one length ("embeddings"), and whose
-    # inner products are the scores ("vectors").
-    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors"})
+    # What losses and samplers may ask for, and what it asks of the batches; see `recbench.capabilities`.
+    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "forward derivatives"})
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
         super().__init__()
@@ -41,8 +43,11 @@ class Backbone(nn.Module, ABC):
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N] (or a shared [1, N]), not normalised."""
 
-    def forward(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the towers, of unit length with `cosine`."""
+    def forward(self, user: Tensor, item: Tensor, known: Histories | None = None) -> Towers:
+        """Return the towers of user [B] and item [B, N] (or [1, N]) to score by, of unit length with `cosine`.
+
+        `known` is what `histories` makes of what the users did; None: what they did in train.
+        """
         return self.normalised(self.embed(user, item))
 
     def encode(self, batch: Batch) -> Towers:
@@ -50,8 +55,9 @@ class Backbone(nn.Module, ABC):
         towers: Towers = self(batch.user, batch.item)
         return towers
 
-    def observe(self, log: Log) -> None:
-        """Take these rows for all that is known of the users when they are scored; nothing by default."""
+    def histories(self, log: Log) -> Histories | None:
+        """Return what `forward` and `tables` read of these rows as `known`; None if it reads no histories."""
+        return None
 
     def normalised(self, towers: Towers) -> Towers:
         """Return the towers, of unit length with `cosine`."""
@@ -60,13 +66,29 @@ class Backbone(nn.Module, ABC):
         return replace(towers, user=F.normalize(towers.user, dim=-1), item=F.normalize(towers.item, dim=-1))
 
     @torch.no_grad()
-    def tables(self, block: int = 65536) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all users [users, K, D] and all items [items, K, D], each computed once."""
+    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
+        """Return the vectors of all users [users, K, D] and all items [items, K, D], each computed once.
+
+        `known` is as in `forward`. Backbones of wide layers work in blocks of fewer entities than `block`.
+        """
         device = next(self.parameters()).device
         one = torch.zeros(1, dtype=torch.long, device=device)
-        user = [self(rows, one[None]).user for rows in torch.arange(self.users, device=device).split(block)]
+        user = [self(rows, one[None], known).user for rows in torch.arange(self.users, device=device).split(block)]
         item = [self(one, rows[None]).item[0] for rows in torch.arange(self.items, device=device).split(block)]
         return torch.cat(user), torch.cat(item)
+
+
+@contextmanager
+def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
+    """Put modules in evaluation mode, and every part of them back in its own mode afterwards."""
+    before = [(part, part.training) for module in modules for part in module.modules()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
 
 
 def create(

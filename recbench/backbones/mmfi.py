@@ -12,6 +12,7 @@ from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.features import Features
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table
+from recbench.data.history import Histories
 from recbench.errors import UsageError
 from recbench.settings import Count, Range
 
@@ -65,10 +66,10 @@ class MMFI(Backbone):
         """Return the towers of user [B] and item [B, N]."""
         return Towers(self.user_side(user), self.item_side(item.flatten()).unflatten(0, item.shape))
 
-    def tables(self, block: int = 65536) -> tuple[Tensor, Tensor]:
+    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and all items, in blocks that the pairs leave memory for."""
         pairs = max(len(self.user_side.weight), len(self.item_side.weight))
-        return super().tables(min(block, max(1, PAIRS_AT_ONCE // pairs)))
+        return super().tables(known, block=min(block, max(1, PAIRS_AT_ONCE // pairs)))
 
 
 class _Side(nn.Module):

@@ -13,6 +13,7 @@ from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.building_blocks.perceptron import layer_widths, perceptron
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Table
+from recbench.data.history import Histories
 from recbench.settings import Count
 
 Init = Literal["normal", "linear"]
@@ -52,9 +53,9 @@ class MMoE(Backbone):
         """Return the towers of user [B] and item [B, N]."""
         return Towers(self.user_side(user), self.item_side(item.flatten()).unflatten(0, item.shape))
 
-    def tables(self, block: int = 4096) -> tuple[Tensor, Tensor]:
+    def tables(self, known: Histories | None = None, *, block: int = 4096) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and all items, in blocks that the wide experts leave memory for."""
-        return super().tables(block)
+        return super().tables(known, block=block)
 
 
 class _Side(nn.Module):

@@ -33,7 +33,7 @@ class NeuMF(Backbone):
     """
 
     decomposable: ClassVar[bool] = False
-    offers: ClassVar[frozenset[str]] = frozenset({"embeddings"})
+    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "forward derivatives"})
 
     def __init__(
         self,

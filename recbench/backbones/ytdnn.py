@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class YouTubeDNN(Backbone):
     history the mean is zero. The paper takes no user's first four items as targets; here every positive is one.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"row"})
+
     def __init__(
         self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, length: Count = 20, std: float = 0.1
     ) -> None:
@@ -38,26 +40,24 @@ class YouTubeDNN(Backbone):
         self.item_table = free_vectors(data.items, towers * dim, std)
         self.dense = nn.Linear(towers * dim, towers * dim)
         self.past = Histories.by_row(data.train, chosen=self._counts(data.train))
-        self.observe(data.train)
+        self.in_train = self.histories(data.train)
 
-    def observe(self, log: Log) -> None:
-        """Take these rows for all that is known of the users when they are scored."""
-        self.known = Histories.by_user(log, self.users, self._counts(log))
+    def histories(self, log: Log) -> Histories:
+        """Return what each user had in these rows."""
+        return Histories.by_user(log, self.users, self._counts(log))
+
+    def forward(self, user: Tensor, item: Tensor, known: Histories | None = None) -> Towers:
+        """Return the towers of user [B], by all that is known of them, and item [B, N]."""
+        return self.normalised(self._towers((known or self.in_train).last(user, self.length), item))
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the towers of user [B], by all that is known of them, and item [B, N]."""
-        return self._towers(self.known.last(user, self.length), item)
+        """Return the towers of user [B], by what they had in train, and item [B, N]; not normalised."""
+        return self._towers(self.in_train.last(user, self.length), item)
 
     def encode(self, batch: Batch) -> Towers:
-        """Return the towers of a batch whose histories end before its rows.
-
-        Raises UsageError if the slates do not stand for single rows.
-        """
+        """Return the towers of a batch whose histories end before its rows; raises UsageError if it has none."""
         if batch.row is None:
-            raise UsageError(
-                "backbone `ytdnn` reads what came before each row, and this loss trains on whole lists; "
-                "choose a loss of rows or positives, such as bce or croloss"
-            )
+            raise UsageError("backbone `ytdnn`: the batches have no `row`, whatever their sampler says that it gives")
         return self.normalised(self._towers(self.past.last(batch.row, self.length), batch.item))
 
     def _counts(self, log: Log) -> Tensor:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
+from torch import Tensor
 
-from recbench.backbones.base import BACKBONES
-from recbench.errors import RecbenchError, UsageError
+from recbench.errors import RecbenchError
 from recbench.evaluation.ranking import auc
 from recbench.inspect.loss_trial import (
     BATCH,
@@ -21,16 +21,17 @@ from recbench.inspect.loss_trial import (
     UnmetError,
     choose_users,
     gradients_of,
+    modes_of,
     require,
     require_equal,
     require_logits,
     run_epoch,
+    steps_of,
+    tensors_of,
     towers_of,
     value_of,
 )
-from recbench.losses import base
 from recbench.run.scorer import Scorer, linear_weights
-from recbench.samplers import Lists, Triplets
 
 EXTREMES = (20.0, 50.0, 120.0, 1e4)
 FLOOR = 0.75  # AUC on the toy after a few epochs; 0.8 to 0.95 is usual
@@ -80,23 +81,35 @@ def documented(trial: Trial) -> None:
 
 def finite(trial: Trial) -> None:
     """Loss and gradients are finite with every backbone that it pairs with."""
-    data, paired = trial.data(), 0
-    for backbone in BACKBONES.names():
-        try:
-            base.check_pair(trial.loss, BACKBONES.get(backbone))
-            model = trial.model(data, backbone)
-            batch = next(model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
-            value = value_of(model, batch)
-        except UsageError:  # the two do not work together
-            continue
-        paired += 1
+    data = trial.data()
+    require(bool(trial.backbones), "it pairs with no backbone; see `needs`")
+    for backbone in trial.backbones:
+        model = trial.model(data, backbone)
+        batch = next(model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
+        value = value_of(model, batch)
         if value.shape != ():
             raise UnmetError(f"with {backbone}: `forward` returned shape {list(value.shape)}, expected a scalar")
         value.backward()
         gradients = gradients_of(model)
         require(all(bool(g.isfinite().all()) for g in gradients), f"with {backbone}: a gradient is not finite")
         require(any(float(g.abs().sum()) > 0 for g in gradients), f"with {backbone}: no gradient reaches the backbone")
-    require(paired > 0, "it pairs with no backbone; see `needs`")
+
+
+def slates(trial: Trial) -> None:
+    """The batches carry what the sampler says that it gives."""
+    batch, log = trial.batch, trial.data().train
+    gives = trial.model().loss.sampler.gives
+    label = batch.label.amax(-1) > 0
+    counts = torch.ones_like(label) if batch.mask is None else batch.mask
+    if "row" in gives:
+        same = batch.row is not None and torch.equal(log.user[batch.row].long(), batch.user)
+        require(same, "it gives `row`, and `Batch.row` is not the training row of each slate's user")
+    if "positive first" in gives:
+        require(bool(label[:, 0].all()), "it gives `positive first`, and the first slot of a slate is no positive")
+    if "negatives" in gives:
+        require(bool((counts & ~label).any(1).all()), "it gives `negatives`, and a slate has none")
+    if "lists" in gives:
+        require(bool((counts.sum(1) > 1).any()), "it gives `lists`, and every slate is of one row")
 
 
 def stable(trial: Trial) -> None:
@@ -168,7 +181,7 @@ def order_of_users(trial: Trial) -> None:
 def order_of_rows(trial: Trial) -> None:
     """The order of the rows on a user's list does not matter."""
     batch = trial.batch
-    if not isinstance(trial.model().loss.sampler, Lists) or batch.mask is None:
+    if "lists" not in trial.model().loss.sampler.gives or batch.mask is None:
         raise InapplicableError("it does not train on lists")
     order = torch.randperm(batch.item.shape[1], generator=torch.Generator().manual_seed(3))
     moved = replace(batch, item=batch.item[:, order], label=batch.label[:, order], mask=batch.mask[:, order])
@@ -249,6 +262,32 @@ def resumes(trial: Trial) -> None:
     require_equal(run_epoch(again, data, 2), run_epoch(model, data, 2), message, 0, 0)
 
 
+def scoring(trial: Trial) -> None:
+    """Scoring changes nothing: no tensor, mode or random number, and the next step is that of an unscored model."""
+    data = trial.data()
+    for backbone in trial.backbones:
+        scored, other = trial.model(data, backbone), trial.model(data, backbone)
+        steps, same_steps = steps_of(scored, data, 1), steps_of(other, data, 1)
+        next(steps)
+        modes, tensors, random = modes_of(scored), tensors_of(scored), torch.get_rng_state()
+        scorer = Scorer(scored.backbone, scored.loss, data.valid)
+        scorer.rows(data.valid)
+        scorer.block(data.valid.user.long(), 0)
+        after = tensors_of(scored)
+        changed = [name for name in tensors if name not in after or not _same(tensors[name], after[name])]
+        require(not changed, f"with {backbone}: scoring changes {', '.join(changed)}")
+        require(modes_of(scored) == modes, f"with {backbone}: scoring changes the mode, training or evaluation")
+        require(torch.equal(torch.get_rng_state(), random), f"with {backbone}: scoring draws random numbers")
+        step = next(steps)
+        next(same_steps)
+        message = f"with {backbone}: the step after scoring differs"
+        require_equal(step, next(same_steps), message, 0, 0)
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and torch.equal(first.nan_to_num(), second.nan_to_num())
+
+
 def learns(trial: Trial) -> None:
     """Some epochs of training rank the validation rows far better than chance."""
     data = trial.data(rows=4000)
@@ -257,8 +296,8 @@ def learns(trial: Trial) -> None:
         run_epoch(model, data, number, 256)
     score, _ = Scorer(model.backbone, model.loss).rows(data.valid)
     reached = auc(score[:, 0], data.valid.label[:, 0])
-    sampler = model.loss.sampler
-    bare = isinstance(sampler, Triplets) and sampler.negatives == 0
+    gives = model.loss.sampler.gives
+    bare = "positive first" in gives and "negatives" not in gives
     floor = FLOOR_WITHOUT_NEGATIVES if bare else FLOOR
     require(reached > floor, f"validation AUC {reached:.3f} after 12 epochs on the toy, expected more than {floor}")
 
@@ -267,6 +306,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         documented,
+        slates,
         finite,
         stable,
         constant_labels,
@@ -279,6 +319,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         index,
         rows_and_blocks,
         resumes,
+        scoring,
         learns,
     )
 }

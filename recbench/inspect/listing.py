@@ -66,15 +66,16 @@ def feedback_of(loss: type[Loss]) -> str:
 def partners_of(loss: type[Loss]) -> list[str]:
     """Return the names of the backbones that a loss works with."""
     from recbench.backbones.base import BACKBONES
+    from recbench.losses.base import why_not
 
-    return [name for name in BACKBONES.names() if loss.needs <= BACKBONES.get(name).offers]
+    return [name for name in BACKBONES.names() if why_not(loss, BACKBONES.get(name)) is None]
 
 
 def losses_of(backbone: type[Backbone]) -> list[str]:
     """Return the names of the losses that work with a backbone."""
-    from recbench.losses.base import LOSSES
+    from recbench.losses.base import LOSSES, why_not
 
-    return [name for name in LOSSES.names() if LOSSES.get(name).needs <= backbone.offers]
+    return [name for name in LOSSES.names() if why_not(LOSSES.get(name), backbone) is None]
 
 
 def _backbones() -> list[Item]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES
 from recbench.batch import Batch, Towers
@@ -47,10 +47,21 @@ class Trial:
         """Return the toy with three kinds of feedback, or one for a loss that takes one."""
         return _data(rows, self.loss.multitask)
 
+    @cached_property
+    def backbones(self) -> list[str]:
+        """The backbones that it can train with its defaults."""
+        return [name for name in BACKBONES.names() if base.why_not(self.loss, BACKBONES.get(name)) is None]
+
+    @property
+    def backbone(self) -> str:
+        """The backbone that most checks use: `mf` if it can train that, else the first that it can."""
+        return "mf" if "mf" in self.backbones or not self.backbones else self.backbones[0]
+
     def model(
-        self, data: Dataset | None = None, backbone: str = "mf", words: Mapping[str, str] = MappingProxyType({})
+        self, data: Dataset | None = None, backbone: str | None = None, words: Mapping[str, str] = MappingProxyType({})
     ) -> Model:
         """Return an untrained model with these settings of the loss."""
+        backbone = backbone or self.backbone
         values = {f"loss.{key}": value for key, value in base.resolve(self.loss, words).items()}
         values |= {f"backbone.{key}": value for key, value in small_settings(backbone).items()}
         return build(data or self.data(), self.name, backbone, values, seed=0, lr=0.02)
@@ -76,13 +87,45 @@ def value_of(model: Model, batch: Batch) -> Tensor:
 
 def run_epoch(model: Model, data: Dataset, number: int, size: int = BATCH) -> Tensor:
     """Train one epoch and return the losses of its steps."""
+    return torch.stack(list(steps_of(model, data, number, size)))
+
+
+def steps_of(model: Model, data: Dataset, number: int, size: int = BATCH) -> Iterator[Tensor]:
+    """Train one epoch and yield the loss of each step as it is made."""
     generator = torch.Generator().manual_seed(number)
     torch.manual_seed(number)
     model.backbone.train()
     model.loss.train()
     model.loss.start_epoch(model.backbone, number)
-    batches = model.loss.sampler.batches(data, size, generator)
-    return torch.stack([model.loss.step(model.backbone, batch, model.optimizer) for batch in batches])
+    for batch in model.loss.sampler.batches(data, size, generator):
+        yield model.loss.step(model.backbone, batch, model.optimizer)
+
+
+def tensors_of(model: Model) -> dict[str, Tensor]:
+    """Return copies of all tensors that backbone and loss hold, by where: weights, buffers and whatever else."""
+    tensors: dict[str, Tensor] = {}
+    visited: set[int] = set()
+
+    def collect(name: str, value: object) -> None:
+        if isinstance(value, Tensor):
+            tensors[name] = value.detach().clone()
+        elif id(value) not in visited and not isinstance(value, type):
+            visited.add(id(value))
+            parts: Mapping[Any, object] = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+            if isinstance(value, list | tuple):
+                parts = dict(enumerate(value))
+            for key, part in parts.items():
+                collect(f"{name}.{key}", part)
+
+    collect("backbone", model.backbone)
+    collect("loss", model.loss)
+    return tensors
+
+
+def modes_of(model: Model) -> list[bool]:
+    """Return which parts of backbone and loss are in training mode."""
+    both: tuple[nn.Module, ...] = (model.backbone, model.loss)
+    return [part.training for module in both for part in module.modules()]
 
 
 def choose_users(batch: Batch, chosen: Tensor) -> Batch:

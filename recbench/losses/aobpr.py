@@ -19,8 +19,6 @@ class AOBPR(BPR):
     orders of the items are renewed at the start of each epoch. Positives are never drawn.
     """
 
-    needs = frozenset({"vectors"})
-
     def __init__(self, info: Info, *, negatives: Count = 1, share: Positive = 0.05) -> None:
         super().__init__(info, negatives=negatives)
         self.proposal = AdaptiveRank(share)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 from recbench import settings
 from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
+from recbench.capabilities import OF_SLATES, in_words
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError, unknown
 from recbench.losses.building_blocks.head import Head, Logit
@@ -34,7 +35,7 @@ class Loss(nn.Module, ABC):
     cosine: ClassVar[bool] = False  # is defined on cosines rather than inner products
     logit: ClassVar[Logit] = Logit()  # its scale and bias unless the user sets others
     reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
-    needs: ClassVar[frozenset[str]] = frozenset()  # what it asks of a backbone's `offers`
+    needs: ClassVar[frozenset[str]] = frozenset()  # asked of its slates and backbone; see `recbench.capabilities`
 
     head: Head  # set by `create`
 
@@ -70,8 +71,7 @@ class Loss(nn.Module, ABC):
         """Take what is needed of the training data beyond `info`, once, before `prepare`; nothing by default."""
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
-        """Return the optimiser of backbone and loss; raises UsageError if the two cannot work together."""
-        check_pair(type(self), type(backbone))
+        """Return the optimiser of backbone and loss."""
         parameters = [*backbone.parameters(), *self.parameters()]
         return Adam([p for p in parameters if p.requires_grad], lr=lr, fused=True)
 
@@ -100,14 +100,42 @@ class Loss(nn.Module, ABC):
 LOSSES: Registry[Loss] = Registry("loss", "recbench.losses")
 
 
-def check_pair(loss: type[Loss], backbone: type[Backbone]) -> None:
-    """Raise UsageError if the backbone lacks something that the loss needs."""
-    missing = loss.needs - backbone.offers
-    if missing:
-        raise UsageError(
-            f"loss `{loss.name}` needs {', '.join(sorted(missing))}, which backbone `{backbone.name}` does not have; "
-            f"see `recbench list losses` for the pairs that work"
-        )
+def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> str | None:
+    """Return why a loss cannot train a backbone on the slates of a sampler, in one line, or None if it can."""
+    of_loss, of_backbone = f"loss `{loss.name}`", f"backbone `{backbone.name}`"
+    no_backbone, no_slates = f"{of_backbone} does not have", f"the slates {sampler} of {of_loss} do not have"
+    for name, missing, without in (
+        (of_loss, loss.needs - OF_SLATES.keys() - backbone.offers, no_backbone),
+        (f"{of_loss} on slates {sampler}", sampler.needs - backbone.offers, no_backbone),
+        (of_loss, (loss.needs & OF_SLATES.keys()) - sampler.gives, no_slates),
+        (of_backbone, backbone.needs - sampler.gives, no_slates),
+    ):
+        if missing:
+            return (
+                f"{name} needs {in_words(missing)}, which {without}; see `recbench list losses` for the pairs that work"
+            )
+    return None
+
+
+def why_not(
+    loss: type[Loss],
+    backbone: type[Backbone],
+    values: Mapping[str, settings.Value] | None = None,
+    feedback: Sequence[str] = (),
+) -> str | None:
+    """Return why a loss with these settings (None: its defaults) cannot train a backbone, or None if it can.
+
+    It is asked of a loss made for nominal data of these kinds of feedback (none: as many as it takes), so that no data
+    are needed; settings that the loss refuses are a reason too.
+    """
+    count = len(feedback) or max(loss.min_tasks, 3 if loss.multitask else 1)
+    names = tuple(feedback) or tuple(f"feedback{number}" for number in range(1, count + 1))
+    info = Info(100, 100, tuple(0.5 ** (number + 1) for number in range(count)), names)
+    try:
+        made = create(loss, info, defaults(loss) if values is None else values)
+    except UsageError as error:
+        return str(error)
+    return incompatibility(made, made.sampler, backbone)
 
 
 def shared_defaults(loss: type[Loss]) -> dict[str, settings.Value]:

@@ -16,6 +16,8 @@ class BPR(Loss):
     Rendle et al., UAI 2009, section 4.1, https://arxiv.org/abs/1205.2618.
     """
 
+    needs = frozenset({"positive first", "negatives"})
+
     def __init__(self, info: Info, *, negatives: Count = 1) -> None:
         super().__init__(info, Triplets(negatives))
 

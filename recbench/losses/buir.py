@@ -24,7 +24,7 @@ class BUIR(Loss):
     """
 
     reads_logits = False
-    needs = frozenset({"vectors"})
+    needs = frozenset({"vectors", "positive first"})
 
     def __init__(self, info: Info, *, momentum: Share = 0.995) -> None:
         super().__init__(info, Triplets(negatives=0))

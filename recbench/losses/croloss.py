@@ -17,6 +17,7 @@ class CROLoss(Loss):
     the triplet loss, softplus with alpha 0 BPR. `normalise` is of constants alone (see PowerWeight).
     """
 
+    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
 

@@ -20,6 +20,7 @@ class GNOLRL(OrdinalLoss):
     code does); a positive's rivals are the whole list, as in ListNet and in that code, or its `negatives`.
     """
 
+    needs = frozenset({"lists"})
     multitask = False
 
     def __init__(

@@ -23,6 +23,7 @@ class JRC(Loss):
     `rivals=other` leaves rows of the same label out of each softmax; `longest=1` trains on rows, where the term is 0.
     """
 
+    needs = frozenset({"lists"})
     cosine = True
 
     def __init__(

@@ -21,6 +21,7 @@ class LambdaRank(Loss):
     `per=pairs` is the mean over the pairs of the batch, as in GNOLR (KDD 2025, Table 3), `lists` sums within lists.
     """
 
+    needs = frozenset({"lists"})
     cosine = True
 
     def __init__(self, info: Info, *, per: Literal["pairs", "lists"] = "pairs", longest: ListLength = 500) -> None:

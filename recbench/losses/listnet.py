@@ -18,6 +18,7 @@ class ListNet(Loss):
     the positives instead; `squash` applies a sigmoid to the scores first, as GNOLR's reference code does.
     """
 
+    needs = frozenset({"lists"})
     cosine = True
 
     def __init__(

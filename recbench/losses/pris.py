@@ -7,7 +7,6 @@ from torch.nn.functional import softplus
 from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
-from recbench.errors import UsageError
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.pairwise import differences
@@ -28,6 +27,8 @@ class PRIS(Loss):
     derivation has them; the authors' code lets gradients through.
     """
 
+    needs = frozenset({"positive first", "negatives"})
+
     def __init__(
         self,
         info: Info,
@@ -44,12 +45,7 @@ class PRIS(Loss):
         self.proposal, self.detach = source, detach
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
-        """Take the first vectors; raises UsageError if the proposal needs vectors and the backbone has none."""
-        if isinstance(self.proposal, Clustered) and "vectors" not in backbone.offers:
-            raise UsageError(
-                f"the clusters of loss `{self.name}` need vectors, which backbone `{backbone.name}` does not have; "
-                f"choose loss.proposal=popularity or uniform"
-            )
+        """Take the first vectors."""
         self.start_epoch(backbone, 0)
         return super().prepare(backbone, lr)
 

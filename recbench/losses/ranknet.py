@@ -16,6 +16,7 @@ class RankNet(Loss):
     so that long lists weigh more, as in GNOLR (KDD 2025, Table 3).
     """
 
+    needs = frozenset({"lists"})
     cosine = True
 
     def __init__(self, info: Info, *, longest: ListLength = 500) -> None:

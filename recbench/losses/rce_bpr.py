@@ -17,6 +17,8 @@ class RCEBPR(Loss):
     compares with; neither says more of it.
     """
 
+    needs = frozenset({"positive first", "negatives"})
+
     def __init__(self, info: Info, *, beta: NonNegative = 0.2, negatives: Count = 1) -> None:
         super().__init__(info, Triplets(negatives))
         self.beta = beta

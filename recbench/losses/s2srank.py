@@ -22,6 +22,7 @@ class S2SRank(Loss):
     negative (its l is the largest), as in the authors' code, or the `easiest`, as in GNOLR's.
     """
 
+    needs = frozenset({"lists"})
     cosine = True
 
     def __init__(

@@ -18,6 +18,7 @@ class SetRank(Loss):
     the authors' deep model and in GNOLR (KDD 2025, Table 3), `exp-sigmoid` as in their matrix factorisation, or `exp`.
     """
 
+    needs = frozenset({"lists"})
     cosine = True
 
     def __init__(

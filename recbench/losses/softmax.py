@@ -22,6 +22,7 @@ class Softmax(Loss):
     included (Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996). It changes nothing on a uniform pool.
     """
 
+    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
 

@@ -17,6 +17,8 @@ class TCEBPR(TruncatedLoss):
     compares with; neither says more of it. The share left out grows linearly to `drop` over `gradual` steps.
     """
 
+    needs = frozenset({"positive first", "negatives"})
+
     def __init__(self, info: Info, *, drop: Share = 0.2, gradual: Count = 30000, negatives: Count = 1) -> None:
         super().__init__(info, drop, gradual, negatives)
 

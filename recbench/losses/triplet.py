@@ -17,6 +17,7 @@ class Triplet(Loss):
     the highest-scored negatives of each positive (hard negative mining); 0 counts all.
     """
 
+    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
 

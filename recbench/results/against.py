@@ -11,7 +11,7 @@ from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
-from recbench.losses.base import LOSSES, check_pair
+from recbench.losses.base import LOSSES, why_not
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row
@@ -104,11 +104,7 @@ def impossible(loss: str, backbone: str) -> str:
     """Return why recbench cannot run a method, or ""."""
     if loss not in LOSSES.names() or backbone not in BACKBONES.names():
         return "recbench has no such method"
-    try:
-        check_pair(LOSSES.get(loss), BACKBONES.get(backbone))
-    except UsageError as error:
-        return str(error)
-    return ""
+    return why_not(LOSSES.get(loss), BACKBONES.get(backbone)) or ""
 
 
 def reasons_for(table: PublishedTable, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:

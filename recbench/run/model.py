@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from recbench import settings
 from recbench.backbones import base as backbones
-from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.base import BACKBONES, Backbone, evaluation_mode
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
@@ -48,8 +48,10 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     torch.manual_seed(seed)
     device = data.train.user.device
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
-    losses.check_pair(loss_class, backbone_class)
     made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
+    reason = losses.incompatibility(made, made.sampler, backbone_class)
+    if reason is not None:
+        raise UsageError(reason)
     cosine = made.head.cosine
     body = backbones.create(backbone_class, data, made.towers, cosine, settings.owned_by("backbone", values))
     body, made = body.to(device), made.to(device)
@@ -79,10 +81,11 @@ def check_gradient(model: Model, data: Dataset, batch_size: int, generator: torc
 
     One batch is all that it takes where there is something to learn; the model stays as it is.
     """
-    loss, backbone = model.loss.eval(), model.backbone.eval()
+    loss, backbone = model.loss, model.backbone
     parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
     for batch in loss.sampler.batches(data, batch_size, generator):
-        value = loss(loss.head(backbone.encode(batch)), batch)
+        with evaluation_mode(loss, backbone):
+            value = loss(loss.head(backbone.encode(batch)), batch)
         gradients = torch.autograd.grad(value, parameters, allow_unused=True) if value.requires_grad else ()
         if any(gradient is not None and bool(gradient.any()) for gradient in gradients):
             return

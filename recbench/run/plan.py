@@ -33,19 +33,24 @@ def make_keys(
 
     `words` are the settings given, by owner ("loss", "backbone", "train"); `feedback` the types to train on, none
     meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported files. Raises
-    UsageError for whatever does not exist or is not of its type; `Training` refuses what cannot work together.
+    UsageError for whatever does not exist or is not of its type, and for a loss and a backbone that cannot work
+    together; `Training` refuses what cannot work on the data.
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
     for name, usual in settings.defaults(Schedule).items():
         if name in OMITTED_WHEN_DEFAULT and of_training[name] == usual:
             del of_training[name]
+    of_loss = losses.resolve(loss_class, words["loss"])
     values = (
-        settings.prefixed("loss", losses.resolve(loss_class, words["loss"]))
+        settings.prefixed("loss", of_loss)
         | settings.prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
         | settings.prefixed("train", of_training)
     )
     chosen = choose_feedback(data, loss_class, feedback)
+    reason = losses.why_not(loss_class, backbone_class, of_loss, chosen)
+    if reason is not None:
+        raise UsageError(reason)
     return [
         RunKey(
             dataset=data.name,

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from recbench.backbones.base import Backbone
+from recbench.backbones.base import Backbone, evaluation_mode
 from recbench.batch import Towers
 from recbench.data.dataset import Log
 from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions, TowerVectors
@@ -17,35 +17,36 @@ ROWS_PER_BLOCK = 65536
 
 
 class Scorer:
-    """A frozen model. Each entity's vectors are computed once, unless the backbone is not an inner product.
+    """Scores by a model, which stays as it is.
 
-    `known` is what has been seen of the users, for backbones that read histories; default: what they did in train.
+    Each entity's vectors are computed once, unless the backbone is not an inner product. `known` is what has been seen
+    of the users, for backbones that read histories; default: what they did in train.
     """
 
     @torch.no_grad()
     def __init__(self, backbone: Backbone, loss: Loss, known: Log | None = None) -> None:
-        self.backbone = backbone.eval()
-        self.loss = loss.eval()
-        if known is not None:
-            backbone.observe(known)
+        self.backbone, self.loss = backbone, loss
+        self.known = None if known is None else backbone.histories(known)
         if backbone.decomposable:
-            self.user, self.item = loss.vectors(*backbone.tables())
+            with evaluation_mode(backbone, loss):
+                self.user, self.item = loss.vectors(*backbone.tables(self.known))
 
     @torch.no_grad()
     def rows(self, log: Log) -> tuple[Tensor, Tensor | None]:
         """Return scores [R, T], and log-probabilities [R, T] where the loss has them."""
         scores, log_probabilities = [], []
         for user, item in zip(log.user.split(ROWS_PER_BLOCK), log.item.split(ROWS_PER_BLOCK), strict=True):
-            logit = self.loss.head.logits(self._pairs(user.long(), item.long()))
-            scores.append(self.loss.score(logit))
-            log_probabilities.append(self.loss.log_probability(logit))
+            with evaluation_mode(self.backbone, self.loss):
+                logit = self.loss.head.logits(self._pairs(user.long(), item.long()))
+                scores.append(self.loss.score(logit))
+                log_probabilities.append(self.loss.log_probability(logit))
         given = [block for block in log_probabilities if block is not None]
         return torch.cat(scores), torch.cat(given) if given else None
 
     def _pairs(self, user: Tensor, item: Tensor) -> Tensor:
         if self.backbone.decomposable:
             return (self.user[user] * self.item[item]).sum(-1)
-        towers: Towers = self.backbone(user, item[:, None])
+        towers: Towers = self.backbone(user, item[:, None], self.known)
         return towers.inner[:, 0]
 
     def predictions(self, log: Log) -> Predictions:
@@ -62,11 +63,13 @@ class Scorer:
     @torch.no_grad()
     def block(self, user: Tensor, task: int) -> Tensor:
         """Return the scores [n, items] of users [n] with every item, for one feedback."""
-        if self.backbone.decomposable:
-            inner = Towers(self.user[user], self.item[None]).inner
-        else:
-            inner = self.backbone(user, torch.arange(self.backbone.items, device=user.device)[None]).inner
-        return self.loss.score(self.loss.head.logits(inner))[..., task]
+        with evaluation_mode(self.backbone, self.loss):
+            if self.backbone.decomposable:
+                inner = Towers(self.user[user], self.item[None]).inner
+            else:
+                item = torch.arange(self.backbone.items, device=user.device)[None]
+                inner = self.backbone(user, item, self.known).inner
+            return self.loss.score(self.loss.head.logits(inner))[..., task]
 
     @cached_property
     def vectors(self) -> TowerVectors | None:
@@ -84,7 +87,8 @@ def linear_weights(loss: Loss) -> Tensor | None:
     device = next((p.device for p in [*loss.parameters(), *loss.buffers()]), torch.device("cpu"))
 
     def score(inner: Tensor) -> Tensor:
-        return loss.score(loss.head.logits(inner.to(device))).cpu()
+        with evaluation_mode(loss):
+            return loss.score(loss.head.logits(inner.to(device))).cpu()
 
     towers = loss.towers
     origin = score(torch.zeros(1, towers, dtype=torch.double))

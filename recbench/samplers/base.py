@@ -16,6 +16,16 @@ from recbench.errors import TrainingError
 class Sampler(ABC):
     """Turns the training log of a dataset into batches of slates."""
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """What its batches carry, of the names in `recbench.capabilities`."""
+        return frozenset()
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What it asks of a backbone's `offers`."""
+        return frozenset()
+
     @abstractmethod
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield one epoch of batches of about `size` logged rows, drawn by `generator` (on the data's device)."""

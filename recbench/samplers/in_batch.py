@@ -22,6 +22,11 @@ class InBatch(Sampler):
     the correction of Yi et al., RecSys 2019, section 4.1, https://doi.org/10.1145/3298689.3346996, subtracts.
     """
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The row of each slate, and negatives beside its positive."""
+        return frozenset({"row", "negatives"})
+
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [1, B], mask and label [B, B]."""
         rows = positive_rows(data)

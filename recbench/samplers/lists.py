@@ -18,6 +18,11 @@ class Lists(Sampler):
 
     longest: int = 500
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """Lists of a user"s rows."""
+        return frozenset({"lists"})
+
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every row once per epoch: item [B, N], lists packed until a batch holds about `size` rows."""
         log = data.train

@@ -33,6 +33,8 @@ class Negatives(ABC):
 class Proposal(ABC):
     """A distribution of negatives, whatever the dataset."""
 
+    needs: ClassVar[frozenset[str]] = frozenset()  # what it asks of a backbone's `offers`
+
     @abstractmethod
     def on(self, data: Dataset) -> Negatives:
         """Return what draws from the items of a dataset that occur in train."""
@@ -41,6 +43,7 @@ class Proposal(ABC):
 class ModelProposal(Proposal):
     """A proposal that draws by the vectors of a model, as they were at the last `refresh`."""
 
+    needs: ClassVar[frozenset[str]] = frozenset({"vectors"})
     _vectors: tuple[Tensor, Tensor] | None = None
 
     def refresh(self, user: Tensor, item: Tensor) -> None:

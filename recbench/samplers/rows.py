@@ -16,6 +16,11 @@ from recbench.samplers.base import Sampler, logged_rows, shuffled
 class Rows(Sampler):
     """Logged rows: slates of one, with all their feedback."""
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The row of each slate."""
+        return frozenset({"row"})
+
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every row once per epoch, in random order: item [B, 1]."""
         for index in shuffled(len(data.train), data.train, generator).split(size):

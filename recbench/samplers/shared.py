@@ -22,6 +22,11 @@ class Shared(Sampler):
 
     negatives: int = 10
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The row of each slate, and negatives beside its positive."""
+        return frozenset({"row", "negatives"})
+
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [1, B + pool], mask and label [B, B + pool]."""
         rows, seen = positive_rows(data), data.items.seen

@@ -25,6 +25,16 @@ class Triplets(Sampler):
     negatives: int = 1
     proposal: Proposal = Uniform()
 
+    @property
+    def gives(self) -> frozenset[str]:
+        """The row of each slate, its positive first, and negatives if there are any."""
+        return frozenset({"row", "positive first", *(["negatives"] if self.negatives else [])})
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the proposal asks of the backbone."""
+        return self.proposal.needs if self.negatives else frozenset()
+
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [B, 1 + negatives], the positive first."""
         rows = positive_rows(data)

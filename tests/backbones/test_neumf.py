@@ -194,7 +194,10 @@ def test_it_learns() -> None:
 
 
 def test_losses_on_vectors_refuse_it() -> None:
-    with pytest.raises(UsageError, match="loss `buir` needs vectors, which backbone `neumf` does not have"):
+    with pytest.raises(
+        UsageError,
+        match="loss `buir` needs vectors whose inner products are the scores, which backbone `neumf` does not have",
+    ):
         model(make_toy().narrow(["view"]), "buir")
 
 

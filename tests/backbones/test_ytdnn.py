@@ -117,16 +117,19 @@ def test_training_sees_the_past_of_a_row_and_scoring_all(rows: list[tuple[int, i
         torch.testing.assert_close(known[user, 0], mean_of(backbone, history(user, len(rows))))
 
 
-def test_what_is_shown_is_known_to_scoring_alone(toy: Dataset) -> None:
+def test_what_is_known_is_an_argument_of_scoring(toy: Dataset) -> None:
     data = with_log(toy, [(0, 5, 1), (0, 6, 1), (1, 7, 1)])
     backbone = identity(made(data))
     before = backbone.encode(batch_of(data, [1])).user
-    backbone.observe(log_of([(0, 5, 1), (0, 6, 1), (2, 9, 1), (0, 4, 0), (0, 8, 1)]))
-    users, _ = backbone.tables()
+    in_train, _ = backbone.tables()
+    known = backbone.histories(log_of([(0, 5, 1), (0, 6, 1), (2, 9, 1), (0, 4, 0), (0, 8, 1)]))
+    users, _ = backbone.tables(known)
+    torch.testing.assert_close(backbone(torch.arange(3), torch.zeros(1, 1, dtype=torch.long), known).user, users[:3])
     torch.testing.assert_close(users[0, 0], mean_of(backbone, [5, 6, 8]))
     torch.testing.assert_close(users[2, 0], mean_of(backbone, [9]))
     assert users[1].eq(0).all()
     assert torch.equal(backbone.encode(batch_of(data, [1])).user, before)
+    assert torch.equal(backbone.tables()[0], in_train)
 
 
 @pytest.mark.parametrize("sampler", [Triplets(2), Shared(1)])
@@ -160,7 +163,7 @@ def test_a_loss_steps_on_what_came_before(toy: Dataset) -> None:
 
 def test_whole_lists_are_refused(toy: Dataset) -> None:
     batch = replace(batch_of(toy, [0, 1]), row=None)
-    with pytest.raises(UsageError, match="`ytdnn` reads what came before each row"):
+    with pytest.raises(UsageError, match="backbone `ytdnn`: the batches have no `row`"):
         made(toy).encode(batch)
 
 

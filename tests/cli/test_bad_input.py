@@ -116,7 +116,10 @@ def test_a_pair_that_cannot_work(prepared: Run, tmp_path: Path) -> None:
     file.write_text(ODD_BACKBONE)
     result = prepared("train", "--import", str(file), "--loss", "buir", "--backbone", "odd")
     assert result.code == 2
-    assert "loss `buir` needs vectors, which backbone `odd` does not have" in result.err
+    assert (
+        "loss `buir` needs vectors whose inner products are the scores, which backbone `odd` does not have"
+        in result.err
+    )
     listed = prepared("list", "losses", "--import", str(file), "--json").json
     pairs = {item["name"]: item["backbones"] for item in listed}
     assert "odd" in pairs["bpr"]
@@ -290,3 +293,23 @@ def test_a_results_folder_that_cannot_be_written(prepared: Run, tmp_path: Path) 
     assert result.code == 1
     assert "RECBENCH_RESULTS" in result.err
     shutil.rmtree(tmp_path / "home")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--loss", "listnet"),
+        ("sweep", "--losses", "bpr,listnet", "--grid", "train.lr=0.01,0.1"),
+    ],
+)
+def test_slates_that_a_backbone_cannot_read_are_refused_before_anything_is_written(
+    prepared: Run, words: tuple[str, ...]
+) -> None:
+    result = prepared(*words, "--backbone", "ytdnn")
+    assert result.code == 2
+    assert result.err.startswith("error: backbone `ytdnn` needs the training row that each slate stands for")
+    assert len(result.err.splitlines()) == 1
+    assert not results_home().exists()
+    pairs = {item["name"]: item["losses"] for item in prepared("list", "backbones", "--json").json}
+    assert "listnet" not in pairs["ytdnn"]
+    assert "listnet" in pairs["mf"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from recbench.backbones.base import BACKBONES
+from recbench.backbones.mf import MF
 from recbench.batch import Batch, Towers
+from recbench.data.dataset import Dataset, Log
 from recbench.inspect.conformance import CHECKS, InapplicableError, Trial, verify
 from recbench.losses.base import LOSSES, Loss
-from recbench.samplers import Triplets
+from recbench.losses.bce import BCE
+from recbench.samplers import Lists, Rows, Sampler, Triplets
 
 NAMES = LOSSES.names()
 
@@ -63,6 +69,89 @@ def test_a_loss_that_does_everything_wrong_fails_each_check() -> None:
 
     expected = {"documented", "stable", "constant-labels", "masks", "padding", "masked-slates", "order-of-users"}
     assert expected | {"scores", "resumes", "learns"} <= failed("wrong")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("number", "scoring changes backbone.number.0"),
+        ("mode", "scoring changes the mode"),
+        ("random", "scoring draws random numbers"),
+    ],
+)
+def test_scoring_that_changes_something_is_found(change: str, message: str) -> None:
+    """As an autoencoder would that took what it is scored by for all that it ever learns of the users."""
+
+    @BACKBONES.add("forgetful")
+    class Forgetful(MF):
+        """It changes when it is scored, 2026."""
+
+        def __init__(self, data: Dataset, towers: int, cosine: bool, *, dim: int = 8) -> None:
+            super().__init__(data, towers, cosine, dim=dim)
+            self.number = (torch.zeros(1),)
+
+        def histories(self, log: Log) -> None:
+            if change == "number":
+                self.number[0].add_(len(log))
+            elif change == "mode":
+                self.eval()
+            else:
+                torch.rand(1)
+
+    (outcome,) = (outcome for outcome in verify("bce") if outcome.check == "scoring")
+    assert outcome.outcome == "fails"
+    assert outcome.message.startswith(f"with forgetful: {message}")
+
+
+def test_a_step_that_scoring_changes_is_found() -> None:
+    @BACKBONES.add("distracted")
+    class Distracted(MF):
+        """It trains another way once it has been scored, 2026."""
+
+        scored = False
+
+        def histories(self, log: Log) -> None:
+            self.scored = True
+
+        def encode(self, batch: Batch) -> Towers:
+            towers = super().encode(batch)
+            return replace(towers, user=2 * towers.user) if self.scored else towers
+
+    (outcome,) = (outcome for outcome in verify("bce") if outcome.check == "scoring")
+    assert outcome.message.startswith("with distracted: the step after scoring differs")
+
+
+def test_slates_that_are_not_what_the_sampler_says_are_found() -> None:
+    @dataclass(frozen=True)
+    class Boasting(Sampler):
+        """Slates of another sampler that claim to be something else."""
+
+        own: Sampler
+        claim: str
+
+        @property
+        def gives(self) -> frozenset[str]:
+            return frozenset({self.claim})
+
+        def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
+            return self.own.batches(data, size, generator)
+
+    for own, claim, words in (
+        (Lists(), "row", "`Batch.row` is not"),
+        (Rows(), "positive first", "the first slot of a slate is no positive"),
+        (Rows(), "negatives", "a slate has none"),
+        (Triplets(0), "lists", "every slate is of one row"),
+    ):
+
+        @LOSSES.add("boasting")
+        class Boast(BCE):
+            """Logistic loss, Cox 1958."""
+
+            sampler = Boasting(own, claim)
+
+        (outcome,) = (outcome for outcome in verify("boasting") if outcome.check == "slates")
+        assert outcome.outcome == "fails"
+        assert words in outcome.message
 
 
 def test_what_a_loss_raises_is_reported() -> None:

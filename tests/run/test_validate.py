@@ -26,11 +26,12 @@ def test_validation_scores_the_rest_by_what_is_given(toy: Dataset) -> None:
     assert len(validation.log) < len(data.valid) / 3
     model = build(data, "bpr", "ytdnn", {"backbone.dim": 8, "loss.cosine": False}, seed=0, lr=0.1)
     first = validation(model)
-    users, _ = model.backbone.tables()
-    shown = validation.known
-    assert shown is not None
-    assert len(torch.unique(users[20:, 0], dim=0)) == len(torch.unique(shown.user[shown.label[:, 0] > 0]))
+    known = validation.known
+    assert known is not None
+    users, _ = model.backbone.tables(model.backbone.histories(known))
+    assert len(torch.unique(users[20:, 0], dim=0)) == len(torch.unique(known.user[known.label[:, 0] > 0]))
     assert validation(model) == first
+    assert len(torch.unique(model.backbone.tables()[0][20:, 0], dim=0)) == 1  # in train they did nothing
     assert validation.protocol.history == "first 80% of held-out rows"
     assert validation.protocol.seen == "train+history"
 

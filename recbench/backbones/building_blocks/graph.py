@@ -15,6 +15,7 @@ from recbench.backbones.base import Backbone
 from recbench.backbones.building_blocks.free_vectors import free_vectors, l2_penalty
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
+from recbench.data.history import Histories
 from recbench.settings import Count, NonNegative
 
 
@@ -48,7 +49,7 @@ class GraphBackbone(Backbone):
         )
 
     @torch.no_grad()
-    def tables(self, block: int = 65536) -> tuple[Tensor, Tensor]:
+    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and all items from a single propagation."""
         smooth = self.propagate().unflatten(-1, (self.towers, -1))
         if self.cosine:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from recbench.backbones.base import Backbone
+from recbench.backbones.base import Backbone, evaluation_mode
 
 
 @torch.no_grad()
 def snapshot(backbone: Backbone) -> tuple[Tensor, Tensor]:
     """Return copies of the vectors of all users [users, D] and items [items, D] as they are scored, first tower."""
-    training = backbone.training
-    backbone.eval()
-    user, item = backbone.tables()
-    backbone.train(training)
+    with evaluation_mode(backbone):
+        user, item = backbone.tables()
     return user[:, 0].clone(), item[:, 0].clone()
 
 
@@ -22,4 +20,5 @@ def snapshot(backbone: Backbone) -> tuple[Tensor, Tensor]:
 def dimension(backbone: Backbone) -> int:
     """Return the dimension D of the backbone's vectors."""
     zero = torch.zeros(1, dtype=torch.long, device=next(backbone.parameters()).device)
-    return int(backbone(zero, zero[None]).user.shape[-1])
+    with evaluation_mode(backbone):
+        return int(backbone(zero, zero[None]).user.shape[-1])

@@ -14,7 +14,7 @@ from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info, Positives
 from recbench.errors import UsageError
-from recbench.losses.base import Loss, check_pair
+from recbench.losses.base import Loss
 from recbench.losses.building_blocks.backbone_vectors import dimension, snapshot
 from recbench.losses.building_blocks.bilevel import Parameters, Scoring, slopes
 from recbench.losses.building_blocks.importance import (
@@ -44,7 +44,7 @@ class TIL(Loss):
     The paper does not say what the vectors of NeuMF are; here they are those of both its branches side by side.
     """
 
-    needs = frozenset({"embeddings"})
+    needs = frozenset({"embeddings", "forward derivatives", "positive first", "negatives"})
 
     positives: Positives  # set by `setup`
     popularity: Tensor
@@ -77,7 +77,6 @@ class TIL(Loss):
 
     def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
         """Add the weight network, which has a learning rate of its own."""
-        check_pair(type(self), type(backbone))
         parameters = [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]
         self.network = WeightNetwork(2 * dimension(backbone), self.hidden, self.output).to(self.importance.device)
         # The network's gradient has lookahead / B as a factor, to which Adam is blind only if eps is far smaller.

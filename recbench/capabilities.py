@@ -1,0 +1,28 @@
+"""What batches carry and backbones have, in the words by which losses, samplers and backbones ask for it.
+
+A sampler says in `gives` what its batches carry and in `needs` what it asks of the backbone. A backbone says in
+`offers` what it has and in `needs` what it asks of the batches. A loss says in `needs` what it asks of either. Other
+names may be used as well: what is not of the slates is asked of the backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+OF_SLATES = {
+    "row": "the training row that each slate stands for",
+    "positive first": "a positive in the first slot of each slate",
+    "negatives": "negatives of the user beside a positive",
+    "lists": "lists of a user's rows with their own labels",
+}
+OF_BACKBONES = {
+    "embeddings": "vectors of one length for users and items",
+    "vectors": "vectors whose inner products are the scores",
+    "forward derivatives": "forward-mode derivatives in every operation",
+}
+
+
+def in_words(names: Iterable[str]) -> str:
+    """Return what these names stand for, as it follows "needs"."""
+    words = OF_SLATES | OF_BACKBONES
+    return " and ".join(words.get(name, name) for name in sorted(names))

@@ -1,0 +1,171 @@
+"""Which pairs of loss and backbone work: what is said of every pair is what comes of trying it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+import torch
+from torch.autograd import forward_ad
+from torch.func import functional_call
+
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.mf import MF
+from recbench.backbones.neumf import NeuMF
+from recbench.capabilities import OF_SLATES
+from recbench.data.toy import toy
+from recbench.errors import RecbenchError
+from recbench.inspect.loss_trial import BATCH, Trial, small_settings
+from recbench.losses import base
+from recbench.losses.base import LOSSES, create, defaults, incompatibility, why_not
+from recbench.losses.bpr import BPR
+from recbench.losses.listnet import ListNet
+from recbench.losses.pris import PRIS
+from recbench.run.model import Model
+from recbench.run.scorer import Scorer
+from recbench.samplers import Lists, Rows, Sampler, Triplets
+from tests.samplers.epochs import SAMPLERS, epoch
+
+PAIRS = [(loss, backbone) for loss in LOSSES.names() for backbone in BACKBONES.names()]
+VIEW = toy().narrow(["view"])
+
+
+def made(name: str) -> Backbone:
+    torch.manual_seed(0)
+    return BACKBONES.get(name)(VIEW, 1, False, **small_settings(name))
+
+
+@cache
+def measured(name: str) -> frozenset[str]:
+    """What a backbone is found to have."""
+    backbone = made(name).eval()
+    user, item = torch.arange(4), torch.arange(5)
+    towers = backbone(user, item[None])
+    has = {"embeddings"} if towers.user.shape[-1] == towers.item.shape[-1] else set()
+    users, items = backbone.tables()
+    product = torch.einsum("ukd,ikd->uik", users[user], items[item])
+    if towers.inner.shape == product.shape and torch.allclose(towers.inner, product, atol=1e-6):
+        has.add("vectors")
+    batch = next(Rows().batches(VIEW, 8, torch.Generator().manual_seed(0)))
+    try:
+        with torch.no_grad(), forward_ad.dual_level():
+            dual = {n: forward_ad.make_dual(p.detach(), torch.ones_like(p)) for n, p in backbone.named_parameters()}
+            functional_call(_Encoding(backbone), {f"backbone.{n}": p for n, p in dual.items()}, (batch,))
+        has.add("forward derivatives")
+    except NotImplementedError:
+        pass
+    return frozenset(has)
+
+
+class _Encoding(torch.nn.Module):
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, batch: object) -> torch.Tensor:
+        return self.backbone.encode(batch).inner  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_a_backbone_offers_what_it_has(name: str) -> None:
+    assert BACKBONES.get(name).offers == measured(name)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=str)
+def test_a_sampler_gives_what_its_batches_carry(sampler: Sampler) -> None:
+    batches = epoch(sampler, VIEW)
+    carried = set()
+    label = [batch.label.amax(-1) > 0 for batch in batches]
+    counts = [
+        torch.ones_like(positive) if b.mask is None else b.mask for b, positive in zip(batches, label, strict=True)
+    ]
+    if all(b.row is not None and torch.equal(VIEW.train.user[b.row].long(), b.user) for b in batches):
+        carried.add("row")
+    one_positive = all(bool(((p & c).sum(1) == 1).all()) for p, c in zip(label, counts, strict=True))
+    if one_positive and all(bool(p[:, 0].all()) for p in label) and batches[0].item.shape[0] != 1:
+        carried.add("positive first")
+    if one_positive and all(bool((c & ~p).any(1).all()) for p, c in zip(label, counts, strict=True)):
+        carried.add("negatives")
+    if any(bool(((p & c).sum(1) > 1).any()) for p, c in zip(label, counts, strict=True)):
+        carried.add("lists")
+    assert sampler.gives == carried
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pairs are made whatever is said of them."""
+    monkeypatch.setattr(base, "incompatibility", lambda *_: None)
+    yield
+
+
+def works(name: str, backbone: str) -> bool:
+    """Whether a step and a scoring run, and the backbone has what loss and sampler read of it."""
+    trial = Trial(name)
+    data = trial.data()
+    try:
+        model: Model = trial.model(data, backbone)
+        loss = model.loss
+        loss.start_epoch(model.backbone, 1)
+        batch = next(loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
+        assert bool(loss.step(model.backbone, batch, model.optimizer).isfinite())
+        scores, _ = Scorer(model.backbone, loss).rows(data.valid)
+        assert bool(scores.isfinite().all())
+    except RecbenchError:
+        return False
+    return (loss.needs | loss.sampler.needs) - OF_SLATES.keys() <= measured(backbone)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize(("loss", "backbone"), PAIRS)
+def test_a_pair_works_if_and_only_if_it_is_said_to(loss: str, backbone: str, unchecked: None) -> None:
+    with pytest.MonkeyPatch.context() as checked:
+        checked.setattr(base, "incompatibility", incompatibility)
+        reason = why_not(LOSSES.get(loss), BACKBONES.get(backbone))
+    assert (reason is None) == works(loss, backbone), reason
+
+
+def test_the_reason_is_one_line_in_plain_words() -> None:
+    reason = why_not(ListNet, BACKBONES.get("ytdnn"))
+    assert reason == (
+        "backbone `ytdnn` needs the training row that each slate stands for, which the slates Lists(longest=500) of "
+        "loss `listnet` do not have; see `recbench list losses` for the pairs that work"
+    )
+
+
+def test_settings_of_the_loss_decide() -> None:
+    assert why_not(PRIS, NeuMF) is None
+    reason = why_not(PRIS, NeuMF, defaults(PRIS) | {"proposal": "cluster-uniform"})
+    assert reason is not None
+    assert reason.startswith("loss `pris` on slates Triplets(negatives=5, proposal=Clustered(clusters=100, beta=0.0))")
+    assert "needs vectors whose inner products are the scores, which backbone `neumf` does not have" in reason
+    assert why_not(PRIS, MF, defaults(PRIS) | {"negatives": 0}) == "loss.negatives=0: expected at least 1"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "words"),
+    [
+        (Rows(), "negatives of the user beside a positive and a positive in the first slot of each slate"),
+        (Triplets(0), "negatives of the user beside a positive"),
+        (Lists(), "negatives of the user beside a positive and a positive in the first slot of each slate"),
+        (Triplets(3), None),
+    ],
+    ids=str,
+)
+def test_slates_that_a_loss_cannot_read(sampler: Sampler, words: str | None) -> None:
+    reason = incompatibility(create(BPR, VIEW.info, defaults(BPR)), sampler, MF)
+    assert (reason is None) == (words is None)
+    assert f"needs {words}, which the slates {sampler} of loss `bpr` do not have" in str(reason) or words is None
+
+
+def test_a_need_of_one_s_own_is_asked_of_the_backbone() -> None:
+    class Contrastive(BPR):
+        needs = BPR.needs | {"views"}
+
+    class Views(MF):
+        offers = MF.offers | {"views"}
+
+    reason = why_not(Contrastive, MF)
+    assert reason is not None and "needs views, which backbone `mf` does not have" in reason
+    assert why_not(Contrastive, Views) is None
