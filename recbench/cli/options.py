@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,12 @@ def whole_option(option: str, about: str, minimum: int, maximum: int) -> Any:
         return number
 
     return typer.Option(option, metavar="N", help=about, parser=parse)
+
+
+def _candidates(word: str) -> str:
+    from recbench.run.candidates import require_candidates
+
+    return require_candidates(word)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -77,7 +83,12 @@ Runs = Annotated[
 ]
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help="First digits of a run; default: the last one.")]
 Candidates = Annotated[
-    Literal["catalogue", "test"], typer.Option(help="Rank the whole catalogue, or only the user's own test rows.")
+    str,
+    typer.Option(
+        metavar="WHAT",
+        help="What is ranked: catalogue, test (the user's own rows), sampled:100 (and the relevant), or FILE.parquet.",
+        parser=_candidates,
+    ),
 ]
 KeepSeen = Annotated[
     bool, typer.Option("--keep-seen", help="Also rank the items that a user already had before the test rows.")

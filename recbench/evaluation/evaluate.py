@@ -11,9 +11,17 @@ from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
+from recbench.evaluation.candidate_sets import GivenCandidates, SampledCandidates
+from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.predictions import Predictions, score_vectors
-from recbench.evaluation.ranked_lists import RankedLists, RankingRules, rank_catalogue, rank_rows
+from recbench.evaluation.ranked_lists import (
+    RankedLists,
+    RankingRules,
+    rank_candidates,
+    rank_catalogue,
+    rank_rows,
+)
 from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import SearchCost
 from recbench.evaluation.signature import Protocol, signature
@@ -28,6 +36,8 @@ class ScoredLog:
     predictions: Predictions
     seen: Callable[[int], Positives]  # column -> pairs [users × items] that a search of the catalogue leaves out
     items: int  # in the catalogue
+    train: Callable[[int], Positives] | None = None  # column -> training pairs [users × items], for metrics of items
+    item_vectors: Tensor | None = None  # [items, D] dense vectors, where the data has them
 
 
 @dataclass(frozen=True)
@@ -60,16 +70,23 @@ def evaluate(requests: Sequence[Request], scored: ScoredLog, protocol: Protocol,
     With `by_user`, values carry what each user adds to them. Raises UsageError as `expand` does, before any work, and
     for a metric of vectors where there are none.
     """
-    questions = expand(requests, scored.feedback, probability=scored.predictions.log_probability is not None)
+    questions = expand(
+        requests,
+        scored.feedback,
+        probability=scored.predictions.log_probability is not None,
+        dense_vectors=scored.item_vectors is not None,
+    )
     ranker = _Ranker(questions, scored, protocol)
     return [_answer(question, scored, ranker, by_user) for question in questions]
 
 
-def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bool) -> list[Question]:
+def expand(
+    requests: Sequence[Request], feedback: Sequence[str], probability: bool, dense_vectors: bool
+) -> list[Question]:
     """Return each request with the columns of each of its feedback types, without repetitions.
 
-    Raises UsageError for a feedback that is not among `feedback`, and for a metric of probabilities where the
-    model gives none.
+    Raises UsageError for a feedback that is not among `feedback`, for a metric of probabilities where the model gives
+    none, and for one of the items' dense vectors where the data has none.
     """
     questions: dict[Question, None] = {}
     columns = {name: column for column, name in enumerate(feedback)}
@@ -77,6 +94,10 @@ def expand(requests: Sequence[Request], feedback: Sequence[str], probability: bo
         if "probability" in request.metric.needs and not probability:
             raise UsageError(
                 f"metric `{request}` needs probabilities, which this loss does not give; choose auc instead"
+            )
+        if "dense vectors" in request.metric.needs and not dense_vectors:
+            raise UsageError(
+                f"metric `{request}` needs dense vectors of the items, which this dataset does not have; leave it out"
             )
         for name in (request.feedback, request.by):
             if name is not None and name not in feedback:
@@ -98,6 +119,7 @@ class _Ranker:
         self.protocol = protocol
         self.largest: dict[tuple[Columns, RankingRules], int] = {}
         self.ranked: dict[tuple[Columns, RankingRules, int], RankedLists] = {}
+        self.catalogues: dict[int, Catalogue] = {}
         for request, columns in questions:
             if request.k is not None:
                 key = columns, request.ranking_rules(protocol.candidates)
@@ -110,7 +132,18 @@ class _Ranker:
         k = self.largest[columns, rules] if self.protocol.index == "flat" else request.k
         if (columns, rules, k) not in self.ranked:
             self.ranked[columns, rules, k] = self._rank(columns, rules, k)
-        return self.ranked[columns, rules, k].first(request.k)
+        lists = self.ranked[columns, rules, k].first(request.k)
+        if request.metric.needs & {"catalogue", "dense vectors"}:
+            return replace(lists, catalogue=self._catalogue(columns.label).to(lists.item.device))
+        return lists
+
+    def _catalogue(self, column: int) -> Catalogue:
+        if column not in self.catalogues:
+            assert self.scored.train is not None, "a metric of items needs the training pairs"
+            self.catalogues[column] = Catalogue.of(
+                self.scored.train(column), self.scored.items, self.scored.item_vectors
+            )
+        return self.catalogues[column]
 
     def _rank(self, columns: Columns, rules: RankingRules, k: int) -> RankedLists:
         log, predictions = self.scored.log, self.scored.predictions
@@ -118,6 +151,8 @@ class _Ranker:
             score, label = predictions.score[:, columns.score], log.label[:, columns.label]
             return rank_rows(score, label, log.user, log.item, k, rules)
         scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
+        if isinstance(rules.candidates, SampledCandidates | GivenCandidates):
+            return rank_candidates(scores, log, columns.label, seen, k, rules.candidates, rules)
         return rank_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules)
 
 

@@ -16,7 +16,7 @@ from recbench.evaluation.better import Better
 from recbench.evaluation.ranked_lists import RankedLists
 from recbench.registry import Registry
 
-Need = Literal["probability", "level", "vectors"]
+Need = Literal["probability", "level", "vectors", "all users", "catalogue", "dense vectors"]
 Unit = Literal["rows", "users", "items"]
 
 _NEEDS = get_args(Need)
@@ -95,24 +95,28 @@ class RowMetric(Metric):
 class TopKMetric(Metric):
     """A metric of the first k items of each user.
 
-    A mean over users defines `values`; any other metric `value`, and `parts` that returns None.
+    A mean over users defines `values`; any other metric `value`, and `parts` that returns None. With `needs` "all
+    users", users without a relevant item have lists too; with "catalogue" or "dense vectors", `lists.catalogue` is what
+    is known of the items.
     """
 
     unit: Unit = "users"
 
     def values(self, lists: RankedLists) -> Tensor:
-        """Compute the metric of each user [U], float64."""
+        """Compute the metric of each user [U], float64; NaN for a user who does not count."""
         raise NotImplementedError
 
     def value(self, lists: RankedLists) -> Counted:
-        """Compute the metric, by default the mean over users; NaN without any."""
+        """Compute the metric, by default the mean over users who count; NaN without any."""
         values = self.values_in_blocks(lists)
+        values = values[~values.isnan()]
         return Counted(float(values.mean()), len(values))
 
     def parts(self, lists: RankedLists) -> Parts | None:
         """Return what each user adds to the metric, or None if it is not decomposable by user."""
         values = self.values_in_blocks(lists)
-        return Parts(lists.user, values, torch.ones_like(values))
+        counts = ~values.isnan()
+        return Parts(lists.user[counts], values[counts], torch.ones_like(values[counts]))
 
     def values_in_blocks(self, lists: RankedLists) -> Tensor:
         """Return `values` [U], computed for a few thousand users at a time."""

@@ -1,4 +1,4 @@
-"""The first k items of each user: among the user's own rows, or in the whole catalogue."""
+"""The first k items of each user: among the user's own rows, in the whole catalogue, or among given candidates."""
 
 from __future__ import annotations
 
@@ -10,37 +10,42 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
+from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
 from recbench.evaluation.candidates import exhaustive, require_numbers
+from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.predictions import BlockScores, CatalogueScores
 from recbench.evaluation.retrieval import IndexKind, SearchCost, search, search_and_measure
 
 _USERS = 4096  # in a block
+_SCORES = 65536  # in a block of inner products
 
 
 @dataclass(frozen=True)
 class RankingRules:
     """What is ranked for a user, and how."""
 
-    candidates: Literal["catalogue", "rows"]  # all items, or the user's own rows
+    candidates: CandidateSet  # all items, the user's own rows, or some of all items
     repeated_rows: Literal["best", "apart"] = "best"  # rows of one (user, item): one candidate with the best, or each
     ties: Literal["item order", "earlier row first", "later row first"] = "item order"
     # Pairs that a search of the catalogue leaves out, and that are positives of the scored rows none the less:
     seen_positives: Literal["left out", "ranked", "relevant but not ranked"] = "left out"
+    users: Literal["with relevant", "with rows"] = "with relevant"  # who has a list, of those with scored rows
 
 
 @dataclass(frozen=True)
 class RankedLists:
-    """The first k items of each of U users with a relevant item."""
+    """The first k items of each of U users: those with a relevant item, or all (`RankingRules.users`)."""
 
     hit: Tensor  # [U, k] bool, whether the item at that rank is relevant
-    relevant: Tensor  # [U] int64, at least 1: relevant items of the user, in the list or not
+    relevant: Tensor  # [U] int64, 0 only under users "with rows": relevant items of the user, in the list or not
     length: Tensor  # [U] int64, 0 to k: items in the list
     user: Tensor  # [U] int64, rows of the user table, ascending
     item: Tensor  # [U, k] int64, rows of the item table by rank, -1 where the list has ended
     others: int = 0  # further users, without a relevant item
     search: Literal["exact"] | IndexKind = "exact"
     cost: SearchCost | None = None  # of an approximate search
+    catalogue: Catalogue | None = None  # for metrics whose `needs` name it
 
     def first(self, k: int) -> RankedLists:
         """Return the lists cut at k."""
@@ -68,7 +73,7 @@ def rank_rows(
         user, item = torch.div(pair, items, rounding_mode="floor"), pair % items
     if rules.ties == "later row first":
         score, relevant, user, item = (column.flip(0) for column in (score, relevant, user, item))
-    return _ranked(score, relevant, user, item, k)
+    return _of_users(_ranked(score, relevant, user, item, k), rules)
 
 
 def rank_catalogue(
@@ -87,13 +92,13 @@ def rank_catalogue(
     seen = Positives(seen.start.cpu(), seen.item.cpu())
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
-    row = log.label[:, column].nonzero()[:, 0]
-    relevant = Positives.from_pairs(log.user[row].cpu(), log.item[row].cpu(), users, items)
+    relevant = _positives(log, column, users, items)
+    every_user = log.user.unique().long().cpu()
     if rules.seen_positives == "left out":
         relevant = without(relevant, seen, items)
     elif rules.seen_positives == "ranked":
         seen = without(seen, relevant, items)
-    user = relevant.start.diff().nonzero()[:, 0]
+    user = every_user if rules.users == "with rows" else relevant.start.diff().nonzero()[:, 0]
     relevant, seen = restrict(relevant, user), restrict(seen, user)
 
     depth = min(k, items)
@@ -112,12 +117,81 @@ def rank_catalogue(
     for rows in torch.arange(len(user)).split(_USERS):
         hit[rows, :depth] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
     item = torch.nn.functional.pad(ranking.item, (0, k - depth), value=-1)
-    others = len(log.user.unique()) - len(user)
+    others = len(every_user) - len(user)
     return RankedLists(hit, relevant.start.diff(), (item >= 0).sum(1), user, item, others, searched, cost)
 
 
+def rank_candidates(
+    scores: CatalogueScores,
+    log: Log,
+    column: int,
+    seen: Positives,
+    k: int,
+    candidates: SampledCandidates | GivenCandidates,
+    rules: RankingRules,
+) -> RankedLists:
+    """Rank some items only for each user who has candidates; otherwise as `rank_catalogue`.
+
+    A relevant item that is no candidate counts as relevant none the less. Raises TrainingError if a score is NaN.
+    """
+    seen = Positives(seen.start.cpu(), seen.item.cpu())
+    users = len(seen.start) - 1
+    items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
+    relevant = without(_positives(log, column, users, items), seen, items)
+    every_user = log.user.unique().long().cpu()
+    user = every_user if rules.users == "with rows" else relevant.start.diff().nonzero()[:, 0]
+    blocks = []
+    for block in user.split(_USERS):
+        own_relevant = restrict(relevant, block)
+        pairs = candidates.pairs(block, own_relevant, restrict(seen, block), items)
+        score = _score_pairs(scores, block[pairs.user], pairs.item)
+        hit = contains(own_relevant, pairs.user, pairs.item, items).long()
+        lists = _ranked(score, hit, pairs.user, pairs.item, k)
+        blocks.append(replace(lists, relevant=own_relevant.start.diff()[lists.user], user=block[lists.user]))
+    return RankedLists(
+        hit=torch.cat([lists.hit for lists in blocks]),
+        relevant=torch.cat([lists.relevant for lists in blocks]),
+        length=torch.cat([lists.length for lists in blocks]),
+        user=torch.cat([lists.user for lists in blocks]),
+        item=torch.cat([lists.item for lists in blocks]),
+        others=len(every_user) - sum(len(lists.user) for lists in blocks),
+    )
+
+
+def _positives(log: Log, column: int, users: int, items: int) -> Positives:
+    """Return the pairs [users × items] of a log that have one feedback, on the CPU."""
+    row = log.label[:, column].nonzero()[:, 0]
+    return Positives.from_pairs(log.user[row].cpu(), log.item[row].cpu(), users, items)
+
+
+def _score_pairs(scores: CatalogueScores, user: Tensor, item: Tensor) -> Tensor:
+    """Return the scores [P] of the pairs user, item [P], inner products in float64, on the CPU."""
+    if isinstance(scores, BlockScores):
+        return require_numbers(scores.rows(user, item).cpu())
+    products = [torch.empty(0, dtype=torch.double)]
+    for block in torch.arange(len(user)).split(_SCORES):
+        query, vector = scores.user[user[block].to(scores.user.device)], scores.item[item[block].to(scores.item.device)]
+        products.append((query.double() * vector.double()).sum(1).cpu())
+    return require_numbers(torch.cat(products))
+
+
+def _of_users(lists: RankedLists, rules: RankingRules) -> RankedLists:
+    """Return the lists of the users that the rules ask for."""
+    if rules.users == "with rows":
+        return lists
+    some = lists.relevant > 0
+    return RankedLists(
+        hit=lists.hit[some],
+        relevant=lists.relevant[some],
+        length=lists.length[some],
+        user=lists.user[some],
+        item=lists.item[some],
+        others=int((~some).count_nonzero()),
+    )
+
+
 def _ranked(score: Tensor, relevant: Tensor, user: Tensor, item: Tensor, k: int) -> RankedLists:
-    """Rank the candidates [C] of each user, `relevant` being 0 or 1; equal scores in the order given."""
+    """Rank the candidates [C] of every user, `relevant` being 0 or 1; equal scores in the order given."""
     order = score.argsort(descending=True, stable=True)
     order = order[user[order].argsort(stable=True)]
     users, position, count = torch.unique_consecutive(user[order], return_inverse=True, return_counts=True)
@@ -128,7 +202,4 @@ def _ranked(score: Tensor, relevant: Tensor, user: Tensor, item: Tensor, k: int)
     hit[position[top], rank[top]] = relevant[order][top] > 0
     listed[position[top], rank[top]] = item[order][top]
     total = torch.zeros_like(count).index_add(0, position, relevant[order])
-    some = total > 0
-    return RankedLists(
-        hit[some], total[some], count[some].clamp(max=k), users[some], listed[some], int((~some).count_nonzero())
-    )
+    return RankedLists(hit, total, count.clamp(max=k), users, listed)

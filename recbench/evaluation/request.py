@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from recbench.errors import UsageError, unknown
+from recbench.evaluation.candidate_sets import CandidateSet
 from recbench.evaluation.dialects import Dialect, find_dialect
 from recbench.evaluation.metric import METRICS, Metric, TopKMetric
 from recbench.evaluation.ranked_lists import RankingRules
@@ -52,9 +52,11 @@ class Request:
             return self.metric.definition
         return find_dialect(self.dialect).definition(self.name, self.k)
 
-    def ranking_rules(self, candidates: Literal["catalogue", "rows"]) -> RankingRules:
+    def ranking_rules(self, candidates: CandidateSet) -> RankingRules:
         """Return what a metric of the first k items ranks: these candidates, unless the dialect says otherwise."""
-        return find_dialect(self.dialect).ranking_rules(self.name) if self.dialect else RankingRules(candidates)
+        if self.dialect:
+            return find_dialect(self.dialect).ranking_rules(self.name)
+        return RankingRules(candidates, users="with rows" if "all users" in self.metric.needs else "with relevant")
 
 
 def parse(word: str, dialect: str | None = None) -> Request:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from recbench.data.dataset import Dataset
 from recbench.evaluation import better
+from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates
 from recbench.evaluation.request import Request
 from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
@@ -21,7 +22,7 @@ class Protocol:
     data: str  # dataset, split and fingerprint: ml-1m/user@1a2b3c4d5e6f
     part: Literal["valid", "test"]  # whose rows are scored and hold the relevant items
     seen: str = "train"  # whose pairs are left out of the catalogue: train, or train+valid; "" where none are
-    candidates: Literal["catalogue", "rows"] = "catalogue"  # all items, or each user's own rows of `part`
+    candidates: CandidateSet = "catalogue"  # all items, each user's own rows of `part`, or some of all items
     index: IndexKind = "flat"
     history: str = ""  # what of `part` is known of its users instead of scored
 
@@ -30,7 +31,7 @@ class Protocol:
         data: Dataset,
         part: Literal["valid", "test"],
         keep_seen: bool = False,
-        candidates: Literal["catalogue", "rows"] = "catalogue",
+        candidates: CandidateSet = "catalogue",
         index: IndexKind = "flat",
     ) -> Protocol:
         """Return the protocol for held-out rows of a dataset."""
@@ -78,10 +79,14 @@ def _of_lists(request: Request, protocol: Protocol, items: int, search: str) -> 
         words += [f"ties={rules.ties}"] if request.dialect else ["seen=kept"]
     else:
         seen = f"{protocol.seen} positives removed" if protocol.seen else "kept"
-        words = [f"candidates=catalogue({items})", f"seen={seen}"]
+        ranked = f"catalogue({items})" if rules.candidates == "catalogue" else str(rules.candidates)
+        words = [f"candidates={ranked}", f"seen={seen}"]
         if request.dialect:
             words += [f"seen test positives={rules.seen_positives}"] if protocol.seen else []
             words += [] if search == "exact" else [f"search={search}"]
         else:
             words.append(f"search={search}")
-    return words if request.dialect else [*words, "users=with relevant", "ties=item order"]
+    if request.dialect:
+        return words
+    users = f"{rules.users} and candidates" if isinstance(rules.candidates, GivenCandidates) else rules.users
+    return [*words, f"users={users}", "ties=item order"]

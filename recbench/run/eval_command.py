@@ -28,7 +28,11 @@ class EvalRequest(EvalOptions):
     dialect: str | None = None
 
     def parsed(self) -> list[Request]:
-        """Return the metrics; raises UsageError for one that does not exist."""
+        """Return the metrics; raises UsageError for one that does not exist and for options that exclude each other."""
+        if self.candidates not in ("catalogue", "test"):
+            for option, value in (("--index", self.index), ("--dialect", self.dialect)):
+                if value not in ("flat", None):
+                    raise UsageError(f"{option} {value} says what is ranked; leave out --candidates {self.candidates}")
         words = self.metrics or DEFAULT_METRICS
         if self.dialect is not None and not self.metrics:
             words = tuple(word for word in words if word.partition("@")[0] in find_dialect(self.dialect).metrics)

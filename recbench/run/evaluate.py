@@ -7,13 +7,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 
 import torch
 
 from recbench.data.dataset import Dataset, Log, Positives, concat_logs
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
+from recbench.evaluation.candidate_sets import CandidateSet, SampledCandidates
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
 from recbench.evaluation.metric import RowMetric
 from recbench.evaluation.predictions import CatalogueScores, Predictions
@@ -25,19 +25,16 @@ from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, 
 from recbench.results.store import Store
 from recbench.results.user_contributions import UserContributions, write_contributions
 from recbench.run import kept_predictions
+from recbench.run.candidates import BIASED, candidate_set
 from recbench.run.collapse import collapse_note
 from recbench.run.fitted import Fitted, restore
-
-Candidates = Literal["catalogue", "test"]
-
-_RANKED: dict[Candidates, Literal["catalogue", "rows"]] = {"catalogue": "catalogue", "test": "rows"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
     """How the test rows of a run are scored and ranked."""
 
-    candidates: Candidates = "catalogue"  # what is ranked: all items, or each user's own test rows
+    candidates: str = "catalogue"  # what is ranked; see `candidates.candidate_set`
     index: IndexKind = "flat"
     keep_seen: bool = False  # leave what a user has had before among the candidates
     rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
@@ -62,6 +59,7 @@ class _HeldOut:
     data: Dataset  # with these, and those that a metric names besides
     log: Log  # the rows to score, with the labels of `data`
     given: Log  # earlier test rows of new users; see Dataset.given_and_scored
+    candidates: CandidateSet  # what is ranked
 
     @property
     def given_own(self) -> Log:
@@ -112,6 +110,8 @@ def evaluate_run(
     _keep(store, key, evaluation, values)
     items = len(held_out.data.items)
     deep = [request for request in requests if options.candidates == "catalogue" and (request.k or 0) >= items]
+    if isinstance(held_out.candidates, SampledCandidates) and any(request.k for request in requests):
+        notes.append(BIASED)
     notes += [f"{request.name}@{request.k} covers the whole catalogue of {items} items" for request in deep]
     return EvaluatedRun(record, values, bound, list(dict.fromkeys(notes)))
 
@@ -121,7 +121,7 @@ def _gather(key: RunKey, requests: Sequence[Request], options: EvalOptions) -> _
     whole = load_dataset(key, "cpu" if key.is_baseline else options.device)
     data = whole.narrow(_feedback_types(key, whole, requests))
     given, log = data.given_and_scored(data.read("test"))
-    return _HeldOut(whole.narrow(key.feedback), data, log, given)
+    return _HeldOut(whole.narrow(key.feedback), data, log, given, candidate_set(options.candidates, data))
 
 
 def _score(
@@ -134,7 +134,7 @@ def _score(
 ) -> tuple[Predictions, list[str]]:
     """Return the run's predictions by its own feedback types, kept ones where they are enough, and notes on them."""
     folder = store.folder(key)
-    ranks = any(_reads_vectors(request, options.candidates) for request in requests)
+    ranks = any(_reads_vectors(request, held_out.candidates) for request in requests)
     predictions, notes = None, []
     try:
         predictions = kept_predictions.load(folder, key.feedback, held_out.log, ranks)
@@ -154,10 +154,10 @@ def _score(
     return predictions, notes
 
 
-def _reads_vectors(request: Request, candidates: Candidates) -> bool:
+def _reads_vectors(request: Request, candidates: CandidateSet) -> bool:
     if request.k is None:
         return "vectors" in request.metric.needs
-    return request.ranking_rules(_RANKED[candidates]).candidates == "catalogue"
+    return request.ranking_rules(candidates).candidates != "rows"
 
 
 def _measure(
@@ -170,7 +170,7 @@ def _measure(
         data,
         "test",
         keep_seen=options.keep_seen,
-        candidates=_RANKED[options.candidates],
+        candidates=held_out.candidates,
         index=options.index,
     )
 
@@ -179,7 +179,15 @@ def _measure(
         return data.positives_of(known[:0] if options.keep_seen else known, column)
 
     spread = _by_columns_of(data, held_out.own, predictions)
-    scored = ScoredLog(held_out.log, data.feedback, spread, seen, len(data.items))
+    scored = ScoredLog(
+        held_out.log,
+        data.feedback,
+        spread,
+        seen,
+        len(data.items),
+        train=lambda column: data.positives_of(data.train, column),
+        item_vectors=data.items.dense,
+    )
     values = evaluate(requests, scored, protocol, by_user=True)
     truth = held_out.log.truth
     if truth is None:

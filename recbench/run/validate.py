@@ -30,8 +30,9 @@ class Validation:
         self.request = self._auto() if select == "auto" else parse(select)
         if self.request.metric.better != "high":
             raise UsageError(f"train.select={select}: expected a metric where higher is better, such as auc")
-        expand([self.request], data.feedback, probability=True)
-        self.seen = cache(lambda column: data.positives_of(self.given if data.new_test_users else data.train, column))
+        expand([self.request], data.feedback, probability=True, dense_vectors=data.items.dense is not None)
+        self.train = cache(lambda column: data.positives_of(data.train, column))
+        self.seen = cache(lambda column: data.positives_of(self.given, column)) if data.new_test_users else self.train
         self.protocol = Protocol.of(data, "valid")
 
     @property
@@ -51,7 +52,15 @@ class Validation:
         """Return the metric of predictions for the rows `log`; raises TrainingError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
-        scored = ScoredLog(self.log, self.data.feedback, predictions, self.seen, len(self.data.items))
+        scored = ScoredLog(
+            self.log,
+            self.data.feedback,
+            predictions,
+            self.seen,
+            len(self.data.items),
+            train=self.train,
+            item_vectors=self.data.items.dense,
+        )
         values = evaluate([self.request], scored, self.protocol)
         defined = [value.value for value in values if not math.isnan(value.value)]
         if not defined:

@@ -127,7 +127,7 @@ def _evaluated(
     """Yield the comparison of each number of one evaluation."""
     options = evaluation.options
     rank = EvalOptions(
-        candidates=options.get("candidates", "catalogue"),  # type: ignore[arg-type]
+        candidates=str(options.get("candidates", "catalogue")),
         index=options.get("index", "flat"),  # type: ignore[arg-type]
         keep_seen=options.get("seen") == "kept",
         device=device,

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError
+from recbench.evaluation.candidate_sets import SampledCandidates
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
 from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions
 from recbench.evaluation.request import parse
@@ -165,3 +166,43 @@ def test_one_feedback_ranked_by_the_scores_of_another() -> None:
     assert len(run("auc/click:click", "auc/click")) == 1
     levels = run("cindex/click")[0]  # user 0: levels 1, 2, 0 with scores 4, 2, 5; user 1: 1, 0 with 1, 5
     assert (levels.value, levels.count) == (0, 2)
+
+
+def of_items(*words: str, train: list[Positives], vectors: torch.Tensor | None = None) -> list[Value]:
+    predictions = Predictions(SCORE, lambda column: InnerProductScores(USER, ITEM))
+    scored = ScoredLog(LOG, FEEDBACK, predictions, lambda column: SEEN, 5, train.__getitem__, vectors)
+    return evaluate([parse(word) for word in words], scored, PROTOCOL, by_user=True)
+
+
+def test_metrics_of_items_look_at_the_lists_of_all_users_and_at_the_training_rows_of_the_feedback() -> None:
+    # user 0 ranks 1, 3, 4; user 1 ranks 3, 2, 1, 0; user 2, who has nothing relevant, 0, 1, 2, 3, 4
+    train = [pairs_of({(0, 0), (0, 2), (1, 2), (1, 1)}, 3, 5), pairs_of({(2, 0)}, 3, 5)]
+    click, buy, bits, few = of_items("arp@2", "novelty@2/click", "recall@2/buy", train=train)
+    assert click.value == pytest.approx(((1 + 0) / 2 + (0 + 2) / 2 + (1 + 1) / 2) / 3)
+    assert buy.value == pytest.approx((0 + 0 + 1 / 2) / 3)
+    assert bits.value == pytest.approx(((1 + 1) / 2 + (1 + 0) / 2 + (1 + 1) / 2) / 3)  # of two users
+    assert (click.count, few.count) == (3, 1)
+    assert "users=with rows; " in click.signature and "users=with relevant; " in few.signature
+    assert click.parts is not None and click.parts.user.tolist() == [0, 1, 2]
+    coverage = of_items("coverage@1/click", train=train)[0]
+    assert (coverage.value, coverage.count, coverage.parts) == (3 / 5, 3, None)
+
+
+def test_diversity_is_that_of_the_vectors_of_the_data() -> None:
+    vectors = torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1], [0, 1]])
+    diversity = of_items("ild@2/click", train=[SEEN, SEEN], vectors=vectors)[0]
+    assert diversity.value == pytest.approx((0 + 1 + 1) / 3)
+    with pytest.raises(UsageError, match="metric `ild@2/click` needs dense vectors of the items"):
+        of_items("ild@2/click", train=[SEEN, SEEN])
+
+
+def test_sampled_candidates_are_the_same_for_every_model() -> None:
+    """With all others drawn, the sample is the catalogue; the signature says that it is one."""
+    protocol = replace(PROTOCOL, candidates=SampledCandidates(4))
+    sampled, whole = run("ndcg@2", protocol=protocol), run("ndcg@2")
+    assert [value.value for value in sampled] == [value.value for value in whole]
+    assert sampled[0].signature == (
+        "ndcg@2; rows=test; candidates=4 sampled + relevant; seen=train positives removed; search=exact; "
+        "users=with relevant; ties=item order; ideal=min(k, relevant) items; gain=binary; discount=log2(rank+1); "
+        "data=toy@0"
+    )

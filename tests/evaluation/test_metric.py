@@ -11,7 +11,7 @@ from recbench.evaluation.metric import RowMetric
     [
         (
             {"needs": frozenset({"probabilities"})},
-            "needs of probabilities; expected one of probability, level, vectors",
+            "needs of probabilities; expected one of probability, level, vectors, all users, catalogue, dense vectors",
         ),
         ({"better": "lower"}, "better of lower; expected one of high, low, one"),
         ({"needs_probability": True}, "`needs_probability` has become `needs = frozenset"),

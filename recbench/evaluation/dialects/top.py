@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recbench.evaluation.metrics.map import MAP, summed_precision
 from recbench.evaluation.metrics.topk import MRR, NDCG, HitRate, Precision, Recall
 from recbench.evaluation.ranked_lists import RankedLists
 
@@ -13,6 +14,7 @@ recall_capped = Recall("capped").values  # hits over min(k, relevant items)
 precision = Precision().values  # hits over k
 hit_rate = HitRate().values  # 1 for any hit, else 0
 reciprocal_rank = MRR().values  # of the first hit; 0 without one
+average_precision = MAP().values  # precision at each hit, summed, over min(k, relevant items)
 ndcg = NDCG("relevant").values  # gain over that of min(k, relevant) items, discount log2(rank + 1)
 
 
@@ -31,23 +33,14 @@ def ndcg_log_rank(lists: RankedLists) -> Tensor:
     return (lists.hit * discount).sum(1) / ideal
 
 
-def average_precision(lists: RankedLists) -> Tensor:
-    """Precision at each hit, summed, over min(k, relevant items)."""
-    return _precision_at_hits(lists) / lists.relevant.clamp(max=lists.hit.shape[1])
-
-
 def average_precision_of_list(lists: RankedLists) -> Tensor:
     """Precision at each hit, summed, over min(items in the list, relevant items); 0 for an empty list."""
-    return _precision_at_hits(lists) / torch.minimum(lists.relevant, lists.length).clamp(min=1)
+    return summed_precision(lists) / torch.minimum(lists.relevant, lists.length).clamp(min=1)
 
 
 def precision_at_every_rank(lists: RankedLists) -> Tensor:
     """Mean over the ranks 1 to k of the precision there, hit or not."""
     return (lists.hit.cumsum(1) / _ranks(lists)).mean(1)
-
-
-def _precision_at_hits(lists: RankedLists) -> Tensor:
-    return (lists.hit * lists.hit.cumsum(1) / _ranks(lists)).sum(1)
 
 
 def _ranks(lists: RankedLists) -> Tensor:

@@ -1,0 +1,105 @@
+"""What `--candidates` asks for: the catalogue, the user's own test rows, a sample, or the pairs of a file."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import torch
+
+from recbench.data.dataset import Dataset, Positives
+from recbench.errors import DataError, UsageError, suggestion
+from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
+from recbench.settings import whole_number
+
+BIASED = (
+    "metrics of sampled candidates are biased, and may order methods otherwise than the whole catalogue does: "
+    "Krichene & Rendle, KDD 2020, https://doi.org/10.1145/3394486.3403226"
+)
+MOST_SAMPLED = 1_000_000
+
+_SAMPLED = re.compile(r"sampled:([^:]+)(?::([0-9]{1,18}))?")
+
+
+def require_candidates(word: str) -> str:
+    """Return the word if it is one that names candidates; raises UsageError otherwise."""
+    if word not in ("catalogue", "test") and sampled(word) is None and not word.endswith(".parquet"):
+        near = suggestion(word, ["catalogue", "test", "sampled:100"])
+        raise UsageError(f"--candidates {word}: {near}expected catalogue, test, sampled:N or FILE.parquet")
+    if word.endswith(".parquet") and not Path(word).is_file():
+        raise UsageError(f"--candidates {word}: no such file")
+    return word
+
+
+def sampled(word: str) -> SampledCandidates | None:
+    """Return what `sampled:N` or `sampled:N:SEED` asks for, None for another word.
+
+    Raises UsageError if N is not a whole number in range.
+    """
+    if not word.startswith("sampled"):
+        return None
+    match = _SAMPLED.fullmatch(word)
+    try:
+        count = whole_number(match[1]) if match else 0
+    except ValueError:
+        count = 0
+    if match is None or not 1 <= count <= MOST_SAMPLED:
+        raise UsageError(
+            f"--candidates {word}: expected sampled:N or sampled:N:SEED with N from 1 to {MOST_SAMPLED:,}, "
+            f"as in sampled:100"
+        )
+    return SampledCandidates(count, int(match[2] or 0))
+
+
+def candidate_set(word: str, data: Dataset) -> CandidateSet:
+    """Return the candidates that the word of `--candidates` names, for this dataset.
+
+    Raises UsageError for another word or a file that does not exist, DataError if it does not hold what it should.
+    """
+    require_candidates(word)
+    if word == "catalogue":
+        return "catalogue"
+    return "rows" if word == "test" else sampled(word) or _read(Path(word), data)
+
+
+def _read(path: Path, data: Dataset) -> GivenCandidates:
+    """Read the columns `user` and `item`, raw ids, of a Parquet file."""
+    try:
+        content = path.read_bytes()
+        frame = pl.read_parquet(BytesIO(content))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+    missing = [name for name in ("user", "item") if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{path}: no column {' or '.join(missing)}; expected columns user and item with raw ids, "
+            f"found {', '.join(frame.columns) or 'none'}"
+        )
+    user, item = _rows(path, frame["user"], "user", data), _rows(path, frame["item"], "item", data)
+    pairs = Positives.from_pairs(user, item, len(data.users), len(data.items))
+    return GivenCandidates(sha256(content).hexdigest()[:12], pairs)
+
+
+def _rows(path: Path, ids: pl.Series, side: Literal["user", "item"], data: Dataset) -> torch.Tensor:
+    """Return the rows [P] of the users or items with these raw ids."""
+    vocabulary = data.raw_ids(side)
+    names = [name for name in vocabulary.columns if name != "row"]
+    if len(names) != 1:
+        raise DataError(
+            f"{path}: a {side} of {data.name} is identified by {', '.join(names)} together, which a column {side} "
+            f"cannot say; choose --candidates catalogue, test or sampled:N"
+        )
+    vocabulary = vocabulary.rename({names[0]: "id"})
+    wanted = ids.cast(vocabulary["id"].dtype, strict=False).alias("id").to_frame()
+    row = wanted.join(vocabulary, on="id", how="left", maintain_order="left")["row"]
+    if row.has_nulls():
+        unknown = ids.filter(row.is_null())
+        raise DataError(
+            f"{path}: {side} `{unknown[0]}` is not in {data.name} (nor are {len(unknown) - 1:,} further rows); "
+            f"leave such rows out"
+        )
+    return torch.from_numpy(row.cast(pl.Int64).to_numpy().copy())

@@ -1,0 +1,84 @@
+"""The words of `--candidates`, and the raw ids of a file."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import DataError, UsageError
+from recbench.evaluation.candidate_sets import GivenCandidates, SampledCandidates
+from recbench.run.candidates import candidate_set, require_candidates
+
+
+@pytest.fixture
+def data(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    monkeypatch.setenv("RECBENCH_HOME", str(small_home))
+    return Dataset.load(find_prepared("synthetic"))
+
+
+def raw(data: Dataset, side: str) -> pl.Series:
+    ids = data.raw_ids(side)  # type: ignore[arg-type]
+    return ids.drop("row").to_series()
+
+
+def test_words(toy: Dataset) -> None:
+    assert candidate_set("catalogue", toy) == "catalogue"
+    assert candidate_set("test", toy) == "rows"
+    assert candidate_set("sampled:100", toy) == SampledCandidates(100)
+    assert candidate_set("sampled:1e3:7", toy) == SampledCandidates(1000, 7)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("catalog", "did you mean `catalogue`? expected catalogue, test, sampled:N or FILE.parquet"),
+        ("sampled", "expected sampled:N or sampled:N:SEED"),
+        ("sampled:0", "with N from 1 to 1,000,000, as in sampled:100"),
+        ("sampled:many", "expected sampled:N"),
+        ("sampled:10:x", "expected sampled:N"),
+        ("mine.parquet", "--candidates mine.parquet: no such file"),
+    ],
+)
+def test_other_words_are_refused(word: str, message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        require_candidates(word)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_file_names_users_and_items_by_their_raw_ids(data: Dataset, tmp_path: Path, as_text: bool) -> None:
+    users, items = raw(data, "user"), raw(data, "item")
+    frame = pl.DataFrame({"item": items[[5, 1, 5, 0]], "user": users[[3, 0, 3, 3]], "note": ["a", "b", "c", "d"]})
+    if as_text:
+        frame = frame.cast(pl.String)
+    path = tmp_path / "mine.parquet"
+    frame.write_parquet(path)
+    given = candidate_set(str(path), data)
+    assert isinstance(given, GivenCandidates)
+    assert given.digest == sha256(path.read_bytes()).hexdigest()[:12]
+    pairs = given.candidates
+    assert list(zip(pairs.user.tolist(), pairs.item.tolist(), strict=True)) == [(0, 1), (3, 0), (3, 5)]
+    assert len(pairs.start) == len(data.users) + 1
+
+
+def test_files_that_do_not_hold_candidates_are_refused(data: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+
+    def message() -> str:
+        with pytest.raises(DataError) as error:
+            candidate_set(str(path), data)
+        return str(error.value)
+
+    path.write_bytes(b"no Parquet")
+    assert "cannot be read as Parquet" in message()
+    pl.DataFrame({"user": [1], "product": [1]}).write_parquet(path)
+    assert "no column item; expected columns user and item with raw ids, found user, product" in message()
+    user = raw(data, "user")[0]
+    for unknown, shown in ((["-7", "-8"], "-7"), ([None, "-8"], "None")):
+        pl.DataFrame({"user": [str(user)] * 2, "item": unknown}).write_parquet(path)
+        assert f"item `{shown}` is not in synthetic (nor are 1 further rows); leave such rows out" in message()
