@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from recbench.baselines.base import BASELINES, Baseline, FittedBaseline, Size, sparse_matrix
 from recbench.baselines.building_blocks.item_weights import DenseItemWeights
@@ -11,6 +12,7 @@ from recbench.errors import UsageError
 from recbench.settings import at_least
 
 _ITEMS = 1024  # in a block of the Gram matrix
+_LEAF = 1024  # rows of a matrix that is inverted at once
 
 
 @BASELINES.add("ease")
@@ -43,13 +45,43 @@ class EASE(Baseline):
             block = (by_item[start : start + _ITEMS] @ history).toarray()
             gram[start : start + _ITEMS] = torch.from_numpy(block)
         gram.diagonal().add_(self.l2)
-        torch.linalg.cholesky(gram, out=gram)
-        inverse = torch.cholesky_solve(torch.eye(len(chosen)), gram)
-        del gram
-        diagonal = inverse.diagonal().clone()
-        inverse.div_(-diagonal).fill_diagonal_(0)
-        return DenseItemWeights(inverse, chosen, items)
+        invert(gram)
+        gram.div_(-gram.diagonal().clone()).fill_diagonal_(0)
+        return DenseItemWeights(gram, chosen, items)
 
     def memory(self, size: Size) -> int:
-        """Return about how many bytes it takes: the Gram matrix, its inverse and a work matrix."""
-        return 3 * 4 * min(self.items or size.items, size.items) ** 2 + 64 * size.pairs
+        """Return about how many bytes it takes: the matrix, and half of that to invert it."""
+        return 6 * min(self.items or size.items, size.items) ** 2 + 64 * size.pairs
+
+
+def invert(matrix: Tensor) -> None:
+    """Invert a symmetric positive definite matrix [n, n] in place, with work space for n^2 / 2 numbers."""
+    torch.linalg.cholesky(matrix.mT, out=matrix.mT)  # transposed, as LAPACK has it, which would copy it otherwise
+    _invert_lower(matrix.mT)
+    _multiply_lower(matrix.mT)
+
+
+def _invert_lower(matrix: Tensor) -> None:
+    """Invert a lower triangular matrix in place, by halves."""
+    if len(matrix) <= _LEAF:
+        matrix.copy_(torch.linalg.solve_triangular(matrix, torch.eye(len(matrix)), upper=False))
+        return
+    half = len(matrix) // 2
+    first, across, second = matrix[:half, :half], matrix[half:, :half], matrix[half:, half:]
+    _invert_lower(first)
+    _invert_lower(second)
+    across.copy_(second @ (across @ first)).neg_()
+
+
+def _multiply_lower(matrix: Tensor) -> None:
+    """Put L'L in the place of a lower triangular matrix L, by halves."""
+    if len(matrix) <= _LEAF:
+        matrix.copy_(matrix.T @ matrix)
+        return
+    half = len(matrix) // 2
+    first, across, second = matrix[:half, :half], matrix[half:, :half], matrix[half:, half:]
+    _multiply_lower(first)
+    first.addmm_(across.T, across)
+    across.copy_(second.T @ across)
+    _multiply_lower(second)
+    matrix[:half, half:] = across.T
