@@ -35,6 +35,7 @@ from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.run.allocator import keep_freed_memory
 from recbench.run.model import Model, build
+from recbench.run.schedule import Schedule
 from recbench.run.scorer import Scorer
 
 USERS, ITEMS, POSITIVES, TEST = 29_858, 40_981, 810_000, 217_000
@@ -80,7 +81,9 @@ def made(data: Dataset, backbone: str, loss: str = "bpr", **words: str) -> Model
     chosen = {"pretrain": "0"} if loss == "til-mi" else {}
     values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), chosen).items()}
     own = settings.resolve(BACKBONES.get(backbone), backbone, words)
-    model = build(data, loss, backbone, values | {f"backbone.{k}": v for k, v in own.items()}, seed=0, lr=1e-3)
+    model = build(
+        data, loss, backbone, values | {f"backbone.{k}": v for k, v in own.items()}, seed=0, schedule=Schedule(lr=1e-3)
+    )
     model.loss.start_epoch(model.backbone, 1)
     return model
 

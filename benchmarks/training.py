@@ -26,6 +26,7 @@ from recbench.data.manifest import Column
 from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.run.model import build
+from recbench.run.schedule import Schedule
 from recbench.samplers import Rows
 
 BATCH = 1024
@@ -189,7 +190,7 @@ def recbench_step(data: Dataset, loss: str, backbone: str = "twintower") -> Call
     """recbench's own sampler, backbone, loss and step."""
     values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), {}).items()}
     values |= {f"backbone.{key}": value for key, value in settings.defaults(BACKBONES.get(backbone)).items()}
-    model = build(data, loss, backbone, values, seed=0, lr=0.01)
+    model = build(data, loss, backbone, values, seed=0, schedule=Schedule(lr=0.01))
     batches = model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(0))
 
     def step() -> int:

@@ -48,7 +48,7 @@ def train(
     seeds: Annotated[int, whole_option("--seeds", "Number of runs, with consecutive seeds.", 1, 10_000)] = 1,
     epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
     batch_size: Annotated[int | None, whole_option("--batch-size", "Logged rows in a batch.", 1, 10**9)] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate of Adam.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     select: Annotated[str | None, typer.Option(help="Validation metric that chooses the epoch.")] = None,
     noise: Annotated[
         str | None,

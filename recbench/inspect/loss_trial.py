@@ -18,6 +18,7 @@ from recbench.data.toy import toy
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
 from recbench.run.model import Model, build
+from recbench.run.schedule import Schedule
 from recbench.settings import Value, defaults
 
 ROWS = 600
@@ -64,7 +65,7 @@ class Trial:
         backbone = backbone or self.backbone
         values = {f"loss.{key}": value for key, value in base.resolve(self.loss, words).items()}
         values |= {f"backbone.{key}": value for key, value in small_settings(backbone).items()}
-        return build(data or self.data(), self.name, backbone, values, seed=0, lr=0.02)
+        return build(data or self.data(), self.name, backbone, values, seed=0, schedule=Schedule(lr=0.02))
 
     @cached_property
     def batch(self) -> Batch:

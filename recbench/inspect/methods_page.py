@@ -17,11 +17,13 @@ from recbench.inspect.listing import feedback_of, losses_of, partners_of
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.building_blocks.head import Head
+from recbench.run.schedule import Schedule
 
 INTRODUCTION = """# Methods
 
 Every loss, slate, source of negatives, backbone, baseline and metric, as its docstring says it: what it computes, its
-source, and its settings with their defaults. `--set loss.KEY=VALUE` and `--set backbone.KEY=VALUE` change a setting.
+source, and its settings with their defaults. `--set loss.KEY=VALUE`, `--set backbone.KEY=VALUE` and
+`--set train.KEY=VALUE` change a setting.
 This page is generated; write in the docstrings, then `python -m recbench.inspect.methods_page > docs/methods.md`.
 
 Letters: user u, positive item i, negative j, score s_ui, label y, T kinds of feedback from dense to sparse; B users of
@@ -33,6 +35,7 @@ INFO = Info(users=100, items=100, rates=(0.4, 0.2, 0.1), feedback=("view", "cart
 def page() -> str:
     """Return the page in Markdown."""
     chapters = {
+        "Training": _training(),
         "Losses": _losses(),
         "Slates": _samplers(samplers.Sampler),
         "Sources of negatives": _samplers(samplers.Proposal),
@@ -44,6 +47,11 @@ def page() -> str:
     for title, sections in chapters.items():
         parts += [f"## {title}\n", *sections]
     return "\n".join(parts)
+
+
+def _training() -> Iterator[str]:
+    rows = [_table_row(Schedule, key, value, "train.") for key, value in settings.defaults(Schedule).items()]
+    yield f"{_escaped(inspect.getdoc(Schedule) or '')}\n\n{_table(rows)}"
 
 
 def _losses() -> Iterator[str]:
@@ -133,6 +141,8 @@ def _list(names: list[str]) -> str:
 def _code(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if value == "":
+        return "empty"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

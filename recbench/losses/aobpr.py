@@ -1,7 +1,5 @@
 """Bayesian personalised ranking with adaptive oversampling."""
 
-from torch.optim import Optimizer
-
 from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Info
 from recbench.losses.bpr import BPR
@@ -24,11 +22,9 @@ class AOBPR(BPR):
         self.proposal = AdaptiveRank(share)
         self.sampler = Triplets(negatives, self.proposal)
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
+    def prepare(self, backbone: Backbone) -> None:
         """Take the first orders."""
-        optimizer = super().prepare(backbone, lr)
         self.start_epoch(backbone, 0)
-        return optimizer
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Renew the vectors by which negatives are drawn."""

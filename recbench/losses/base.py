@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from recbench import settings
 from recbench.backbones.base import Backbone
@@ -35,6 +35,7 @@ class Loss(nn.Module, ABC):
     cosine: ClassVar[bool] = False  # is defined on cosines rather than inner products
     logit: ClassVar[Logit] = Logit()  # its scale and bias unless the user sets others
     reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
+    optimizers: ClassVar[tuple[str, ...]] = ()  # of `train.optimizer` that can train it; none: all
     needs: ClassVar[frozenset[str]] = frozenset()  # asked of its slates and backbone; see `recbench.capabilities`
 
     head: Head  # set by `create`
@@ -70,10 +71,15 @@ class Loss(nn.Module, ABC):
     def setup(self, data: Dataset) -> None:
         """Take what is needed of the training data beyond `info`, once, before `prepare`; nothing by default."""
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
-        """Return the optimiser of backbone and loss."""
-        parameters = [*backbone.parameters(), *self.parameters()]
-        return Adam([p for p in parameters if p.requires_grad], lr=lr, fused=True)
+    def prepare(self, backbone: Backbone) -> None:
+        """Get ready to train a backbone, once, before the optimiser is made; nothing by default."""
+
+    def parameter_groups(self, backbone: Backbone) -> list[dict[str, Any]]:
+        """Return what is optimised, in groups as torch's optimisers take them, which may have an `lr` of their own.
+
+        By default one group of all parameters of backbone and loss.
+        """
+        return [{"params": [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]}]
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Do what is to be done before an epoch (counted from 1); nothing by default."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
-from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
@@ -30,12 +29,11 @@ class BUIR(Loss):
         super().__init__(info, Triplets(negatives=0))
         self.momentum = momentum
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
-        """Add the slow copy and the predictor, then optimise the online backbone and the predictor."""
+    def prepare(self, backbone: Backbone) -> None:
+        """Add the slow copy, which is not optimised, and the predictor, which is."""
         dim, device = dimension(backbone), next(backbone.parameters()).device
         self.predictor = nn.Linear(dim, dim, device=device)
         self.slow = deepcopy(backbone).requires_grad_(False)
-        return super().prepare(backbone, lr)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positive pairs of both squared distances, each in [0, 4]."""

@@ -4,7 +4,6 @@ from typing import Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
-from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
@@ -44,10 +43,9 @@ class PRIS(Loss):
         super().__init__(info, Triplets(negatives, source))
         self.proposal, self.detach = source, detach
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
+    def prepare(self, backbone: Backbone) -> None:
         """Take the first vectors."""
         self.start_epoch(backbone, 0)
-        return super().prepare(backbone, lr)
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Renew the vectors by which clusters are drawn."""

@@ -3,7 +3,6 @@
 from typing import Literal
 
 from torch import Tensor
-from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Batch, Info, Towers
@@ -46,12 +45,12 @@ class TILMI(TIL):
         self.pretrain, self.refresh, self.learned = pretrain, refresh, clustering == "learned"
         self.clustered = False
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
+    def prepare(self, backbone: Backbone) -> None:
         """Add the clusters, whose centres are trained with the backbone."""
         self.groups = Clusters(self.count, self.info.items, dimension(backbone), self.learned).to(
             self.importance.device
         )
-        return super().prepare(backbone, lr)
+        super().prepare(backbone)
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Renew interests, and the clusters where they are due."""

@@ -15,6 +15,8 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
+from recbench.run.optimizer import make_optimizer
+from recbench.run.schedule import Schedule
 
 
 @dataclass
@@ -40,7 +42,9 @@ class Model:
         return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
 
 
-def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings.Value], seed: int, lr: float) -> Model:
+def build(
+    data: Dataset, loss: str, backbone: str, values: Mapping[str, settings.Value], seed: int, schedule: Schedule
+) -> Model:
     """Build and initialise a model; equal arguments give equal weights on one kind of device.
 
     Raises UsageError if data, loss and backbone cannot work together.
@@ -56,7 +60,8 @@ def build(data: Dataset, loss: str, backbone: str, values: Mapping[str, settings
     body = backbones.create(backbone_class, data, made.towers, cosine, settings.owned_by("backbone", values))
     body, made = body.to(device), made.to(device)
     made.setup(data)
-    return Model(body, made, made.prepare(body, lr))
+    made.prepare(body)
+    return Model(body, made, make_optimizer(made, body, schedule))
 
 
 def pick_device(word: str) -> torch.device:

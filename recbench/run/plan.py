@@ -13,10 +13,11 @@ from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import BASELINE
 from recbench.results.record import RunKey
+from recbench.run.optimizer import check_optimizer
 from recbench.run.schedule import Schedule
 
 # Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
-OMITTED_WHEN_DEFAULT = ("noise", "validate_every")
+OMITTED_WHEN_DEFAULT = ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip")
 
 
 def make_keys(
@@ -51,6 +52,7 @@ def make_keys(
     reason = losses.why_not(loss_class, backbone_class, of_loss, chosen)
     if reason is not None:
         raise UsageError(reason)
+    check_optimizer(loss_class, Schedule.of(values).optimizer)
     return [
         RunKey(
             dataset=data.name,

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from recbench.data.dataset import Dataset
 from recbench.data.noise import parse_noise, with_noise
 from recbench.errors import UsageError
-from recbench.settings import Value, owned_by
+from recbench.settings import NonNegative, Value, owned_by
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long, how fast and towards what a model is trained; the same for every loss and backbone."""
+    """How long, how fast and towards what a model is trained; the same for every loss and backbone.
+
+    At most `epochs`, and no more once validation has not risen for `patience` epochs; batches of `batch_size` logged
+    rows. The learning rate rises step by step from almost 0 to `lr` in the first `warmup` epochs (or a part of one)
+    and falls from there to almost 0 at the end of `epochs`, whether or not training stops earlier: on a straight line
+    or half a `cosine` (`decay`). `weight_decay` times the weights is added to the gradient, or with adamw taken off the
+    weights at each step. `clip` is the Euclidean norm that the gradient is scaled down to where it is longer; 0: never.
+    Optimisers are torch's, with its defaults besides. The validation metric `select` chooses the epoch, looked at every
+    `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many epochs as were
+    best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
+    """
 
     epochs: int = 20
     batch_size: int = 1024  # logged rows in a batch
@@ -22,6 +34,11 @@ class Schedule:
     validate_every: int = 1  # epochs between looks at validation; only those looked at can be the best
     refit: bool = False  # then train anew on train and validation rows, for as many epochs as were best
     select: str = "auto"  # validation metric that chooses the epoch; its mean over feedback types counts
+    optimizer: Literal["adam", "adamw", "sgd", "adagrad"] = "adam"
+    weight_decay: NonNegative = 0.0  # of all parameters; apart from the gradient with adamw, else added to it
+    warmup: NonNegative = 0.0  # epochs, or a part of one, in which the learning rate rises to `lr`, step by step
+    decay: Literal["none", "cosine", "linear"] = "none"  # of the learning rate, after that and until `epochs` are over
+    clip: NonNegative = 0.0  # norm that gradients are scaled down to where they exceed it; 0: never
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:
@@ -30,6 +47,8 @@ class Schedule:
                 raise UsageError(f"train.{name}={getattr(self, name)}: expected a whole number of at least 1")
         if self.lr <= 0:
             raise UsageError(f"train.lr={self.lr}: expected a number above 0")
+        if self.warmup and self.warmup >= self.epochs:
+            raise UsageError(f"train.warmup={self.warmup:g}: expected fewer epochs than train.epochs={self.epochs}")
         if self.noise:
             parse_noise(self.noise)
 
@@ -37,6 +56,25 @@ class Schedule:
     def of(values: Mapping[str, Value]) -> Schedule:
         """Return the schedule of a run with these settings."""
         return Schedule(**owned_by("train", values))  # type: ignore[arg-type]
+
+    @property
+    def constant_rate(self) -> bool:
+        """Whether the learning rate is the same at every step."""
+        return not self.warmup and self.decay == "none"
+
+    def rate_factor(self, before: float, after: float) -> float:
+        """Return what the learning rate of a step is multiplied by, from 0 to 1, never 0.
+
+        `before` and `after` are the epochs done before and after the step, in logged rows, so that neither the size of
+        batches nor a resumed run changes the schedule: min(1, after / warmup) first, then with x = (before - warmup) /
+        (epochs - warmup) the decay 1 - x or (1 + cos(pi x)) / 2.
+        """
+        if before < self.warmup:
+            return min(1.0, after / self.warmup)
+        if self.decay == "none":
+            return 1.0
+        x = (before - self.warmup) / (self.epochs - self.warmup)
+        return 1 - x if self.decay == "linear" else (1 + math.cos(math.pi * x)) / 2
 
     def training(self, data: Dataset, seed: int) -> Dataset:
         """Return the data to train on: with noise, if there is any."""

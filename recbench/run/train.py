@@ -24,6 +24,7 @@ from recbench.run import checkpoint
 from recbench.run.allocator import keep_freed_memory
 from recbench.run.console import print_line
 from recbench.run.model import Model, build, check_finite, check_gradient
+from recbench.run.optimizer import set_rates
 from recbench.run.plan import non_default
 from recbench.run.schedule import Schedule
 from recbench.run.training_display import EpochLine, TrainingDisplay
@@ -112,7 +113,7 @@ class Training:
 
     def _new_model(self) -> Model:
         key = self.key
-        return build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule.lr)
+        return build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule)
 
     @property
     def _selecting(self) -> bool:
@@ -203,7 +204,11 @@ class Training:
         started = shown = time.perf_counter()
         pending: list[torch.Tensor] = []
         total, steps, slots, rows = 0.0, 0, 0, 0
+        rows_of_epoch = 0 if self.schedule.constant_rate else model.loss.sampler.rows(self.data)
         for batch in model.loss.sampler.batches(self.data, self.schedule.batch_size, generator):
+            if rows_of_epoch:
+                before, after = rows / rows_of_epoch, (rows + batch.rows) / rows_of_epoch
+                set_rates(model.optimizer, self.schedule.rate_factor(number - 1 + before, number - 1 + after))
             pending.append(model.loss.step(model.backbone, batch, model.optimizer))
             slots += batch.slots
             rows += batch.rows
@@ -305,7 +310,7 @@ def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
     trained_on = schedule.training(data, key.seed)
     if schedule.refit:
         trained_on = trained_on.with_valid()
-    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, schedule.lr)
+    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, schedule)
     try:
         model.load(checkpoint.load(path))
     except (RuntimeError, KeyError) as error:

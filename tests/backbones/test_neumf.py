@@ -22,6 +22,7 @@ from recbench.evaluation.ranking import auc
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.run.model import Model, build
+from recbench.run.schedule import Schedule
 from recbench.run.scorer import Scorer
 from recbench.settings import defaults
 
@@ -151,7 +152,7 @@ def test_a_block_of_the_catalogue_needs_no_more_than_its_scores(toy: Dataset, mo
 def model(data: Dataset, loss: str = "bpr", **settings: Any) -> Model:
     values = {f"backbone.{k}": v for k, v in defaults(NeuMF).items()} | {"backbone.std": 0.1}
     values |= {"loss.negatives": 1, "loss.cosine": False} if loss == "bpr" else {}
-    return build(data, loss, "neumf", values | settings, seed=0, lr=0.01)
+    return build(data, loss, "neumf", values | settings, seed=0, schedule=Schedule(lr=0.01))
 
 
 def test_the_catalogue_is_scored_exhaustively_and_the_signature_says_exact() -> None:

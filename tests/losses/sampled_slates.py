@@ -11,6 +11,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.losses.base import LOSSES, Loss, create, resolve
 from recbench.run.model import Model, build
+from recbench.run.schedule import Schedule
 from recbench.samplers import InBatch, Shared
 
 INFO = Info(users=30, items=40, rates=(0.3,), feedback=("view",))
@@ -24,7 +25,7 @@ def loss_by_words(name: str, **words: str) -> Loss:
 def model(data: Dataset, name: str, backbone: str = "mf", **words: str) -> Model:
     kind = LOSSES.get(name)
     values = {f"loss.{key}": value for key, value in resolve(kind, words).items()}
-    return build(data, name, backbone, {**values, "backbone.dim": 8}, seed=0, lr=0.02)
+    return build(data, name, backbone, {**values, "backbone.dim": 8}, seed=0, schedule=Schedule(lr=0.02))
 
 
 def inner_products(inner: Tensor) -> Towers:

@@ -12,6 +12,8 @@ from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.losses.base import create, defaults
 from recbench.losses.bpr import BPR
+from recbench.run.optimizer import make_optimizer
+from recbench.run.schedule import Schedule
 
 
 class Counting(BPR):
@@ -43,7 +45,7 @@ def test_the_objective_is_the_loss_plus_the_penalty(view: Dataset) -> None:
 
 def test_a_step_descends_the_objective_and_calls_its_hook(view: Dataset) -> None:
     loss, backbone = made(view, 0.1)
-    optimizer = loss.prepare(backbone, lr=0.01)
+    optimizer = make_optimizer(loss, backbone, Schedule(lr=0.01))
     batch = next(loss.sampler.batches(view, 32, torch.Generator().manual_seed(0)))
     before: Tensor = loss.objective(backbone, batch).detach()
     assert torch.equal(loss.step(backbone, batch, optimizer), before)

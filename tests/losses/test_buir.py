@@ -12,6 +12,8 @@ from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.losses import base
 from recbench.losses.buir import BUIR
+from recbench.run.optimizer import make_optimizer
+from recbench.run.schedule import Schedule
 from tests.conftest import make_dataset
 
 
@@ -19,7 +21,8 @@ def made(data: Dataset) -> tuple[BUIR, MF, torch.optim.Optimizer]:
     backbone = MF(data, 1, False, dim=2)
     loss = base.create(BUIR, data.info, base.resolve(BUIR, {}))
     assert isinstance(loss, BUIR)
-    return loss, backbone, loss.prepare(backbone, 0.01)
+    loss.prepare(backbone)
+    return loss, backbone, make_optimizer(loss, backbone, Schedule(lr=0.01))
 
 
 def test_value() -> None:

@@ -14,6 +14,8 @@ from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Head, create, defaults
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
+from recbench.run.optimizer import make_optimizer
+from recbench.run.schedule import Schedule
 from tests.losses.by_hand import SINGLE, batch, loss, rows, sigmoid, softplus, towers
 from tests.losses.ordinal_rows import RATES, info, of, probabilities, random_rows, value
 
@@ -142,7 +144,8 @@ def test_learned_thresholds_are_trained_with_the_backbone_and_not_noted(toy: Dat
     values = defaults(LOSSES.get("gnolr")) | {"thresholds": "learned", "scale": 50.0}
     made = create(LOSSES.get("gnolr"), toy.info, values)
     backbone = MF(toy, made.towers, True, dim=4)
-    optimizer = made.prepare(backbone, lr=0.1)
+    made.prepare(backbone)
+    optimizer = make_optimizer(made, backbone, Schedule(lr=0.1))
     assert not made.notes
     before = made.rise.detach().clone()  # type: ignore[union-attr, operator]
     made.step(backbone, next(made.sampler.batches(toy, 64, torch.Generator().manual_seed(0))), optimizer)

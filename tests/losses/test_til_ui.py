@@ -18,6 +18,7 @@ from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.losses.building_blocks.triplet_importance import columns
 from recbench.run.model import build
+from recbench.run.schedule import Schedule
 from recbench.samplers import Triplets
 from recbench.settings import defaults
 from tests.losses.til_models import (
@@ -122,10 +123,10 @@ def test_looking_ahead_leaves_running_statistics_alone() -> None:
     values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get("til-ui"), {}).items()}
     values |= {f"backbone.{key}": value for key, value in defaults(BACKBONES.get("mmfi")).items()}
     values["backbone.batch_norm"] = True
-    of = build(data(), "til-ui", "mmfi", values, seed=0, lr=0.01)
+    of = build(data(), "til-ui", "mmfi", values, seed=0, schedule=Schedule(lr=0.01))
     plain_values = {k: v for k, v in values.items() if k.startswith("backbone.")}
     plain_values |= {f"loss.{key}": value for key, value in base.resolve(LOSSES.get("bpr"), {}).items()}
-    plain = build(data(), "bpr", "mmfi", plain_values, seed=0, lr=0.01)
+    plain = build(data(), "bpr", "mmfi", plain_values, seed=0, schedule=Schedule(lr=0.01))
     of.loss.start_epoch(of.backbone, 1)
     batch = batches(of)[0]
     before = deepcopy(of.backbone.state_dict())

@@ -15,6 +15,7 @@ from recbench.losses.building_blocks.clusters import Clusters
 from recbench.losses.building_blocks.triplet_importance import TIL
 from recbench.losses.til_mi import TILMI
 from recbench.run.model import Model, build
+from recbench.run.schedule import Schedule
 from recbench.settings import defaults
 
 NAMES = ["til-ui", "til-mi"]
@@ -33,7 +34,7 @@ def model(name: str, backbone: str = "mf", dim: int = 8, **words: str) -> Model:
     values |= {f"backbone.{key}": value for key, value in SMALL.get(backbone, {}).items()}
     if "backbone.dim" in values:
         values["backbone.dim"] = dim
-    return build(data(), name, backbone, values, seed=0, lr=0.01)
+    return build(data(), name, backbone, values, seed=0, schedule=Schedule(lr=0.01))
 
 
 def til(of: Model) -> TIL:

@@ -13,6 +13,7 @@ from recbench.data.toy import toy
 from recbench.errors import TrainingError
 from recbench.losses.base import LOSSES, defaults
 from recbench.run.model import Model, build, check_gradient
+from recbench.run.schedule import Schedule
 from recbench.settings import defaults as settings_of
 
 PAIRWISE = ["bpr", "wbpr", "aobpr", "pris", "rce-bpr", "tce-bpr", "til-ui", "til-mi"]
@@ -33,7 +34,7 @@ def every_item(positive: bool = True) -> Dataset:
 def model(data: Dataset, loss: str, backbone: str = "mf", **given: object) -> Model:
     values = {f"loss.{key}": value for key, value in defaults(LOSSES.get(loss)).items()}
     values |= {f"backbone.{key}": value for key, value in settings_of(BACKBONES.get(backbone)).items()}
-    return build(data, loss, backbone, values | given, seed=0, lr=0.1)  # type: ignore[arg-type]
+    return build(data, loss, backbone, values | given, seed=0, schedule=Schedule(lr=0.1))  # type: ignore[arg-type]
 
 
 def check(made: Model, data: Dataset) -> None:

@@ -10,6 +10,7 @@ import torch
 from recbench.data.dataset import Dataset, concat_logs
 from recbench.errors import UsageError
 from recbench.run.model import build
+from recbench.run.schedule import Schedule
 from recbench.run.validate import Validation
 
 
@@ -24,7 +25,7 @@ def test_validation_scores_the_rest_by_what_is_given(toy: Dataset) -> None:
     data = new_users(toy).narrow(["view"])
     validation = Validation(data, "recall@5")
     assert len(validation.log) < len(data.valid) / 3
-    model = build(data, "bpr", "ytdnn", {"backbone.dim": 8, "loss.cosine": False}, seed=0, lr=0.1)
+    model = build(data, "bpr", "ytdnn", {"backbone.dim": 8, "loss.cosine": False}, seed=0, schedule=Schedule(lr=0.1))
     first = validation(model)
     known = validation.known
     assert known is not None

@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
-from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
@@ -46,11 +45,10 @@ class OrdinalLoss(Loss):
         rate = torch.tensor(info.rates, dtype=torch.float64)
         self.register_buffer("threshold", (torch.log1p(-rate) - rate.log()).float(), persistent=False)
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
-        """Note where the scale exceeds the gap between two thresholds, then optimise as usual."""
+    def prepare(self, backbone: Backbone) -> None:
+        """Note where the scale exceeds the gap between two thresholds."""
         if self.nested and not self.learned:
             self._note_gaps()
-        return super().prepare(backbone, lr)
 
     def _note_gaps(self) -> None:
         for c, gap in enumerate(self.threshold.diff().tolist()):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, softplus
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
@@ -44,6 +44,7 @@ class TIL(Loss):
     The paper does not say what the vectors of NeuMF are; here they are those of both its branches side by side.
     """
 
+    optimizers = ("adam", "adamw", "adagrad")  # which are blind to a factor of the network's gradient
     needs = frozenset({"embeddings", "forward derivatives", "positive first", "negatives"})
 
     positives: Positives  # set by `setup`
@@ -75,16 +76,18 @@ class TIL(Loss):
         self.popularity = torch.bincount(data.positives.item, minlength=len(data.items))
         self.rows = self.sampler.rows(data)
 
-    def prepare(self, backbone: Backbone, lr: float) -> Optimizer:
-        """Add the weight network, which has a learning rate of its own."""
-        parameters = [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]
+    def prepare(self, backbone: Backbone) -> None:
+        """Add the weight network."""
         self.network = WeightNetwork(2 * dimension(backbone), self.hidden, self.output).to(self.importance.device)
+
+    def parameter_groups(self, backbone: Backbone) -> list[dict[str, Any]]:
+        """Return a group of the weight network beside the others, with a learning rate of its own and no decay."""
+        (group,) = super().parameter_groups(backbone)
+        network = list(self.network.parameters())
+        own = {id(parameter) for parameter in network}
+        others = [parameter for parameter in group["params"] if id(parameter) not in own]
         # The network's gradient has lookahead / B as a factor, to which Adam is blind only if eps is far smaller.
-        groups: list[dict[str, Any]] = [
-            {"params": parameters},
-            {"params": list(self.network.parameters()), "lr": self.weight_lr, "eps": 1e-16},
-        ]
-        return Adam(groups, lr=lr, fused=True)
+        return [{"params": others}, {"params": network, "lr": self.weight_lr, "eps": 1e-16, "weight_decay": 0.0}]
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Average the vectors of each user's training items."""

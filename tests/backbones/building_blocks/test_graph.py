@@ -17,6 +17,7 @@ from recbench.data.manifest import Column
 from recbench.data.toy import toy as make_toy
 from recbench.evaluation.ranking import auc
 from recbench.run.model import build
+from recbench.run.schedule import Schedule
 from recbench.run.scorer import Scorer
 from recbench.settings import defaults
 
@@ -68,7 +69,7 @@ def test_it_learns(backbone: str) -> None:
     data = make_toy(rows=3000).narrow(["view"])
     values = {f"backbone.{key}": value for key, value in defaults(BACKBONES.get(backbone)).items()}
     values |= {"backbone.dim": 8, "loss.negatives": 1, "loss.cosine": False}
-    model = build(data, "bpr", backbone, values, seed=0, lr=0.02)
+    model = build(data, "bpr", backbone, values, seed=0, schedule=Schedule(lr=0.02))
     for epoch in range(8):
         for batch in model.loss.sampler.batches(data, 256, torch.Generator().manual_seed(epoch)):
             model.loss.step(model.backbone, batch, model.optimizer)

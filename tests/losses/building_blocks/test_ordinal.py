@@ -74,7 +74,7 @@ def test_a_scale_above_the_gap_is_noted_where_levels_are_nested(toy: Dataset) ->
     for name, count in {"gnolr": 2, "gnolr-v1": 2, "gnolr-v0": 0, "neural-olr": 0}.items():
         values = defaults(LOSSES.get(name)) | {"scale": 50.0}
         made = create(LOSSES.get(name), toy.info, values)
-        made.prepare(MF(toy, made.towers, True, dim=4), lr=0.1)
+        made.prepare(MF(toy, made.towers, True, dim=4))
         assert len(made.notes) == count
         assert all(note.startswith(f"{name}: scale 50 exceeds the gap") for note in made.notes)
 
