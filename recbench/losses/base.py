@@ -110,16 +110,16 @@ def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> s
     """Return why a loss cannot train a backbone on the slates of a sampler, in one line, or None if it can."""
     of_loss, of_backbone = f"loss `{loss.name}`", f"backbone `{backbone.name}`"
     no_backbone, no_slates = f"{of_backbone} does not have", f"the slates {sampler} of {of_loss} do not have"
-    for name, missing, without in (
-        (of_loss, loss.needs - OF_SLATES.keys() - backbone.offers, no_backbone),
-        (f"{of_loss} on slates {sampler}", sampler.needs - backbone.offers, no_backbone),
-        (of_loss, (loss.needs & OF_SLATES.keys()) - sampler.gives, no_slates),
-        (of_backbone, backbone.needs - sampler.gives, no_slates),
+    pairs = "see `recbench list losses` for the pairs that work"
+    drawing = "choose another backbone, or other settings of the loss"  # which may say how negatives are drawn
+    for name, missing, without, remedy in (
+        (of_loss, loss.needs - OF_SLATES.keys() - backbone.offers, no_backbone, pairs),
+        (f"{of_loss} on slates {sampler}", sampler.needs - backbone.offers, no_backbone, drawing),
+        (of_loss, (loss.needs & OF_SLATES.keys()) - sampler.gives, no_slates, pairs),
+        (of_backbone, backbone.needs - sampler.gives, no_slates, pairs),
     ):
         if missing:
-            return (
-                f"{name} needs {in_words(missing)}, which {without}; see `recbench list losses` for the pairs that work"
-            )
+            return f"{name} needs {in_words(missing)}, which {without}; {remedy}"
     return None
 
 
