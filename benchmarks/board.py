@@ -1,4 +1,7 @@
-"""Seconds and memory of `recbench leaderboard` on 10,000 records: those of `results/`, with more settings and seeds."""
+"""Seconds and memory of `recbench leaderboard` on 10,000 records: those of `results/`, with more settings and seeds.
+
+Beside it the page of the same records, as a multiple of the table in the terminal.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,21 @@ def main() -> None:
         store = Store(Path(folder))
         fill(store, Store(Path("results")))
         files = sum(1 for _ in Path(folder).rglob("*.json"))
-        command = [sys.executable, "-c", "from recbench.cli import entry; entry()", "leaderboard"]
-        for _ in range(3):
-            started = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True, env=os.environ | {"RECBENCH_RESULTS": folder})
-            took = time.perf_counter() - started
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+        table = [timed(folder, *words) for words in [()] * 3]
+        page = timed(folder, "--format", "html", "-o", f"{folder}/board.html")
+        size = Path(folder, "board.html").stat().st_size / 2**20
+        for took, peak in table:
             print(f"leaderboard, {RECORDS:,} records, {files:,} files    {took:.1f} s    {peak} MiB")
+        print(f"its page of {size:.1f} MiB    {page[0] / min(table)[0]:.1f} times as long")
+
+
+def timed(folder: str, *words: str) -> tuple[float, int]:
+    """Return the seconds of one `recbench leaderboard` and the most memory of any so far, in MiB."""
+    command = [sys.executable, "-m", "recbench", "leaderboard", *words]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"RECBENCH_RESULTS": folder})
+    took = time.perf_counter() - started
+    return took, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
 
 
 if __name__ == "__main__":

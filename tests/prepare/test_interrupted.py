@@ -32,7 +32,7 @@ def complete(folder: Path) -> str:
     return manifest.fingerprint
 
 
-def test_kill_at_ten_random_moments(tmp_path: Path) -> None:
+def test_kills_at_random_moments(tmp_path: Path) -> None:
     first = prepare("synthetic", VARIANT, rows=ROWS).manifest.fingerprint
     home = find_prepared("synthetic").parent.parent
     started = time.monotonic()
@@ -42,8 +42,9 @@ def test_kill_at_ten_random_moments(tmp_path: Path) -> None:
     assert second != first
     prepare("synthetic", VARIANT, rows=ROWS)
     moments = random.Random(0)
-    died = 0
-    for _ in range(10):
+    died = tries = 0
+    while died < 5 and tries < 40:  # some are through before they are killed, depending on what else the machine does
+        tries += 1
         process = subprocess.Popen([sys.executable, "-c", AGAIN], stderr=subprocess.DEVNULL)
         time.sleep(took * moments.uniform(0.3, 1.0))
         process.kill()

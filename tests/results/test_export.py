@@ -145,6 +145,7 @@ def test_the_server_outlives_odd_requests_and_browsers_that_go_away(served, add,
             rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
             rude.sendall(request)
     monkeypatch.setattr(server, "html", lambda *_: 1 / 0)
+    add(make_value(0.6), seed=1)  # so that the page is made anew
     assert "the page cannot be made: ZeroDivisionError" in fetch(served.url)
     assert capsys.readouterr().err == ""
 

