@@ -44,14 +44,15 @@ def add_baseline_rows(
         if not outcome.record.key.is_baseline:
             trained.setdefault(outcome.record.key.place, []).append(outcome)
     for place, group in trained.items():
+        fitted: set[str] = set()
         try:
-            _evaluate_beside(place, group, evaluation, store, console, command)
+            fitted = _evaluate_beside(place, group, evaluation, store, console, command)
         except RecbenchError as error:
             print_line(console, f"note: no baseline is added to the leaderboard: {error}")
         rows = [row for row in collect_rows(store, place[0]) if _place(row) in _places(group)]
         for line in _notes_below(rows, {outcome.record.key.digest for outcome in group}):
             print_line(console, line)
-        absent = [name for name in BASELINES.names() if name not in {r.key.loss for r in _on_record(place, store)}]
+        absent = [name for name in BASELINES.names() if name not in fitted]
         if absent:
             words = ["recbench", "baselines", "--dataset", f"{place[0]}/{place[1]}", *_options(evaluation)]
             print_line(console, f"hint: `{shlex.join(words)}` tunes and adds {', '.join(absent)}")
@@ -59,8 +60,11 @@ def add_baseline_rows(
 
 def _evaluate_beside(
     place: Place, group: Sequence[EvaluatedRun], evaluation: EvalRequest, store: Store, console: Console, command: str
-) -> None:
-    """Fit and evaluate, under the metrics of these runs, what that has not been done with."""
+) -> set[str]:
+    """Fit and evaluate, under the metrics of these runs, what that has not been done with.
+
+    Returns the names of all baselines that have been fitted to the dataset.
+    """
     folder = find_prepared(f"{place[0]}/{place[1]}")
     everything = read_manifest(folder).feedback
     feedback = tuple(dict.fromkeys(name for outcome in group for name in outcome.record.key.feedback))
@@ -72,12 +76,13 @@ def _evaluate_beside(
         values = resolved_settings([name], [f"train.refit={str(refit).lower()}"])[name]
         return baseline_key(name, place, everything, values, 0)
 
+    fitted = [record for record, _ in store.runs() if record.key.is_baseline and record.key.place == place]
+    others = [r for r in fitted if r.key.loss != POPULARITY and set(feedback) <= set(r.key.feedback)]
+    alike = [record for record in others if record.select == group[0].record.select]
+    comparable = alike or [record for record in others if record.select == others[-1].select]
     keys = []
     for refit in sorted({bool(outcome.record.key.settings.get("train.refit")) for outcome in group}):
-        fitted = [record for record in _on_record(place, store) if set(feedback) <= set(record.key.feedback)]
-        others = [record for record in fitted if record.key.loss != POPULARITY]
-        alike = [record for record in others if record.select == group[0].record.select]
-        best = _best(alike or [record for record in others if record.select == others[-1].select], refit, wanted, store)
+        best = _best(comparable, refit, wanted, store)
         keys += [default(POPULARITY, refit=False), *([] if best is None else [best])]
         if not others and _is_quick("item-knn", Dataset.load(folder)):
             keys.append(default("item-knn", refit))
@@ -87,6 +92,7 @@ def _evaluate_beside(
         for key in missing:
             fit_and_evaluate(key, data, metrics, evaluation, store, console, command)
         leaderboard.write_markdown(store)
+    return {key.loss for key in (*keys, *(record.key for record in fitted))}
 
 
 def _best(records: Sequence[RunRecord], refit: bool, wanted: set[MetricKey], store: Store) -> RunKey | None:
@@ -103,10 +109,6 @@ def _is_quick(name: str, data: Dataset) -> bool:
     cls = BASELINES.get(name)
     sizes = [Size.of(data.positives_of(data.train, column), len(data.items)) for column in range(len(data.feedback))]
     return not cls.missing() and sum(cls().seconds(size) for size in sizes) <= AT_ONCE
-
-
-def _on_record(place: Place, store: Store) -> list[RunRecord]:
-    return [record for record, _ in store.runs() if record.key.is_baseline and record.key.place == place]
 
 
 def _evaluated(key: RunKey, store: Store) -> set[MetricKey]:
