@@ -19,6 +19,8 @@ from recbench.errors import UsageError
     "recbench prepare ml-1m --raw ~/ml-1m --split user",
     "recbench prepare kuairand-pure --rule all --feedback click,like,follow",
     "recbench prepare ml-20m --feedback 'rating>=3,rating>=4,rating>=5'",
+    "recbench prepare kuairand-pure --split days --split-days 3",
+    "recbench prepare ml-1m --split date --split-date 2001-01-01",
     "recbench prepare synthetic --rows 1e6",
     "recbench prepare shop --catalog my.toml",
 )
@@ -28,7 +30,8 @@ def prepare(
     split: Annotated[
         str | None,
         typer.Option(
-            help="global (one moment cuts all), user (each in time), random, users (new in test), given (as shipped)."
+            help="global (one moment cuts all), user (each in time), leave-one-out (the last row of each), days (the "
+            "last ones), date (from a day on), random, users (new in test), sessions (whole, by day), given."
         ),
     ] = None,
     rule: Annotated[str | None, typer.Option(help="Another rule of the catalogue for what is kept.")] = None,
@@ -36,6 +39,13 @@ def prepare(
         str | None, typer.Option(help="Feedback types or expressions, joined by commas, as in 'rating>=4,rating>=5'.")
     ] = None,
     ratio: Annotated[str | None, typer.Option(metavar="A:B:C", help="Of train, valid and test, as in 8:1:1.")] = None,
+    split_days: Annotated[
+        int | None,
+        whole_option("--split-days", "Days of test, as many before being valid; splits days, sessions.", 1, 10**6),
+    ] = None,
+    split_date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of test (UTC); split date.")
+    ] = None,
     rows: Annotated[int | None, whole_option("--rows", "Rows of `synthetic`, such as 1e5.", 1, 10**9)] = None,
     seed: Annotated[int, whole_option("--seed", "Seed of `synthetic` and of random splits.", 0, 2**62)] = 0,
     max_memory: Annotated[
@@ -50,12 +60,20 @@ def prepare(
     from recbench.prepare import prepare as preparation
     from recbench.prepare.progress_display import Display
     from recbench.prepare.report import report, warnings
+    from recbench.sources.calendar_day import parse_day
 
     console = stderr()
     with Display(console, dataset) as display:
         prepared = preparation.prepare(
             dataset,
-            preparation.Variant(split, rule, feedback, None if ratio is None else _ratio(ratio)),
+            preparation.Variant(
+                split,
+                rule,
+                feedback,
+                None if ratio is None else _ratio(ratio),
+                split_days,
+                None if split_date is None else parse_day(split_date, "--split-date"),
+            ),
             raw=raw,
             force=force,
             catalog=catalog,

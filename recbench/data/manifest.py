@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -112,6 +113,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     quote: str = '"'
     decimal: str = "."
     null_values: tuple[str, ...] = ()
+    split_days: Annotated[int, Meta(ge=1)] | None = None  # None where the split has no use for it
+    split_date: date | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

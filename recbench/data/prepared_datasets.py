@@ -38,8 +38,8 @@ def find_prepared(name: str | None) -> Path:
     splits = [folder.name for folder in folders if folder.parent.name == dataset]
     if splits:
         raise UsageError(
-            f"{dataset} is prepared with split {', '.join(splits)} only; "
-            f"run `recbench prepare {dataset} --split {split}` first"
+            f"{name} is not prepared, but {', '.join(f'{dataset}/{split}' for split in splits)}; name one of these, "
+            f"or run `recbench prepare {dataset} --split {split.partition('+')[0]}` first"
         )
     catalogue = load()
     if dataset in catalogue:

@@ -16,7 +16,7 @@ from recbench.data.manifest import PARTS, SIDES, EntitySide, Finding, Manifest, 
 from recbench.data.manifest_file import read_manifest
 from recbench.prepare.buckets import FIRST, PERCENTILES
 from recbench.prepare.recount import Counts, PartCounts, columns_of, count_ids, count_part, shared_with_train
-from recbench.prepare.splits.base import SPLITS, Split
+from recbench.prepare.splits.base import split_of
 from recbench.prepare.words import count_of, first_few
 
 SLACK = 2  # rows by which a bucket may be off, since percentiles fall between rows
@@ -26,12 +26,6 @@ STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 Numbers = dict[str, int | float]
 PartsCounted = Mapping[Part, PartCounts]
 IdRows = Mapping[EntitySide, Mapping[str, Counts]]  # train rows of each id of each feature, [ids]
-
-
-def split_of(manifest: Manifest) -> Split:
-    """Return the split of a prepared folder."""
-    options = manifest.options
-    return SPLITS.get(options.split)(options.ratio, options.rounding, options.seed)
 
 
 def check_folder(folder: Path) -> list[Finding]:
@@ -62,7 +56,7 @@ def certify(folder: Path, manifest: Manifest) -> list[Finding]:
         _bucket_edges(manifest, id_rows),
         _rates(manifest, parts["train"]),
         _aggregates(manifest),
-        *split_of(manifest).further_findings(parts),
+        *split_of(manifest.options).further_findings(parts),
     ]
 
 
@@ -85,7 +79,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 def _time_order(folder: Path, manifest: Manifest, parts: PartsCounted) -> Finding:
     if manifest.time is None:
         return Finding("time order", "ok", "the log has no time, so there is no order to keep", {})
-    return split_of(manifest).check_time_order(folder, manifest, parts)
+    return split_of(manifest.options).check_time_order(folder, manifest, parts)
 
 
 def _entity_tables(manifest: Manifest, train: PartCounts) -> Finding:

@@ -36,12 +36,12 @@ AFTER_SPLIT = (
 )
 
 
-def options(spec: DatasetSpec, split: str, rows: int | None, seed: int) -> Options:
+def options(spec: DatasetSpec, split: Split, rows: int | None) -> Options:
     """Return all that decides the result, apart from the files."""
     return Options(
-        split=split,
+        split=split.name,
         rows=rows,
-        seed=seed,
+        seed=split.seed,
         rule=spec.rule,
         reader=spec.reader,
         feedback=spec.feedback,
@@ -67,6 +67,8 @@ def options(spec: DatasetSpec, split: str, rows: int | None, seed: int) -> Optio
         quote=spec.quote,
         decimal=spec.decimal,
         null_values=spec.null_values,
+        split_days=split.split_days if "split_days" in split.options else None,
+        split_date=split.split_date if "split_date" in split.options else None,
     )
 
 

@@ -16,7 +16,7 @@ Values = Callable[[], Iterable[Numbers]]  # reads some numbers of all rows again
 
 def kth(values: Values, rank: int) -> int:
     """Return the value of that rank (from 0) among all numbers, reading them a few times; exact."""
-    low, high = _extremes(values)
+    low, high = extremes(values)
     while low < high:
         width = max(1, -(-(high - low + 1) // BINS))
         counts = np.zeros(BINS, np.int64)
@@ -35,7 +35,7 @@ def kth(values: Values, rank: int) -> int:
 
 def even_bounds(values: Values, at_once: int) -> Numbers:
     """Return increasing bounds that cut all numbers into ranges of about `at_once`, equal numbers together."""
-    low, high = _extremes(values)
+    low, high = extremes(values)
     width = max(1, -(-(high - low + 1) // BINS))
     counts = np.zeros(BINS, np.int64)
     for value in values():
@@ -44,7 +44,8 @@ def even_bounds(values: Values, at_once: int) -> Numbers:
     return low + width * (np.flatnonzero(np.diff(ranges)) + 1)
 
 
-def _extremes(values: Values) -> tuple[int, int]:
+def extremes(values: Values) -> tuple[int, int]:
+    """Return the least and the greatest of all numbers, or 0 and 0 if there are none."""
     ends = [(int(value.min()), int(value.max())) for value in values() if len(value)]
     return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (0, 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ from recbench.progress import Progress
 from recbench.readers.base import Source
 from recbench.sources import raw_files
 from recbench.sources.catalog import choose_feedback, find
+from recbench.sources.check_spec import MAX_DAYS
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.raw_files import Accept
 from recbench.sources.synthetic_shop import ROWS
@@ -42,6 +44,8 @@ class Variant:
     rule: str | None = None
     feedback: str | None = None  # names and expressions, joined by commas
     ratio: Ratio | None = None  # of train, valid and test
+    split_days: int | None = None  # days of test, splits `days` and `sessions`
+    split_date: date | None = None  # first day of test, split `date`
 
 
 CATALOGUE = Variant()
@@ -71,28 +75,19 @@ def prepare(
 ) -> Prepared:
     """Prepare one dataset of the catalogue under `$RECBENCH_HOME/prepared/<name>/<variant>`.
 
-    The folder is called as the split is, with the rule, feedback and ratio that differ from the catalogue's after it.
+    The folder is called as the split is, with the rule, feedback and ratio that differ from the catalogue's after it,
+    and the number of days or the date where the split is by these.
     `raw` is where its files lie, `catalog` a user's own TOML, `rows` the size of generated data, `memory` the limit to
     keep (half of the machine's by default); `accept` is asked before a download whose licence must be accepted. What
     is prepared already from the same files and options, and undamaged, is only marked as the most recent.
 
     Raises UsageError for options that make no sense and DataError for bad files; both leave the folder as it was.
     """
-    spec = find(name, catalog, variant.rule)
-    split_name = variant.split or spec.split
-    folder_name = [split_name]
-    folder_name += [variant.rule] if variant.rule is not None and variant.rule != find(name, catalog).rule else []
-    if variant.feedback is not None:
-        spec = choose_feedback(spec, variant.feedback)
-        folder_name.append("-".join(spec.feedback))
-    if variant.ratio is not None or split_name != spec.split:
-        spec = replace(spec, expect=replace(spec.expect, train=None, test=None))
-    if variant.ratio is not None:
-        spec = replace(spec, ratio=variant.ratio)
-        folder_name.append("-".join(map(str, variant.ratio)))
+    spec, split_class = _chosen(name, variant, catalog)
     memory, progress = memory or Memory.parse(None), progress or Progress()
-    split = check_split(name, split_name, spec.splits, spec.time is not None)(spec.ratio, spec.rounding, seed)
     _check_numbers(spec, rows, seed)
+    split = split_class(spec.ratio, spec.rounding, seed, spec.split_days, spec.split_date, spec.time_unit)
+    folder = prepared_home() / name / _folder_name(name, variant, spec, split, catalog)
     source = Source(
         files=raw_files.locate(spec, split.raw_files(spec), raw, progress, accept),
         shipped_parts=split.shipped,
@@ -101,12 +96,7 @@ def prepare(
         block=memory.block,
         advance=progress.advance,
     )
-    options = manifest_contents.options(spec, split_name, source.rows, seed)
-    folder = prepared_home() / name / "+".join(folder_name)
-    if len(folder.name.encode()) > MAX_NAME:
-        raise UsageError(
-            f"--feedback {str(variant.feedback)[:40]}…: too long for the name of a folder; choose fewer types"
-        )
+    options = manifest_contents.options(spec, split, source.rows)
     existing = None if force else _reusable(folder, options, source)
     if existing is not None:
         touch(folder)
@@ -114,11 +104,44 @@ def prepare(
     return Prepared(folder, _write(spec, source, split, folder, options, memory, progress), fresh=True)
 
 
+def _chosen(name: str, variant: Variant, catalog: Path | None) -> tuple[DatasetSpec, type[Split]]:
+    """Return the dataset as the variant has it, and the class of its split."""
+    spec = find(name, catalog, variant.rule)
+    split = check_split(name, variant.split or spec.split, spec.splits, spec.time is not None)
+    if variant.feedback is not None:
+        spec = choose_feedback(spec, variant.feedback)
+    typed = {option: getattr(variant, option) for option in ("ratio", "split_days", "split_date")}
+    typed = {option: value for option, value in typed.items() if value is not None}
+    for option in typed:
+        if option not in split.options:
+            raise UsageError(f"--{option.replace('_', '-')} has no effect on split `{split.name}`; leave it out")
+    if typed or split.name != spec.split:
+        spec = replace(spec, expect=replace(spec.expect, train=None, test=None))
+    return replace(spec, **typed), split
+
+
+def _folder_name(name: str, variant: Variant, spec: DatasetSpec, split: Split, catalog: Path | None) -> str:
+    """Return the split, with what differs from the catalogue and the days or the date after it."""
+    words = [split.name]
+    words += [spec.rule] if spec.rule != find(name, catalog).rule else []
+    words += ["-".join(spec.feedback)] if variant.feedback is not None else []
+    words += ["-".join(map(str, spec.ratio))] if variant.ratio is not None else []
+    words += [split.folder_suffix] if split.folder_suffix else []
+    folder_name = "+".join(words)
+    if len(folder_name.encode()) > MAX_NAME:
+        raise UsageError(
+            f"--feedback {str(variant.feedback)[:40]}…: too long for the name of a folder; choose fewer types"
+        )
+    return folder_name
+
+
 def _check_numbers(spec: DatasetSpec, rows: int | None, seed: int) -> None:
     if spec.files and rows is not None:
         raise UsageError(f"--rows sizes generated data, but {spec.name} is read from files; leave it out")
     if not 0 <= seed <= MAX_SEED:
         raise UsageError(f"--seed {seed}: expected a whole number from 0 to {MAX_SEED}")
+    if not 1 <= spec.split_days <= MAX_DAYS:
+        raise UsageError(f"--split-days {spec.split_days}: expected a whole number from 1 to {MAX_DAYS:,}")
     if not all(1 <= share <= MAX_RATIO for share in spec.ratio):
         words = ":".join(map(str, spec.ratio))
         raise UsageError(f"--ratio {words}: expected three whole numbers from 1 to {MAX_RATIO:,}, as in 8:1:1")

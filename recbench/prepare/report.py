@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,7 +12,7 @@ from rich.text import Text
 from recbench.data.manifest import PARTS, SIDES, Column, CountCheck, EntitySide, Finding, Manifest
 from recbench.prepare.count_check import agrees
 from recbench.prepare.prepare import Prepared
-from recbench.prepare.time_units import UNITS
+from recbench.prepare.time_units import date_and_minute
 
 
 def report(prepared: Prepared) -> RenderableType:
@@ -67,14 +66,6 @@ def warnings(manifest: Manifest) -> list[str]:
     return lines + [f"{file} was not found; prepared without it" for file in manifest.absent]
 
 
-def date(moment: int, unit: str) -> str:
-    """Return a moment since 1970 as a UTC date and minute, or as a number where that is no date."""
-    seconds = moment // UNITS[unit]
-    if not -62_135_596_800 <= seconds < 253_402_300_800:  # the years 1 to 9999
-        return str(moment)
-    return str(np.datetime64(seconds, "s").astype("datetime64[m]")).replace("T", " ")
-
-
 def _parts(manifest: Manifest) -> Table:
     """Return a column for each part, so that nothing is cut however many feedback types there are."""
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, title_justify="left", title_style="bold")
@@ -88,7 +79,7 @@ def _parts(manifest: Manifest) -> Table:
     if manifest.time is not None:
         unit = manifest.options.time_unit
         for end, heading in enumerate(("first row (UTC)", "last row (UTC)")):
-            grid.add_row(heading, *(date(manifest.time[part][end], unit) for part in PARTS))
+            grid.add_row(heading, *(date_and_minute(manifest.time[part][end], unit) for part in PARTS))
     return grid
 
 

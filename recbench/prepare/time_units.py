@@ -1,7 +1,8 @@
-"""Whether the times of a log are in the unit that the catalogue says, by when they would be in each unit."""
+"""Units of time: whether a log is in the one that the catalogue says, by when it would be in each, and dates."""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from recbench.errors import DataError
@@ -50,3 +51,11 @@ class TimeUnits:
                 f"{spec.name}: {fit:,} of {self._rows:,} times `{spec.time}` lie outside 1990 to 2100 as {self._unit} "
                 f"since 1970 and inside as {NAMES[other]}; write all times in one unit, or drop these rows by `filter`"
             )
+
+
+def date_and_minute(moment: int, unit: str) -> str:
+    """Return a moment since 1970 as a UTC date and minute, or as a number where that is no date."""
+    seconds = moment // UNITS[unit]
+    if not -62_135_596_800 <= seconds < 253_402_300_800:  # the years 1 to 9999
+        return str(moment)
+    return str(np.datetime64(seconds, "s").astype("datetime64[m]")).replace("T", " ")

@@ -13,6 +13,7 @@ import msgspec
 
 import recbench
 from recbench.errors import UsageError, unknown
+from recbench.sources.calendar_day import parse_day
 from recbench.sources.check_spec import check_spec
 from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, KCore, Side
 from recbench.sources.regular_file import read_catalogue_text
@@ -135,6 +136,8 @@ def _build(name: str, table: dict[str, Any], folder: Path | None, rule: str | No
         _check_keys(DatasetSpec, f"{name}.rules.{rule}", changed)
         sides = {side: {**table[side], **changed.get(side, {})} for side in ("user", "item")}
         table = {**table, "expect": {}, "note": "", **changed, **sides, "rule": rule}
+    if isinstance(day := table.get("split_date"), str):
+        table = {**table, "split_date": parse_day(day, f"{name}: split_date =")}
     try:
         spec = msgspec.convert({**table, "name": name}, DatasetSpec)
     except msgspec.ValidationError as error:

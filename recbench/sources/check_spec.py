@@ -16,6 +16,7 @@ RESERVED = ("user", "item", "level", "timestamp")
 TIME_UNITS = ("s", "ms", "us", "ns")
 ROUNDING = ("floor", "round", "percent-rank")
 LONGEST_COLUMN = 200  # bytes of a feature's name, which becomes part of the name of a file
+MAX_DAYS = 10**6  # of test
 MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 
 
@@ -95,6 +96,8 @@ def _check_counts(spec: DatasetSpec) -> None:
         raise _refused(
             spec, "`ratio` is three whole numbers of at least 1, those of train, valid and test, as in [8, 1, 1]"
         )
+    if not 1 <= spec.split_days <= MAX_DAYS:
+        raise _refused(spec, f"`split_days` is a whole number from 1 to {MAX_DAYS:,}, not {spec.split_days}")
     for count in (spec.expect.train, spec.expect.test):
         if isinstance(count, str) and not re.fullmatch(r"\d+(\.\d+)?[KM]", count):
             raise _refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -89,8 +90,17 @@ class DatasetSpec:
     time_unit: str = "s"  # of numbers: s, ms, us or ns since 1970
     time_format: str | None = None  # of text, such as "%d.%m.%Y %H:%M"; else ISO 8601; reader `table` only
     time_zone: str | None = None  # of text and dates that name none, such as "Europe/Berlin"; reader `table` only
-    splits: tuple[str, ...] = ("global", "user")  # the first is the default
-    ratio: tuple[int, int, int] = (63, 7, 30)  # of train, valid and test; without effect on `given`
+    splits: tuple[str, ...] = (
+        "global",
+        "user",
+        "leave-one-out",
+        "days",
+        "sessions",
+        "date",
+    )  # the first is the default
+    ratio: tuple[int, int, int] = (63, 7, 30)  # of train, valid and test; of `given` those of train and valid
+    split_days: int = 1  # days of test, splits `days` and `sessions`
+    split_date: date | None = None  # first day of test, split `date`
     rounding: str = "floor"  # of a user's train rows, split `user`: floor, round, or percent-rank as in Spark
     filter: str | None = None  # SQL expression: the log rows to keep
     distinct: bool = False  # only the first row of each user and item

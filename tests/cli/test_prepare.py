@@ -135,6 +135,13 @@ def test_check_ends_with_1_where_a_rule_is_broken(run: Run, tmp_path: Path) -> N
         (("--rule", "gnolr"), "unknown rule of synthetic `gnolr`"),
         (("--feedback", "vew"), "unknown feedback of synthetic `vew`; did you mean `view`?"),
         (("--split", "given"), "synthetic has no split `given`"),
+        (("--split", "date", "--split-date", "1.2.2024"), "--split-date 1.2.2024: expected a day of the calendar"),
+        (("--split", "date", "--split-date", "2024-02-30"), "--split-date 2024-02-30: expected a day of the calendar"),
+        (("--split", "date", "--split-date", "2030-01-01"), "since the log is of 2024-01-01 to 2024-01-30 (UTC)"),
+        (("--split", "date"), "split `date` needs the first day of test: add --split-date YYYY-MM-DD"),
+        (("--split", "days", "--split-days", "0"), "--split-days 0: expected a whole number from 1 to 1,000,000"),
+        (("--split", "days", "--split-days", "15"), "--split-days 15: the days of the log, 2024-01-01 to 2024-01-30"),
+        (("--split-days", "2"), "--split-days has no effect on split `global`; leave it out"),
     ],
 )
 def test_options_that_cannot_be_meant(run: Run, words: tuple[str, ...], message: str) -> None:
@@ -146,7 +153,13 @@ def test_options_that_cannot_be_meant(run: Run, words: tuple[str, ...], message:
 def test_variants_lie_side_by_side(run: Run) -> None:
     for words in ((), ("--ratio", "8:1:1"), ("--feedback", "view,buy"), ("--feedback", "is_cart >= 1")):
         assert run("prepare", "synthetic", "--rows", "5000", *words).code == 0
+    for words in (("days", "--split-days", "3"), ("days",), ("date", "--split-date", "2024-01-25"), ("leave-one-out",)):
+        assert run("prepare", "synthetic", "--rows", "5000", "--split", *words).code == 0
     names = sorted(path.name for path in (home() / "prepared" / "synthetic").iterdir())
-    assert names == ["global", "global+8-1-1", "global+is_cart_ge_1", "global+view-buy"]
+    in_time = ["date+2024-01-25", "days+1-day", "days+3-days", "global"]
+    assert names == [*in_time, "global+8-1-1", "global+is_cart_ge_1", "global+view-buy", "leave-one-out"]
+    missing = run("train", "--dataset", "synthetic/days+2-days", "--loss", "bce")
+    assert missing.code == 2 and "or run `recbench prepare synthetic --split days` first" in missing.err
+    assert "synthetic/days+2-days is not prepared, but " in missing.err and "synthetic/days+3-days" in missing.err
     trained = run("train", "--dataset", "synthetic/global+view-buy", "--loss", "nsb", "--epochs", "1")
     assert trained.code == 0 and "on synthetic/global+view-buy, seed 0" in trained.out

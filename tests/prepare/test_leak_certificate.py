@@ -20,6 +20,7 @@ from recbench.data.manifest import Finding, Manifest
 from recbench.errors import DataError
 from recbench.prepare import manifest_contents, recount
 from recbench.prepare.leak_certificate import broken, certify, findings_table, fits
+from recbench.prepare.splits.base import SPLITS
 from recbench.sources.catalog import find
 
 Fields = dict[str, Any]  # of a manifest, as JSON values
@@ -132,7 +133,7 @@ def made(folder: Path, split: str = "global", timed: bool = True, leak: str = ""
         "counts": {"expected": {}, "found": {}, "matches": None},
         "sources": [],
         "absent": [],
-        "options": msgspec.to_builtins(manifest_contents.options(spec, split, None, 0)),
+        "options": msgspec.to_builtins(manifest_contents.options(spec, SPLITS.get(split)(spec.ratio), None)),
         "rules": [],
         "versions": {},
     }
@@ -157,7 +158,7 @@ def of(findings: list[Finding], rule: str) -> Finding:
     return next(finding for finding in findings if finding.rule == rule)
 
 
-SPLITS = [("global", True), ("user", True), ("random", True), ("users", True), ("given", True), ("given", False)]
+CASES = [("global", True), ("user", True), ("random", True), ("users", True), ("given", True), ("given", False)]
 RULES = [
     "time order",
     "entity tables",
@@ -171,7 +172,7 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(("split", "timed"), SPLITS)
+@pytest.mark.parametrize(("split", "timed"), CASES)
 def test_a_clean_folder_breaks_nothing(tmp_path: Path, split: str, timed: bool) -> None:
     findings = certified(tmp_path, made(tmp_path, split, timed))
     assert leaks(findings) == [] and not broken(findings)
@@ -245,7 +246,7 @@ def test_train_rows_later_than_test_are_message_where_the_split_means_it(tmp_pat
 
 
 @pytest.mark.parametrize("batch", [50, 1 << 18])
-@pytest.mark.parametrize(("split", "timed"), SPLITS)
+@pytest.mark.parametrize(("split", "timed"), CASES)
 def test_new_entities_and_repeats_are_those_of_plain_sets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str, timed: bool, batch: int
 ) -> None:

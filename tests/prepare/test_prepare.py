@@ -21,7 +21,8 @@ from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.prepare.frame_file import FrameFile
 from recbench.prepare.prepare import Prepared, Variant, prepare
-from recbench.prepare.report import date, report, warnings
+from recbench.prepare.report import report, warnings
+from recbench.prepare.time_units import date_and_minute
 
 from .shop import TOML, rows, write
 
@@ -257,7 +258,7 @@ def test_report(tmp_path: Path) -> None:
         assert expected in text
     expected_warnings = ["not the complete dataset: rows 40 instead of 41; published numbers do not apply"]
     assert warnings(prepared.manifest) == expected_warnings
-    assert date(1651763352355, "ms") == "2022-05-05 15:09" and date(10**15, "s") == str(10**15)
+    assert date_and_minute(1651763352355, "ms") == "2022-05-05 15:09" and date_and_minute(10**15, "s") == str(10**15)
 
 
 def test_manifest_is_strict_json(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.data.manifest import PARTS, Finding, Manifest, Options, Part
 from recbench.errors import DataError, UsageError
 from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.recount import PartCounts, rows_since
@@ -23,6 +25,7 @@ Ratio = tuple[int, int, int]  # of train, valid and test
 Assign = Callable[[pl.DataFrame], PartOfRow]
 
 
+@dataclass(frozen=True)
 class Split:
     """How the rows of a log are assigned to parts.
 
@@ -31,19 +34,27 @@ class Split:
     """
 
     name: ClassVar[str]
+    options: ClassVar[tuple[str, ...]] = ("ratio",)  # which of `ratio`, `split_days` and `split_date` decide anything
     needs_time: ClassVar[bool] = False
     shipped: ClassVar[bool] = False  # whether the raw data say the part of each row
     new_test_users: ClassVar[bool] = False  # whether users of valid and test have no train rows
 
-    def __init__(self, ratio: Ratio, rounding: str = "floor", seed: int = 0) -> None:
-        self.ratio = ratio
-        self.rounding = rounding  # of each user's train rows: floor, round or percent-rank
-        self.seed = seed
+    ratio: Ratio
+    rounding: str = "floor"  # of each user's train rows: floor, round or percent-rank
+    seed: int = 0
+    split_days: int = 1  # days of test
+    split_date: date | None = None  # first day of test
+    time_unit: str = "s"  # of the log's times: s, ms, us or ns since 1970
 
     @property
     def rule(self) -> str:
         """What is done, as a sentence."""
         raise NotImplementedError
+
+    @property
+    def folder_suffix(self) -> str:
+        """What the name of a prepared folder always says beside the name of the split, if anything."""
+        return ""
 
     def needs_whole_users(self, timed: bool) -> bool:
         """Return whether `assign` must see all rows of a user in one frame; `timed`: the log has times."""
@@ -77,28 +88,40 @@ class Split:
 SPLITS: Registry[Split] = Registry("split", "recbench.prepare.splits")
 
 
+def split_of(options: Options) -> Split:
+    """Return the split by which a folder was prepared."""
+    return SPLITS.get(options.split)(
+        options.ratio, options.rounding, options.seed, options.split_days or 1, options.split_date, options.time_unit
+    )
+
+
 def check_split(dataset: str, split: str, allowed: tuple[str, ...], timed: bool) -> type[Split]:
     """Return the class of a split; raises UsageError if the dataset cannot be split that way."""
     if split not in allowed:
-        raise UsageError(f"{dataset} has no split `{split}`; choose --split {' or '.join(allowed)}")
+        raise UsageError(f"{dataset} has no split `{split}`; choose --split {_alternatives(allowed)}")
     chosen = SPLITS.get(split)
     if chosen.needs_time and not timed:
         others = [name for name in SPLITS.names() if not SPLITS.get(name).needs_time]
         raise UsageError(
             f"{dataset} has no time column, which split `{split}` needs; name one as `time` in its table, "
-            f"or use --split {', '.join(others[:-1])} or {others[-1]}"
+            f"or use --split {_alternatives(others)}"
         )
     return chosen
 
 
-def check_parts(dataset: str, split: str, rows: NDArray[np.int64], one_time: bool = False) -> None:
+def check_parts(dataset: str, split: type[Split], rows: NDArray[np.int64], one_time: bool = False) -> None:
     """Raise DataError if a part has no rows, given the rows of each part [3]; `one_time`: all rows have one time."""
     for part, count in zip(PARTS, rows.tolist(), strict=True):
         if not count:
-            reason = ", since all times are equal; correct `time`, or use" if one_time else "; use more rows or"
-            raise DataError(
-                f"{dataset}: split `{split}` leaves no {part} rows ({rows.sum()} rows in all){reason} another --split"
-            )
+            others = [f"another --{option.replace('_', '-')}" for option in (*split.options, "split")]
+            advice = f"; use {_alternatives(['more rows', *others])}"
+            if one_time:
+                advice = ", since all times are equal; correct `time`, or use another --split"
+            raise DataError(f"{dataset}: split `{split.name}` leaves no {part} rows ({rows.sum()} rows in all){advice}")
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _users_apart(parts: Mapping[Part, PartCounts]) -> Finding:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.data.manifest import Finding, Manifest, Part
 from recbench.prepare.coded_log import CodedLog
-from recbench.prepare.order_statistics import Numbers, Values, kth
-from recbench.prepare.recount import PartCounts, rows_since
+from recbench.prepare.order_statistics import Values, kth
+from recbench.prepare.recount import PartCounts
 from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
-from recbench.prepare.words import count_of
+from recbench.prepare.splits.building_blocks.moments import Bounds, by_bounds, check_parts_in_time, last_share
 
 
 @SPLITS.add("global")
@@ -44,41 +43,14 @@ class Global(Split):
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a part may be as late as the first row of the next part."""
-        train, valid, test = (parts[part] for part in PARTS)
-        late_train = rows_since(folder, "train", train, int(valid.first.min()))
-        late_valid = rows_since(folder, "valid", valid, int(test.first.min()))
-        numbers: dict[str, int | float] = {"late_train_rows": late_train, "late_valid_rows": late_valid}
-        if late_train or late_valid:
-            message = (
-                f"{count_of(late_train, train.rows, 'train rows')} are as late as the first valid row or later, and "
-                f"{count_of(late_valid, valid.rows, 'valid rows')} as late as the first test row or later"
-            )
-            return Finding("time order", "broken", message, numbers)
-        unit = manifest.options.time_unit
-        to_valid, to_test = (
-            int(after.first.min()) - int(before.last.max()) for before, after in ((train, valid), (valid, test))
-        )
-        numbers |= {"gap_to_valid": to_valid, "gap_to_test": to_test}
-        message = f"train ends {to_valid:,} {unit} before valid begins, and valid {to_test:,} {unit} before test begins"
-        return Finding("time order", "ok", message, numbers)
+        return check_parts_in_time(folder, manifest, parts)
 
 
-def time_bounds(times: Values, rows: int, ratio: Ratio) -> tuple[int, int]:
+def time_bounds(times: Values, rows: int, ratio: Ratio) -> Bounds:
     """Return the first time of valid and that of test; rows of equal time never straddle a bound.
 
     `times` reads the times of all `rows` rows. Without any train row the two are equal.
     """
     train, valid, _ = ratio
     test = kth(times, rows * (train + valid) // sum(ratio))
-
-    def earlier() -> Iterable[Numbers]:
-        return (time[time < test] for time in times())
-
-    fit = sum(len(time) for time in earlier())
-    rank = fit * train // (train + valid)
-    return (kth(earlier, rank) if rank < fit else test), test
-
-
-def by_bounds(value: Numbers, bounds: tuple[int, int]) -> PartOfRow:
-    """Return the part of each value [R]: below the first bound, below the second, or not below, [R]."""
-    return (value >= bounds[0]).astype(np.uint8) + (value >= bounds[1])
+    return last_share(times, test, train, valid), test

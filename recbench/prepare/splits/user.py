@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.data.manifest import Finding, Manifest, Part
 from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.order_statistics import Numbers
 from recbench.prepare.recount import PartCounts
 from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
 from recbench.prepare.splits.building_blocks.positions import positions
-from recbench.prepare.words import count_of
+from recbench.prepare.splits.building_blocks.user_time import check_users_in_time
 
 
 @SPLITS.add("user")
@@ -53,19 +53,7 @@ class User(Split):
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a user may be later than one of its rows in the next part."""
-        train, valid, test = (parts[part] for part in PARTS)
-        users = len(train.users)
-        early = int((train.last > np.minimum(valid.first, test.first)).sum())
-        mixed = int((valid.last > test.first).sum())
-        numbers: dict[str, int | float] = {"users": users, "users_train_late": early, "users_valid_late": mixed}
-        if early or mixed:
-            message = (
-                f"{count_of(early, users, 'users')} have a train row later than their first valid or test row, "
-                f"and {mixed:,} a valid row later than their first test row"
-            )
-            return Finding("time order", "broken", message, numbers)
-        message = f"no row of train is later than a valid or test row of its user ({users:,} users)"
-        return Finding("time order", "ok", message, numbers)
+        return check_users_in_time(parts)
 
 
 def cut_each_user(user: NDArray[np.uint32], time: Numbers, ratio: Ratio, rounding: str = "floor") -> PartOfRow:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -7,52 +8,48 @@ import polars as pl
 import pytest
 
 from recbench.errors import DataError, UsageError
-from recbench.memory import Memory
-from recbench.prepare.coded_log import CodedLog, read_log
-from recbench.prepare.filters import group_by_user
+from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.splits.base import SPLITS, Split, check_parts, check_split
-from recbench.readers.base import RawTables
 from recbench.sources.check_spec import check_spec
 from recbench.sources.dataset_spec import DatasetSpec, Side
+from tests.prepare.splits.logs import coded, parts_of
 
 
 def test_split_errors() -> None:
-    with pytest.raises(UsageError, match="x has no split `given`; choose --split global or user"):
-        check_split("x", "given", ("global", "user"), True)
+    with pytest.raises(UsageError, match="x has no split `given`; choose --split global, user or days"):
+        check_split("x", "given", ("global", "user", "days"), True)
     with pytest.raises(UsageError, match="x has no time column, which split `global` needs"):
         check_split("x", "global", ("global",), False)
     with pytest.raises(UsageError, match="or use --split given, random or users"):
         check_split("x", "user", ("user",), False)
-    with pytest.raises(DataError, match=r"x: split `random` leaves no valid rows \(5 rows in all\); use more rows or"):
-        check_parts("x", "random", np.array([4, 0, 1]))
-    with pytest.raises(DataError, match="leaves no train rows .*, since all times are equal; correct `time`, or use"):
-        check_parts("x", "global", np.array([0, 0, 5]), one_time=True)
+    with pytest.raises(
+        DataError, match=r"x: split `random` leaves no valid rows \(5 rows in all\); use more rows, .*--split"
+    ):
+        check_parts("x", SPLITS.get("random"), np.array([4, 0, 1]))
+    with pytest.raises(
+        DataError, match="leaves no train rows .*, since all times are equal; correct `time`, or use another --split"
+    ):
+        check_parts("x", SPLITS.get("global"), np.array([0, 0, 5]), one_time=True)
+    with pytest.raises(DataError, match="; use more rows, another --split-days or another --split$"):
+        check_parts("x", SPLITS.get("days"), np.array([4, 0, 1]))
+    with pytest.raises(DataError, match="; use more rows or another --split$"):
+        check_parts("x", SPLITS.get("leave-one-out"), np.array([5, 0, 0]))
 
 
 def logged(folder: Path, at_once: int, timed: bool = True) -> CodedLog:
     """Return a log of 600 rows of 30 users that says the part of each row."""
     random = np.random.default_rng(0)
+    hours = random.integers(0, 400, 600)
     frame = pl.DataFrame(
         {
-            "u": random.integers(0, 30, 600),
+            "u": hours * 28 // 400 + random.integers(0, 3, 600),  # users come and go
             "i": random.integers(0, 30, 600),
             "rating": random.integers(0, 6, 600),
-            "t": 1_600_000_000 + random.integers(0, 400, 600),
+            "t": 1_600_000_000 + hours * 3600,  # 2020-09-13 to 2020-09-30
             "split": random.choice(["train", "test"], 600, p=[0.8, 0.2]),
         }
     )
-    users, items = Side("u", ("u",)), Side("i", ("i",))
-    spec = DatasetSpec("x", "X", "table", {"like": "rating > 4"}, users, items, time="t" if timed else None)
-    return read_log(spec, RawTables(frame.iter_slices(at_once)), Memory(1 << 30), folder)
-
-
-def parts(log: CodedLog, split: Split, folder: Path) -> pl.DataFrame:
-    """Return all rows in file order with their part, assigned as `prepare` does."""
-    whole = split.needs_whole_users(log.timed)
-    log = group_by_user(log, 50, folder) if whole else log
-    part = split.assign(log)
-    frames = [pl.concat([*group.frames()]) for group in log.groups if group.rows] if whole else [*log.frames()]
-    return pl.concat([frame.with_columns(part=pl.Series(part(frame))) for frame in frames]).sort("row")
+    return coded(frame, folder, at_once, timed)
 
 
 CASES = [
@@ -65,9 +62,9 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "timed"), CASES)
 def test_what_every_split_must_keep(name: str, timed: bool, tmp_path: Path) -> None:
-    split = SPLITS.get(name)((8, 1, 1), seed=3)
+    split: Split = SPLITS.get(name)((8, 1, 1), seed=3, split_days=2, split_date=date(2020, 9, 26))
     assigned = [
-        parts(logged(tmp_path / f"{at_once}", at_once, timed), split, tmp_path / f"{at_once}" / "by-user")
+        parts_of(logged(tmp_path / f"{at_once}", at_once, timed), split, tmp_path / f"{at_once}" / "by-user")
         for at_once in (7, 100, 600)
     ]
     assert all(rows["part"].equals(assigned[0]["part"]) for rows in assigned)  # whatever is read together
