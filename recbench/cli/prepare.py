@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,27 @@ import typer
 from recbench.cli.app import DATA, command, stderr, stdout
 from recbench.cli.options import Catalog, whole_option
 from recbench.errors import UsageError
+from recbench.sources.calendar_day import parse_day
+
+
+def _day(word: str) -> date:
+    return parse_day(word, "--split-date")
+
+
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="global (one moment cuts all), user (each in time), leave-one-out (the last row of each), days (the last "
+        "ones), date (from a day on), random, users (new in test), sessions (whole, by day), given (as shipped)."
+    ),
+]
+SplitDays = Annotated[
+    int | None,
+    whole_option("--split-days", "Days of test, as many before being valid; splits days, sessions.", 1, 10**6),
+]
+SplitDate = Annotated[
+    date | None, typer.Option(metavar="YYYY-MM-DD", help="First day of test (UTC); split date.", parser=_day)
+]
 
 
 @command(
@@ -27,25 +49,14 @@ from recbench.errors import UsageError
 def prepare(
     dataset: Annotated[str, typer.Argument(help="A name from `recbench list datasets`.")],
     raw: Annotated[Path | None, typer.Option(help="Folder of the raw files, or of their archives, on disk.")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="global (one moment cuts all), user (each in time), leave-one-out (the last row of each), days (the "
-            "last ones), date (from a day on), random, users (new in test), sessions (whole, by day), given."
-        ),
-    ] = None,
+    split: Split = None,
     rule: Annotated[str | None, typer.Option(help="Another rule of the catalogue for what is kept.")] = None,
     feedback: Annotated[
         str | None, typer.Option(help="Feedback types or expressions, joined by commas, as in 'rating>=4,rating>=5'.")
     ] = None,
     ratio: Annotated[str | None, typer.Option(metavar="A:B:C", help="Of train, valid and test, as in 8:1:1.")] = None,
-    split_days: Annotated[
-        int | None,
-        whole_option("--split-days", "Days of test, as many before being valid; splits days, sessions.", 1, 10**6),
-    ] = None,
-    split_date: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of test (UTC); split date.")
-    ] = None,
+    split_days: SplitDays = None,
+    split_date: SplitDate = None,
     rows: Annotated[int | None, whole_option("--rows", "Rows of `synthetic`, such as 1e5.", 1, 10**9)] = None,
     seed: Annotated[int, whole_option("--seed", "Seed of `synthetic` and of random splits.", 0, 2**62)] = 0,
     max_memory: Annotated[
@@ -60,19 +71,13 @@ def prepare(
     from recbench.prepare import prepare as preparation
     from recbench.prepare.progress_display import Display
     from recbench.prepare.report import report, warnings
-    from recbench.sources.calendar_day import parse_day
 
     console = stderr()
     with Display(console, dataset) as display:
         prepared = preparation.prepare(
             dataset,
             preparation.Variant(
-                split,
-                rule,
-                feedback,
-                None if ratio is None else _ratio(ratio),
-                split_days,
-                None if split_date is None else parse_day(split_date, "--split-date"),
+                split, rule, feedback, None if ratio is None else _ratio(ratio), split_days, split_date
             ),
             raw=raw,
             force=force,
