@@ -11,7 +11,7 @@ from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
-from recbench.losses.base import LOSSES, why_not
+from recbench.losses.base import LOSSES, resolve, why_not
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row
@@ -100,11 +100,12 @@ def metric_of(cell: PublishedCell) -> str:
     return str(replace(parse(cell.metric), by=cell.by))
 
 
-def impossible(loss: str, backbone: str) -> str:
-    """Return why recbench cannot run a method, or ""."""
+def impossible(loss: str, backbone: str, words: Sequence[str]) -> str:
+    """Return why recbench cannot run a method with these settings, or ""."""
     if loss not in LOSSES.names() or backbone not in BACKBONES.names():
         return "recbench has no such method"
-    return why_not(LOSSES.get(loss), BACKBONES.get(backbone)) or ""
+    of_loss = resolve(LOSSES.get(loss), split_words(list(words), OWNERS)["loss"])
+    return why_not(LOSSES.get(loss), BACKBONES.get(backbone), of_loss) or ""
 
 
 def reasons_for(table: PublishedTable, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:
@@ -178,7 +179,7 @@ def _match(
     measured: _MeasuredRows,
 ) -> Match:
     data = f"{version[0]}/{version[1]}"
-    reason = impossible(cell.loss, cell.backbone)
+    reason = impossible(cell.loss, cell.backbone, cell.settings)
     if reason:
         beside = published_row(table, cell, data, reasons=(reason,), without_values="not in recbench")
         return Match(table, beside, None)

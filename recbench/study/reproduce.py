@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -76,21 +76,22 @@ def reproduce(
     data, published = source.data, request.table.datasets[wanted[0].dataset]
     if len(published.feedback) == 1 and published.feedback[0] not in data.feedback:
         wanted = [replace(cell, feedback=data.feedback[0]) for cell in wanted]  # the densest of other data
-    print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
     groups: dict[Group, list[PublishedCell]] = {}
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
-    train_requests: dict[Group, TrainRequest] = {}
-    for group, group_cells in groups.items():
-        if not impossible(*group[:2]):
-            train_request = _train_request(request, source, group_cells[0], *group)
-            train_requests[group] = (
-                _tuned(train_request, store, console, device, jobs, command) if request.fair else train_request
-            )
-    keys = {
-        group: keys_of(train_request, data, data.train.user.device.type, {})
-        for group, train_request in train_requests.items()
+    train_requests = {
+        group: _train_request(request, source, group_cells[0], *group)
+        for group, group_cells in groups.items()
+        if not impossible(*group)
     }
+    keys = _keys(train_requests, data)
+    print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
+    if request.fair:
+        train_requests = {
+            group: _tuned(train_request, store, console, device, jobs, command)
+            for group, train_request in train_requests.items()
+        }
+        keys = _keys(train_requests, data)
     protocol = request.table.protocol
     missing = {
         key.digest: key
@@ -105,13 +106,19 @@ def reproduce(
             _evaluate(keys[group], group_cells, protocol, store, device)
             rows += _measured(request, source, group_cells, train_requests[group], keys[group], store)
         else:
-            why = (impossible(*group[:2]),)
+            why = (impossible(*group),)
             rows += [
                 published_row(request.table, cell, source.name, reasons=why, without_values="not in recbench")
                 for cell in group_cells
             ]
     leaderboard.write_markdown(store)
     return rows
+
+
+def _keys(train_requests: Mapping[Group, TrainRequest], data: Dataset) -> dict[Group, list[RunKey]]:
+    """Return the keys of each group's runs; raises UsageError for settings that cannot work."""
+    device = data.train.user.device.type
+    return {group: keys_of(train_request, data, device, {}) for group, train_request in train_requests.items()}
 
 
 def _source(request: ReproduceRequest, dataset: str, device: torch.device) -> _Source:

@@ -128,3 +128,11 @@ def test_pairs_that_cannot_work_are_lines_of_the_table(prepared: Run) -> None:
     assert lines["neumf", "recall@20"]["verdict"] == "not in recbench"
     assert "needs vectors" in lines["neumf", "recall@20"]["reasons"][0]
     assert lines["mf", "recall@20"]["verdict"] == "not comparable" and lines["mf", "recall@20"]["mean"] > 0
+
+
+def test_settings_that_cannot_work_are_refused_before_anything_is_trained(prepared: Run) -> None:
+    words = ("--data", "synthetic/global", "--method", "BPR", "--method", "TIL-UI", "--fair")
+    result = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words, "--set", "train.optimizer=sgd")
+    assert result.code == 2
+    assert result.err == ("error: train.optimizer=sgd: loss `til-ui` can be trained with adam, adamw, adagrad alone\n")
+    assert not results_home().exists()
