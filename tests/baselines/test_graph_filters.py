@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recbench.baselines.bspm import BSPM
+from recbench.baselines.building_blocks.graph_filter import NormalisedGraph
 from recbench.baselines.gf_cf import GFCF
 from tests.baselines.dense import EXAMPLE, Matrix, all_scores, inverse, matrices, positives
 
@@ -74,3 +75,13 @@ def test_more_factors_than_there_are_waves() -> None:
     scores = all_scores(GFCF(factors=1000, ideal=1.0), positives(EXAMPLE), 4)
     linear = all_scores(GFCF(ideal=0.0), positives(EXAMPLE), 4)
     assert scores == pytest.approx(linear + np.array(EXAMPLE), abs=1e-4)  # all waves together are what there was
+
+
+@pytest.mark.parametrize("factors", [5, 20, 60])
+def test_the_singular_vectors_are_those_of_a_dense_matrix(factors: int) -> None:
+    had = (np.random.default_rng(0).random((400, 250)) < 0.05).astype(float)
+    found = NormalisedGraph(positives(had), 250).principal(factors)
+    graph = inverse(np.sqrt(had.sum(1)))[:, None] * had * inverse(np.sqrt(had.sum(0)))
+    wanted = np.linalg.svd(graph)[2][:factors].T
+    assert found.T @ found == pytest.approx(np.eye(factors), abs=1e-4)
+    assert np.linalg.norm(wanted.T @ found) ** 2 == pytest.approx(factors, rel=1e-3)  # they span the same space

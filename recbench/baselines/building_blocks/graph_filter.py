@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,9 @@ from recbench.evaluation.predictions import BlockScores
 
 Signal = NDArray[np.float32]  # [items, users]: what is known of each user in a block, or the scores made of it
 
-_OVERSAMPLING = 32
-_ITERATIONS = 5  # of the subspace, for its largest singular values
+_BLOCK = 64  # vectors that are multiplied at once
+_SPACE = 5  # dimensions of the space that singular vectors are sought in, for each
+_NOTHING = 1e-5  # length below which what is new in a vector is rounding
 
 
 class NormalisedGraph:
@@ -36,21 +38,26 @@ class NormalisedGraph:
         return self.by_item @ (self.by_user @ signal)
 
     def principal(self, factors: int, seed: int = 0) -> Signal:
-        """Return about the `factors` first right singular vectors of R~, [items, factors].
+        """Return the `factors` first right singular vectors of R~, [items, factors]; those of value 0 may be 0.
 
-        By subspace iteration from random vectors: Halko, Martinsson and Tropp, SIAM Review 2011,
-        https://doi.org/10.1137/090771806.
+        By block Lanczos with full orthogonalisation: Musco and Musco, NeurIPS 2015, https://arxiv.org/abs/1504.05477.
         """
         users, items = self.by_user.shape
-        factors = min(factors, users, items)
-        width = min(factors + _OVERSAMPLING, users, items)
-        basis = torch.randn(items, width, generator=torch.Generator().manual_seed(seed))
-        for _ in range(_ITERATIONS):
-            basis = torch.from_numpy(self.smooth(torch.linalg.qr(basis)[0].numpy()))
-        basis = torch.linalg.qr(basis)[0]
+        factors, width = min(factors, users, items), min(_BLOCK, items)
+        steps = math.ceil(_SPACE * factors / width)
+        basis = torch.zeros(items, steps * width)
+        block = torch.randn(items, width, generator=torch.Generator().manual_seed(seed))
+        for step in range(steps):
+            before = basis[:, : step * width]
+            for _ in range(2):  # once leaves what rounding adds
+                block = block - before @ (before.T @ block)
+            block, triangle = torch.linalg.qr(block)
+            block = block * (triangle.diagonal().abs() > _NOTHING)
+            basis[:, step * width : (step + 1) * width] = block
+            block = torch.from_numpy(self.smooth(block.numpy()))
         image = torch.from_numpy(self.by_user @ basis.numpy())
         _, turned = torch.linalg.eigh(image.T @ image)  # ascending
-        vectors: Signal = (basis @ turned[:, width - factors :]).numpy()
+        vectors: Signal = (basis @ turned[:, -factors:]).numpy()
         return vectors
 
 
@@ -85,4 +92,4 @@ def dense(signal: Any) -> Signal:
 
 def graph_memory(size: Size, factors: int) -> int:
     """Return about how many bytes the graph and its singular vectors take, while these are computed."""
-    return 48 * size.pairs + 4 * 4 * (factors + _OVERSAMPLING) * max(size.users, size.items)
+    return 48 * size.pairs + 4 * (_SPACE + 2) * factors * (size.users + size.items)
