@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +16,8 @@ from recbench.evaluation.predictions import BlockScores
 
 Signal = NDArray[np.float32]  # [items, users]: what is known of each user in a block, or the scores made of it
 
-_BLOCK = 64  # vectors that are multiplied at once
-_SPACE = 5  # dimensions of the space that singular vectors are sought in, for each
+_STEPS = 20  # products with the graph
+_LEAST = 8  # vectors that are multiplied at once, at least; else a quarter of those that are sought
 _NOTHING = 1e-5  # length below which what is new in a vector is rounding
 
 
@@ -43,11 +42,11 @@ class NormalisedGraph:
         By block Lanczos with full orthogonalisation: Musco and Musco, NeurIPS 2015, https://arxiv.org/abs/1504.05477.
         """
         users, items = self.by_user.shape
-        factors, width = min(factors, users, items), min(_BLOCK, items)
-        steps = math.ceil(_SPACE * factors / width)
-        basis = torch.zeros(items, steps * width)
+        factors = min(factors, users, items)
+        width = min(max(factors // 4, _LEAST), items)
+        basis = torch.zeros(items, _STEPS * width)
         block = torch.randn(items, width, generator=torch.Generator().manual_seed(seed))
-        for step in range(steps):
+        for step in range(_STEPS):
             before = basis[:, : step * width]
             for _ in range(2):  # once leaves what rounding adds
                 block = block - before @ (before.T @ block)
@@ -92,4 +91,4 @@ def dense(signal: Any) -> Signal:
 
 def graph_memory(size: Size, factors: int) -> int:
     """Return about how many bytes the graph and its singular vectors take, while these are computed."""
-    return 48 * size.pairs + 4 * (_SPACE + 2) * factors * (size.users + size.items)
+    return 48 * size.pairs + 4 * 7 * factors * (size.users + size.items)
