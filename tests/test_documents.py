@@ -71,6 +71,16 @@ def test_the_metric_of_lists_evaluates_as_typed(prepared: Run, example: str) -> 
     assert first["value"] == hit["value"]
 
 
+@pytest.mark.parametrize("example", ["tail.py"], indirect=True)
+def test_the_metric_of_items_evaluates_as_typed(prepared: Run, example: str) -> None:
+    prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1")
+    (command,) = commands(f"eval --import {example}")
+    (tail,) = prepared(*command.split()[1:], "--json").json
+    (arp,) = prepared("eval", "--metric", "arp@10", "--json").json
+    assert tail["counted"] == arp["counted"] and 0 < tail["value"] < 1
+    assert "users=with rows" in tail["signature"]
+
+
 def test_the_dataset_is_prepared_and_trains(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my.toml").write_text(block("toml", "# my.toml"))

@@ -18,7 +18,7 @@ from recbench.evaluation.predictions import BlockScores, CatalogueScores
 from recbench.evaluation.retrieval import IndexKind, SearchCost, search, search_and_measure
 
 _USERS = 4096  # in a block
-_SCORES = 65536  # in a block of inner products
+_PAIRS = 8192  # in a block of inner products, near the caches
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _score_pairs(scores: CatalogueScores, user: Tensor, item: Tensor) -> Tensor:
     if isinstance(scores, BlockScores):
         return require_numbers(scores.rows(user, item).cpu())
     products = [torch.empty(0, dtype=torch.double)]
-    for block in torch.arange(len(user)).split(_SCORES):
+    for block in torch.arange(len(user)).split(_PAIRS):
         query, vector = scores.user[user[block].to(scores.user.device)], scores.item[item[block].to(scores.item.device)]
         products.append((query.double() * vector.double()).sum(1).cpu())
     return require_numbers(torch.cat(products))

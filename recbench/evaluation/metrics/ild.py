@@ -26,9 +26,8 @@ class ILD(TopKMetric):
     def values(self, lists: RankedLists) -> Tensor:
         """Compute the mean over the pairs of each user's list; NaN for fewer than two items with a vector."""
         assert lists.catalogue is not None and lists.catalogue.vectors is not None
-        vectors = lists.catalogue.vectors
-        users = max(1, _GATHERED // (lists.item.shape[1] * vectors.shape[1]))
-        return torch.cat([_diversity(item, vectors) for item in lists.item.split(users)])
+        users = max(1, _GATHERED // (lists.item.shape[1] * lists.catalogue.vectors.shape[1]))
+        return torch.cat([_diversity(item, lists.catalogue.vectors) for item in lists.item.split(users)])
 
 
 def _diversity(item: Tensor, vectors: Tensor) -> Tensor:
@@ -36,10 +35,11 @@ def _diversity(item: Tensor, vectors: Tensor) -> Tensor:
 
     The cosines of all n^2 pairs of a list add up to the squared length of the sum of its n unit vectors.
     """
-    own = vectors[item.clamp(min=0)].double() * (item >= 0)[:, :, None]
-    length = own.norm(dim=2)
-    count = (length > 0).sum(1)
-    total = (own / length.where(length > 0, 1.0)[:, :, None]).sum(1)
+    listed, position = item.clamp(min=0).unique(return_inverse=True)
+    unit = torch.nn.functional.normalize(vectors[listed].double(), dim=1, eps=1e-300)  # 0 stays 0
+    described = (unit.any(1)[position] & (item >= 0)).double()
+    total = torch.nn.functional.embedding_bag(position, unit, mode="sum", per_sample_weights=described)
+    count = described.sum(1)
     pairs = count * (count - 1)
     diversity: Tensor = 1 - (total.square().sum(1) - count) / pairs.where(pairs > 0, torch.nan)
     return diversity
