@@ -49,6 +49,36 @@ def test_data_without_vectors_has_no_diversity(trained: Run) -> None:
         assert "needs dense vectors of the items, which this dataset does not have" in refused.err
 
 
+CATALOGUE = """
+[own]
+title = "Own"
+reader = "table"
+files = ["log.csv"]
+time = "t"
+feedback = { like = "x > 0" }
+user = { key = "u", categorical = ["u"] }
+item = { key = "i", categorical = ["i"], vector = ["v"] }
+"""
+
+
+def test_data_with_vectors_has_diversity(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items 0 to 9 lie in four directions at right angles, so that two are 0, 1 or, opposite, 2 apart."""
+    monkeypatch.chdir(tmp_path)
+    directions = ("1|0", "0|1", "-1|0", "0|-1")
+    rows = [f"{n % 13},{n * 7 % 10},{directions[n * 7 % 10 % 4]},{1_700_000_000 + n},{n % 3 % 2}" for n in range(400)]
+    Path("log.csv").write_text("\n".join(["u,i,v,t,x", *rows]) + "\n")
+    Path("own.toml").write_text(CATALOGUE)
+    prepared = run("prepare", "own", "--catalog", "own.toml")
+    assert prepared.code == 0, prepared.err
+    trained = run("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1", "--select", "ild@2")
+    assert "valid ild@2" in trained.err
+    kept = ("eval", "--keep-seen", "--no-baselines", "--metric")
+    ((_, value, _),) = numbers(run, *kept, "ild@10")
+    directed = [item % 4 for item in range(10)]
+    distance = [(0, 1, 2, 1)[(a - b) % 4] for a in directed for b in directed]
+    assert value == pytest.approx(sum(distance) / 90)  # every list holds all ten items
+
+
 def test_a_metric_of_items_can_choose_the_epoch(prepared: Run) -> None:
     words = ("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1", "--select")
     assert "valid coverage@5" in prepared(*words, "coverage@5").err

@@ -27,14 +27,15 @@ def test_a_run_replays_to_the_same_numbers(trained: Run, tmp_path: Path) -> None
     assert "equal" in trained("replay", str(path)).out
 
 
-def test_numbers_of_other_libraries_and_of_kept_items_replay_too(trained: Run, tmp_path: Path) -> None:
+def test_numbers_of_other_libraries_of_kept_items_and_of_samples_replay_too(trained: Run, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     assert trained("eval", "--dialect", "recbole", "--metric", "recall@5").code == 0
     assert trained("eval", "--metric", "recall@5", "--keep-seen").code == 0
+    assert trained("eval", "--metric", "coverage@5", "--candidates", "sampled:5").code == 0
     trained("pack", "-o", str(path))
     told = trained("replay", str(path), "--json", "--tolerance", "0")
     assert told.code == 0, told.err
-    assert {line["number"] for line in told.json} >= {"recall@5/view", "recall@5(recbole)/view"}
+    assert {line["number"] for line in told.json} >= {"recall@5/view", "recall@5(recbole)/view", "coverage@5/view"}
     assert all(line["difference"] == 0 for line in told.json)
 
 
