@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_NAMES = 100  # in one message
+
 
 class RecbenchError(Exception):
     """A failure that is not a bug; shown as `error: …` without a traceback."""
@@ -35,7 +37,8 @@ class InterruptionError(RecbenchError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that nobody registered, with the nearest ones that exist."""
     known = sorted(known)
-    return UsageError(f"unknown {kind} `{name}`; {suggestion(name, known)}known: {', '.join(known) or 'none'}")
+    words = ", ".join(known[:MOST_NAMES]) + (f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else "")
+    return UsageError(f"unknown {kind} `{name}`; {suggestion(name, known)}known: {words or 'none'}")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

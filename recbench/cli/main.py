@@ -48,8 +48,8 @@ def entry() -> None:
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
             raise KeyboardInterrupt
-    except (Exception, KeyboardInterrupt) as error:
-        if debug:
+    except BaseException as error:  # a panic of polars is no Exception
+        if debug or isinstance(error, SystemExit):
             raise
         if isinstance(error, OSError) and error.filename is None:  # stdout: full or closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -32,7 +32,7 @@ def evaluate(log: pl.DataFrame, spec: DatasetSpec) -> Label:
         value = column(log, f"{spec.name}: feedback `{name}`", sql)
         if value.dtype != pl.Boolean:
             defined = value.filter(value.is_not_null())
-            if not value.dtype.is_numeric() or not defined.is_in([0, 1]).all():
+            if not value.dtype.is_numeric() or not ((defined == 0) | (defined == 1)).all():
                 raise DataError(
                     f'{spec.name}: feedback `{name}` = "{sql}" is neither true or false nor 0 or 1; '
                     'compare it with something, as in "rating > 4"'
@@ -58,9 +58,27 @@ def column(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
         raise DataError(f'{what} = "{sql}": no column `{lacking[0]}`; the log has {_columns_of(log)}') from None
     except pl.exceptions.PolarsError as error:
         raise DataError(f'{what} = "{sql}": {str(error).splitlines()[0]}; the log has {_columns_of(log)}') from None
+    _refuse_nan(log, what, sql)
     if len(value) != len(log):
         raise DataError(f'{what} = "{sql}" is one value, not one a row; name a column of the log: {_columns_of(log)}')
     return value
+
+
+def _refuse_nan(log: pl.DataFrame, what: str, sql: str) -> None:
+    """Raise DataError if a part of the expression is 0/0 or the like, which polars holds to be above any number."""
+    parts = [pl.sql_expr(sql)]
+    while parts:
+        part = parts.pop()
+        parts += part.meta.pop()
+        if part.meta.is_column() or part.meta.is_literal() or not log.head(0).select(part).dtypes[0].is_float():
+            continue
+        undefined = log.select(part.alias("value"))["value"].is_nan().fill_null(value=False)
+        if undefined.any():
+            raise DataError(
+                f'{what} = "{sql}": a part of it is not a number (0/0, say) in {undefined.sum()} rows, as in row '
+                f"{(undefined.arg_max() or 0) + 1} of those read; divide by NULLIF(column, 0), and say by COALESCE "
+                "what such rows count as"
+            )
 
 
 def patterns(label: Label) -> NDArray[np.uint16]:

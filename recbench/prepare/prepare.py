@@ -88,6 +88,8 @@ def prepare(
     _check_numbers(spec, rows, seed)
     split = split_class(spec.ratio, spec.rounding, seed, spec.split_days, spec.split_date, spec.time_unit)
     folder = prepared_home() / name / _folder_name(name, variant, spec, split, catalog)
+    if spec.known_users and not split.shipped:
+        raise UsageError(f"{name}: `known_users` looks at the shipped train part; prepare it with --split given")
     source = Source(
         files=raw_files.locate(spec, split.raw_files(spec), raw, progress, accept),
         shipped_parts=split.shipped,

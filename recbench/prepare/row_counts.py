@@ -89,7 +89,8 @@ def count_rows(spec: DatasetSpec, log: CodedLog, split: Split) -> RowCounts:
         if log.timed:
             np.minimum.at(first, part, frame["time"].to_numpy())
             np.maximum.at(last, part, frame["time"].to_numpy())
-    check_parts(spec.name, type(split), patterns.sum(1), log.timed and int(first.min()) == int(last.max()))
+    one_time = split.needs_time and log.rows > 1 and int(first.min()) == int(last.max())
+    check_parts(spec.name, type(split), patterns.sum(1), one_time)
     bits = labels.unpack(np.arange(patterns.shape[1]).astype(np.uint16), range(len(names)))
     rates = (patterns[0] @ bits.astype(np.int64)) / max(1, patterns[0].sum())
     order = labels.dense_to_sparse(spec.name, names, rates.tolist())

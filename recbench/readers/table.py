@@ -24,7 +24,7 @@ from recbench.readers.building_blocks.times import Times
 from recbench.readers.building_blocks.typed_columns import ColumnRoles, check_vectors, plain_columns
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.decompress import open_unpacked
-from recbench.sources.text_blocks import ignore_progress, read_start
+from recbench.sources.text_blocks import BYTE_ORDER_MARKS, ignore_progress, read_start
 
 BATCH = 1 << 17  # rows of a Parquet file at once
 LOOK = 4096  # bytes that tell JSON Lines from delimited text
@@ -86,7 +86,10 @@ class _Table:
         if read_start(path).startswith(b"PAR1"):
             return "parquet"
         with open_unpacked(path) as file:
-            start = file.read(LOOK).removeprefix(b"\xef\xbb\xbf").lstrip()
+            raw = file.read(LOOK)
+        if raw.startswith(b"PAR1"):
+            raise DataError(f"{path}: a packed Parquet file; unpack it first")
+        start = _first_text(raw, self.spec.encoding)
         if self.spec.columns or start[:1] not in (b"{", b"["):
             return "delimited"
         if start.startswith(b"["):
@@ -185,6 +188,16 @@ class _CommonSchema:
             ) from None
 
 
+def _first_text(start: bytes, encoding: str) -> bytes:
+    """Return the start of a file as UTF-8, without blanks before it, as far as it can be decoded."""
+    marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), encoding)
+    try:
+        text = start.decode(marked, errors="ignore")
+    except (LookupError, ValueError):  # which is reported where the whole file is read
+        return start
+    return text.removeprefix("\ufeff").lstrip().encode()
+
+
 def _text_type(kind: Kind) -> type[pl.DataType]:
     return {"int": pl.Int64, "float": pl.Float64}.get(kind, pl.String)
 
@@ -194,7 +207,7 @@ def _parquet_schema(path: Path, wanted: Sequence[str]) -> pl.Schema:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             names = list(file.schema_arrow.names)
             check_names(path, wanted, names)
-            fields = [file.schema_arrow.field(name) for name in wanted]
+            fields = [_in_utc(file.schema_arrow.field(name)) for name in wanted]
         frame = pl.from_arrow(pa.schema(fields).empty_table())
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise _damaged_parquet(path, error) from None
@@ -207,12 +220,19 @@ def _scan_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RowBlock]:
         with pq.ParquetFile(path, pre_buffer=False) as file:
             first = 1
             for batch in file.iter_batches(BATCH, columns=list(wanted)):
-                frame = pl.from_arrow(batch)
+                frame = pl.from_arrow(batch.cast(pa.schema(_in_utc(field) for field in batch.schema)))
                 assert isinstance(frame, pl.DataFrame)
                 yield RowBlock(path, frame.select(wanted), range(first, first + len(frame)), "row")
                 first += len(frame)
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise _damaged_parquet(path, error) from None
+
+
+def _in_utc(field: pa.Field) -> pa.Field:
+    """Return a field whose zone, if it has one, has a name: polars knows no offsets such as +05:30."""
+    kind = field.type
+    zoned = pa.types.is_timestamp(kind) and kind.tz is not None
+    return field.with_type(pa.timestamp(kind.unit, "UTC")) if zoned else field
 
 
 def _damaged_parquet(path: Path, error: Exception) -> DataError:

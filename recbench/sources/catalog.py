@@ -66,7 +66,8 @@ def choose_feedback(spec: DatasetSpec, words: str) -> DatasetSpec:
         if word in known:
             chosen[word] = known[word]
         elif named is not None and not re.fullmatch(r"[\w.]+", named[2]):
-            chosen[named[1]] = named[2]
+            if chosen.setdefault(named[1], named[2]) != named[2]:
+                raise UsageError(f"--feedback: `{named[1]}` is named twice; give each its own name")
         elif re.fullmatch(r"\w+", word):
             raise unknown(f"feedback of {spec.name}", word, known)
         else:
@@ -134,6 +135,9 @@ def _build(name: str, table: dict[str, Any], folder: Path | None, rule: str | No
     if rule is not None:
         changed = table["rules"][rule]
         _check_keys(DatasetSpec, f"{name}.rules.{rule}", changed)
+        for side in ("user", "item"):
+            if not (isinstance(table.get(side), dict) and isinstance(changed.get(side, {}), dict)):
+                raise UsageError(f'{name}.rules.{rule}: `{side}` is a table, as in {side} = {{ key = "{side}_id" }}')
         sides = {side: {**table[side], **changed.get(side, {})} for side in ("user", "item")}
         table = {**table, "expect": {}, "note": "", **changed, **sides, "rule": rule}
     if isinstance(day := table.get("split_date"), str):

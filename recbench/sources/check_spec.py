@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 import recbench
 from recbench.errors import UsageError, unknown
-from recbench.sources.dataset_spec import DatasetSpec, Side
+from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of datasets and rules, which become names of folders
 RESERVED = ("user", "item", "level", "timestamp")
@@ -17,6 +17,7 @@ TIME_UNITS = ("s", "ms", "us", "ns")
 ROUNDING = ("floor", "round", "percent-rank")
 LONGEST_COLUMN = 200  # bytes of a feature's name, which becomes part of the name of a file
 MAX_DAYS = 10**6  # of test
+MOST_ROWS = 10**12  # that any log may have
 MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 
 
@@ -82,6 +83,8 @@ def _check_time_and_columns(spec: DatasetSpec) -> None:
         raise _refused(
             spec, f"`time_unit` must be {', '.join(TIME_UNITS[:-1])} or {TIME_UNITS[-1]}, not {spec.time_unit!r}"
         )
+    if spec.time == "":
+        raise _refused(spec, "`time` is empty; name the column of times, or leave it out")
     if spec.time_zone is not None and spec.time_zone not in available_timezones():
         raise _refused(spec, str(unknown("time zone", spec.time_zone, sorted(available_timezones()))))
     lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
@@ -92,6 +95,11 @@ def _check_time_and_columns(spec: DatasetSpec) -> None:
 def _check_counts(spec: DatasetSpec) -> None:
     if spec.rounding not in ROUNDING:
         raise _refused(spec, str(unknown("rounding", spec.rounding, ROUNDING)))
+    core = spec.core or KCore()
+    least = {"core.user": core.user, "core.item": core.item, "core.rounds": core.rounds, "min_count": spec.min_count}
+    for key, number in least.items():
+        if number is not None and not 1 <= number <= MOST_ROWS:
+            raise _refused(spec, f"`{key}` is a whole number from 1 to {MOST_ROWS:,}, not {number}")
     if min(spec.ratio) < 1:
         raise _refused(
             spec, "`ratio` is three whole numbers of at least 1, those of train, valid and test, as in [8, 1, 1]"

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from recbench.errors import DataError
+from recbench.errors import DataError, UsageError
 from recbench.home import raw_home
 from recbench.progress import Progress
 from recbench.sources.dataset_spec import DatasetSpec
@@ -84,7 +84,10 @@ def _matching(folder: Path, pattern: str, depth: int) -> Found:
     if Path(pattern).is_absolute():
         folder, pattern, depth = Path(Path(pattern).anchor), pattern.lstrip("/"), 0
     for level in range(depth + 1):
-        paths = sorted(path for path in folder.glob("*/" * level + pattern) if not path.name.startswith("."))
+        try:
+            paths = sorted(path for path in folder.glob("*/" * level + pattern) if not path.name.startswith("."))
+        except ValueError as error:
+            raise UsageError(f"`files`: {pattern} is not a pattern ({error})") from None
         if paths:
             return {str(path.relative_to(folder)): path for path in paths}
     return {}

@@ -16,7 +16,12 @@ from recbench.sources.regular_file import require_regular
 BLOCK = 32 << 20  # bytes of text at once
 LONGEST_LINE = 4 << 20  # bytes
 FIRST_LOOK = 64 << 10  # bytes without a line feed that tell how lines end
-ARCHIVES = {b"PK\x03\x04": "a zip archive", b"PAR1": "a Parquet file"}
+ARCHIVES = {
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"SQLite format 3": "a database",
+}
 BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32 begins as UTF-16 does
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",

@@ -183,6 +183,21 @@ def module(*words: str, stdout: Any = subprocess.PIPE, **variables: str) -> subp
     return subprocess.run(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
 
 
+def test_a_panic_of_polars_is_one_line() -> None:
+    """A panic is no `Exception`."""
+    code = (
+        "import sys; from recbench.cli import main; sys.argv = ['recbench', 'list']\n"
+        "class Panic(BaseException): pass\n"
+        "def fail(*_, **__): raise Panic('odd')\n"
+        "main.app = fail; main.entry()"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (
+        1,
+        "error: unexpected Panic: odd; a bug: run again with --debug\n",
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,19 @@ def test_bad_feedback(log: dict[str, Any], message: str) -> None:
         labels.column(pl.DataFrame({"a": [1, 2]}), "filter", "1 = 1")
     with pytest.raises(DataError, match="looks at more than one row"):
         labels.column(pl.DataFrame({"a": [1, 2]}), "filter", "a > Avg (a)")
+
+
+def test_zero_by_zero_is_above_no_number() -> None:
+    log = pl.DataFrame({"played": [0.0, 30.0, 0.0], "length": [0.0, 40.0, 10.0]})
+    with pytest.raises(DataError, match="filter = .* a part of it is not a number .* in 1 rows, as in row 1 of those"):
+        labels.column(log, "filter", "played / length > 0.5 AND length >= 0")
+    safe = labels.column(log, "filter", "COALESCE(played / NULLIF(length, 0) > 0.5, FALSE)")
+    assert safe.to_list() == [False, True, False]
+
+
+def test_floats_of_zero_and_one_are_feedback() -> None:
+    log = pl.DataFrame({"rating": [1.0, 0.0]})
+    spec = replace(find("ml-1m"), feedback={"like": "rating"})
+    assert labels.evaluate(log, spec)[:, 0].tolist() == [1, 0]
+    with pytest.raises(DataError, match='feedback `like` = "rating" is neither true or false nor 0 or 1'):
+        labels.evaluate(pl.DataFrame({"rating": [0.5, 1.0]}), spec)

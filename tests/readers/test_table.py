@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import gzip
 from datetime import datetime
+from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from recbench.errors import DataError
@@ -299,6 +303,13 @@ def test_dates_of_parquet_are_local_where_a_zone_is_given(tmp_path: Path) -> Non
         ),
         ("", ["2024-05-01 10:00:00", "1714557600"], "row 2, column `t`: expected a number of seconds or an ISO date"),
         ("", ["1714557600", "2024-05-01 10:00:00"], "row 2, column `t`: expected a number of seconds, found `2024"),
+        ("", ["2024-05-01 10:00:00Z", "2024-05-01 10:00:00"], "row 2, column `t`: expected times that all name a zone"),
+        ("", ["2024-05-01 10:00:00", "2024-05-01T10:00:00+02:00"], "column `t`: expected times that all name a zone"),
+        (
+            'time_unit = "ns"\n',
+            ["9999-01-01", "2024-05-01"],
+            "row 1, column `t`: expected a time that nanoseconds in 64",
+        ),
         ("", ["1714557600", "inf"], "row 2, column `t`: expected a number of seconds, found `inf`"),
     ],
 )
@@ -308,9 +319,102 @@ def test_bad_times(tmp_path: Path, more: str, words: list[str], message: str) ->
     assert message in str(caught.value)
 
 
+def test_zones_of_parquet_that_are_offsets(tmp_path: Path) -> None:
+    table = FRAME.to_arrow()
+    for zone in ("+05:30", "UTC", "Europe/Berlin"):
+        times = pa.array([1_700_000_000_000, 1_700_000_001_000], pa.timestamp("ms", zone))
+        pq.write_table(table.set_column(table.column_names.index("t"), "t", times), tmp_path / "zoned")
+        assert log_of(tmp_path, 'optional_files = ["zoned"]', events=(tmp_path / "zoned").read_bytes()).rows() == ROWS
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (pa.decimal128(38, 0), [2**53, 2**53 + 1], ["9007199254740992", "9007199254740993"]),
+        (pa.decimal128(18, 0), [2**53, 2**53 + 1], [2**53, 2**53 + 1]),
+        (pa.decimal128(30, 2), [Decimal("100.50"), Decimal("100.00")], ["100.5", "100"]),
+    ],
+    ids=str,
+)
+def test_ids_that_are_decimals_stay_apart(tmp_path: Path, kind: Any, values: list[Any], expected: list[Any]) -> None:
+    table = FRAME.to_arrow().set_column(1, "i", pa.array([Decimal(value) for value in values], kind))
+    pq.write_table(table, tmp_path / "decimals")
+    assert log_of(tmp_path, events=(tmp_path / "decimals").read_bytes())["i"].to_list() == expected
+
+
+def test_ids_of_json_beyond_64_bits_stay_apart(tmp_path: Path) -> None:
+    lines = FRAME.write_ndjson().replace('"i":1', f'"i":{2**64}').replace('"i":2', f'"i":{2**64 + 1}')
+    assert log_of(tmp_path, events=lines)["i"].to_list() == [str(2**64), str(2**64 + 1)]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("t", pa.array([1, 2], pa.duration("s")), "column `t`: expected numbers or dates as time, found Duration"),
+        ("u", pa.array([b"\xff\xfe", b"a"]), "column `u`: expected text, found bytes that are not UTF-8"),
+        ("b", pa.array([[("k", 1)]] * 2, pa.map_(pa.string(), pa.int32())), "column `b`: Map(String, Int32) cannot be"),
+    ],
+)
+def test_types_of_parquet_that_cannot_be_meant(tmp_path: Path, column: str, values: Any, message: str) -> None:
+    table = FRAME.to_arrow()
+    pq.write_table(table.set_column(table.column_names.index(column), column, values), tmp_path / "odd")
+    with pytest.raises(DataError) as caught:
+        log_of(tmp_path, events=(tmp_path / "odd").read_bytes())
+    assert message in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+def test_files_of_other_programs_are_named(tmp_path: Path) -> None:
+    parquet, arrow = BytesIO(), BytesIO()
+    FRAME.write_parquet(parquet)
+    FRAME.write_ipc(arrow)
+    with pytest.raises(DataError, match="events: a packed Parquet file; unpack it first"):
+        log_of(tmp_path, events=gzip.compress(parquet.getvalue()))
+    with pytest.raises(DataError, match="events: an Arrow file, where text is expected"):
+        log_of(tmp_path, events=arrow.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CSV.replace(",", ";"), 'no column `u`; say separator = ";" in the catalogue'),
+        (CSV.replace(",", "\t"), 'no column `u`; say separator = "\\t" in the catalogue'),
+        (CSV.replace("u,", "U ,", 1), "no column `u`; did you mean `U `?"),
+        (CSV.replace("a,1", '"a"b,1'), "inside quotes a quote is written twice"),
+    ],
+)
+def test_text_that_says_how_it_is_written(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        log_of(tmp_path, block=1 << 20, events=text)
+    assert message in str(caught.value)
+
+
+def test_json_lines_in_utf_16(tmp_path: Path) -> None:
+    lines = FRAME.write_ndjson()
+    assert log_of(tmp_path, events=lines.encode("utf-16")).rows() == ROWS
+    assert log_of(tmp_path, 'encoding = "utf-16-be"', events=lines.encode("utf-16-be")).rows() == ROWS
+
+
+def test_keys_of_json_that_stand_twice(tmp_path: Path) -> None:
+    lines = FRAME.write_ndjson().replace('"t":', '"u":"c","t":')
+    with pytest.raises(DataError, match="line 1: `u` stands twice"):
+        log_of(tmp_path, events=lines)
+
+
+def test_half_a_character_of_json(tmp_path: Path) -> None:
+    lines = FRAME.write_ndjson()
+    with pytest.raises(DataError, match="line 2: half of a character"):
+        log_of(tmp_path, events=lines.replace('"u":"b"', '"u":"\\ud800"'))
+    assert log_of(tmp_path, events=lines.replace('"u":"b"', '"u":"\\ud83d\\ude00"'))["u"].to_list() == [
+        "a",
+        "\U0001f600",
+    ]
+
+
 def test_decimal_commas(tmp_path: Path) -> None:
     text = CSV.replace(",", ";").replace("0.5", "0,5").replace("1700000000;1", '1700000000;"1,5"')
     log = log_of(tmp_path, 'separator = ";"\ndecimal = ","', events=text)
     assert (log["p"].to_list(), log["x"].to_list()) == ([0.5, None], [1.5, 0.0])
     log = log_of(tmp_path, 'separator = ";"\ndecimal = ","', events=text.replace("1|2", "1,5|2"))
     assert log["v"].to_list() == ["1.5|2", None]
+    frame = FRAME.with_columns(p=pl.Series(["0,5", None]))
+    assert log_of(tmp_path, 'separator = ";"\ndecimal = ","', events=frame)["p"].to_list() == [0.5, None]

@@ -63,6 +63,15 @@ def test_bad_feedback_of_ones_own() -> None:
         catalog.choose_feedback(catalog.find("ml-1m"), "lik")
     with pytest.raises(UsageError, match="no feedback"):
         catalog.choose_feedback(catalog.find("ml-1m"), " , ")
+    with pytest.raises(UsageError, match="--feedback: `top` is named twice"):
+        catalog.choose_feedback(catalog.find("ml-1m"), "top=rating>=5,top=rating>=4")
+
+
+def test_of_many_names_a_hundred_are_listed(tmp_path: Path) -> None:
+    own = write(tmp_path, toml=TOML.replace('time = "ts"', 'time = "ts"\ntime_zone = "Mars/Olympus"'))
+    with pytest.raises(UsageError, match=r"unknown time zone `Mars/Olympus`; .* and \d+ more$") as caught:
+        catalog.find("shop", own)
+    assert len(str(caught.value)) < 3000
 
 
 def test_counts_are_expected_only_of_feedback_that_is_still_meant() -> None:
@@ -115,6 +124,13 @@ def test_own_tables_are_added(tmp_path: Path) -> None:
         ('time = "ts"', 'time = "ts"\nquote = "ab"', "`quote` is one character that separates nothing, or empty"),
         ('time = "ts"', 'time = "ts"\nseparator = "\\n"', "`separator` cannot hold line breaks or quotes"),
         ('time = "ts"', 'time = "ts"\ndecimal = ","', "`decimal` is a point or a comma, and not the `separator`"),
+        ('time = "ts"', 'time = ""', "shop: `time` is empty"),
+        ('time = "ts"', 'time = "ts"\nmin_count = 0', "shop: `min_count` is a whole number from 1 to"),
+        ('time = "ts"', 'time = "ts"\ncore = { user = -1 }', "shop: `core.user` is a whole number from 1 to"),
+        ('time = "ts"', 'time = "ts"\ncore = { rounds = 0 }', "shop: `core.rounds` is a whole number from 1 to"),
+        ('time = "ts"', 'time = "ts"\nknown_users = true', "shop: `known_users` looks at the shipped train part"),
+        ('time = "ts"', 'time = "ts"\nrules = { a = { user = 1 } }', "shop.rules.a: `user` is a table"),
+        ('files = ["log.csv"]', 'files = ["**log.csv"]', "`files`: **log.csv is not a pattern"),
         ('time = "ts"', 'time = "ts"\ncolumns = ["user", "city", "user", "item"]', "`columns` names `user` twice"),
     ],
 )

@@ -77,8 +77,14 @@ def resolve_kinds(paths: Sequence[Path], layout: Layout, source: Source) -> Layo
 
 
 def _strings(block: RecordBlock, layout: Layout, wanted: Sequence[str]) -> pl.DataFrame:
-    """Return columns as they are written, [rows]."""
-    return _read(block, layout, wanted, dict.fromkeys(wanted, pl.String))
+    """Return columns as they are written, [rows]; raises DataError for a record whose quotes cannot be meant."""
+    try:
+        return _read(block, layout, wanted, dict.fromkeys(wanted, pl.String))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{block.path}, lines {block.numbers[0]} to {block.numbers[-1]}: {str(error).splitlines()[0]}; "
+            "inside quotes a quote is written twice, and nothing stands beside them"
+        ) from None
 
 
 def _typed(block: RecordBlock, layout: Layout) -> RowBlock:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -15,6 +17,8 @@ from recbench.readers.base import Source
 from recbench.readers.building_blocks.layout import check_names
 from recbench.readers.building_blocks.row_block import RowBlock
 from recbench.sources.text_blocks import read_blocks
+
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def json_schema(path: Path, wanted: Sequence[str], source: Source, encoding: str) -> dict[str, pl.DataType]:
@@ -77,6 +81,21 @@ def json_object(where: str, line: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
+def _check_first_line(path: Path, text: bytes, first: int) -> None:
+    """Raise DataError for a key that stands twice in the first line; other lines are written by the same program."""
+    line = text.partition(b"\n")[0]
+
+    def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated is not None:
+            raise DataError(f"{path}, line {first}: `{repeated}` stands twice; rename or remove one of the two keys")
+        return dict(pairs)
+
+    with suppress(ValueError, RecursionError):  # which are reported with the other lines
+        json.loads(line, object_pairs_hook=refuse_repeats)
+
+
 def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
@@ -93,10 +112,23 @@ def _parse(path: Path, piece: bytes, schema: dict[str, pl.DataType] | None, firs
     lines = text.count(b"\n") + 1 if text else 0
     if not lines:
         return pl.DataFrame(schema=schema)
+    _check_first_line(path, text, first)
     try:
         frame = pl.read_ndjson(text, schema=schema, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError, OverflowError):
         raise bad_json_line(path, text, first, schema or {}) from None
     if len(frame) != lines:
         raise bad_json_line(path, text, first)
+    if SURROGATE.search(text):
+        _check_surrogates(path, text, first)
     return frame
+
+
+def _check_surrogates(path: Path, piece: bytes, first: int) -> None:
+    """Raise DataError for half of a character, which polars reads as another one."""
+    for number, line in enumerate(piece.split(b"\n"), first):
+        if SURROGATE.search(line):
+            try:
+                json.dumps(json_object(f"{path}, line {number}", line), ensure_ascii=False).encode()
+            except UnicodeEncodeError:
+                raise DataError(f"{path}, line {number}: half of a character (\\ud800 to \\udfff)") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -56,8 +57,12 @@ class Layout:
 
 def missing_column(path: Path, name: str, names: Sequence[str]) -> DataError:
     """Return the error for a column that a file should have."""
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    same = [other for other in names if other.strip().casefold() == name.casefold()]
+    near = same or get_close_matches(name, names, n=1, cutoff=0.5)
     guess = f"did you mean `{near[0]}`? " if near else ""
+    between = next((mark for mark in ("\t", ";", "|") if len(names) == 1 and name in names[0].split(mark)), None)
+    if between is not None:
+        guess = f"say separator = {json.dumps(between)} in the catalogue; "
     return DataError(f"{path}, line 1: no column `{name}`; {guess}it has {', '.join(names)}")
 
 

@@ -13,6 +13,7 @@ from recbench.sources.dataset_spec import DatasetSpec
 Unit = Literal["s", "ms", "us", "ns"]
 
 NUMBER = r"^\s*[+-]?\d+(\.\d*)?\s*$"
+ZONED = r"\d(Z|[+-]\d\d:?\d\d)\s*$"
 DATE = r"^\s*\d{4}-\d\d-\d\d"
 
 
@@ -35,7 +36,7 @@ class Times:
             time = self._from_text(block, time)
         if time.dtype.is_numeric():
             return _whole(block, time)
-        if not time.dtype.is_temporal() or time.dtype == pl.Time:
+        if not isinstance(time.dtype, pl.Date | pl.Datetime):
             raise DataError(
                 f"{block.path}, column `{time.name}`: expected numbers or dates as time, found {time.dtype}"
             )
@@ -61,6 +62,9 @@ class Times:
         except pl.exceptions.PolarsError:
             parsed = pl.Series([None] * len(text), dtype=pl.Datetime)
         wrong = text.is_not_null() & (parsed.is_null() | ~text.str.contains(DATE))
+        zoned = text.str.contains(ZONED)
+        if wrong.any() and zoned.any() and (text.is_not_null() & ~zoned).any():
+            _refuse(block, text, wrong, "times that all name a zone, as in 10:00:00Z, or none")
         _refuse(
             block, text, wrong, f"a number of {UNITS[self._spec.time_unit]} or an ISO date like 2024-05-01 10:00:00"
         )
@@ -85,6 +89,7 @@ class Times:
             _refuse(block, local, local.is_not_null() & time.is_null(), f"a time that exists in {zone}")
         unit = cast("Unit", self._spec.time_unit)
         epoch = time.dt.epoch(unit)
+        _refuse(block, time, time.is_not_null() & epoch.is_null(), f"a time that {UNITS[unit]} in 64 bits can hold")
         return epoch.cast(pl.Int64).alias(time.name)
 
 
@@ -103,4 +108,5 @@ def _whole(block: RowBlock, time: pl.Series) -> pl.Series:
 def _refuse(block: RowBlock, time: pl.Series, wrong: pl.Series, expected: str) -> None:
     if wrong.any():
         row = wrong.arg_max() or 0
-        raise DataError(f"{block.place(row, time.name)}: expected {expected}, found `{str(time[row])[:40]}`")
+        found = time[row : row + 1].cast(pl.String)[0] or ""  # Python has no dates beyond the year 9999
+        raise DataError(f"{block.place(row, time.name)}: expected {expected}, found `{found[:40]}`")

@@ -13,6 +13,7 @@ from recbench.readers.building_blocks.layout import TYPES, Kind
 from recbench.readers.building_blocks.row_block import RowBlock
 from recbench.sources.dataset_spec import DatasetSpec
 
+MOST_DIGITS = 18  # of a number that surely fits into Int64
 LONGEST_TEXT = 1 << 20  # bytes of one value
 
 
@@ -27,6 +28,7 @@ class ColumnRoles:
     types: Mapping[str, Kind]  # of those that the catalogue gives a type
     separator: str  # between the values of a bag or vector
     null_values: tuple[str, ...]
+    decimal: str  # before the fraction of a number that is text
 
     @classmethod
     def of(cls, spec: DatasetSpec) -> ColumnRoles:
@@ -41,6 +43,7 @@ class ColumnRoles:
             types=dict(spec.types),
             separator=spec.bag_separator,
             null_values=spec.null_values,
+            decimal=spec.decimal,
         )
 
 
@@ -51,20 +54,28 @@ def plain_columns(block: RowBlock, roles: ColumnRoles) -> RowBlock:
     """
     columns = []
     for name in block.frame.columns:
-        column = _simple(block, name, roles)
-        if name in roles.bags or name in roles.vectors:
-            column = _joined(block, column, roles)
-        elif name in roles.types:
-            column = _typed(block, column, roles.types[name])
-        elif name in roles.numbers:
-            column = _typed(block, column, "float")
-        elif isinstance(column.dtype, pl.List | pl.Struct):
-            kind = "a list; name it as `bag` or `vector`" if isinstance(column.dtype, pl.List) else "nested values"
-            raise DataError(f"{block.path}, column `{name}`: expected one value a row, found {kind}")
-        elif name in roles.ids and (column.dtype.is_temporal() or column.dtype == pl.Null):
-            column = column.cast(pl.String)
-        columns.append(column.alias(name))
+        try:
+            columns.append(_plain(block, name, roles).alias(name))
+        except pl.exceptions.PolarsError as error:
+            kind, reason = block.frame[name].dtype, str(error).splitlines()[0]
+            raise DataError(f"{block.path}, column `{name}`: {kind} cannot be read here ({reason})") from None
     return RowBlock(block.path, pl.DataFrame(columns), block.numbers, block.unit)
+
+
+def _plain(block: RowBlock, name: str, roles: ColumnRoles) -> pl.Series:
+    column = _simple(block, name, roles)
+    if name in roles.bags or name in roles.vectors:
+        return _joined(block, column, roles)
+    if name in roles.types:
+        return _typed(block, column, roles.types[name], roles.decimal)
+    if name in roles.numbers:
+        return _typed(block, column, "float", roles.decimal)
+    if isinstance(column.dtype, pl.List | pl.Struct):
+        kind = "a list; name it as `bag` or `vector`" if isinstance(column.dtype, pl.List) else "nested values"
+        raise DataError(f"{block.path}, column `{name}`: expected one value a row, found {kind}")
+    if name in roles.ids and (column.dtype.is_temporal() or column.dtype == pl.Null):
+        return column.cast(pl.String)
+    return column
 
 
 def check_vectors(block: RowBlock, names: Sequence[str], separator: str) -> None:
@@ -88,17 +99,22 @@ def _simple(block: RowBlock, name: str, roles: ColumnRoles) -> pl.Series:
     kind = column.dtype
     if isinstance(kind, pl.Array):
         return column.arr.to_list()
-    if kind.is_integer():
+    if name in roles.ids and (isinstance(kind, pl.Decimal) or kind == pl.Int128):
+        column = _exact(column)
+    elif kind.is_integer() and kind != pl.Int128:
         column = column if kind == pl.UInt64 else column.cast(pl.Int64)
-    elif kind.is_numeric():  # floats and decimals
+    elif kind.is_numeric():  # floats, decimals and what is beyond 64 bits
         column = column.cast(pl.Float64)
     elif isinstance(kind, pl.Categorical | pl.Enum):
         column = column.cast(pl.String)
     elif kind == pl.Binary:
-        text = column.cast(pl.String, strict=False)
-        if text.null_count() > column.null_count():
-            raise DataError(f"{block.path}, column `{name}`: expected text, found bytes that are not UTF-8")
-        column = text
+        try:
+            column = column.cast(pl.String)
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"{block.path}, column `{name}`: expected text, found bytes that are not UTF-8; write them as text, "
+                "as in `3f2a`"
+            ) from None
     if column.dtype == pl.String:
         _check_length(block, column)
     if roles.null_values and (column.dtype == pl.String or column.dtype.is_integer()):
@@ -109,6 +125,15 @@ def _simple(block: RowBlock, name: str, roles: ColumnRoles) -> pl.Series:
     if name in roles.ids and column.dtype == pl.String:
         column = column.set((column == "").fill_null(value=False), None)
     return column
+
+
+def _exact(column: pl.Series) -> pl.Series:
+    """Return decimals and integers of 128 bits as Int64 where their type fits into it, else as text."""
+    kind = column.dtype
+    if isinstance(kind, pl.Decimal) and kind.scale == 0 and (kind.precision or MOST_DIGITS + 1) <= MOST_DIGITS:
+        return column.cast(pl.Int64)
+    text = column.cast(pl.String)
+    return text.str.strip_chars_end("0").str.strip_chars_end(".") if getattr(kind, "scale", 0) else text
 
 
 def _numbers(words: Sequence[str]) -> list[float]:
@@ -125,7 +150,7 @@ def _check_length(block: RowBlock, text: pl.Series) -> None:
         )
 
 
-def _typed(block: RowBlock, column: pl.Series, kind: Kind) -> pl.Series:
+def _typed(block: RowBlock, column: pl.Series, kind: Kind, decimal: str) -> pl.Series:
     if isinstance(column.dtype, pl.List | pl.Struct) or column.dtype.is_temporal():
         raise DataError(f"{block.path}, column `{column.name}`: expected {kind} values, found {column.dtype}")
     if kind == "int" and column.dtype.is_float():
@@ -137,7 +162,7 @@ def _typed(block: RowBlock, column: pl.Series, kind: Kind) -> pl.Series:
         return whole
     if column.dtype == pl.String:
         text = RowBlock(block.path, column.to_frame(), block.numbers, block.unit)
-        return cast_text(text, column.name, kind)
+        return cast_text(text, column.name, kind, decimal)
     return column.cast(TYPES[kind])
 
 
