@@ -100,9 +100,11 @@ Dialect = Annotated[
 
 
 def output_path(word: str | Path) -> Path:
-    """Return the path of `-o`; raises UsageError if a device or a pipe is there."""
+    """Return the path of `-o FILE`; raises UsageError if a folder, a device or a pipe is there."""
     path = Path(word)
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if path.is_dir():
+        raise UsageError(f"-o {word}: a folder; name a file in it")
+    if path.exists() and not path.is_file():
         raise UsageError(f"-o {word}: not a regular file; choose another name")
     return path
 

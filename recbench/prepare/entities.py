@@ -84,6 +84,14 @@ def without_empty_features(features: FrameFile, side: Side, size: int) -> NDArra
     return ~lacking
 
 
+def _vector_message(dataset: str, name: str, widths: list[int]) -> str:
+    """Return what is wrong with a vector of these numbers of values."""
+    if not widths:
+        return f"{dataset}: vector `{name}` is empty in every row; leave it out"
+    found = " and ".join(map(str, widths[:5])) + (" and more" if len(widths) > 5 else "")
+    return f"{dataset}: vector `{name}` holds {found} numbers in different rows; it must be as many in every row"
+
+
 def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: NDArray[np.uint32]) -> Entities:
     """Number the entities that have log rows and make vocabularies and bucket edges from the train rows.
 
@@ -158,7 +166,7 @@ def _fit_feature(
         lengths = [_numbers(value, separator).list.len().drop_nulls().unique() for value, _ in values()]
         widths = sorted({length for some in lengths for length in some})
         if len(widths) != 1:
-            raise DataError(f"vector `{name}` holds {widths} numbers a row; it must be as many in every row")
+            raise DataError(_vector_message(spec.name, name, widths))
         return FeatureEncoding(Column(name, "vector", 0, widths[0]))
     numbers = [(value.cast(pl.Float64).to_numpy(), weight) for value, weight in values()]
     edges = buckets.edges(

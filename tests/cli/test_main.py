@@ -137,6 +137,9 @@ def test_what_is_not_a_file_is_not_replaced(prepared: Run, tmp_path: Path, words
     result = prepared(*words, "-o", str(pipe))
     assert (result.code, result.err) == (2, f"error: -o {pipe}: not a regular file; choose another name\n")
     assert pipe.is_fifo()
+    for folder in (".", "/", str(tmp_path)):
+        result = prepared(*words, "-o", folder)
+        assert (result.code, result.err) == (2, f"error: -o {folder}: a folder; name a file in it\n")
 
 
 def test_whole_numbers_are_read_in_every_form(prepared: Run) -> None:

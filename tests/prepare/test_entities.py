@@ -91,6 +91,8 @@ def test_dense_vectors(tmp_path: Path) -> None:
     entity, ids, _, _ = built(tmp_path, log, None, side, [True, True, True])
     assert entity.encodings[0].column == Column("v", "vector", 0, 2)
     assert ids["v"].to_list() == [[0.5, 1.0], [0.0, 0.0], [-2.0, 1000.0]]
-    for value, message in (("1|2|3", r"holds \[2, 3\] numbers a row"), ("x|1", "vector `v`")):
+    for value, message in (("1|2|3", "synthetic: vector `v` holds 2 and 3 numbers"), ("x|1", "vector `v`")):
         with pytest.raises(DataError, match=message):
             built(tmp_path, log.with_columns(v=pl.Series(["0|1", value, None])), None, side, [True] * 3)
+    with pytest.raises(DataError, match="synthetic: vector `v` is empty in every row; leave it out"):
+        built(tmp_path, log.with_columns(v=pl.lit(None, pl.String)), None, side, [True] * 3)
