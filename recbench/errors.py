@@ -35,10 +35,14 @@ class InterruptionError(RecbenchError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that nobody registered, with the nearest ones that exist."""
+    """Return the error for a name that does not exist, with the nearest one that does.
+
+    `kind` says what is named, and where it matters of what: "metric", "setting of loss `bce`".
+    """
     known = sorted(known)
     words = ", ".join(known[:MOST_NAMES]) + (f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else "")
-    return UsageError(f"unknown {kind} `{name}`; {suggestion(name, known)}known: {words or 'none'}")
+    noun, of, owner = kind.partition(" of ")
+    return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}known: {words or 'none'}")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -114,7 +114,8 @@ def test_links_and_paths_in_documents_exist(document: Path) -> None:
     text = document.read_text()
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     missing = [link for link in links if link and not (document.parent / link).exists()]
-    named = re.findall(r"`((?:recbench|tests|benchmarks|docs|results)/[\w./-]*\w)`", text)
+    folders = "|".join(["tests", "benchmarks", "docs", *(p.name for p in (ROOT / "recbench").iterdir() if p.is_dir())])
+    named = re.findall(rf"`((?:recbench|{folders})/[\w./-]*\w)`", text)
     missing += [path for path in named if not (ROOT / path).exists() and not (ROOT / "recbench" / path).exists()]
     assert not missing
 

@@ -26,7 +26,7 @@ def test_defaults_and_overrides() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"cuont": "7"}, "unknown setting of thing `cuont`; did you mean `count`"),
+        ({"cuont": "7"}, "unknown setting `cuont` of thing; did you mean `count`"),
         ({"count": "7.5"}, "thing.count=7.5: expected a whole number"),
         ({"rate": "fast"}, "thing.rate=fast: expected a number"),
         ({"rate": "nan"}, "expected a finite number"),

@@ -10,6 +10,7 @@ from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, stor
 from recbench.cli.options import (
     Candidates,
     Dialect,
+    Imports,
     Json,
     KeepSeen,
     Metrics,
@@ -19,6 +20,7 @@ from recbench.cli.options import (
     setting_words,
     whole_option,
 )
+from recbench.cli.own_code import import_files
 
 
 @command(
@@ -47,6 +49,7 @@ def baselines(
     candidates: Candidates = "catalogue",
     keep_seen: KeepSeen = False,
     dialect: Dialect = None,
+    imports: Imports = [],
     as_json: Json = False,
 ) -> None:
     """Tune, fit and evaluate baselines, from popularity to EASE and iALS, for the leaderboard."""
@@ -54,6 +57,7 @@ def baselines(
     from recbench.run.baselines import BaselineRequest, run_baselines
     from recbench.run.eval_command import EvalRequest
 
+    import_files(imports)
     request = BaselineRequest(
         dataset=dataset,
         feedback=names(feedback),

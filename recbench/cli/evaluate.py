@@ -47,7 +47,12 @@ def evaluate(
 
     import_files(imports)
     request = EvalRequest(
-        metrics=tuple(metric), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
+        metrics=tuple(metric),
+        candidates=candidates,
+        index=index,
+        keep_seen=keep_seen,
+        dialect=dialect,
+        imports=tuple(imports),
     )
     evaluated = _evaluate(run, request, device, trust)
     _print_runs(evaluated, as_json)

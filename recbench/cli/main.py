@@ -26,7 +26,7 @@ for module in pkgutil.iter_modules([str(Path(__file__).parent)]):  # each regist
 
 @app.callback(invoke_without_command=True)
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Benchmark losses and backbones for recommendation with several kinds of implicit feedback."""
     if version:

@@ -48,7 +48,7 @@ def evaluations_table(runs: Sequence[EvaluatedRun]) -> RenderableType:
         bounds = [_bound_of(value, run.bound) for value in run.values]
         bounded = any(bound is not None for bound in bounds)
         if bounded:
-            table.add_column("best possible", justify="right")
+            table.add_column("best attainable", justify="right")
         table.add_column("counted", justify="right")
         for value, bound in zip(run.values, bounds, strict=True):
             cells = [value.metric, value.feedback, _figure(value.value)]
@@ -59,7 +59,7 @@ def evaluations_table(runs: Sequence[EvaluatedRun]) -> RenderableType:
     signatures = dict.fromkeys(value.signature for run in runs for value in run.values)
     parts += [Text(signature, style="dim") for signature in signatures]
     if any(run.bound for run in runs):
-        parts.append(Text("best possible: the value that the true probabilities reach", style="dim"))
+        parts.append(Text("best attainable: the value that the true probabilities reach", style="dim"))
     return Group(*parts)
 
 

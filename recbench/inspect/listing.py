@@ -24,7 +24,7 @@ def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
     makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
     makers |= {"baselines": _baselines, "metrics": _metrics}
     if kind not in makers:
-        raise unknown("kind of name", kind, KINDS)
+        raise unknown("list", kind, KINDS)
     return makers[kind]()
 
 

@@ -172,7 +172,7 @@ def _measured(store: Store, dataset: str | None) -> _Measured:
     if not datasets:
         raise UsageError(f"{store.root}: no runs to compare; run `recbench train`, then `recbench eval`")
     if dataset is not None and dataset not in datasets:
-        raise unknown("dataset of a run", dataset, datasets)
+        raise unknown("dataset of these runs", dataset, datasets)
     if not measured.values:
         raise UsageError(f"{store.root}: no run was evaluated yet; run `recbench eval`")
     return measured

@@ -58,7 +58,7 @@ def run_baselines(
             raise unknown("feedback of these baselines", name, feedback)
     default = "" if request.dataset else " (the most recently prepared)"
     print_line(console, f"dataset {data.name}/{data.split}{default}")
-    left_out = [str(metric) for metric in evaluation.parsed() if not _needs_only_scores(metric)]
+    left_out = [str(metric) for metric in evaluation.parsed() if not needs_only_scores(metric)]
     if left_out:
         print_line(
             console, f"note: {', '.join(left_out)} left out: baselines give scores alone, no probabilities or vectors"
@@ -190,7 +190,7 @@ def requests_for(evaluation: EvalRequest, feedback: Sequence[str]) -> list[Reque
     requests = [
         replace(request, feedback=name)
         for request in evaluation.parsed()
-        if _needs_only_scores(request)
+        if needs_only_scores(request)
         for name in ([request.feedback] if request.feedback else feedback)
     ]
     if not requests:
@@ -198,6 +198,6 @@ def requests_for(evaluation: EvalRequest, feedback: Sequence[str]) -> list[Reque
     return requests
 
 
-def _needs_only_scores(request: Request) -> bool:
+def needs_only_scores(request: Request) -> bool:
     """Whether scores are enough for the metric: baselines have no probabilities, and no vectors worth a look."""
     return not request.metric.needs & {"probability", "vectors"}

@@ -18,7 +18,14 @@ from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey
-from recbench.run.baselines import POPULARITY, baseline_key, fit_and_evaluate, requests_for, resolved_settings
+from recbench.run.baselines import (
+    POPULARITY,
+    baseline_key,
+    fit_and_evaluate,
+    needs_only_scores,
+    requests_for,
+    resolved_settings,
+)
 from recbench.run.console import print_line
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
@@ -53,7 +60,7 @@ def add_baseline_rows(
         for line in _notes_below(rows, {outcome.record.key.digest for outcome in group}):
             print_line(console, line)
         absent = [name for name in BASELINES.names() if name not in fitted]
-        if absent:
+        if absent and any(needs_only_scores(metric) for metric in evaluation.parsed()):
             words = ["recbench", "baselines", "--dataset", f"{place[0]}/{place[1]}", *_options(evaluation)]
             print_line(console, f"hint: `{shlex.join(words)}` tunes and adds {', '.join(absent)}")
 
@@ -120,7 +127,8 @@ def _evaluated(key: RunKey, store: Store) -> set[MetricKey]:
 
 def _options(evaluation: EvalRequest) -> list[str]:
     """Return the options of `recbench baselines` that ask for the same metrics."""
-    words = [word for metric in evaluation.metrics for word in ("--metric", metric)]
+    words = [word for file in evaluation.imports for word in ("--import", str(file))]
+    words += [word for metric in evaluation.metrics for word in ("--metric", metric)]
     words += [] if evaluation.candidates == "catalogue" else ["--candidates", evaluation.candidates]
     words += ["--keep-seen"] if evaluation.keep_seen else []
     return words + ([] if evaluation.dialect is None else ["--dialect", evaluation.dialect])

@@ -18,5 +18,6 @@ def collapse_note(key: RunKey, predictions: Predictions) -> list[str]:
     listed = "; ".join(f"{name}: {sides}" for name, sides in collapsed_sides.items() if sides)
     if not listed:
         return []
-    remedy = "try a lower --lr, or --set loss.logit=learned"
+    learned = key.settings.get("loss.logit") in ("learned", None)  # None: a loss without scale and bias
+    remedy = "try a lower --lr" if learned else "try a lower --lr, or --set loss.logit=learned"
     return [f"{key.title}: its vectors all point one way (mean cosine of {listed}) and tell little apart; {remedy}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -26,6 +27,7 @@ class EvalRequest(EvalOptions):
 
     metrics: tuple[str, ...] = ()  # none: those of DEFAULT_METRICS that the dialect has
     dialect: str | None = None
+    imports: tuple[Path, ...] = ()  # the user's own files, for hints that can be typed
 
     def parsed(self) -> list[Request]:
         """Return the metrics; raises UsageError for one that does not exist and for options that exclude each other."""

@@ -37,11 +37,11 @@ def locate(
     user's own TOML, then in the raw folder of recbench. A pattern such as "events-*.csv.gz" (reader `table` only)
     stands for all files that match it, by name. What is missing is unpacked from the archives that lie there, and
     without `raw` downloaded, if `accept` agrees to a licence that asks for it. Raises DataError that says how to get
-    what is missing still, and for what is no file.
+    what is missing still, and for what is not a file; UsageError if `raw` is not a folder.
     """
     folder = raw if raw is not None else raw_home(spec.name)
     if raw is not None and not raw.is_dir():
-        raise DataError(f"--raw {raw}: {'not a folder' if raw.exists() else 'no such folder'}")
+        raise UsageError(f"--raw {raw}: {'not a folder' if raw.exists() else 'no such folder'}")
     wanted = (*needed, *spec.optional_files)
 
     def missing(names: Sequence[str]) -> list[str]:
@@ -128,7 +128,7 @@ def _download_all(spec: DatasetSpec, folder: Path, progress: Progress, accept: A
             if not accept(f"{spec.title}: {spec.licence}; {spec.licence_page}"):
                 raise DataError(
                     f"{spec.name}: its licence ({spec.licence_page}) was not accepted; "
-                    f"run `recbench prepare {spec.name} --accept-licence` if you accept it"
+                    f"run `{_prepare_command(spec)} --accept-licence` if you accept it"
                 )
             folder.mkdir(parents=True, exist_ok=True)
             agreed.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')} {spec.licence_page}\n")
@@ -142,7 +142,7 @@ def _download_instructions(spec: DatasetSpec, folder: Path) -> str:
     lines += [f"       {name}   {size}" for name, size in spec.by_hand.items()]
     lines += [f"  3. put the files, packed or unpacked, into {folder}"]
     raw = "" if folder == raw_home(spec.name) else f" --raw {folder}"
-    lines += [f"  4. run `recbench prepare {spec.name}{raw}` again"]
+    lines += [f"  4. run `{_prepare_command(spec)}{raw}` again"]
     return "\n".join(lines)
 
 
@@ -153,8 +153,13 @@ def _missing_message(spec: DatasetSpec, missing: Sequence[str], raw: Path | None
         download = f"leave out --raw to download them, or get {spec.download[0].urls[0]} by hand"
     return (
         f"{spec.name}: {', '.join(missing)} not found {beside_toml}in {folder} (or {DEPTH} folders below, or in an "
-        f"archive there); {download} and run `recbench prepare {spec.name}{' --raw DIR' if raw is not None else ''}`"
+        f"archive there); {download} and run `{_prepare_command(spec)}{' --raw DIR' if raw is not None else ''}`"
     )
+
+
+def _prepare_command(spec: DatasetSpec) -> str:
+    """Return the command that prepares the dataset; one of the user's own is known only with their catalogue."""
+    return f"recbench prepare {spec.name}{' --catalog FILE.toml' if spec.folder else ''}"
 
 
 class RawFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

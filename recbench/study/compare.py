@@ -190,7 +190,7 @@ def _nothing_in_common(
     reason = (
         f"the scores of single users are not kept with {', '.join(without)}, as in records that were passed on"
         if without
-        else "these runs have no such metric of one definition in common"
+        else "there is no such metric that all of these runs were evaluated by under one definition"
     )
     runs = " ".join(f"--run {digest}" for digest in contributions)
     words = " ".join(f"--metric {word}" for word in metrics or ("auc",))

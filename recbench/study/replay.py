@@ -43,7 +43,9 @@ class Comparison:
 
 
 def read_pack(path: Path) -> Pack:
-    """Read what `recbench pack` wrote; raises DataError if it is damaged."""
+    """Read what `recbench pack` wrote; raises UsageError if there is no such file and DataError if it is damaged."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; `recbench pack` writes one")
     return load(path, Pack)
 
 

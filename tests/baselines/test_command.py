@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from recbench.results.store import Store
 from recbench.run import baseline_search, baselines_beside
 from recbench.run import baselines as run_baselines
 from tests import facsimile
-from tests.conftest import Run
+from tests.conftest import Run, forget_imports
 
 METRICS = ("--metric", "auc", "--metric", "recall@5")
 NAMES = set(BASELINES.names())
@@ -166,13 +167,29 @@ def test_eval_keeps_its_protocol(trained: Run) -> None:
     }
 
 
+def test_the_hint_can_be_typed_with_a_metric_of_ones_own(trained: Run, tmp_path: Path) -> None:
+    file = tmp_path / "first.py"
+    file.write_text(
+        "from recbench.evaluation.metric import METRICS, TopKMetric\n"
+        "@METRICS.add('first')\n"
+        "class First(TopKMetric):\n"
+        "    words = 'value=1 for a hit in the first place'\n"
+        "    def values(self, lists):\n"
+        "        return lists.hit[:, 0].double()\n"
+    )
+    hint = trained("eval", "--import", str(file), "--metric", "first@5").err.splitlines()[-1]
+    words = shlex.split(hint.split("`")[1])
+    forget_imports()
+    assert trained(*words[1:], "--only", "ease", "--budget", "0").code == 0
+
+
 def test_metrics_that_need_more_than_scores(trained: Run) -> None:
     told = trained("eval", "--metric", "logloss", "--metric", "auc")
     assert told.code == 0 and "popularity is not" not in told.err
     told = trained("baselines", "--budget", "0", "--metric", "logloss", "--metric", "auc")
     assert told.code == 0 and "note: logloss left out: baselines give scores alone" in told.err
     told = trained("eval", "--metric", "logloss")
-    assert told.code == 0 and "error" not in told.err
+    assert told.code == 0 and "error" not in told.err and "hint" not in told.err
     told = trained("baselines", "--budget", "0", "--metric", "logloss")
     assert told.code == 2 and "choose auc instead" in told.err
 
@@ -244,14 +261,14 @@ def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("--only", "popularty"), "unknown baseline `popularty`; did you mean `popularity`"),
-        (("--set", "item-knn.kk=3"), "unknown setting of item-knn `kk`; did you mean `k`"),
-        (("--set", "itemknn.k=3"), "unknown owner of a setting `itemknn`; did you mean `item-knn`"),
+        (("--set", "item-knn.kk=3"), "unknown setting `kk` of item-knn; did you mean `k`"),
+        (("--set", "itemknn.k=3"), "unknown owner `itemknn` of a setting; did you mean `item-knn`"),
         (("--set", "item-knn.k=0"), "item-knn.k=0: expected at least 1"),
         (("--set", "ials.alpha=0"), "ials.alpha=0.0: expected a number above 0"),
         (("--set", "ials.factors=many"), "ials.factors=many: expected a whole number"),
-        (("--set", "train.epochs=3"), "unknown setting of train `epochs`"),
-        (("--feedback", "veiw"), "unknown feedback of synthetic `veiw`; did you mean `view`"),
-        (("--feedback", "view", "--metric", "auc/buy"), "unknown feedback of these baselines `buy`"),
+        (("--set", "train.epochs=3"), "unknown setting `epochs` of train"),
+        (("--feedback", "veiw"), "unknown feedback `veiw` of synthetic; did you mean `view`"),
+        (("--feedback", "view", "--metric", "auc/buy"), "unknown feedback `buy` of these baselines"),
         (("--metric", "acu"), "unknown metric `acu`; did you mean `auc`"),
         (("--dataset", "ml-1m"), "ml-1m is not prepared"),
         (("--seeds", "0"), "--seeds"),

@@ -38,7 +38,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--loss", "croloss", "--set", "loss.negatives=0"), "loss.negatives=0: expected at least 1"),
         (("train", "--loss", "bpr", "--set", "loss.negatives=0"), "loss.negatives=0: expected at least 1"),
         (("train", "--loss", "listnet", "--set", "loss.longest=0"), "loss.longest=0: expected at least 2"),
-        (("train", "--loss", "buir", "--set", "loss.logit=learned"), "unknown setting of loss `buir` `logit`"),
+        (("train", "--loss", "buir", "--set", "loss.logit=learned"), "unknown setting `logit` of loss `buir`"),
         (("train", "--loss", "bce", "--feedback", "view,buy"), "loss `bce` trains on one feedback"),
         (("train", "--select", "auc/gift"), "unknown feedback `gift`"),
         (("train", "--device", "cpu:3"), "--device cpu:3: expected"),
@@ -55,7 +55,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--device", "cuda:99"), "CUDA devices"),
         (("train", "--dataset", "ml-1m"), "ml-1m is not prepared; run `recbench prepare ml-1m`"),
         (("train", "--dataset", "synthetic/user"), "run `recbench prepare synthetic --split user`"),
-        (("train", "--feedback", "biew"), "unknown feedback of synthetic `biew`; did you mean `view`"),
+        (("train", "--feedback", "biew"), "unknown feedback `biew` of synthetic; did you mean `view`"),
         (("train", "--loss", "esmm", "--feedback", "view"), "loss `esmm` needs at least 2 kinds of feedback"),
         (("train", "--import", "nowhere.py"), "nowhere.py: no such file"),
         (("train", "--resume"), "nothing trained yet"),
@@ -65,7 +65,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("eval", "--metric", "recal@5"), "unknown metric `recal`; did you mean `recall`"),
         (("eval", "--metric", "recall"), "needs a cut-off"),
         (("eval", "--metric", "auc@5"), "auc has no cut-off"),
-        (("eval", "--metric", "gauc(median)"), "unknown variant of gauc `median`"),
+        (("eval", "--metric", "gauc(median)"), "unknown variant `median` of gauc"),
         (("leaderboard",), "run `recbench train`"),
         (("list", "loses"), "did you mean `losses`"),
         (("lits",), "lits"),
@@ -94,7 +94,7 @@ def test_a_metric_whose_feedback_is_absent(prepared: Run) -> None:
     prepared("train", "--loss", "bce", *FAST)
     result = prepared("eval", "--metric", "recall@5/gift")
     assert result.code == 2
-    assert "unknown feedback of synthetic `gift`" in result.err
+    assert "unknown feedback `gift` of synthetic" in result.err
 
 
 def test_logloss_of_a_loss_without_probabilities(prepared: Run) -> None:

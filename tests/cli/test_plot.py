@@ -162,7 +162,7 @@ def test_sensitivity_takes_the_trials_of_a_sweep(prepared: Run) -> None:
         (("sensitivity",), "--setting"),
         (("sensitivity", "--setting", "loss.scal"), "did you mean `loss.scale`"),
         (("quality-time", "--metric", "acu"), "did you mean `auc`"),
-        (("quality-time", "--dataset", "ml-1m"), "unknown dataset of a run `ml-1m`"),
+        (("quality-time", "--dataset", "ml-1m"), "unknown dataset `ml-1m` of these runs"),
         (("pie",), "pie"),
     ],
     ids=" ".join,

@@ -72,7 +72,7 @@ def test_licence_then_download_then_prepared(run: Run, site: tuple[str, Path], m
     refused = run("prepare", "films", "--catalog", str(catalog))
     assert refused.code == 1
     assert "Films: ask first; http://example.org/licence" in refused.err
-    assert "run `recbench prepare films --accept-licence` if you accept it" in refused.err
+    assert "run `recbench prepare films --catalog FILE.toml --accept-licence` if you accept it" in refused.err
     assert not list(home().rglob("*.zip"))
     monkeypatch.setenv("RECBENCH_OFFLINE", "1")
     offline = run("prepare", "films", "--catalog", str(catalog), "--accept-licence")
@@ -105,7 +105,7 @@ def test_a_login_is_explained_on_one_screen(run: Run, site: tuple[str, Path]) ->
     screen, _, error = told.err.rpartition("error: ")
     for words in ("1. open http://example.org/shop", "shop.zip   about 2 GB", f"into {raw_home('shop')}"):
         assert words in screen
-    assert "4. run `recbench prepare shop` again" in screen and screen.count("\n") <= 20
+    assert "4. run `recbench prepare shop --catalog FILE.toml` again" in screen and screen.count("\n") <= 20
     assert "log.csv not found" in error and error.count("\n") == 1
     folder = raw_home("shop")
     folder.mkdir(parents=True)
@@ -132,8 +132,8 @@ def test_check_ends_with_1_where_a_rule_is_broken(run: Run, tmp_path: Path) -> N
         (("--max-memory", "lots"), "--max-memory lots: expected a size such as 4GB"),
         (("--max-memory", "1MB"), "--max-memory 1MB: at least 512 MiB are needed"),
         (("--ratio", "8:2"), "--ratio 8:2: expected three whole numbers"),
-        (("--rule", "gnolr"), "unknown rule of synthetic `gnolr`"),
-        (("--feedback", "vew"), "unknown feedback of synthetic `vew`; did you mean `view`?"),
+        (("--rule", "gnolr"), "unknown rule `gnolr` of synthetic"),
+        (("--feedback", "vew"), "unknown feedback `vew` of synthetic; did you mean `view`?"),
         (("--split", "given"), "synthetic has no split `given`"),
         (("--split", "date", "--split-date", "1.2.2024"), "--split-date 1.2.2024: expected a day of the calendar"),
         (("--split", "date", "--split-date", "2024-02-30"), "--split-date 2024-02-30: expected a day of the calendar"),

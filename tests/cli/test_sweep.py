@@ -82,7 +82,7 @@ def test_interrupted(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--grid", "loss.alpha=1,2"), "unknown setting of gnolr × mf `loss.alpha`"),
+        (("--grid", "loss.alpha=1,2"), "unknown setting `loss.alpha` of gnolr × mf"),
         (
             ("--grid", "loss.pos_weight=1,2"),
             "loss `gnolr` has no loss.pos_weight; search it for the losses that have it",

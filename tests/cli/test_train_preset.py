@@ -78,7 +78,7 @@ def test_a_papers_preset_on_other_data(prepared: Run) -> None:
         (("--preset", "toy/shp"), "unknown preset `toy/shp`; did you mean `toy/shop`"),
         (
             ("--preset", "toy/shop", "--loss", "nsb"),
-            "toy.toml: preset toy/shop, loss nsb: unknown setting of loss `nsb`",
+            "toy.toml: preset toy/shop, loss nsb: unknown setting `kernel` of loss `nsb`",
         ),
         (("--preset", "toy/shop", "--loss", "gnolrr"), "unknown loss `gnolrr`; did you mean `gnolr`"),
         (("--preset", "toy/shop", "--backbone", "fm"), "unknown backbone `fm`; did you mean `mf`"),

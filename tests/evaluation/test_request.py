@@ -100,9 +100,9 @@ def test_words_round_trip(request_: Request) -> None:
         ("recall@٥", "found `٥`"),
         ("recall@1_0", "found `1_0`"),
         ("recall@10001", "found `10001`"),
-        ("gauc(men)", "unknown variant of gauc `men`; did you mean `mean`?"),
-        ("gauc()", "unknown variant of gauc ``"),
-        ("auc(mean)", "unknown variant of auc `mean`; known: none"),
+        ("gauc(men)", "unknown variant `men` of gauc; did you mean `mean`?"),
+        ("gauc()", "unknown variant `` of gauc"),
+        ("auc(mean)", "unknown variant `mean` of auc; known: none"),
     ],
 )
 def test_errors(word: str, message: str) -> None:

@@ -15,7 +15,7 @@ def test_runs_are_those_of_the_data_that_was_used_last(store: Store, add: Add) -
     assert [record.key for record, _ in runs_of(store, None)] == [last.key]
     assert [record.key for record, _ in runs_of(store, "shop/global")] == [last.key]
     assert [record.key.dataset for record, _ in runs_of(store, "other")] == ["other"]
-    with pytest.raises(UsageError, match="unknown dataset of a run `shopp`; did you mean `shop`"):
+    with pytest.raises(UsageError, match="unknown dataset `shopp` of these runs; did you mean `shop`"):
         runs_of(store, "shopp")
 
 

@@ -56,7 +56,7 @@ def test_nothing_to_draw(store: Store, add: Add) -> None:
     add({("auc", "view"): 0.9})
     add({("auc", "view"): 0.9}, **{"loss.scale": 3.0})
     runs = runs_of(store, None)
-    with pytest.raises(UsageError, match="unknown setting of these runs `loss.scal`; did you mean `loss.scale`"):
+    with pytest.raises(UsageError, match="unknown setting `loss.scal` of these runs; did you mean `loss.scale`"):
         panels(runs, "loss.scal", "auc")
     with pytest.raises(UsageError, match="no two runs differ in backbone.dim alone"):
         panels(runs, "backbone.dim", "auc")

@@ -244,9 +244,9 @@ def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):
     ("words", "message"),
     [
         (("gnolr/tabel2",), "unknown published table `gnolr/tabel2`; did you mean `gnolr/table2`"),
-        (("gnolr/table2", "--dataset", "ml1m"), "unknown dataset of gnolr/table2 `ml1m`; did you mean `ml-1m`"),
-        (("gnolr/table2", "--metric", "aux"), "unknown metric of gnolr/table2 `aux`; did you mean `auc`"),
-        (("gnolr/table2", "--metric", "auc/lik"), "`auc/lik`; did you mean `auc/like`"),
+        (("gnolr/table2", "--dataset", "ml1m"), "unknown dataset `ml1m` of gnolr/table2; did you mean `ml-1m`"),
+        (("gnolr/table2", "--metric", "aux"), "unknown metric `aux` of gnolr/table2; did you mean `auc`"),
+        (("gnolr/table2", "--metric", "auc/lik"), "`auc/lik` of gnolr/table2; did you mean `auc/like`"),
         (("gnolr/table2", "--dataset", "ml-20m"), "run `recbench reproduce gnolr/table2 --dataset ml-20m`"),
         (("til/table1",), "nothing was measured on amazon-cd, gowalla, lastfm; run `recbench reproduce til/table1"),
         (("gnolr/table2", "--format", "html"), "--against prints table, markdown, csv or json, not html"),

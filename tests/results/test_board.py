@@ -195,11 +195,11 @@ def test_filters(store, add, make_value):
 
 def test_unknown_names_are_told_with_the_nearest(store, add, make_value):
     add(make_value(0.5))
-    with pytest.raises(UsageError, match="unknown dataset of a run `syntetic`; did you mean `synthetic`"):
+    with pytest.raises(UsageError, match="unknown dataset `syntetic` of these runs; did you mean `synthetic`"):
         collect_rows(store, dataset="syntetic")
-    with pytest.raises(UsageError, match="unknown metric of these runs `gauc`; did you mean `auc`"):
+    with pytest.raises(UsageError, match="unknown metric `gauc` of these runs; did you mean `auc`"):
         collect_rows(store, metrics=["gauc"])
-    with pytest.raises(UsageError, match="unknown metric of these runs `auc/clik`; did you mean `auc/click`"):
+    with pytest.raises(UsageError, match="unknown metric `auc/clik` of these runs; did you mean `auc/click`"):
         collect_rows(store, metrics=["auc/clik"])
 
 

@@ -27,4 +27,16 @@ def test_eval_says_it_once_and_only_of_what_has_collapsed(prepared: Run, loss: s
         checkpoint.save(path, held | {"item": one + 1e-4 * held["item"]})
         told = prepared("eval", "--metric", "recall@5", "--no-baselines")
         assert told.err.count("bpr × mf on synthetic/global, seed 0: its vectors all point one way") == 1
+        assert "try a lower --lr, or --set loss.logit=learned" in told.err
         assert "items 1.0000" in told.err and "users" not in told.err.partition("one way")[2]
+
+
+def test_a_learned_scale_is_not_advised_to_a_run_that_has_one(prepared: Run) -> None:
+    train = ("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1", "--set", "loss.logit=learned")
+    assert prepared(*train).code == 0
+    assert prepared("eval", "--metric", "recall@5", "--no-baselines").code == 0
+    for path in results_home().rglob("vectors.safetensors"):
+        held = checkpoint.load(path)
+        checkpoint.save(path, held | {"item": torch.ones_like(held["item"])})
+    told = prepared("eval", "--metric", "recall@5", "--no-baselines").err
+    assert "try a lower --lr" in told and "loss.logit" not in told

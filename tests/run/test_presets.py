@@ -186,7 +186,7 @@ def test_a_bad_line_matters_only_where_it_is_used(toy_file: Path) -> None:
     with pytest.raises(UsageError) as raised:
         preset.find("toy/shop").words("nsb", "mf")
     told = str(raised.value)
-    assert told.startswith(f"{toy_file}: preset toy/shop, loss nsb: unknown setting of loss `nsb` `kernel`")
+    assert told.startswith(f"{toy_file}: preset toy/shop, loss nsb: unknown setting `kernel` of loss `nsb`")
 
 
 @pytest.mark.parametrize(

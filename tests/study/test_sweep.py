@@ -117,13 +117,13 @@ def test_words_of_the_grid(word: str, setting: str, words: tuple[str, ...], numb
         (("backbone.dim=1.5..8",), "expected whole numbers on both sides"),
         (("loss.cosine=0..1",), "loss.cosine is true or false; list its values"),
         (("lr=0.01..0.1",), "a range needs --search random or optuna"),
-        (("loss.scal=1,2",), "unknown setting of gnolr × mf `loss.scal`; did you mean `loss.scale`"),
+        (("loss.scal=1,2",), "unknown setting `loss.scal` of gnolr × mf; did you mean `loss.scale`"),
         (
             ("loss.pos_weight=1,2",),
             "--grid loss.pos_weight=1,2: loss `gnolr` has no loss.pos_weight; search it for the losses that have it, "
             "as in --grid bce:loss.pos_weight=1,2",
         ),
-        (("gnol:loss.scale=1",), "unknown loss of --losses `gnol`; did you mean `gnolr`"),
+        (("gnol:loss.scale=1",), "unknown loss `gnol` of --losses; did you mean `gnolr`"),
         (("lr=0.1", "train.lr=0.2"), "--grid train.lr=0.2: train.lr is searched already"),
         (("loss.scale=1", "gnolr:loss.scale=2"), "loss.scale is searched already"),
         (("select=auc,gauc",), "train.select cannot be searched"),

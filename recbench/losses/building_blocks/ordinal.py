@@ -36,9 +36,12 @@ class OrdinalLoss(Loss):
         self, info: Info, towers: int | None = None, sampler: Sampler | None = None, *, floor: float = 1e-4
     ) -> None:
         super().__init__(info, sampler, towers)
-        if not all(0 < rate < 1 for rate in info.rates):
+        if constant := [name for name, rate in zip(info.feedback, info.rates, strict=True) if not 0 < rate < 1]:
+            usable = [name for name in info.feedback if name not in constant]
+            remedy = f"leave it out with --feedback {','.join(usable)}" if usable else "use bpr or croloss"
             raise UsageError(
-                f"{self.name} needs rows with and without {', '.join(info.feedback)} in train; use bpr or croloss"
+                f"{self.name} needs train rows with and without each feedback, and {', '.join(constant)} is the same "
+                f"on all of them; {remedy}"
             )
         self.floor = floor
         self.learned = False  # whether the thresholds move

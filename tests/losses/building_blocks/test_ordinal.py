@@ -81,5 +81,7 @@ def test_a_scale_above_the_gap_is_noted_where_levels_are_nested(toy: Dataset) ->
 
 @pytest.mark.parametrize("name", [*NESTED, "gnolr-l"])
 def test_a_feedback_that_every_row_has_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"^{name} needs rows with and without view"):
+    with pytest.raises(UsageError, match=f"^{name} needs .* and view is the same on all .*; use bpr or"):
         loss(name, Info(10, 10, rates=(1.0,), feedback=("view",)))
+    with pytest.raises(UsageError, match="view is the same on all of them; leave it out with --feedback cart,buy$"):
+        loss(name, Info(10, 10, rates=(1.0, 0.3, 0.1), feedback=("view", "cart", "buy")))
