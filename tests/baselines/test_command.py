@@ -183,6 +183,20 @@ def test_the_hint_can_be_typed_with_a_metric_of_ones_own(trained: Run, tmp_path:
     assert trained(*words[1:], "--only", "ease", "--budget", "0").code == 0
 
 
+def test_a_baseline_of_an_imported_file_is_refused(prepared: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from recbench.baselines.base import BASELINES\n"
+        "from recbench.baselines.popularity import MostPopular\n"
+        "@BASELINES.add('mine')\n"
+        "class Mine(MostPopular):\n"
+        "    pass\n"
+    )
+    told = prepared("baselines", "--import", str(file), "--only", "mine", "--budget", "0")
+    assert told.code == 2 and "register your own baseline by the entry point `recbench.baselines`" in told.err
+    assert not list(results_home().rglob("mine-baseline"))
+
+
 def test_metrics_that_need_more_than_scores(trained: Run) -> None:
     told = trained("eval", "--metric", "logloss", "--metric", "auc")
     assert told.code == 0 and "popularity is not" not in told.err
