@@ -79,6 +79,8 @@ def _read(path: Path, data: Dataset) -> GivenCandidates:
             f"{path}: no column {' or '.join(missing)}; expected columns user and item with raw ids, "
             f"found {', '.join(frame.columns) or 'none'}"
         )
+    if not len(frame):
+        raise DataError(f"{path}: no rows; write the candidates of at least one user")
     user, item = _rows(path, frame["user"], "user", data), _rows(path, frame["item"], "item", data)
     pairs = Positives.from_pairs(user, item, len(data.users), len(data.items))
     return GivenCandidates(sha256(content).hexdigest()[:12], pairs)
@@ -94,12 +96,20 @@ def _rows(path: Path, ids: pl.Series, side: Literal["user", "item"], data: Datas
             f"cannot say; choose --candidates catalogue, test or sampled:N"
         )
     vocabulary = vocabulary.rename({names[0]: "id"})
-    wanted = ids.cast(vocabulary["id"].dtype, strict=False).alias("id").to_frame()
+    wanted = _cast_ids(path, ids, vocabulary["id"].dtype).alias("id").to_frame()
     row = wanted.join(vocabulary, on="id", how="left", maintain_order="left")["row"]
     if row.has_nulls():
         unknown = ids.filter(row.is_null())
-        raise DataError(
-            f"{path}: {side} `{unknown[0]}` is not in {data.name} (nor are {len(unknown) - 1:,} further rows); "
-            f"leave such rows out"
-        )
+        more = f" (nor are {len(unknown) - 1:,} further rows)" if len(unknown) > 1 else ""
+        raise DataError(f"{path}: {side} `{unknown[0]}` is not in {data.name}{more}; leave such rows out")
     return torch.from_numpy(row.cast(pl.Int64).to_numpy().copy())
+
+
+def _cast_ids(path: Path, ids: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Return raw ids as the type of the vocabulary, null where they are not of it; 0.5 is not item 0."""
+    try:
+        cast = ids.cast(kind, strict=False)
+        whole = cast.cast(ids.dtype) == ids if ids.dtype.is_float() and kind.is_integer() else None
+    except pl.exceptions.PolarsError:
+        raise DataError(f"{path}, column `{ids.name}`: expected one raw id a row, found {ids.dtype}") from None
+    return cast if whole is None else cast.set(~whole.fill_null(value=False), None)

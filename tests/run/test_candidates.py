@@ -78,7 +78,17 @@ def test_files_that_do_not_hold_candidates_are_refused(data: Dataset, tmp_path: 
     assert "cannot be read as Parquet" in message()
     pl.DataFrame({"user": [1], "product": [1]}).write_parquet(path)
     assert "no column item; expected columns user and item with raw ids, found user, product" in message()
-    user = raw(data, "user")[0]
+    users, items = raw(data, "user"), raw(data, "item")
+    user = users[0]
+    pl.DataFrame({"user": users[:1], "item": [items.to_list()[:2]]}).write_parquet(path)
+    assert "column `item`: expected one raw id a row, found List(" in message()
+    pl.DataFrame({"user": users[:0], "item": items[:0]}).write_parquet(path)
+    assert "no rows; write the candidates of at least one user" in message()
+    assert items.dtype.is_integer()
+    pl.DataFrame({"user": users[:1], "item": [items[0] + 0.5]}).write_parquet(path)
+    assert f"item `{items[0] + 0.5}` is not in synthetic; leave such rows out" in message()
+    pl.DataFrame({"user": users[:1], "item": [float(items[0])]}).write_parquet(path)
+    assert isinstance(candidate_set(str(path), data), GivenCandidates)
     for unknown, shown in ((["-7", "-8"], "-7"), ([None, "-8"], "None")):
         pl.DataFrame({"user": [str(user)] * 2, "item": unknown}).write_parquet(path)
         assert f"item `{shown}` is not in synthetic (nor are 1 further rows); leave such rows out" in message()
