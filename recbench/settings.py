@@ -70,7 +70,9 @@ def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str
         name, equals, value = word.partition("=")
         owner, dot, key = name.partition(".")
         if not (equals and dot and key):
-            raise UsageError(f"--set {word}: expected OWNER.KEY=VALUE, as in loss.scale=2.57")
+            raise UsageError(
+                f"--set {word}: expected OWNER.KEY=VALUE with OWNER one of {', '.join(owners)}, as in {owners[0]}.KEY=2"
+            )
         if owner not in sorted_words:
             raise unknown("owner of a setting", owner, owners)
         sorted_words[owner][key] = value

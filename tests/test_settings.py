@@ -41,7 +41,7 @@ def test_bad_words(words: dict[str, str], message: str) -> None:
 
 @pytest.mark.parametrize("word", ["loss.scale", "scale=2", "loss.=2", "loss=2"])
 def test_words_without_owner_key_or_value(word: str) -> None:
-    with pytest.raises(UsageError, match="expected OWNER.KEY=VALUE"):
+    with pytest.raises(UsageError, match="expected OWNER.KEY=VALUE with OWNER one of loss"):
         settings.split_words([word], ("loss",))
 
 

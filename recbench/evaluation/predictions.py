@@ -40,7 +40,7 @@ class TowerVectors:
 
 @dataclass(frozen=True)
 class BlockScores:
-    """Scores of all users and items that are no inner products, computed for a block of users at a time."""
+    """Scores of all users and items that are not inner products, computed for a block of users at a time."""
 
     score: Callable[[Tensor], Tensor]  # users [u] int64 on the CPU -> scores [u, items] on any device
     items: int

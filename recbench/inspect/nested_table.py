@@ -58,4 +58,6 @@ def in_words(value: object) -> str:
 
 
 def _typed(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"({in_words(value)})"
     return str(value).lower() if isinstance(value, bool) else in_words(value)

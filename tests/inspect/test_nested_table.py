@@ -50,3 +50,8 @@ def test_a_listing_shows_variants_as_they_are_typed() -> None:
         "shop  A shop",
         "      splits: user",
     ]
+
+
+def test_a_mapping_within_a_mapping_stands_in_brackets() -> None:
+    words = in_words({"rows": {"train": 7, "test": 3}, "feedback": ["like"]})
+    assert words == "rows=(train=7, test=3), feedback=like"
