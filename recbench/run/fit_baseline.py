@@ -87,10 +87,12 @@ def fit_run(key: RunKey, data: Dataset, store: Store, command: str) -> tuple[Run
     if plain != key and plain in store:
         model, valid = fitted_model(key, data), store.record(plain).valid
     else:
-        fitted = BaselineModel(key, data)
+        model = BaselineModel(key, data)
         rows = validation.request.k is None
-        valid = validation.measure(fitted.predictions(validation.log, validation.given, rows))
-        model = fitted_model(key, data) if plain != key else fitted
+        valid = validation.measure(model.predictions(validation.log, validation.given, rows))
+        if plain != key:
+            del model  # before the other takes as much memory
+            model = fitted_model(key, data)
     record = _record(key, model, validation, valid, command)
     try:
         store.write_record(record)
