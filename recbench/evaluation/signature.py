@@ -25,6 +25,7 @@ class Protocol:
     candidates: CandidateSet = "catalogue"  # all items, each user's own rows of `part`, or some of all items
     index: IndexKind = "flat"
     history: str = ""  # what of `part` is known of its users instead of scored
+    levels: tuple[str, ...] = ()  # the kinds of feedback that make the ordinal level, from dense to sparse
 
     @staticmethod
     def of(
@@ -43,6 +44,7 @@ class Protocol:
             candidates=candidates,
             index=index,
             history=GIVEN if data.new_test_users else "",
+            levels=data.feedback,
         )
 
 
@@ -63,6 +65,8 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
     if request.k is not None:
         words += _of_lists(request, protocol, items, search)
     words.append(request.definition)
+    if "level" in metric.needs:
+        words.append(f"levels={'<'.join(protocol.levels)}")
     if metric.better != "high":
         words.append(better.WORDS[metric.better])
     source = imported_source(type(metric))

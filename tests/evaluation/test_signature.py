@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from recbench.data.dataset import Dataset
 from recbench.evaluation.metric import METRICS, TopKMetric
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol, signature
@@ -53,3 +54,13 @@ def test_other_definitions_have_other_lines() -> None:
     }
     assert len(lines) == len(words) + 7
     assert all("\n" not in line for line in lines)
+
+
+def test_a_metric_of_levels_names_them(toy: Dataset) -> None:
+    """Levels made of one kind of feedback and of three are different definitions."""
+    dense = toy.feedback[0]
+    signatures = [
+        signature(parse("cindex"), Protocol.of(data, "test"), items=40) for data in (toy, toy.narrow([dense]))
+    ]
+    assert f"levels={'<'.join(toy.feedback)}; " in signatures[0]
+    assert f"levels={dense}; " in signatures[1]
