@@ -37,6 +37,7 @@ def options(
 def entry() -> None:
     """Run the command line; every failure is one line on stderr, with exit code 2 for usage and 1 for the rest."""
     spin_briefly()
+    _open_closed_streams()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -57,6 +58,16 @@ def entry() -> None:
         if message:
             print_error(message)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Let standard streams that the caller has closed lead nowhere; else the next file opened takes their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 (the function takes no name)
+    os.close(descriptor)
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
 
 
 def print_error(message: str) -> None:
@@ -82,6 +93,8 @@ def explain(error: BaseException) -> tuple[str, int]:
         return "", 1
     if isinstance(error, MemoryError) or any(word in str(error) for word in OUT_OF_MEMORY):
         return "out of memory; a smaller --batch-size, backbone.dim or dataset takes less", 1
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return f"{error.object}: a name that is not UTF-8, which cannot be read here; rename it", 1
     if isinstance(error, OSError):
         place = "output" if error.filename is None else error.filename
         return f"{place}: {error.strerror or error}", 1

@@ -169,6 +169,11 @@ def test_more_memory_than_there_is(prepared: Run) -> None:
         (BrokenPipeError(), "", 1),
         (KeyboardInterrupt(), "interrupted", 130),
         (typer.BadParameter("too large"), "Invalid value: too large; see `recbench --help`", 2),
+        (
+            UnicodeEncodeError("utf-8", "/x\udce9", 2, 3, "surrogates not allowed"),
+            "/x\udce9: a name that is not UTF-8",
+            1,
+        ),
         (KeyError("x"), "unexpected KeyError: 'x'; a bug: run again with --debug", 1),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
@@ -184,6 +189,13 @@ def module(*words: str, stdout: Any = subprocess.PIPE, **variables: str) -> subp
     environment = os.environ | variables
     command = [sys.executable, "-m", "recbench", *words]
     return subprocess.run(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(closed: str, tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m recbench doctor {closed}"
+    finished = subprocess.run(["bash", "-c", command], env=os.environ | {"RECBENCH_HOME": str(tmp_path)}, check=False)
+    assert finished.returncode == 0
 
 
 def test_a_panic_of_polars_is_one_line() -> None:
