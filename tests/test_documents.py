@@ -81,6 +81,14 @@ def test_the_metric_of_items_evaluates_as_typed(prepared: Run, example: str) -> 
     assert "users=with rows" in tail["signature"]
 
 
+def test_the_baseline_is_searched_and_fitted_as_typed(prepared: Run) -> None:
+    code: dict[str, object] = {"__name__": "capped"}
+    exec(block("python", "# capped.py"), code)
+    (command,) = commands("baselines --only capped-popularity")
+    rows = prepared(*command.split()[1:], "--metric", "auc", "--json").json
+    assert {row["loss"] for row in rows} == {"capped-popularity"}
+
+
 def test_the_dataset_is_prepared_and_trains(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my.toml").write_text(block("toml", "# my.toml"))
