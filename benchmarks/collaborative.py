@@ -84,7 +84,7 @@ def made(data: Dataset, backbone: str, loss: str = "bpr", **words: str) -> Model
     model = build(
         data, loss, backbone, values | {f"backbone.{k}": v for k, v in own.items()}, seed=0, schedule=Schedule(lr=1e-3)
     )
-    model.loss.start_epoch(model.backbone, 1)
+    model.start_epoch(1)
     return model
 
 

@@ -13,6 +13,7 @@ OF_SLATES = {
     "row": "the training row that each slate stands for",
     "positive first": "a positive in the first slot of each slate",
     "negatives": "negatives of the user beside a positive",
+    "slot probabilities": "the log-probability that a slot holds its item, for the positive too",
     "lists": "lists of a user's rows with their own labels",
 }
 OF_BACKBONES = {

@@ -57,6 +57,9 @@ Settings = Annotated[
 Backbone = Annotated[
     str | None, typer.Option(help="A name from `recbench list backbones`; default: the preset's, or twintower.")
 ]
+Sampler = Annotated[
+    str | None, typer.Option(help="A name from `recbench list samplers`; default: the loss's own slates.")
+]
 TrainDataset = Annotated[
     str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: the preset's, or the most recently prepared.")
 ]
@@ -117,10 +120,13 @@ def names(words: str | None) -> tuple[str, ...]:
 def setting_words(words: Sequence[str], options: Mapping[str, object] = MappingProxyType({})) -> tuple[str, ...]:
     """Return `train.key=value` for each option that stands for a setting, then what `--set` says.
 
+    The option `sampler` stands for `sampler.name`.
+
     Raises UsageError for a word without a value and for a setting that is given twice.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    typed = {f"train.{name}": f"--{name.replace('_', '-')} {value}" for name, value in given.items()}
+    setting = {name: "sampler.name" if name == "sampler" else f"train.{name}" for name in given}
+    typed = {setting[name]: f"--{name.replace('_', '-')} {value}" for name, value in given.items()}
     for word in words:
         key, equals, _ = word.partition("=")
         if not equals:
@@ -128,7 +134,7 @@ def setting_words(words: Sequence[str], options: Mapping[str, object] = MappingP
         if key in typed:
             raise UsageError(f"--set {word}: {key} is set by `{typed[key]}` too; leave one out")
         typed[key] = f"--set {word}"
-    return (*(f"train.{name}={value}" for name, value in given.items()), *words)
+    return (*(f"{setting[name]}={value}" for name, value in given.items()), *words)
 
 
 def train_request(

@@ -15,6 +15,7 @@ from recbench.cli.options import (
     Jobs,
     Json,
     Preset,
+    Sampler,
     Seed,
     Settings,
     TrainDataset,
@@ -49,6 +50,7 @@ def sweep(
         int | None, whole_option("--trials", "Points for each loss, unless --search is grid; default: 20.", 1, 10**6)
     ] = None,
     backbone: Backbone = None,
+    sampler: Sampler = None,
     dataset: TrainDataset = None,
     feedback: TrainFeedback = None,
     preset: Preset = None,
@@ -73,7 +75,7 @@ def sweep(
         preset=preset,
         seed=seed,
         seeds=seeds,
-        settings=setting_words(settings),
+        settings=setting_words(settings, {"sampler": sampler}),
         imports=imports,
     )
     request = SweepRequest(names(losses), tuple(grid), common, search, trials)

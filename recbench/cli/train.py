@@ -15,6 +15,7 @@ from recbench.cli.options import (
     Device,
     Imports,
     Preset,
+    Sampler,
     Seed,
     Settings,
     TrainDataset,
@@ -35,12 +36,14 @@ WITH_RESUME = ("--resume", "--device", "--import", "--trust")
     TRAINING,
     "recbench train --loss gnolr --backbone twintower --seeds 5",
     "recbench train --loss bce --set loss.logit=learned",
+    "recbench train --loss bpr --sampler popularity --set sampler.beta=0.75",
     "recbench train --resume",
 )
 def train(
     context: typer.Context,
     loss: Annotated[str, typer.Option(help="A name from `recbench list losses`.")] = "gnolr",
     backbone: Backbone = None,
+    sampler: Sampler = None,
     dataset: TrainDataset = None,
     feedback: TrainFeedback = None,
     preset: Preset = None,
@@ -77,6 +80,7 @@ def train(
             runs = resume_last(store(), stderr(), device)
         else:
             options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
+            options |= {"sampler": sampler}
             request = train_request(
                 loss=loss,
                 backbone=backbone,

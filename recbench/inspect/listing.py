@@ -14,15 +14,16 @@ from recbench.sources import catalog
 if TYPE_CHECKING:
     from recbench.backbones.base import Backbone
     from recbench.losses.base import Loss
+    from recbench.samplers.base import Sampler
 
-KINDS = ("datasets", "losses", "backbones", "baselines", "metrics")
+KINDS = ("datasets", "losses", "samplers", "backbones", "baselines", "metrics")
 Item = dict[str, object]
 
 
 def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
-    """Return one object with at least `name` per dataset, loss, backbone, baseline or metric."""
+    """Return one object with at least `name` per dataset, loss, sampler, backbone, baseline or metric."""
     makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
-    makers |= {"baselines": _baselines, "metrics": _metrics}
+    makers |= {"samplers": _samplers, "baselines": _baselines, "metrics": _metrics}
     if kind not in makers:
         raise unknown("list", kind, KINDS)
     return makers[kind]()
@@ -56,6 +57,30 @@ def _losses() -> list[Item]:
         about = {"name": name, "about": first_line(loss), "feedback": feedback_of(loss)}
         items.append({**about, "backbones": partners_of(loss), "settings": base.defaults(loss)})
     return items
+
+
+def _samplers() -> list[Item]:
+    from recbench.capabilities import in_words
+    from recbench.samplers.base import SAMPLERS, create, defaults
+
+    items: list[Item] = []
+    for name in SAMPLERS.names():
+        sampler = create(defaults(name))
+        assert sampler is not None
+        about = {"name": name, "about": first_line(type(sampler)), "losses": losses_on(sampler)}
+        own = settings.defaults(type(sampler))
+        items.append({**about, "needs of the backbone": in_words(sampler.needs), "settings": own})
+    return items
+
+
+def losses_on(sampler: Sampler) -> list[str]:
+    """Return the names of the losses that can train some backbone on the slates of a sampler."""
+    from recbench.backbones.base import BACKBONES
+    from recbench.losses.base import LOSSES, why_not
+
+    backbones = [BACKBONES.get(name) for name in BACKBONES.names()]
+    losses = {name: LOSSES.get(name) for name in LOSSES.names()}
+    return [name for name, loss in losses.items() if any(why_not(loss, b, sampler=sampler) is None for b in backbones)]
 
 
 def feedback_of(loss: type[Loss]) -> str:

@@ -97,7 +97,7 @@ def steps_of(model: Model, data: Dataset, number: int, size: int = BATCH) -> Ite
     torch.manual_seed(number)
     model.backbone.train()
     model.loss.train()
-    model.loss.start_epoch(model.backbone, number)
+    model.start_epoch(number)
     for batch in model.loss.sampler.batches(data, size, generator):
         yield model.loss.step(model.backbone, batch, model.optimizer)
 

@@ -11,19 +11,21 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from recbench import samplers, settings
 from recbench.backbones.base import BACKBONES
 from recbench.baselines.base import BASELINES, INSTALL
+from recbench.capabilities import in_words
 from recbench.data.dataset import Info
 from recbench.evaluation.metric import METRICS, TopKMetric
-from recbench.inspect.listing import feedback_of, losses_of, partners_of
+from recbench.inspect.listing import feedback_of, losses_of, losses_on, partners_of
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.building_blocks.head import Head
 from recbench.run.schedule import Schedule
+from recbench.samplers.base import SAMPLERS, create, defaults
 
 INTRODUCTION = """# Methods
 
-Every loss, slate, source of negatives, backbone, baseline and metric, as its docstring says it: what it computes, its
-source, and its settings with their defaults. `--set loss.KEY=VALUE`, `--set backbone.KEY=VALUE` and
-`--set train.KEY=VALUE` change a setting.
+Every loss, sampler, source of negatives, backbone, baseline and metric, as its docstring says it: what it computes, its
+source, and its settings with their defaults. `--set loss.KEY=VALUE`, `--set sampler.KEY=VALUE`,
+`--set backbone.KEY=VALUE` and `--set train.KEY=VALUE` change a setting.
 This page is generated; write in the docstrings, then `python -m recbench.inspect.methods_page > docs/methods.md`.
 
 Letters: user u, positive item i, negative j, score s_ui, label y, T kinds of feedback from dense to sparse; B users of
@@ -37,8 +39,8 @@ def page() -> str:
     chapters = {
         "Training": _training(),
         "Losses": _losses(),
-        "Slates": _samplers(samplers.Sampler),
-        "Sources of negatives": _samplers(samplers.Proposal),
+        "Samplers": _samplers(),
+        "Sources of negatives": _proposals(),
         "Backbones": _backbones(),
         "Baselines": _baselines(),
         "Metrics": _metrics(),
@@ -75,9 +77,25 @@ def _pairs(loss: type[Loss]) -> str:
     return f"backbones: all but {_list(missing)}" if missing else "backbones: all"
 
 
-def _samplers(base_class: type) -> Iterator[str]:
-    for cls in (getattr(samplers, name) for name in samplers.__all__):
-        if issubclass(cls, base_class) and cls is not base_class:
+def _samplers() -> Iterator[str]:
+    yield (
+        "`--sampler NAME` puts other slates in the place of a loss's own, where the loss can be trained on them. Its\n"
+        "name and settings are then part of the run.\n"
+    )
+    for name in SAMPLERS.names():
+        sampler = create(defaults(name))
+        assert sampler is not None
+        able = losses_on(sampler)
+        missing = [loss for loss in LOSSES.names() if loss not in able]
+        facts = [f"Losses: {_list(able) if len(able) < len(missing) else f'all but {_list(missing)}'}"]
+        facts += [f"needs of the backbone: {in_words(sampler.needs)}"] if sampler.needs else []
+        rows = [_table_row(type(sampler), k, v, "sampler.") for k, v in settings.defaults(type(sampler)).items()]
+        yield _section(f"`{name}`", type(sampler), f"{'; '.join(facts)}.", rows)
+
+
+def _proposals() -> Iterator[str]:
+    for cls in (getattr(samplers, name) for name in samplers.__all__ if name != "SAMPLERS"):
+        if issubclass(cls, samplers.Proposal) and cls is not samplers.Proposal:
             rows = [f"| `{field.name}` | {_code(field.default)} | |" for field in fields(cls)]
             yield _section(f"`{cls.__name__}`", cls, "", rows)
 

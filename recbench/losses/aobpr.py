@@ -1,9 +1,7 @@
 """Bayesian personalised ranking with adaptive oversampling."""
 
-from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Info
 from recbench.losses.bpr import BPR
-from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.samplers import AdaptiveRank, Triplets
 from recbench.settings import Count, Positive
 
@@ -17,15 +15,8 @@ class AOBPR(BPR):
     orders of the items are renewed at the start of each epoch. Positives are never drawn.
     """
 
+    fixed_sampler = True
+
     def __init__(self, info: Info, *, negatives: Count = 1, share: Positive = 0.05) -> None:
         super().__init__(info, negatives=negatives)
-        self.proposal = AdaptiveRank(share)
-        self.sampler = Triplets(negatives, self.proposal)
-
-    def prepare(self, backbone: Backbone) -> None:
-        """Take the first orders."""
-        self.start_epoch(backbone, 0)
-
-    def start_epoch(self, backbone: Backbone, epoch: int) -> None:
-        """Renew the vectors by which negatives are drawn."""
-        self.proposal.refresh(*snapshot(backbone))
+        self.sampler = Triplets(negatives, AdaptiveRank(share))

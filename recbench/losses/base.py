@@ -17,6 +17,7 @@ from recbench.batch import Batch, Towers
 from recbench.capabilities import OF_SLATES, in_words
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError, unknown
+from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.head import Head, Logit
 from recbench.registry import Registry
 from recbench.samplers import Rows, Sampler
@@ -37,6 +38,7 @@ class Loss(nn.Module, ABC):
     reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
     optimizers: ClassVar[tuple[str, ...]] = ()  # of `train.optimizer` that can train it; none: all
     needs: ClassVar[frozenset[str]] = frozenset()  # asked of its slates and backbone; see `recbench.capabilities`
+    fixed_sampler: ClassVar[bool] = False  # its own slates are part of what it is: --sampler is refused
 
     head: Head  # set by `create`
 
@@ -81,6 +83,11 @@ class Loss(nn.Module, ABC):
         """
         return [{"params": [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]}]
 
+    def refresh_sampler(self, backbone: Backbone) -> None:
+        """Give the sampler the vectors of a backbone as they stand, if it draws by them."""
+        if "vectors" in self.sampler.needs:
+            self.sampler.refresh(*snapshot(backbone), self.head.log_scale[0].detach().exp())
+
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Do what is to be done before an epoch (counted from 1); nothing by default."""
 
@@ -108,6 +115,9 @@ LOSSES: Registry[Loss] = Registry("loss", "recbench.losses")
 
 def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> str | None:
     """Return why a loss cannot train a backbone on the slates of a sampler, in one line, or None if it can."""
+    if loss.fixed_sampler and sampler != loss.sampler:
+        own = f"loss `{loss.name}` is defined by its own slates {loss.sampler}"
+        return f"{own}; leave out --sampler, or see `recbench list samplers` for the losses that take others"
     of_loss, of_backbone = f"loss `{loss.name}`", f"backbone `{backbone.name}`"
     no_backbone, no_slates = f"{of_backbone} does not have", f"the slates {sampler} of {of_loss} do not have"
     pairs = "see `recbench list losses` for the pairs that work"
@@ -128,9 +138,11 @@ def why_not(
     backbone: type[Backbone],
     values: Mapping[str, settings.Value] | None = None,
     feedback: Sequence[str] = (),
+    sampler: Sampler | None = None,
 ) -> str | None:
     """Return why a loss with these settings (None: its defaults) cannot train a backbone, or None if it can.
 
+    It trains on the slates of `sampler` (None: its own), beside which settings of its own slates are refused.
     It is asked of a loss made for nominal data of these kinds of feedback (none: as many as it takes), so that no data
     are needed; settings that the loss refuses are a reason too.
     """
@@ -139,9 +151,27 @@ def why_not(
     info = Info(100, 100, tuple(0.5 ** (number + 1) for number in range(count)), names)
     try:
         made = create(loss, info, defaults(loss) if values is None else values)
+        unused = [] if sampler is None else _settings_of_slates(loss, info, values or {})
     except UsageError as error:
         return str(error)
-    return incompatibility(made, made.sampler, backbone)
+    reason = incompatibility(made, sampler or made.sampler, backbone)
+    if reason is None and unused:
+        return (
+            f"loss.{unused[0]} is of the loss's own slates, whose place those of --sampler take: leave it out; "
+            f"`recbench list samplers` has the settings of samplers"
+        )
+    return reason
+
+
+def _settings_of_slates(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -> list[str]:
+    """Return those of the values by which the loss's own sampler is another than by default."""
+    usual = defaults(loss)
+    own = create(loss, info, usual).sampler
+    return [
+        key
+        for key, default in settings.defaults(loss).items()
+        if values.get(key, default) != default and create(loss, info, usual | {key: values[key]}).sampler != own
+    ]
 
 
 def shared_defaults(loss: type[Loss]) -> dict[str, settings.Value]:

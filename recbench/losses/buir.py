@@ -23,6 +23,7 @@ class BUIR(Loss):
     """
 
     reads_logits = False
+    fixed_sampler = True
     needs = frozenset({"vectors", "positive first"})
 
     def __init__(self, info: Info, *, momentum: Share = 0.995) -> None:

@@ -31,7 +31,7 @@ class CROLoss(Loss):
         negatives: Count = 10,
         normalise: Normalise = "paper",
     ) -> None:
-        super().__init__(info, Shared(negatives))
+        super().__init__(info, Shared(negatives=negatives))
         self.kernel: Kernel = kernel
         self.margin = margin
         self.weight = PowerWeight(alpha, info.items, normalise)

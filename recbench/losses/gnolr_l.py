@@ -32,7 +32,7 @@ class GNOLRL(OrdinalLoss):
         rivals: Literal["list", "negatives"] = "list",
         longest: ListLength = 500,
     ) -> None:
-        super().__init__(info, sampler=Lists(longest))
+        super().__init__(info, sampler=Lists(longest=longest))
         self.list_weight, self.per, self.rivals = list_weight, per, rivals
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

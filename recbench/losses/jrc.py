@@ -36,7 +36,7 @@ class JRC(Loss):
         pos_weight: Positive = 1.0,
         longest: Count = 500,
     ) -> None:
-        super().__init__(info, Lists(longest), towers=2)
+        super().__init__(info, Lists(longest=longest), towers=2)
         self.alpha, self.per, self.rivals, self.pos_weight = alpha, per, rivals, pos_weight
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

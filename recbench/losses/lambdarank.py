@@ -25,7 +25,7 @@ class LambdaRank(Loss):
     cosine = True
 
     def __init__(self, info: Info, *, per: Literal["pairs", "lists"] = "pairs", longest: ListLength = 500) -> None:
-        super().__init__(info, Lists(longest))
+        super().__init__(info, Lists(longest=longest))
         self.per = per
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

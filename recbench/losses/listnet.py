@@ -29,7 +29,7 @@ class ListNet(Loss):
         squash: bool = False,
         longest: ListLength = 500,
     ) -> None:
-        super().__init__(info, Lists(longest))
+        super().__init__(info, Lists(longest=longest))
         self.target, self.squash = target, squash
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

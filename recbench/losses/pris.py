@@ -5,9 +5,7 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Clustered, Popularity, Triplets
 from recbench.settings import Count, NonNegative
@@ -41,17 +39,7 @@ class PRIS(Loss):
         power = 0.0 if proposal.endswith("uniform") else beta
         source = Clustered(clusters, power) if proposal.startswith("cluster") else Popularity(power)
         super().__init__(info, Triplets(negatives, source))
-        self.proposal, self.detach = source, detach
-
-    def prepare(self, backbone: Backbone) -> None:
-        """Take the first vectors."""
-        self.start_epoch(backbone, 0)
-
-    def start_epoch(self, backbone: Backbone, epoch: int) -> None:
-        """Renew the vectors by which clusters are drawn."""
-        if isinstance(self.proposal, Clustered):
-            user, item = snapshot(backbone)
-            self.proposal.refresh(user * self.head.log_scale[0].detach().exp(), item)
+        self.detach = detach
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives; slot 0 of each slate is the positive."""

@@ -20,7 +20,7 @@ class RankNet(Loss):
     cosine = True
 
     def __init__(self, info: Info, *, longest: ListLength = 500) -> None:
-        super().__init__(info, Lists(longest))
+        super().__init__(info, Lists(longest=longest))
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over pairs; 0 if there is none."""

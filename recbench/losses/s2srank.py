@@ -34,7 +34,7 @@ class S2SRank(Loss):
         clip: NonNegative = 0.5,
         longest: ListLength = 500,
     ) -> None:
-        super().__init__(info, Lists(longest))
+        super().__init__(info, Lists(longest=longest))
         self.negative, self.set_weight, self.clip = negative, set_weight, clip
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

@@ -24,7 +24,7 @@ class SetRank(Loss):
     def __init__(
         self, info: Info, *, form: Literal["sigmoid", "exp-sigmoid", "exp"] = "sigmoid", longest: ListLength = 500
     ) -> None:
-        super().__init__(info, Lists(longest))
+        super().__init__(info, Lists(longest=longest))
         self.form = form
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

@@ -19,7 +19,8 @@ class Softmax(Loss):
     which is CROLoss (Tang et al., CIKM 2022, https://arxiv.org/abs/2208.02971) with kernel exp and alpha 1 up to
     constants; or `batch`, the positives of the other users (in-batch negatives). The latter come in proportion to
     popularity, for which `correct` makes up: log(share of positive rows) is subtracted from each logit, the positive's
-    included (Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996). It changes nothing on a uniform pool.
+    included (Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996). It changes nothing but on slates
+    that say how likely a slot holds its item: those of `batch` and of the samplers `in-batch` and `mixed`.
     """
 
     needs = frozenset({"negatives"})
@@ -29,11 +30,11 @@ class Softmax(Loss):
     def __init__(
         self, info: Info, *, source: Literal["pool", "batch"] = "pool", negatives: Count = 10, correct: bool = True
     ) -> None:
-        super().__init__(info, InBatch() if source == "batch" else Shared(negatives))
-        self.correct = correct and source == "batch"
+        super().__init__(info, InBatch() if source == "batch" else Shared(negatives=negatives))
+        self.correct = correct
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives of -log softmax of the positive's logit among those that count."""
-        if self.correct and batch.log_q is not None:
+        if self.correct and "slot probabilities" in self.sampler.gives and batch.log_q is not None:
             towers = replace(towers, bias=towers.bias - batch.log_q.unsqueeze(-1))
         return mean_over_positives(lambda gaps: log_rank("exp", gaps, 0.0), towers, batch)

@@ -24,7 +24,7 @@ class Triplet(Loss):
     def __init__(
         self, info: Info, *, margin: NonNegative = 5.0, hardest: CountOrZero = 0, negatives: Count = 10
     ) -> None:
-        super().__init__(info, Shared(negatives))
+        super().__init__(info, Shared(negatives=negatives))
         self.margin, self.hardest = margin, hardest
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

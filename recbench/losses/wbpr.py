@@ -20,6 +20,7 @@ class WBPR(BPR):
     that users count alike; the weights are scaled to 1 on average over an epoch.
     """
 
+    fixed_sampler = True
     weight: Tensor  # [users], set by `setup`
 
     def __init__(self, info: Info, *, negatives: Count = 1, beta: NonNegative = 1.0, user_weight: bool = False) -> None:

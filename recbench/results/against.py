@@ -215,9 +215,9 @@ def _trained_on(table: PublishedTable, cell: PublishedCell) -> tuple[str, ...]:
 
 
 def _has_settings(cell: PublishedCell, record: RunRecord) -> bool:
-    """Whether the loss has the settings of the paper, and its defaults elsewhere."""
+    """Whether the loss has the settings of the paper, its defaults elsewhere, and its own sampler."""
     wanted = {f"loss.{key}": word for key, word in split_words(list(cell.settings), OWNERS)["loss"].items()}
-    changed = {name for name in record.non_default if name.startswith("loss.")}
+    changed = {name for name in record.non_default if name.startswith(("loss.", "sampler."))}
     settings = record.key.settings
     return changed <= wanted.keys() and all(
         name in settings and _same_value(word, settings[name]) for name, word in wanted.items()

@@ -15,7 +15,7 @@ import msgspec
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
-from recbench.results.record import method_name
+from recbench.results.record import method_name, short_name
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
 
@@ -314,7 +314,7 @@ def _facts(key: RunKey) -> dict[str, Value]:
 
 
 def _settings_in_words(settings: Mapping[str, Value]) -> str:
-    short = [name.rpartition(".")[2] for name in settings]
+    short = [short_name(name) for name in settings]
     names = short if len(set(short)) == len(short) else list(settings)
     return ", ".join(f"{name}={_in_words(value)}" for name, value in zip(names, settings.values(), strict=True))
 

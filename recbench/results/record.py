@@ -19,6 +19,7 @@ from recbench.results.json_structs import decode, encode
 from recbench.settings import Value
 
 SCHEMA = 1
+CHOSEN_SAMPLER = "sampler.name"  # in the settings of a run that does not train on the loss's own slates
 LONGEST_NAME = 120  # of a dataset, split, loss or backbone, which are parts of folder names
 
 Seed = Annotated[int, Meta(ge=-(2**62), le=2**62)]
@@ -216,6 +217,11 @@ class Pack:
         for evaluation in self.evaluations:
             if evaluation.run != self.record.key.digest:
                 raise ValueError(f"evaluations: one is of run {evaluation.run}, not of {self.record.key.digest}")
+
+
+def short_name(setting: str) -> str:
+    """Return a setting without its owner: "beta" of "sampler.beta"; "sampler" stands for the name of the sampler."""
+    return "sampler" if setting == CHOSEN_SAMPLER else setting.rpartition(".")[2]
 
 
 def now() -> str:

@@ -17,6 +17,7 @@ from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.run.optimizer import make_optimizer
 from recbench.run.schedule import Schedule
+from recbench.samplers import base as samplers
 
 
 @dataclass
@@ -41,6 +42,11 @@ class Model:
         """Number of trained parameters."""
         return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
 
+    def start_epoch(self, number: int) -> None:
+        """Get sampler and loss ready for an epoch, counted from 1."""
+        self.loss.refresh_sampler(self.backbone)
+        self.loss.start_epoch(self.backbone, number)
+
 
 def build(
     data: Dataset, loss: str, backbone: str, values: Mapping[str, settings.Value], seed: int, schedule: Schedule
@@ -53,14 +59,17 @@ def build(
     device = data.train.user.device
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
-    reason = losses.incompatibility(made, made.sampler, backbone_class)
+    sampler = samplers.create(settings.owned_by("sampler", values)) or made.sampler
+    reason = losses.incompatibility(made, sampler, backbone_class)
     if reason is not None:
         raise UsageError(reason)
+    made.sampler = sampler
     cosine = made.head.cosine
     body = backbones.create(backbone_class, data, made.towers, cosine, settings.owned_by("backbone", values))
     body, made = body.to(device), made.to(device)
     made.setup(data)
     made.prepare(body)
+    made.refresh_sampler(body)
     return Model(body, made, make_optimizer(made, body, schedule))
 
 

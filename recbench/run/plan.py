@@ -12,9 +12,12 @@ from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import BASELINE
-from recbench.results.record import RunKey
+from recbench.results.record import CHOSEN_SAMPLER, RunKey
 from recbench.run.optimizer import check_optimizer
 from recbench.run.schedule import Schedule
+from recbench.samplers import base as samplers
+
+OWNERS = ("loss", "backbone", "sampler", "train")  # of settings
 
 # Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
 OMITTED_WHEN_DEFAULT = ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip")
@@ -32,10 +35,10 @@ def make_keys(
 ) -> list[RunKey]:
     """Resolve every setting and name the runs, one per seed.
 
-    `words` are the settings given, by owner ("loss", "backbone", "train"); `feedback` the types to train on, none
-    meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported files. Raises
-    UsageError for whatever does not exist or is not of its type, and for a loss and a backbone that cannot work
-    together; `Training` refuses what cannot work on the data.
+    `words` are the settings given, by owner (see OWNERS; those of a sampler include its `name`); `feedback` the types
+    to train on, none meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported
+    files. Raises UsageError for whatever does not exist or is not of its type, and for loss, sampler and backbone that
+    cannot work together; `Training` refuses what cannot work on the data.
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
@@ -43,13 +46,15 @@ def make_keys(
         if name in OMITTED_WHEN_DEFAULT and of_training[name] == usual:
             del of_training[name]
     of_loss = losses.resolve(loss_class, words["loss"])
+    of_sampler = samplers.resolve(words["sampler"])  # none: the loss's own
     values = (
         settings.prefixed("loss", of_loss)
         | settings.prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
         | settings.prefixed("train", of_training)
+        | settings.prefixed("sampler", of_sampler)
     )
     chosen = choose_feedback(data, loss_class, feedback)
-    reason = losses.why_not(loss_class, backbone_class, of_loss, chosen)
+    reason = losses.why_not(loss_class, backbone_class, of_loss, chosen, samplers.create(of_sampler))
     if reason is not None:
         raise UsageError(reason)
     check_optimizer(loss_class, Schedule.of(values).optimizer)
@@ -84,7 +89,10 @@ def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
 def non_default(key: RunKey) -> dict[str, settings.Value]:
     """Return the settings of a run that differ from the defaults."""
     default = defaults(key.loss, key.backbone)
-    return {name: value for name, value in key.settings.items() if value != default[name]}
+    sampler = key.settings.get(CHOSEN_SAMPLER)
+    if sampler is not None:
+        default |= settings.prefixed("sampler", samplers.defaults(str(sampler)))
+    return {name: value for name, value in key.settings.items() if value != default[name] or name == CHOSEN_SAMPLER}
 
 
 def choose_feedback(data: Dataset, loss: type[Loss], asked: Sequence[str]) -> tuple[str, ...]:

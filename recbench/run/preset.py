@@ -15,7 +15,9 @@ from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import UsageError, unknown
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
+from recbench.run.plan import OWNERS
 from recbench.run.schedule import Schedule
+from recbench.samplers import base as samplers
 
 FOLDER = Path(__file__).parent / "presets"
 
@@ -68,9 +70,10 @@ class Preset(msgspec.Struct, frozen=True):
         words = [word for line in lines for word in line]
         loss_class, backbone_class = LOSSES.get(loss), self.backbone_class(backbone)
         try:
-            given = settings.split_words(words, ("loss", "backbone", "train"))
+            given = settings.split_words(words, OWNERS)
             losses.resolve(loss_class, given["loss"])
             settings.resolve(backbone_class, "backbone", given["backbone"])
+            samplers.resolve(given["sampler"])
             Schedule(**settings.resolve(Schedule, "train", given["train"]))  # type: ignore[arg-type]
         except UsageError as error:
             raise UsageError(f"{self.file}: preset {self.name}, loss {loss}: {error}") from None

@@ -200,7 +200,7 @@ class Training:
         generator = _generator(self.key.seed, number, self.data.train.user.device)
         model.backbone.train()
         model.loss.train()
-        model.loss.start_epoch(model.backbone, number)
+        model.start_epoch(number)
         started = shown = time.perf_counter()
         pending: list[torch.Tensor] = []
         total, steps, slots, rows = 0.0, 0, 0, 0

@@ -20,7 +20,7 @@ from recbench.run import preset as presets
 from recbench.run.console import print_line
 from recbench.run.evaluate import load_dataset
 from recbench.run.model import pick_device
-from recbench.run.plan import make_keys
+from recbench.run.plan import OWNERS, make_keys
 from recbench.run.train import Training, is_complete, train
 
 DEFAULT_BACKBONE = "twintower"
@@ -85,7 +85,7 @@ def complete(request: TrainRequest) -> TrainRequest:
 
 def keys_of(request: TrainRequest, data: Dataset, device: str, sources: Mapping[str, str]) -> list[RunKey]:
     """Return the keys of a completed request, one per seed; raises UsageError for whatever does not exist."""
-    words = settings.split_words(list(request.settings), ("loss", "backbone", "train"))
+    words = settings.split_words(list(request.settings), OWNERS)
     backbone = request.backbone or DEFAULT_BACKBONE
     return make_keys(data, request.loss, backbone, words, request.feedback, request.seeds, device, sources)
 

@@ -1,20 +1,23 @@
 """From a training log to slates of candidates, on the device where the log lies."""
 
 from recbench.samplers.adaptive import AdaptiveRank
-from recbench.samplers.base import Sampler
+from recbench.samplers.base import SAMPLERS, Sampler
 from recbench.samplers.clustered import Clustered
 from recbench.samplers.in_batch import InBatch
 from recbench.samplers.lists import Lists
+from recbench.samplers.mixed import Mixed
 from recbench.samplers.negatives import Negatives, Popularity, Proposal, Uniform, WeightedNegatives
 from recbench.samplers.rows import Rows
 from recbench.samplers.shared import Shared
 from recbench.samplers.triplets import Triplets
 
 __all__ = [
+    "SAMPLERS",
     "AdaptiveRank",
     "Clustered",
     "InBatch",
     "Lists",
+    "Mixed",
     "Negatives",
     "Popularity",
     "Proposal",

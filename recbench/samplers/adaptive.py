@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import embedding, embedding_bag
 
 from recbench.data.dataset import Dataset, Positives
-from recbench.samplers.base import items_of
+from recbench.samplers.base import SAMPLERS, items_of
 from recbench.samplers.negatives import (
     ModelProposal,
     Negatives,
@@ -18,6 +18,8 @@ from recbench.samplers.negatives import (
     random_below,
     whole_weights,
 )
+from recbench.samplers.triplets import Triplets
+from recbench.settings import Count, Positive
 
 
 @dataclass
@@ -40,6 +42,18 @@ class AdaptiveRank(ModelProposal):
         exponent = (-rank / (self.share * len(item))).clamp(min=-700)  # no rank is impossible
         weight = whole_weights(exponent.exp(), len(data.users))
         return RankedNegatives(data.positives, weight, user, item)
+
+
+@SAMPLERS.add("adaptive")
+class AdaptiveTriplets(Triplets):
+    """One positive and negatives that the model ranks high in a factor that matters to the user.
+
+    Rendle & Freudenthaler, WSDM 2014, https://doi.org/10.1145/2556195.2556248. A rank r has p(r) ∝ exp(-r / lambda)
+    with lambda = `share` times the number of items. The orders of the items are renewed before each epoch.
+    """
+
+    def __init__(self, *, negatives: Count = 1, share: Positive = 0.05) -> None:
+        super().__init__(negatives, AdaptiveRank(share))
 
 
 class RankedNegatives(Negatives):

@@ -1,20 +1,32 @@
-"""What a sampler is: a value whose batches are a pure function of dataset, size and the generator's state."""
+"""What a sampler is: a value whose batches are a pure function of dataset, size and the generator's state.
+
+One that draws by the vectors of a model also depends on those that it was given last.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from recbench import settings
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log, Positives
-from recbench.errors import TrainingError
+from recbench.errors import TrainingError, UsageError
+from recbench.registry import Registry
+from recbench.settings import Value
 
 
 class Sampler(ABC):
-    """Turns the training log of a dataset into batches of slates."""
+    """Turns the training log of a dataset into batches of slates.
+
+    Of those in SAMPLERS, the keyword-only arguments are the settings.
+    """
+
+    name: ClassVar[str]
 
     @property
     def gives(self) -> frozenset[str]:
@@ -33,6 +45,45 @@ class Sampler(ABC):
     def rows(self, data: Dataset) -> int:
         """Return the number of logged rows that one epoch goes through."""
         return len(data.train)
+
+    def refresh(self, user: Tensor, item: Tensor, scale: Tensor) -> None:
+        """Take the vectors of all users [users, D] and all items [items, D], before each epoch.
+
+        Logits are `scale` (a scalar) times their inner products. It is called if `needs` names "vectors".
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs vectors and has no `refresh`")
+
+
+SAMPLERS: Registry[Sampler] = Registry("sampler", "recbench.samplers")
+
+
+def resolve(words: Mapping[str, str]) -> dict[str, Value]:
+    """Return the name and all settings of the sampler that the word `name` chooses; none without words.
+
+    Raises UsageError for a sampler or a setting that does not exist, and for settings without a name.
+    """
+    if not words:
+        return {}
+    if "name" not in words:
+        key, word = next(iter(words.items()))
+        raise UsageError(f"sampler.{key}={word}: of which sampler? Add --sampler NAME; see `recbench list samplers`")
+    own = {key: word for key, word in words.items() if key != "name"}
+    return {"name": words["name"], **settings.resolve(SAMPLERS.get(words["name"]), "sampler", own)}
+
+
+def defaults(name: str) -> dict[str, Value]:
+    """Return the name and all settings of a sampler with their defaults."""
+    return {"name": name, **settings.defaults(SAMPLERS.get(name))}
+
+
+def create(values: Mapping[str, Value]) -> Sampler | None:
+    """Build a sampler from its name and settings, None from nothing; raises UsageError for one that is out of range."""
+    if not values:
+        return None
+    kind = SAMPLERS.get(str(values["name"]))
+    own = {key: value for key, value in values.items() if key != "name"}
+    settings.check_ranges(kind, "sampler", own)
+    return kind(**own)
 
 
 def shuffled(count: int, log: Log, generator: torch.Generator) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import faiss
 import torch
 from torch import Tensor
 
 from recbench.data.dataset import Dataset, Positives
+from recbench.samplers.base import SAMPLERS
 from recbench.samplers.negatives import (
     ModelProposal,
     Negatives,
@@ -17,6 +19,8 @@ from recbench.samplers.negatives import (
     random_below,
     whole_weights,
 )
+from recbench.samplers.triplets import Triplets
+from recbench.settings import Count, NonNegative
 
 ROUNDS = 10  # of k-means: centres that are drawn by need not be the best
 
@@ -31,6 +35,7 @@ class Clustered(ModelProposal):
     that sum), which is log p(item | user), for an item is in one cluster. `refresh` gives it the vectors.
     """
 
+    scaled: ClassVar[bool] = True
     clusters: int = 100
     beta: float = 1.0
 
@@ -40,6 +45,18 @@ class Clustered(ModelProposal):
         weight = whole_weights(data.popularity[: len(item)].double() ** self.beta, len(data.users))
         cluster, centres = k_means(item, min(self.clusters, len(item)))
         return ClusteredNegatives(data.positives, weight, cluster, user, centres)
+
+
+@SAMPLERS.add("clusters")
+class ClusteredTriplets(Triplets):
+    """One positive and negatives from clusters of items that lie where the user does, then by popularity^beta in them.
+
+    Lian et al., WWW 2020, https://doi.org/10.1145/3366423.3380187. Clusters are renewed before each epoch. With
+    beta 0, all items of a cluster are alike.
+    """
+
+    def __init__(self, *, negatives: Count = 1, clusters: Count = 100, beta: NonNegative = 1.0) -> None:
+        super().__init__(negatives, Clustered(clusters, beta))
 
 
 class ClusteredNegatives(Negatives):

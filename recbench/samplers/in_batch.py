@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Positives
-from recbench.samplers.base import Sampler, items_of, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, shuffled
 
 
-@dataclass(frozen=True)
+@SAMPLERS.add("in-batch")
+@dataclass(frozen=True, kw_only=True)
 class InBatch(Sampler):
     """The batch's positives as everybody's slate, on which a user's other training positives are masked.
 
@@ -24,8 +26,8 @@ class InBatch(Sampler):
 
     @property
     def gives(self) -> frozenset[str]:
-        """The row of each slate, and negatives beside its positive."""
-        return frozenset({"row", "negatives"})
+        """The row of each slate, negatives beside its positive, and how likely a slot holds its item."""
+        return frozenset({"row", "negatives", "slot probabilities"})
 
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [1, B], mask and label [B, B]."""
@@ -34,19 +36,26 @@ class InBatch(Sampler):
         log_share = count.clamp(min=1).float().log() - math.log(len(rows))
         for index in rows[shuffled(len(rows), data.train, generator)].split(size):
             batch = logged_rows(data.train, index)
-            own = torch.arange(len(index), device=rows.device)
-            slots = Positives.from_pairs(batch.item[:, 0], own, len(data.items), len(index))
-            row, positive = items_of(data.positives, batch.user)
-            pair, slot = items_of(slots, positive)
-            mask = torch.ones(len(index), len(index), dtype=torch.bool, device=rows.device)
-            mask[row[pair], slot] = False
-            mask[own, own] = True
-            label = batch.label.new_zeros(len(index), len(index), batch.label.shape[-1])
-            label[own, own] = batch.label[:, 0]
-            item = batch.item.T
-            log_q = log_share[item].expand(len(index), -1)
-            yield Batch(batch.user, item, label, mask, log_q, rows=len(index), row=batch.row)
+            yield slates(batch, batch.item[:, 0], log_share[batch.item[:, 0]], data)
 
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""
         return len(positive_rows(data))
+
+
+def slates(batch: Batch, item: Tensor, log_q: Tensor, data: Dataset) -> Batch:
+    """Return the slates of B positives, logged rows, over the same items [N] with log_q [N].
+
+    The first B items are the positives. Of each user the own slot counts, and all that hold none of its positives.
+    """
+    size, width = len(batch.user), len(item)
+    own, every = torch.arange(size, device=item.device), torch.arange(width, device=item.device)
+    slots = Positives.from_pairs(item, every, len(data.items), width)
+    row, positive = items_of(data.positives, batch.user)
+    pair, slot = items_of(slots, positive)
+    mask = torch.ones(size, width, dtype=torch.bool, device=item.device)
+    mask[row[pair], slot] = False
+    mask[own, own] = True
+    label = batch.label.new_zeros(size, width, batch.label.shape[-1])
+    label[own, own] = batch.label[:, 0]
+    return Batch(batch.user, item[None], label, mask, log_q.expand(size, -1), rows=size, row=batch.row)

@@ -9,14 +9,16 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, shuffled
+from recbench.settings import Count
 
 
-@dataclass(frozen=True)
+@SAMPLERS.add("lists")
+@dataclass(frozen=True, kw_only=True)
 class Lists(Sampler):
     """All logged rows of a user as one padded list; beyond `longest`, split at random into equal lists."""
 
-    longest: int = 500
+    longest: Count = 500
 
     @property
     def gives(self) -> frozenset[str]:

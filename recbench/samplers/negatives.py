@@ -44,6 +44,7 @@ class ModelProposal(Proposal):
     """A proposal that draws by the vectors of a model, as they were at the last `refresh`."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"vectors"})
+    scaled: ClassVar[bool] = False  # draws by the logits, rather than by the inner products of the vectors
     _vectors: tuple[Tensor, Tensor] | None = None
 
     def refresh(self, user: Tensor, item: Tensor) -> None:

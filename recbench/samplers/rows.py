@@ -9,10 +9,11 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, logged_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, logged_rows, shuffled
 
 
-@dataclass(frozen=True)
+@SAMPLERS.add("rows")
+@dataclass(frozen=True, kw_only=True)
 class Rows(Sampler):
     """Logged rows: slates of one, with all their feedback."""
 

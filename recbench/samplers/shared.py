@@ -9,10 +9,12 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, items_of, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, shuffled
+from recbench.settings import Count
 
 
-@dataclass(frozen=True)
+@SAMPLERS.add("shared")
+@dataclass(frozen=True, kw_only=True)
 class Shared(Sampler):
     """The batch's positives and one pool of uniform negatives for all users.
 
@@ -20,7 +22,7 @@ class Shared(Sampler):
     drawn without replacement, of which a user's training positives are masked (CROLoss, section 4.1.4).
     """
 
-    negatives: int = 10
+    negatives: Count = 10
 
     @property
     def gives(self) -> frozenset[str]:

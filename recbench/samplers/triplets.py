@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.samplers.base import Sampler, logged_rows, positive_rows, shuffled
-from recbench.samplers.negatives import Proposal, Uniform
+from recbench.samplers.negatives import ModelProposal, Proposal, Uniform
 
 AHEAD = 1 << 17  # slots that are filled at a time where the proposal allows it: a few MiB
 
@@ -61,3 +62,8 @@ class Triplets(Sampler):
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""
         return len(positive_rows(data))
+
+    def refresh(self, user: Tensor, item: Tensor, scale: Tensor) -> None:
+        """Hand the vectors to a proposal that draws by them."""
+        if isinstance(self.proposal, ModelProposal):
+            self.proposal.refresh(user * scale if self.proposal.scaled else user, item)

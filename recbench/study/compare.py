@@ -15,12 +15,12 @@ from recbench.baselines.base import BASELINES
 from recbench.errors import UsageError
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import PairedRun, paired_samples
-from recbench.results.record import RunKey, RunRecord
+from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
 LISTED = 6  # methods that a word may mean
-OF_METHOD = ("logit", "scale", "pos_weight")  # settings that stand beside a method's name
+OF_METHOD = ("sampler", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated:
 
 
 def _label(run: RunRecord) -> str:
-    settings = {name.partition(".")[2]: value for name, value in run.non_default.items()}
+    settings = {short_name(name): value for name, value in run.non_default.items()}
     return " ".join([run.key.method, *_words({name: settings[name] for name in settings if name in OF_METHOD})])
 
 

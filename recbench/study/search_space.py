@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from recbench.errors import UsageError, unknown
 from recbench.run.plan import defaults
-from recbench.settings import Value
+from recbench.samplers import base as samplers
+from recbench.samplers.base import SAMPLERS
+from recbench.settings import Value, prefixed
 
 Point = dict[str, str]  # setting → word, as in {"loss.scale": "2", "train.lr": "0.05"}
 Row = tuple[str, ...]  # a word per dimension
@@ -50,17 +52,22 @@ class Dimension:
         return f"{self.loss}:{self.setting}={joined}" if self.loss else f"{self.setting}={joined}"
 
 
-def parse(words: Sequence[str], losses: Sequence[str], backbone: str) -> list[Dimension]:
+def parse(words: Sequence[str], losses: Sequence[str], backbone: str, sampler: str | None = None) -> list[Dimension]:
     """Read the words of `--grid`: "[LOSS:]KEY=A,B,C", "KEY=LOW..HIGH", or "KEY=A|B" for values that hold commas.
 
-    A key without an owner is one of training ("lr" is "train.lr"). Raises UsageError for a word that is none of
-    these, and for a setting that one of the losses does not have unless the word names the losses that do.
+    A key without an owner is one of training ("lr" is "train.lr"). `sampler` is the one of all trials; None: any, for
+    its name may be searched too. Raises UsageError for a word that is none of these, and for a setting that one of the
+    losses does not have unless the word names the losses that do.
     """
     if not words:
         raise UsageError("--grid: nothing to search; give a setting and its values, as in --grid lr=0.005,0.05")
+    of_samplers: dict[str, Value] = {}
+    for name in SAMPLERS.names() if sampler is None else [sampler]:
+        of_samplers |= prefixed("sampler", samplers.defaults(name))
+    known = {loss: defaults(loss, backbone) | of_samplers for loss in losses}
     dimensions: list[Dimension] = []
     for word in words:
-        new = _dimension(word, losses, backbone)
+        new = _dimension(word, known, backbone)
         for other in dimensions:
             if new.setting == other.setting and (None in (new.loss, other.loss) or new.loss == other.loss):
                 raise UsageError(f"--grid {word}: {new.setting} is searched already, by --grid {other}; leave one out")
@@ -146,18 +153,17 @@ def _distribution(dimension: Dimension) -> Any:
     return FloatDistribution(low, high, log=low > 0)
 
 
-def _dimension(word: str, losses: Sequence[str], backbone: str) -> Dimension:
+def _dimension(word: str, known: Mapping[str, Mapping[str, Value]], backbone: str) -> Dimension:
     match = re.fullmatch(r"(?:(?P<loss>[^:=.]+):)?(?P<key>[\w.-]+)=(?P<values>.+)", word)
     if match is None:
         raise UsageError(f"--grid {word}: expected [LOSS:]KEY=A,B,C or KEY=LOW..HIGH, as in loss.scale=1,2,4")
     loss, key, values = match["loss"], match["key"], match["values"]
-    if loss is not None and loss not in losses:
-        raise unknown("loss of --losses", loss, losses)
+    if loss is not None and loss not in known:
+        raise unknown("loss of --losses", loss, known)
     setting = key if "." in key else f"train.{key.replace('-', '_')}"
     if setting in FIXED:
         raise UsageError(f"--grid {word}: {setting} cannot be searched; give it with --set for all trials")
-    concerned = losses if loss is None else [loss]
-    kinds = {type(value) for value in _values(word, setting, concerned, losses, backbone)}
+    kinds = {type(value) for value in _values(word, setting, known if loss is None else [loss], known, backbone)}
     ends = values.split("..")
     if len(ends) == 2 and all(ends):
         return _range(word, setting, ends, kinds, loss)
@@ -181,13 +187,14 @@ def _range(word: str, setting: str, ends: list[str], kinds: Collection[type], lo
     return Dimension(setting, (ends[0].strip(), ends[1].strip()), number, loss)
 
 
-def _values(word: str, setting: str, concerned: Sequence[str], losses: Sequence[str], backbone: str) -> list[Value]:
+def _values(
+    word: str, setting: str, concerned: Collection[str], known: Mapping[str, Mapping[str, Value]], backbone: str
+) -> list[Value]:
     """Return the setting's default for each loss concerned; raises UsageError where one does not have it."""
-    known = {loss: defaults(loss, backbone) for loss in losses}
     for loss in concerned:
         if setting in known[loss]:
             continue
-        others = [other for other in losses if setting in known[other]]
+        others = [other for other in known if setting in known[other]]
         if others:
             raise UsageError(
                 f"--grid {word}: loss `{loss}` has no {setting}; search it for the losses that have it, "

@@ -21,7 +21,7 @@ from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
 from recbench.run.console import print_line
 from recbench.run.model import pick_device
-from recbench.run.plan import non_default
+from recbench.run.plan import OWNERS, non_default
 from recbench.run.train import Training, is_complete
 from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
 from recbench.study import search_space as space
@@ -103,8 +103,8 @@ def _plan(request: SweepRequest, store: Store, device: str) -> _Plan:
         raise UsageError("--losses: expected names joined by commas, as in gnolr,bce; see `recbench list losses`")
     common = {loss: complete(replace(request.common, loss=loss)) for loss in request.losses}
     first = common[request.losses[0]]
-    dimensions = space.parse(request.grid, list(common), str(first.backbone))
-    given = settings.split_words(list(request.common.settings), ("loss", "backbone", "train"))
+    given = settings.split_words(list(request.common.settings), OWNERS)
+    dimensions = space.parse(request.grid, list(common), str(first.backbone), given["sampler"].get("name"))
     for dimension in dimensions:
         owner, _, key = dimension.setting.partition(".")
         if key in given[owner]:

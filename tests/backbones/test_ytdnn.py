@@ -132,7 +132,7 @@ def test_what_is_known_is_an_argument_of_scoring(toy: Dataset) -> None:
     assert torch.equal(backbone.tables()[0], in_train)
 
 
-@pytest.mark.parametrize("sampler", [Triplets(2), Shared(1)])
+@pytest.mark.parametrize("sampler", [Triplets(2), Shared(negatives=1)])
 def test_a_step_of_training_reads_the_rows_of_the_sampler(toy: Dataset, sampler: Triplets | Shared) -> None:
     data = toy.narrow(["view"])
     backbone = made(data)

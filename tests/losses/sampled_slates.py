@@ -55,6 +55,6 @@ def shared_batch(view: Dataset, sampler: Shared | InBatch) -> tuple[Batch, Tenso
 
 def losses_of(made: Model, data: Dataset, epoch: int = 1) -> Tensor:
     """Return the losses of the steps of an epoch."""
-    made.loss.start_epoch(made.backbone, epoch)
+    made.start_epoch(epoch)
     batches = made.loss.sampler.batches(data, 64, torch.Generator().manual_seed(epoch))
     return torch.stack([made.loss.step(made.backbone, batch, made.optimizer) for batch in batches])

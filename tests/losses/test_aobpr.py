@@ -6,7 +6,7 @@ import torch
 
 from recbench.data.dataset import Dataset
 from recbench.losses.aobpr import AOBPR
-from recbench.samplers import Triplets
+from recbench.samplers import AdaptiveRank, Triplets
 from tests.losses.sampled_slates import loss_by_words, model
 
 
@@ -15,7 +15,7 @@ def test_aobpr_draws_what_the_model_ranks_high(view: Dataset) -> None:
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(5))
-    made.loss.start_epoch(made.backbone, 1)
+    made.start_epoch(1)
     gaps = []
     for sampler in (made.loss.sampler, Triplets()):
         (batch,) = sampler.batches(view, len(view.train), torch.Generator().manual_seed(0))
@@ -27,4 +27,4 @@ def test_aobpr_draws_what_the_model_ranks_high(view: Dataset) -> None:
 def test_aobpr_draws_for_the_share_it_was_given() -> None:
     made = loss_by_words("aobpr", share="0.2")
     assert isinstance(made, AOBPR)
-    assert made.proposal.share == 0.2
+    assert made.sampler == Triplets(1, AdaptiveRank(0.2))

@@ -72,7 +72,7 @@ def test_jrc_generative_term_vanishes_on_lists_of_one_row() -> None:
 
 
 def test_jrc_trains_on_rows_when_asked() -> None:
-    assert loss("jrc", SINGLE, longest=1).sampler == Lists(1)
+    assert loss("jrc", SINGLE, longest=1).sampler == Lists(longest=1)
 
 
 def test_jrc_starts_from_the_log_odds_of_the_feedback() -> None:

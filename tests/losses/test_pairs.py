@@ -90,6 +90,8 @@ def test_a_sampler_gives_what_its_batches_carry(sampler: Sampler) -> None:
         carried.add("negatives")
     if any(bool(((p & c).sum(1) > 1).any()) for p, c in zip(label, counts, strict=True)):
         carried.add("lists")
+    if all(b.log_q is not None and bool((b.log_q < 0).all()) for b in batches):
+        carried.add("slot probabilities")
     assert sampler.gives == carried
 
 
@@ -107,7 +109,7 @@ def works(name: str, backbone: str) -> bool:
     try:
         model: Model = trial.model(data, backbone)
         loss = model.loss
-        loss.start_epoch(model.backbone, 1)
+        model.start_epoch(1)
         batch = next(loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1)))
         assert bool(loss.step(model.backbone, batch, model.optimizer).isfinite())
         scores, _ = Scorer(model.backbone, loss).rows(data.valid)

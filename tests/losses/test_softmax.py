@@ -23,7 +23,7 @@ def test_softmax_by_hand(correct: str) -> None:
     assert float(made(towers, batch).detach()) == pytest.approx(-log(mass[0] / sum(mass)), abs=1e-9)
 
 
-@pytest.mark.parametrize("sampler", [Shared(4), InBatch()], ids=str)
+@pytest.mark.parametrize("sampler", [Shared(negatives=4), InBatch()], ids=str)
 def test_softmax_is_cross_entropy_over_what_counts(sampler: Shared | InBatch, view: Dataset) -> None:
     batch, inner = shared_batch(view, sampler)
     assert batch.mask is not None
@@ -37,7 +37,7 @@ def test_softmax_is_cross_entropy_over_what_counts(sampler: Shared | InBatch, vi
 
 def test_softmax_is_croloss_with_kernel_exp_and_alpha_1(view: Dataset) -> None:
     """Equation 24 scales the rank by |I| / |I'| and W_1 divides its log by log(|I| + 1)."""
-    batch, inner = shared_batch(view, Shared(4))
+    batch, inner = shared_batch(view, Shared(negatives=4))
     assert batch.mask is not None
     softmax = loss_by_words("softmax")(inner_products(inner), batch)
     (slope,) = torch.autograd.grad(softmax, inner)

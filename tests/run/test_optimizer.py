@@ -37,7 +37,7 @@ def view() -> Dataset:
 def model(loss: str, schedule: Schedule, backbone: str = "mf") -> Model:
     values = {f"loss.{key}": value for key, value in base.defaults(LOSSES.get(loss)).items()}
     made = build(view(), loss, backbone, values | {"backbone.dim": 4}, seed=0, schedule=schedule)
-    made.loss.start_epoch(made.backbone, 1)
+    made.start_epoch(1)
     return made
 
 

@@ -6,7 +6,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log
-from recbench.samplers import InBatch, Lists, Popularity, Rows, Sampler, Shared, Triplets
+from recbench.samplers import InBatch, Lists, Mixed, Popularity, Rows, Sampler, Shared, Triplets
 
 SAMPLERS = [
     Rows(),
@@ -14,10 +14,11 @@ SAMPLERS = [
     Triplets(4),
     Triplets(0),
     Triplets(2, Popularity()),
-    Shared(2),
+    Shared(negatives=2),
     InBatch(),
+    Mixed(uniform=0.5),
     Lists(),
-    Lists(7),
+    Lists(longest=7),
 ]
 
 

@@ -26,7 +26,7 @@ def test_an_epoch_goes_once_through_the_rows(sampler: Sampler, toy: Dataset) -> 
     assert sum(batch.rows for batch in epoch(sampler, toy)) == sampler.rows(toy)
 
 
-@pytest.mark.parametrize("sampler", [Rows(), Lists(), Lists(7)], ids=str)
+@pytest.mark.parametrize("sampler", [Rows(), Lists(), Lists(longest=7)], ids=str)
 def test_every_logged_row_comes_once(sampler: Sampler, toy: Dataset) -> None:
     seen, labels = [], torch.zeros(3)
     for batch in epoch(sampler, toy):
@@ -51,7 +51,7 @@ def test_items_unseen_in_training_are_not_drawn(toy: Dataset) -> None:
     known = toy.train.item < 30
     log = Log(toy.train.user[known], toy.train.item[known], toy.train.label[known])
     data = replace(toy, train=log, items=replace(toy.items, seen=30))
-    for sampler in (Triplets(3), Triplets(3, Popularity()), Shared(5), InBatch()):
+    for sampler in (Triplets(3), Triplets(3, Popularity()), Shared(negatives=5), InBatch()):
         assert max(int(batch.item.max()) for batch in epoch(sampler, data)) < 30
 
 

@@ -11,7 +11,7 @@ from tests.samplers.epochs import epoch
 
 def test_shared_slates_mask_other_positives(toy: Dataset) -> None:
     positives = set(zip(toy.positives.user.tolist(), toy.positives.item.tolist(), strict=True))
-    for batch in epoch(Shared(2), toy):
+    for batch in epoch(Shared(negatives=2), toy):
         assert batch.mask is not None
         count = len(batch.user)
         assert batch.item.shape == (1, batch.mask.shape[1])

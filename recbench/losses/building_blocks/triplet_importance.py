@@ -46,6 +46,7 @@ class TIL(Loss):
 
     optimizers = ("adam", "adamw", "adagrad")  # which are blind to a factor of the network's gradient
     needs = frozenset({"embeddings", "forward derivatives", "positive first", "negatives"})
+    fixed_sampler = True  # one negative for the inner objective, one for the outer
 
     positives: Positives  # set by `setup`
     popularity: Tensor

@@ -25,7 +25,7 @@ def test_negatives_follow_the_vectors_from_one_epoch_to_the_next(name: str, view
         for parameter in made.backbone.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(5))
     assert torch.equal(negatives(), first)
-    made.loss.start_epoch(made.backbone, 1)
+    made.start_epoch(1)
     assert not torch.equal(negatives(), first)
 
 
