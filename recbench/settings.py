@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from recbench.errors import UsageError, unknown
 
@@ -39,24 +39,32 @@ def defaults(cls: type) -> dict[str, Value]:
     return {p.name: p.default for p in keywords}
 
 
+def setting_types(cls: type) -> dict[str, Any]:
+    """Return the annotated types of a class's settings, with their Range.
+
+    The fields of a dataclass are read where they are written, for a base class may lie in another module.
+    """
+    return get_type_hints(cls if "__dataclass_fields__" in vars(cls) else cls.__init__, include_extras=True)  # type: ignore[misc]
+
+
 def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]:
     """Return every setting of `cls`, defaults overridden by the words given.
 
     Raises UsageError for an unknown key (naming the nearest), or a word that is not of the annotated type or range.
     """
     settings = defaults(cls)
-    hints = get_type_hints(cls.__init__)  # type: ignore[misc]
+    hints = setting_types(cls)
     for key, word in words.items():
         if key not in settings:
             raise unknown(f"setting of {owner}", key, settings)
-        settings[key] = _parse(f"{owner}.{key}", hints.get(key, type(settings[key])), word)
+        settings[key] = _parse(f"{owner}.{key}", _without_notes(hints.get(key, type(settings[key]))), word)
     check_ranges(cls, owner, settings)
     return settings
 
 
 def check_ranges(cls: type, owner: str, values: Mapping[str, Value]) -> None:
     """Raise UsageError if a value lies outside the Range of its setting's annotation."""
-    hints = get_type_hints(cls.__init__, include_extras=True)  # type: ignore[misc]
+    hints = setting_types(cls)
     for key, value in values.items():
         for note in getattr(hints.get(key), "__metadata__", ()):
             if isinstance(note, Range) and not (isinstance(value, int | float) and note.contains(value)):
@@ -105,6 +113,10 @@ def at_least(name: str, value: float, least: float) -> None:
     """Raise UsageError unless `value` is at least `least`."""
     if not value >= least:
         raise UsageError(f"{name}={value}: expected at least {least}")
+
+
+def _without_notes(kind: object) -> object:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _parse(name: str, kind: object, word: str) -> Value:

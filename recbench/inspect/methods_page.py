@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin
 
 from recbench import samplers, settings
 from recbench.backbones.base import BACKBONES
@@ -136,7 +136,7 @@ def _table(rows: list[str]) -> str:
 
 
 def _table_row(cls: type, key: str, value: settings.Value, owner: str) -> str:
-    kind = get_type_hints(cls.__init__, include_extras=True)[key]  # type: ignore[misc]
+    kind = settings.setting_types(cls)[key]
     return f"| `{owner}{key}` | {_code(value)} | {_values(kind)} |"
 
 

@@ -119,9 +119,15 @@ def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> s
         own = f"loss `{loss.name}` is defined by its own slates {loss.sampler}"
         return f"{own}; leave out --sampler, or see `recbench list samplers` for the losses that take others"
     of_loss, of_backbone = f"loss `{loss.name}`", f"backbone `{backbone.name}`"
-    no_backbone, no_slates = f"{of_backbone} does not have", f"the slates {sampler} of {of_loss} do not have"
-    pairs = "see `recbench list losses` for the pairs that work"
-    drawing = "choose another backbone, or other settings of the loss"  # which may say how negatives are drawn
+    no_backbone = f"{of_backbone} does not have"
+    if sampler == loss.sampler:
+        no_slates = f"the slates {sampler} of {of_loss} do not have"
+        pairs = "see `recbench list losses` for the pairs that work"
+        drawing = "choose another backbone, or other settings of the loss"  # which may say how negatives are drawn
+    else:
+        no_slates = f"the slates {sampler} do not have"
+        pairs = "see `recbench list samplers` for the losses that work with each"
+        drawing = "choose another backbone or sampler"
     for name, missing, without, remedy in (
         (of_loss, loss.needs - OF_SLATES.keys() - backbone.offers, no_backbone, pairs),
         (f"{of_loss} on slates {sampler}", sampler.needs - backbone.offers, no_backbone, drawing),
@@ -157,8 +163,8 @@ def why_not(
     reason = incompatibility(made, sampler or made.sampler, backbone)
     if reason is None and unused:
         return (
-            f"loss.{unused[0]} is of the loss's own slates, whose place those of --sampler take: leave it out; "
-            f"`recbench list samplers` has the settings of samplers"
+            f"loss.{unused[0]} is a setting of the slates of loss `{loss.name}`, which --sampler replaces; leave it "
+            f"out (`recbench list samplers` shows the settings of samplers)"
         )
     return reason
 

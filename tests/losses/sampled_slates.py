@@ -13,6 +13,8 @@ from recbench.losses.base import LOSSES, Loss, create, resolve
 from recbench.run.model import Model, build
 from recbench.run.schedule import Schedule
 from recbench.samplers import InBatch, Shared
+from recbench.samplers import base as samplers
+from recbench.settings import Value, prefixed
 
 INFO = Info(users=30, items=40, rates=(0.3,), feedback=("view",))
 
@@ -26,6 +28,14 @@ def model(data: Dataset, name: str, backbone: str = "mf", **words: str) -> Model
     kind = LOSSES.get(name)
     values = {f"loss.{key}": value for key, value in resolve(kind, words).items()}
     return build(data, name, backbone, {**values, "backbone.dim": 8}, seed=0, schedule=Schedule(lr=0.02))
+
+
+def model_on(data: Dataset, name: str, sampler: str, of_sampler: dict[str, Value] | None = None, **words: str) -> Model:
+    """Return an untrained model that trains on the slates of another sampler than the loss's own."""
+    kind = LOSSES.get(name)
+    values = prefixed("loss", resolve(kind, words)) | {"backbone.dim": 8}
+    values |= prefixed("sampler", samplers.defaults(sampler) | (of_sampler or {}))
+    return build(data, name, "mf", values, seed=0, schedule=Schedule(lr=0.02))
 
 
 def inner_products(inner: Tensor) -> Towers:

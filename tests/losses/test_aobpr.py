@@ -7,7 +7,7 @@ import torch
 from recbench.data.dataset import Dataset
 from recbench.losses.aobpr import AOBPR
 from recbench.samplers import AdaptiveRank, Triplets
-from tests.losses.sampled_slates import loss_by_words, model
+from tests.losses.sampled_slates import loss_by_words, losses_of, model, model_on
 
 
 def test_aobpr_draws_what_the_model_ranks_high(view: Dataset) -> None:
@@ -22,6 +22,13 @@ def test_aobpr_draws_what_the_model_ranks_high(view: Dataset) -> None:
         logit = made.backbone(batch.user, batch.item).logit[:, 1, 0].detach()
         gaps.append(float(logit.mean()))
     assert gaps[0] > gaps[1] + 1
+
+
+def test_aobpr_is_bpr_on_the_adaptive_sampler(view: Dataset) -> None:
+    whole = model(view, "aobpr", share="0.1", negatives="2")
+    chosen = model_on(view, "bpr", "adaptive", {"share": 0.1, "negatives": 2})
+    for epoch in (1, 2, 3):
+        assert torch.equal(losses_of(whole, view, epoch), losses_of(chosen, view, epoch))
 
 
 def test_aobpr_draws_for_the_share_it_was_given() -> None:

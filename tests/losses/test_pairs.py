@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 
@@ -13,18 +14,25 @@ from torch.func import functional_call
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.mf import MF
 from recbench.backbones.neumf import NeuMF
+from recbench.batch import Batch
 from recbench.capabilities import OF_SLATES
+from recbench.data.dataset import Dataset
 from recbench.data.toy import toy
-from recbench.errors import RecbenchError
+from recbench.errors import RecbenchError, UsageError
+from recbench.inspect.listing import losses_on
 from recbench.inspect.loss_trial import BATCH, Trial, small_settings
 from recbench.losses import base
 from recbench.losses.base import LOSSES, create, defaults, incompatibility, why_not
 from recbench.losses.bpr import BPR
 from recbench.losses.listnet import ListNet
 from recbench.losses.pris import PRIS
-from recbench.run.model import Model
+from recbench.run.model import Model, build
+from recbench.run.schedule import Schedule
 from recbench.run.scorer import Scorer
 from recbench.samplers import Lists, Rows, Sampler, Triplets
+from recbench.samplers import base as samplers
+from recbench.samplers.base import SAMPLERS as SAMPLERS_BY_NAME
+from recbench.settings import prefixed
 from tests.samplers.epochs import SAMPLERS, epoch
 
 PAIRS = [(loss, backbone) for loss in LOSSES.names() for backbone in BACKBONES.names()]
@@ -158,7 +166,64 @@ def test_settings_of_the_loss_decide() -> None:
 def test_slates_that_a_loss_cannot_read(sampler: Sampler, words: str | None) -> None:
     reason = incompatibility(create(BPR, VIEW.info, defaults(BPR)), sampler, MF)
     assert (reason is None) == (words is None)
-    assert f"needs {words}, which the slates {sampler} of loss `bpr` do not have" in str(reason) or words is None
+    assert f"needs {words}, which the slates {sampler} do not have" in str(reason) or words is None
+
+
+@pytest.mark.parametrize("loss", LOSSES.names())
+def test_a_loss_trains_on_the_slates_of_the_samplers_it_is_said_to(loss: str) -> None:
+    trial = Trial(loss)
+    kind, data = trial.loss, trial.data()
+    for name in SAMPLERS_BY_NAME.names():
+        chosen = samplers.create(samplers.defaults(name))
+        reason = why_not(kind, BACKBONES.get(trial.backbone), sampler=chosen)
+        settings = prefixed("loss", defaults(kind)) | prefixed("backbone", small_settings(trial.backbone))
+        settings |= prefixed("sampler", samplers.defaults(name))
+        if reason is not None:
+            assert "\n" not in reason and "recbench list samplers" in reason
+            with pytest.raises(UsageError, match=re.escape(reason)):
+                build(data, loss, trial.backbone, settings, seed=0, schedule=Schedule())
+            continue
+        model = build(data, loss, trial.backbone, settings, seed=0, schedule=Schedule())
+        assert model.loss.sampler == chosen
+        model.start_epoch(1)
+        batch = next(chosen_batches(model, data))
+        assert bool(model.loss.step(model.backbone, batch, model.optimizer).isfinite())
+        gradients = [p.grad for p in model.backbone.parameters() if p.grad is not None]
+        assert any(bool(gradient.any()) for gradient in gradients)
+
+
+def chosen_batches(model: Model, data: Dataset) -> Iterator[Batch]:
+    return model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "sampler", "works"),
+    [
+        ("bpr", "popularity", True),
+        ("bpr", "in-batch", False),  # its positives are not first
+        ("softmax", "in-batch", True),
+        ("softmax", "rows", False),
+        ("listnet", "lists", True),
+        ("listnet", "uniform", False),
+        ("bce", "rows", True),
+        ("wbpr", "popularity", False),  # is its own sampler
+        ("aobpr", "adaptive", False),
+        ("buir", "uniform", False),
+        ("til-ui", "uniform", False),
+    ],
+)
+def test_which_samplers_a_loss_takes(loss: str, sampler: str, works: bool) -> None:
+    assert (loss in losses_on(SAMPLERS_BY_NAME.get(sampler)())) == works
+
+
+def test_settings_of_slates_that_a_sampler_replaces_are_refused() -> None:
+    chosen = samplers.create({"name": "uniform", "negatives": 3})
+    for kind, key, value in ((BPR, "negatives", 4), (PRIS, "proposal", "uniform"), (ListNet, "longest", 7)):
+        values = defaults(kind) | {key: value}
+        on = samplers.create(samplers.defaults("lists")) if kind is ListNet else chosen
+        assert str(why_not(kind, MF, values, sampler=on)).startswith(f"loss.{key} is a setting of the slates of loss")
+        assert why_not(kind, MF, values) is None
+    assert why_not(PRIS, MF, defaults(PRIS) | {"detach": False}, sampler=chosen) is None
 
 
 def test_a_need_of_one_s_own_is_asked_of_the_backbone() -> None:

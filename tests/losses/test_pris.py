@@ -10,7 +10,7 @@ import torch
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from tests.losses.by_hand import sigmoid, softplus
-from tests.losses.sampled_slates import ALIKE, SHARES, inner_products, loss_by_words, losses_of, model, slate
+from tests.losses.sampled_slates import ALIKE, SHARES, inner_products, loss_by_words, losses_of, model, model_on, slate
 
 
 def by_hand(log_q: list[float]) -> tuple[list[float], list[float]]:
@@ -89,6 +89,17 @@ def test_pris_with_any_proposal_is_reproducible_and_learns(words: dict[str, str]
         if epoch == 1:
             start = values.mean()
     assert values.mean() < 0.8 * start
+
+
+@pytest.mark.parametrize(("proposal", "sampler"), [("popularity", "popularity"), ("cluster-popularity", "clusters")])
+def test_pris_on_a_sampler_is_pris_on_that_proposal(proposal: str, sampler: str, view: Dataset) -> None:
+    words: dict[str, str] = {"scale": "3.3"}
+    whole = model(view, "pris", proposal=proposal, clusters="5", negatives="3", **words)
+    chosen = model_on(
+        view, "pris", sampler, {"negatives": 3, **({"clusters": 5} if sampler == "clusters" else {})}, **words
+    )
+    for epoch in (1, 2):
+        assert torch.equal(losses_of(whole, view, epoch), losses_of(chosen, view, epoch))
 
 
 def test_clusters_take_the_scale_of_the_logits(view: Dataset) -> None:

@@ -10,7 +10,16 @@ from torch.nn.functional import cross_entropy
 
 from recbench.data.dataset import Dataset
 from recbench.samplers import InBatch, Shared
-from tests.losses.sampled_slates import INFO, inner_products, loss_by_words, shared_batch, slate
+from tests.losses.sampled_slates import (
+    INFO,
+    inner_products,
+    loss_by_words,
+    losses_of,
+    model,
+    model_on,
+    shared_batch,
+    slate,
+)
 
 
 @pytest.mark.parametrize("correct", ["true", "false"])
@@ -33,6 +42,22 @@ def test_softmax_is_cross_entropy_over_what_counts(sampler: Shared | InBatch, vi
     expected = cross_entropy(logit.masked_fill(~batch.mask, -torch.inf), target)
     found = loss_by_words("softmax", source="batch" if correct else "pool")(inner_products(inner), batch)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("correct", ["true", "false"])
+def test_softmax_on_a_sampler_is_softmax_with_that_source(correct: str, view: Dataset) -> None:
+    for source, sampler in (("batch", "in-batch"), ("pool", "shared")):
+        whole = losses_of(model(view, "softmax", source=source, correct=correct), view)
+        assert torch.equal(whole, losses_of(model_on(view, "softmax", sampler, correct=correct), view))
+
+
+def test_softmax_on_mixed_slates_corrects_for_the_mixture(view: Dataset) -> None:
+    made = model_on(view, "softmax", "mixed", {"uniform": 0.5}).loss.double()
+    batch = next(made.sampler.batches(view, 8, torch.Generator().manual_seed(0)))
+    assert batch.log_q is not None and batch.mask is not None
+    inner = torch.randn(8, 12, 1, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+    logit = (inner[..., 0] - batch.log_q).masked_fill(~batch.mask, -torch.inf)
+    torch.testing.assert_close(made(inner_products(inner), batch), cross_entropy(logit, torch.arange(8)))
 
 
 def test_softmax_is_croloss_with_kernel_exp_and_alpha_1(view: Dataset) -> None:

@@ -8,13 +8,21 @@ import pytest
 import torch
 
 from recbench.data.dataset import Dataset
-from tests.losses.sampled_slates import inner_products, losses_of, model
+from tests.losses.sampled_slates import inner_products, losses_of, model, model_on
 
 
 def test_wbpr_without_a_power_is_bpr(view: Dataset) -> None:
     found = losses_of(model(view, "wbpr", beta="0"), view)
     assert torch.equal(found, losses_of(model(view, "bpr"), view))
     assert not torch.equal(found, losses_of(model(view, "wbpr"), view))
+
+
+def test_wbpr_is_bpr_on_the_popularity_sampler(view: Dataset) -> None:
+    whole, chosen = model(view, "wbpr", beta="0.5"), model_on(view, "bpr", "popularity", {"beta": 0.5})
+    for epoch in (1, 2):
+        assert torch.equal(losses_of(whole, view, epoch), losses_of(chosen, view, epoch))
+    tables = whole.backbone.state_dict(), chosen.backbone.state_dict()
+    assert all(torch.equal(tables[0][name], tables[1][name]) for name in tables[0])
 
 
 def test_wbpr_can_count_users_alike(view: Dataset) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 
 from recbench.data.dataset import Dataset, Log
-from recbench.errors import TrainingError
-from recbench.samplers import InBatch, Lists, Popularity, Rows, Sampler, Shared, Triplets
+from recbench.errors import TrainingError, UsageError
+from recbench.samplers import InBatch, Lists, Popularity, Rows, Sampler, Shared, Triplets, base
 from tests.samplers.epochs import SAMPLERS, epoch, pairs
 
 
@@ -60,3 +61,44 @@ def test_no_positive_at_all_is_an_error(sampler: Sampler, toy: Dataset) -> None:
     empty = replace(toy, train=replace(toy.train, label=torch.zeros_like(toy.train.label)))
     with pytest.raises(TrainingError, match="no training row has feedback view"):
         epoch(sampler, empty)
+
+
+def test_every_sampler_is_a_value_with_settings_of_its_own() -> None:
+    for name in base.SAMPLERS.names():
+        values = base.defaults(name)
+        made = base.create(values)
+        assert made == base.create(base.resolve({"name": name}))
+        assert base.resolve({"name": name}) == values
+        for key in values.keys() - {"name"}:
+            changed = base.create(base.resolve({"name": name, key: "3"}))
+            assert changed != made and changed == base.create(values | {key: 3})
+
+
+def test_no_words_choose_no_sampler() -> None:
+    assert base.resolve({}) == {}
+    assert base.create({}) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"name": "popular"}, "unknown sampler `popular`; did you mean `popularity`?"),
+        ({"name": "popularity", "bete": "1"}, "unknown setting of sampler `bete`; did you mean `beta`?"),
+        ({"name": "popularity", "beta": "-1"}, "sampler.beta=-1.0: expected at least 0"),
+        ({"name": "shared", "negatives": "0"}, "sampler.negatives=0: expected at least 1"),
+        ({"beta": "1"}, "sampler.beta=1: of which sampler? Add --sampler NAME"),
+    ],
+)
+def test_words_that_choose_none(words: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        base.resolve(words)
+
+
+def test_a_recorded_setting_that_is_out_of_range_is_refused() -> None:
+    with pytest.raises(UsageError, match="sampler.share=0: expected a number above 0"):
+        base.create({"name": "adaptive", "negatives": 1, "share": 0})
+
+
+def test_a_sampler_that_needs_vectors_has_a_refresh() -> None:
+    with pytest.raises(NotImplementedError, match="Rows needs vectors and has no `refresh`"):
+        Rows().refresh(torch.zeros(1, 1), torch.zeros(1, 1), torch.ones(()))

@@ -98,6 +98,8 @@ def points(found: Sweep, loss: str) -> set[tuple[str, ...]]:
         ("loss.scale=1..4", "loss.scale", ("1", "4"), float, None),
         ("backbone.dim=16..64", "backbone.dim", ("16", "64"), int, None),
         ("loss.logit=fixed,learned", "loss.logit", ("fixed", "learned"), None, None),
+        ("sampler.name=uniform,adaptive", "sampler.name", ("uniform", "adaptive"), None, None),
+        ("sampler.beta=0..1", "sampler.beta", ("0", "1"), float, None),
     ],
 )
 def test_words_of_the_grid(word: str, setting: str, words: tuple[str, ...], number: object, loss: str | None) -> None:
@@ -130,6 +132,8 @@ def test_words_of_the_grid(word: str, setting: str, words: tuple[str, ...], numb
         (("train.epochs=1,2",), "train.epochs is given by --set and by --grid"),
         (("lr=0.1,fast",), "train.lr=fast: expected a number"),
         (("loss.scale=1,-1",), "loss.scale=-1.0: expected a number above 0"),
+        (("sampler.beta=0,1",), "sampler.beta=0: of which sampler? Add --sampler NAME"),
+        (("sampler.name=uniform,popular",), "unknown sampler `popular`; did you mean `popularity`"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_trained(
@@ -228,6 +232,18 @@ def test_a_word_for_one_loss_is_searched_for_that_alone(go: Go) -> None:
     assert points(found, "gnolr") == {("train.lr=0.01",), ("train.lr=0.1",)}
     assert len(points(found, "bce")) == 6
     assert "gnolr (2 points), bce (6 points), 8 runs" in go.said
+
+
+def test_a_sampler_and_its_settings_are_searched(go: Go) -> None:
+    popular = replace(COMMON, settings=(*COMMON.settings, "sampler.name=popularity"))
+    found = go(("sampler.beta=0.5,1",), ("bpr",), common=popular)
+    assert {record["key"]["settings"]["sampler.beta"] for record in records().values()} == {0.5, 1}
+    assert "--set sampler.name=popularity" in found.commands["bpr"]
+    found = go(("sampler.name=uniform,popularity",), ("bpr",))
+    assert points(found, "bpr") == {("sampler.name=uniform",), ("sampler.name=popularity",)}
+    assert len(records()) == 3  # one of which was there
+    with pytest.raises(UsageError, match="unknown setting of bpr × mf `sampler.share`"):
+        go(("sampler.share=0.1,0.2",), ("bpr",), common=popular)
 
 
 def test_what_is_found_is_what_the_records_say(go: Go) -> None:
