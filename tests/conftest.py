@@ -26,10 +26,11 @@ from recbench.home import home, prepared_home
 from recbench.losses.base import LOSSES
 from recbench.prepare.prepare import prepare
 from recbench.registry import Registry
+from recbench.samplers import SAMPLERS
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
-REGISTRIES: list[Registry[Any]] = [LOSSES, BACKBONES, METRICS, BASELINES]
+REGISTRIES: list[Registry[Any]] = [LOSSES, SAMPLERS, BACKBONES, METRICS, BASELINES]
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore, and their children too
 

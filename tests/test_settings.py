@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import pytest
@@ -10,6 +11,7 @@ from recbench import settings
 from recbench.errors import UsageError
 from recbench.losses import base
 from recbench.losses.base import LOSSES
+from recbench.samplers import Triplets
 
 
 class Thing:
@@ -113,3 +115,15 @@ def test_words_out_of_range() -> None:
     with pytest.raises(UsageError, match="^thing.count=-2: expected at least 1$"):
         settings.resolve(Ranged, "thing", {"count": "-2"})
     assert settings.resolve(Ranged, "thing", {"count": "1"})["count"] == 1
+
+
+def test_fields_of_a_dataclass_whose_base_is_of_another_module() -> None:
+    """Annotations of the base are not names where the subclass is defined."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Mine(Triplets):
+        least: settings.Count = 3
+
+    assert settings.resolve(Mine, "sampler", {"least": "5"}) == {"least": 5}
+    with pytest.raises(UsageError, match="sampler.least=0: expected at least 1"):
+        settings.resolve(Mine, "sampler", {"least": "0"})

@@ -11,6 +11,7 @@ from recbench.baselines.base import BASELINES
 from recbench.evaluation.metric import METRICS
 from recbench.inspect.methods_page import page
 from recbench.losses.base import LOSSES
+from recbench.samplers import SAMPLERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 
@@ -26,7 +27,7 @@ def test_the_page_is_fresh() -> None:
 
 def test_every_method_has_a_section() -> None:
     titles = page()
-    for registry in (LOSSES, BACKBONES, BASELINES, METRICS):
+    for registry in (LOSSES, SAMPLERS, BACKBONES, BASELINES, METRICS):
         for name in registry.names():
             assert f"\n### `{name}`\n" in titles or f"\n### `{name}@K`\n" in titles
 
@@ -37,4 +38,6 @@ def test_a_section_tells_source_settings_and_pairs() -> None:
     assert "Feedback: one; slates: `Triplets(" in text and "backbones: all but `neumf`." in text
     assert "| `loss.momentum` | `0.995` | a number in [0, 1) |" in text
     assert "| `loss.scale` | `2` | a number above 0 |" in section("gnolr")
+    assert "| `sampler.share` | `0.05` | a number above 0 |" in section("adaptive")
+    assert "Losses: `bce`" in section("rows") and "`listnet`" not in section("rows")
     assert "| `backbone.hidden` | `128-64` | text |" in section("mmoe")

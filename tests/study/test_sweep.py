@@ -242,7 +242,7 @@ def test_a_sampler_and_its_settings_are_searched(go: Go) -> None:
     found = go(("sampler.name=uniform,popularity",), ("bpr",))
     assert points(found, "bpr") == {("sampler.name=uniform",), ("sampler.name=popularity",)}
     assert len(records()) == 3  # one of which was there
-    with pytest.raises(UsageError, match="unknown setting of bpr × mf `sampler.share`"):
+    with pytest.raises(UsageError, match="unknown setting `sampler.share` of bpr × mf"):
         go(("sampler.share=0.1,0.2",), ("bpr",), common=popular)
 
 
