@@ -64,6 +64,17 @@ def test_what_is_typed_wins(prepared: Run, toy: Path) -> None:
     assert (key["settings"]["train.epochs"], key["settings"]["backbone.dim"]) == (1, 64)
 
 
+def test_a_preset_may_name_a_sampler_and_another_may_be_typed(prepared: Run, toy: Path) -> None:
+    toy.write_text(TOY.replace("nsb = [", 'bpr = ["sampler.name=popularity"], nsb = ['))
+    assert prepared("train", "--preset", "toy/shop", "--loss", "bpr").code == 0
+    assert prepared("train", "--preset", "toy/shop", "--loss", "bpr", "--sampler", "uniform").code == 0
+    assert {key["settings"]["sampler.name"] for key in keys()} == {"popularity", "uniform"}
+    toy.write_text(TOY.replace("nsb = [", 'bpr = ["sampler.name=popular"], nsb = ['))
+    preset._read.cache_clear()
+    refused = prepared("train", "--preset", "toy/shop", "--loss", "bpr")
+    assert refused.code == 2 and "toy.toml: preset toy/shop, loss bpr: unknown sampler `popular`" in refused.err
+
+
 def test_a_papers_preset_on_other_data(prepared: Run) -> None:
     words = ("--dataset", "synthetic", "--loss", "bce", "--epochs", "1", "--set", "backbone.dim=4")
     assert prepared("train", "--preset", "gnolr/ml-1m", *words).code == 0

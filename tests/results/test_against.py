@@ -55,6 +55,7 @@ def put(store, make_value):
         ({"train.lr": 1.0}, {"BCE"}),
         ({"loss.pos_weight": 3.0}, set()),
         ({"loss.logit": "learned"}, set()),
+        ({"sampler.name": "uniform"}, set()),
     ],
     ids=str,
 )
