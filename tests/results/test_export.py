@@ -57,7 +57,7 @@ def test_the_command_writes_files(run, store, add, make_value, tmp_path):
     told = run("leaderboard", "--format", "html", "-o", str(tmp_path / "typo" / "board.html"))
     assert told.code == 1 and "cannot be written (No such file or directory)" in told.err
     told = run("leaderboard", "--format", "html", "-o", str(tmp_path))
-    assert told.code == 1 and "cannot be written" in told.err and told.err.count("\n") == 1
+    assert told.code == 2 and "folder" in told.err and told.err.count("\n") == 1
 
 
 def test_a_terminal_gets_no_page(run, store, add, make_value, monkeypatch):
