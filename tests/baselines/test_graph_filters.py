@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from recbench.baselines.bspm import BSPM
 from recbench.baselines.building_blocks.graph_filter import NormalisedGraph
 from recbench.baselines.gf_cf import GFCF
+from recbench.evaluation.predictions import BlockScores
 from tests.baselines.dense import EXAMPLE, Matrix, all_scores, inverse, matrices, positives
 
 
@@ -85,3 +87,15 @@ def test_the_singular_vectors_are_those_of_a_dense_matrix(factors: int) -> None:
     wanted = np.linalg.svd(graph)[2][:factors].T
     assert found.T @ found == pytest.approx(np.eye(factors), abs=1e-4)
     assert np.linalg.norm(wanted.T @ found) ** 2 == pytest.approx(factors, rel=1e-3)  # they span the same space
+
+
+@pytest.mark.parametrize("model", [GFCF(), BSPM()])
+@pytest.mark.parametrize("pairs", [1, 30, 200, 300])
+def test_users_of_hardly_an_item_each(model: GFCF | BSPM, pairs: int) -> None:
+    generator = np.random.default_rng(0)  # nearly all singular values are 1 or 0
+    had = np.zeros((2000, 1500))
+    had[generator.integers(0, 2000, pairs), generator.integers(0, 1500, pairs)] = 1
+    scores = model.fit(positives(had), 1500, 0).scores(positives(had))
+    assert isinstance(scores, BlockScores)
+    block = scores.score(torch.arange(2000))
+    assert block.isfinite().all() and not block[had.sum(1) == 0].any()

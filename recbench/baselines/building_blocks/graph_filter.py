@@ -37,7 +37,7 @@ class NormalisedGraph:
         return self.by_item @ (self.by_user @ signal)
 
     def principal(self, factors: int, seed: int = 0) -> Signal:
-        """Return the `factors` first right singular vectors of R~, [items, factors]; those of value 0 may be 0.
+        """Return the `factors` first right singular vectors of R~, [items, factors]; fewer where the rank is less.
 
         By block Lanczos with full orthogonalisation: Musco and Musco, NeurIPS 2015, https://arxiv.org/abs/1504.05477.
         """
@@ -54,9 +54,10 @@ class NormalisedGraph:
             block = block * (triangle.diagonal().abs() > _NOTHING)
             basis[:, step * width : (step + 1) * width] = block
             block = torch.from_numpy(self.smooth(block.numpy()))
+        basis = basis[:, basis.any(0)].contiguous()
         image = torch.from_numpy(self.by_user @ basis.numpy())
-        _, turned = torch.linalg.eigh(image.T @ image)  # ascending
-        vectors: Signal = (basis @ turned[:, -factors:]).numpy()
+        _, turned = torch.linalg.eigh((image.T @ image).double())  # ascending; float32 fails where many are equal
+        vectors: Signal = (basis @ turned[:, -factors:].float()).numpy()
         return vectors
 
 
