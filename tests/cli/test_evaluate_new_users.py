@@ -39,4 +39,5 @@ def test_new_users_from_the_command_line(books: Run) -> None:
 def test_whole_lists_are_refused(books: Run) -> None:
     told = books("train", "--loss", "listnet", "--backbone", "ytdnn", "--epochs", "1")
     assert told.code == 2
-    assert "choose a loss of rows or positives, such as bce or croloss" in told.err
+    assert "backbone `ytdnn` needs the training row that each slate stands for" in told.err
+    assert "see `recbench list losses` for the pairs that work" in told.err

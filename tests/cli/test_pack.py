@@ -69,6 +69,6 @@ def test_a_pack_carries_the_user_s_own_loss(prepared: Run, tmp_path: Path) -> No
 
 def test_what_is_no_pack(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{}")
-    for name, reason in {"x.json": "damaged", "none.json": "no such file"}.items():
-        told = run("replay", str(tmp_path / name))
-        assert told.code == 1 and reason in told.err and told.err.count("\n") == 1
+    for name, reason, code in (("x.json", "damaged", 1), ("none.json", "no such file", 2)):
+        result = run("replay", str(tmp_path / name))
+        assert result.code == code and reason in result.err and result.err.count("\n") == 1
