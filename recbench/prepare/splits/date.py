@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-import polars as pl
-
 from recbench.data.manifest import Finding, Manifest, Part
 from recbench.errors import UsageError
 from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.order_statistics import extremes
 from recbench.prepare.recount import PartCounts
-from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Split
+from recbench.prepare.splits.base import SPLITS, Assign, Split
 from recbench.prepare.splits.building_blocks.calendar_days import check_bounds, midnight, rows_of, span
-from recbench.prepare.splits.building_blocks.moments import by_bounds, check_parts_in_time, last_share
+from recbench.prepare.splits.building_blocks.moments import assign_by_time, check_parts_in_time, last_share
 
 TRAIN, VALID = 9, 1  # shares of the rows before that day
 
@@ -63,11 +61,7 @@ class Date(Split):
                 f"{end} (UTC); choose a day in between"
             )
         bounds = last_share(times, test, TRAIN, VALID), test
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return by_bounds(frame["time"].to_numpy(), bounds)
-
-        return part
+        return assign_by_time(bounds)
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a part may be as late as the first row of the next part."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import polars as pl
-
 from recbench.data.manifest import Finding, Manifest, Part
 from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.recount import PartCounts
-from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Split
+from recbench.prepare.splits.base import SPLITS, Assign, Split
 from recbench.prepare.splits.building_blocks.calendar_days import check_bounds, last_days, last_days_of, named, rows_of
-from recbench.prepare.splits.building_blocks.moments import by_bounds, check_parts_in_time
+from recbench.prepare.splits.building_blocks.moments import assign_by_time, check_parts_in_time
 
 
 @SPLITS.add("days")
@@ -43,11 +41,7 @@ class Days(Split):
         Raises UsageError for a log of too few days.
         """
         bounds = last_days(log, self.split_days, self.time_unit)
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return by_bounds(frame["time"].to_numpy(), bounds)
-
-        return part
+        return assign_by_time(bounds)
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a part may be as late as the first row of the next part."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import polars as pl
-
 from recbench.data.manifest import Finding, Manifest, Part
 from recbench.prepare.coded_log import CodedLog
 from recbench.prepare.order_statistics import Values, kth
 from recbench.prepare.recount import PartCounts
-from recbench.prepare.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
-from recbench.prepare.splits.building_blocks.moments import Bounds, by_bounds, check_parts_in_time, last_share
+from recbench.prepare.splits.base import SPLITS, Assign, Ratio, Split
+from recbench.prepare.splits.building_blocks.moments import Bounds, assign_by_time, check_parts_in_time, last_share
 
 
 @SPLITS.add("global")
@@ -35,11 +33,7 @@ class Global(Split):
     def assign(self, log: CodedLog) -> Assign:
         """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
         bounds = time_bounds(log.values("time"), log.rows, self.ratio)
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return by_bounds(frame["time"].to_numpy(), bounds)
-
-        return part
+        return assign_by_time(bounds)
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a part may be as late as the first row of the next part."""

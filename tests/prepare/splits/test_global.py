@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recbench.prepare.splits.base import Ratio
-from recbench.prepare.splits.global_ import by_bounds, time_bounds
+from recbench.prepare.splits.building_blocks.moments import by_bounds
+from recbench.prepare.splits.global_ import time_bounds
 from recbench.prepare.splits.user import cut_each_user
 
 RATIO = (63, 7, 30)

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Part
 from recbench.prepare.order_statistics import Numbers, Values, kth
 from recbench.prepare.recount import PartCounts, rows_since
+from recbench.prepare.splits.base import Assign, PartOfRow
 from recbench.prepare.words import count_of
 
 Bounds = tuple[int, int]  # the first moment of valid and that of test
@@ -33,6 +35,15 @@ def last_share(times: Values, end: int, train: int, valid: int) -> int:
 def by_bounds(value: Numbers, bounds: Bounds) -> NDArray[np.uint8]:
     """Return the part of each value [R]: below the first bound, below the second, or not below, [R]."""
     return (value >= bounds[0]).astype(np.uint8) + (value >= bounds[1])
+
+
+def assign_by_time(bounds: Bounds) -> Assign:
+    """Return a function from a frame of the log, R rows, to the part of each row by its own time, [R]."""
+
+    def part(frame: pl.DataFrame) -> PartOfRow:
+        return by_bounds(frame["time"].to_numpy(), bounds)
+
+    return part
 
 
 def check_parts_in_time(folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
