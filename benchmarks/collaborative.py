@@ -33,10 +33,10 @@ from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.losses import base
 from recbench.losses.base import LOSSES
-from recbench.run.allocator import keep_freed_memory
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
-from recbench.run.scorer import Scorer
+from recbench.training.allocator import keep_freed_memory
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
+from recbench.training.scorer import Scorer
 
 USERS, ITEMS, POSITIVES, TEST = 29_858, 40_981, 810_000, 217_000
 DIM, BATCH = 64, 5000

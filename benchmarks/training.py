@@ -25,9 +25,9 @@ from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
 from recbench.losses import base
 from recbench.losses.base import LOSSES
-from recbench.run.model import build
-from recbench.run.schedule import Schedule
 from recbench.samplers import Rows
+from recbench.training.model import build
+from recbench.training.schedule import Schedule
 
 BATCH = 1024
 STEPS = 300

@@ -31,6 +31,7 @@ LAYERS = [
     {"evaluation"},
     {"baselines"},
     {"results"},
+    {"training"},
     {"run"},
     {"study"},
     {"inspect", "plots"},

@@ -31,7 +31,7 @@ from recbench.inspect.loss_trial import (
     towers_of,
     value_of,
 )
-from recbench.run.scorer import Scorer, linear_weights
+from recbench.training.scorer import Scorer, linear_weights
 
 EXTREMES = (20.0, 50.0, 120.0, 1e4)
 FLOOR = 0.75  # AUC on the toy after a few epochs; 0.8 to 0.95 is usual

@@ -5,7 +5,8 @@ from __future__ import annotations
 from recbench.errors import DataError
 from recbench.results.integrity import verify_results
 from recbench.results.store import Store
-from recbench.run import checkpoint, kept_predictions
+from recbench.run import kept_predictions
+from recbench.training import checkpoint
 
 
 def damaged_files(store: Store) -> list[str]:

@@ -17,9 +17,9 @@ from recbench.data.dataset import Dataset
 from recbench.data.toy import toy
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
 from recbench.settings import Value, defaults
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
 
 ROWS = 600
 BATCH = 64

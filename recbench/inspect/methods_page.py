@@ -18,8 +18,8 @@ from recbench.inspect.listing import feedback_of, losses_of, losses_on, partners
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.building_blocks.head import Head
-from recbench.run.schedule import Schedule
 from recbench.samplers.base import SAMPLERS, create, defaults
+from recbench.training.schedule import Schedule
 
 INTRODUCTION = """# Methods
 

@@ -17,7 +17,7 @@ from recbench.plots.measured import Part
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.export import scorer_of
-from recbench.run.scorer import Scorer, linear_weights
+from recbench.training.scorer import Scorer, linear_weights
 
 BIN = 5  # degrees
 BINS = 180 // BIN

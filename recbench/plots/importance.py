@@ -11,9 +11,9 @@ from recbench.losses.building_blocks.importance import QUANTILES, QUARTERS
 from recbench.plots.figure import COLOURS, figure
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run import checkpoint
 from recbench.run.fit_baseline import require_trained
-from recbench.run.train import WEIGHTS
+from recbench.training import checkpoint
+from recbench.training.train import WEIGHTS
 
 
 @dataclass(frozen=True)

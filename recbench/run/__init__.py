@@ -1,1 +1,1 @@
-"""One run from its settings to its record: train, validate, evaluate, export."""
+"""What is done with runs: the train and eval commands, baselines, presets, restored models, export."""

@@ -26,9 +26,9 @@ from recbench.run.baselines import (
     requests_for,
     resolved_settings,
 )
-from recbench.run.console import print_line
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
+from recbench.training.console import print_line
 
 AT_ONCE = 10.0  # seconds that may be spent on fitting a baseline unasked
 CHEAP = (POPULARITY, "item-knn")  # what is fitted unasked where nothing has been

@@ -14,9 +14,9 @@ from recbench.evaluation.request import Request, parse
 from recbench.results import leaderboard
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run.console import print_line
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
-from recbench.run.model import pick_device
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
 
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
 

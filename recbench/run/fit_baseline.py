@@ -20,7 +20,7 @@ from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.run.validate import Validation
+from recbench.training.validate import Validation
 
 
 class BaselineModel:

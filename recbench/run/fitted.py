@@ -9,9 +9,9 @@ from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.evaluation.predictions import Predictions
 from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
-from recbench.run.model import Model
-from recbench.run.scorer import Scorer
-from recbench.run.train import trained_model
+from recbench.training.model import Model
+from recbench.training.scorer import Scorer
+from recbench.training.train import trained_model
 
 
 class Fitted(Protocol):

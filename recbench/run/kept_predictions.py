@@ -20,7 +20,7 @@ from recbench.data.dataset import Log
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, Predictions, TowerVectors
 from recbench.results.files import DIGEST
-from recbench.run import checkpoint
+from recbench.training import checkpoint
 
 SCORES = "scores.parquet"
 VECTORS = "vectors.safetensors"

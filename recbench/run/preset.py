@@ -15,9 +15,9 @@ from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import UsageError, unknown
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
-from recbench.run.plan import OWNERS
-from recbench.run.schedule import Schedule
 from recbench.samplers import base as samplers
+from recbench.training.plan import OWNERS
+from recbench.training.schedule import Schedule
 
 FOLDER = Path(__file__).parent / "presets"
 

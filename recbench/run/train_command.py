@@ -17,11 +17,11 @@ from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run import preset as presets
-from recbench.run.console import print_line
 from recbench.run.evaluate import load_dataset
-from recbench.run.model import pick_device
-from recbench.run.plan import OWNERS, make_keys
-from recbench.run.train import Training, is_complete, train
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
+from recbench.training.plan import OWNERS, make_keys
+from recbench.training.train import Training, is_complete, train
 
 DEFAULT_BACKBONE = "twintower"
 

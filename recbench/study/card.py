@@ -14,7 +14,7 @@ from rich.text import Text
 
 from recbench.results.record import method_name
 from recbench.run.evaluate import EvaluatedRun
-from recbench.run.plan import non_default
+from recbench.training.plan import non_default
 
 ROW_METRICS = ("auc", "gauc", "cindex")
 

@@ -24,7 +24,7 @@ from recbench.registry import import_recorded
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.run.train import Training, is_complete, train
+from recbench.training.train import Training, is_complete, train
 
 
 @dataclass(frozen=True)

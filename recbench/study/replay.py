@@ -20,11 +20,11 @@ from recbench.results.code_version import versions
 from recbench.results.files import load
 from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.run.console import print_line
 from recbench.run.evaluate import EvalOptions, evaluate_run, load_dataset
 from recbench.run.fit_baseline import fit_run
-from recbench.run.model import pick_device
-from recbench.run.train import Training, train
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
+from recbench.training.train import Training, train
 
 
 @dataclass(frozen=True)

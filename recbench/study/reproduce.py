@@ -21,14 +21,14 @@ from recbench.results.published_row import PublishedRow, published_row, rows_as_
 from recbench.results.record import Plan, RunKey
 from recbench.results.store import Store
 from recbench.run import preset as presets
-from recbench.run.console import print_line
 from recbench.run.evaluate import EvalOptions, evaluate_run
-from recbench.run.model import pick_device
-from recbench.run.train import is_complete
 from recbench.run.train_command import TrainRequest, keys_of, train_plan
 from recbench.study.launcher import Failed, Work, launch
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.sweep_display import SweepDisplay
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
+from recbench.training.train import is_complete
 
 BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # of every method under `fair`, with one seed on validation
 

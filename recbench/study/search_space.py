@@ -11,10 +11,10 @@ from itertools import product
 from typing import Any
 
 from recbench.errors import UsageError, unknown
-from recbench.run.plan import defaults
 from recbench.samplers import base as samplers
 from recbench.samplers.base import SAMPLERS
 from recbench.settings import Value, prefixed
+from recbench.training.plan import defaults
 
 Point = dict[str, str]  # setting → word, as in {"loss.scale": "2", "train.lr": "0.05"}
 Row = tuple[str, ...]  # a word per dimension

@@ -19,14 +19,14 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.console import print_line
-from recbench.run.model import pick_device
-from recbench.run.plan import OWNERS, non_default
-from recbench.run.train import Training, is_complete
 from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
 from recbench.study import search_space as space
 from recbench.study.launcher import Finished, Launcher, Work, launch
 from recbench.study.sweep_display import SweepDisplay
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
+from recbench.training.plan import OWNERS, non_default
+from recbench.training.train import Training, is_complete
 
 Search = Literal["grid", "random", "optuna"]
 Pair = tuple[str, space.Point]  # a loss and its point

@@ -18,8 +18,8 @@ from rich.text import Text
 from recbench.results.json_structs import encode
 from recbench.results.record import RunRecord
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.console import print_line
 from recbench.study.launcher import Finished
+from recbench.training.console import print_line
 
 
 class SweepDisplay:

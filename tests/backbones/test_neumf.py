@@ -21,10 +21,10 @@ from recbench.evaluation.predictions import BlockScores
 from recbench.evaluation.ranking import auc
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
-from recbench.run.scorer import Scorer
 from recbench.settings import defaults
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
+from recbench.training.scorer import Scorer
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
 

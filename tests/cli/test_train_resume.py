@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from recbench.home import results_home
-from recbench.run import train as training
+from recbench.training import train as training
 from tests.conftest import Run, forget_imports
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recbench.home import results_home
-from recbench.run import train as training
+from recbench.training import train as training
 from tests.conftest import Run
 
 WORDS = ("train", "--loss", "bpr", "--backbone", "mf", "--epochs", "2", "--set", "backbone.dim=4")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recbench.home import results_home
-from recbench.run import train as training
+from recbench.training import train as training
 from tests.conftest import Run
 
 BPR = ("train", "--loss", "bpr", "--backbone", "mf")

@@ -10,11 +10,11 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.losses.base import LOSSES, Loss, create, resolve
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
 from recbench.samplers import InBatch, Shared
 from recbench.samplers import base as samplers
 from recbench.settings import Value, prefixed
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
 
 INFO = Info(users=30, items=40, rates=(0.3,), feedback=("view",))
 

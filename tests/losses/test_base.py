@@ -12,8 +12,8 @@ from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.losses.base import create, defaults
 from recbench.losses.bpr import BPR
-from recbench.run.optimizer import make_optimizer
-from recbench.run.schedule import Schedule
+from recbench.training.optimizer import make_optimizer
+from recbench.training.schedule import Schedule
 
 
 class Counting(BPR):

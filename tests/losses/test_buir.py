@@ -12,8 +12,8 @@ from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.losses import base
 from recbench.losses.buir import BUIR
-from recbench.run.optimizer import make_optimizer
-from recbench.run.schedule import Schedule
+from recbench.training.optimizer import make_optimizer
+from recbench.training.schedule import Schedule
 from tests.conftest import make_dataset
 
 

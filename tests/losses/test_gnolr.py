@@ -14,8 +14,8 @@ from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Head, create, defaults
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
-from recbench.run.optimizer import make_optimizer
-from recbench.run.schedule import Schedule
+from recbench.training.optimizer import make_optimizer
+from recbench.training.schedule import Schedule
 from tests.losses.by_hand import SINGLE, batch, loss, rows, sigmoid, softplus, towers
 from tests.losses.ordinal_rows import RATES, info, of, probabilities, random_rows, value
 

@@ -26,13 +26,13 @@ from recbench.losses.base import LOSSES, create, defaults, incompatibility, why_
 from recbench.losses.bpr import BPR
 from recbench.losses.listnet import ListNet
 from recbench.losses.pris import PRIS
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
-from recbench.run.scorer import Scorer
 from recbench.samplers import Lists, Rows, Sampler, Triplets
 from recbench.samplers import base as samplers
 from recbench.samplers.base import SAMPLERS as SAMPLERS_BY_NAME
 from recbench.settings import prefixed
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
+from recbench.training.scorer import Scorer
 from tests.samplers.epochs import SAMPLERS, epoch
 
 PAIRS = [(loss, backbone) for loss in LOSSES.names() for backbone in BACKBONES.names()]

@@ -17,10 +17,10 @@ from recbench.errors import UsageError
 from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.losses.building_blocks.triplet_importance import columns
-from recbench.run.model import build
-from recbench.run.schedule import Schedule
 from recbench.samplers import Triplets
 from recbench.settings import defaults
+from recbench.training.model import build
+from recbench.training.schedule import Schedule
 from tests.losses.til_models import (
     LEARNED,
     OF_THE_PAPER,

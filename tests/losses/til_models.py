@@ -14,9 +14,9 @@ from recbench.losses.base import LOSSES
 from recbench.losses.building_blocks.clusters import Clusters
 from recbench.losses.building_blocks.triplet_importance import TIL
 from recbench.losses.til_mi import TILMI
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
 from recbench.settings import defaults
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
 
 NAMES = ["til-ui", "til-mi"]
 LEARNED = {"pretrain": "0", "gamma": "0.1"}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recbench.home import results_home
-from recbench.run import checkpoint
+from recbench.training import checkpoint
 from tests.conftest import Run
 
 

@@ -14,9 +14,9 @@ from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.prepare.prepare import prepare
 from recbench.run import preset
-from recbench.run.schedule import Schedule
 from recbench.run.train_command import TrainRequest, complete
 from recbench.sources import catalog
+from recbench.training.schedule import Schedule
 
 ORDER = TrainRequest(loss="bce", backbone=None, dataset=None, feedback=(), seeds=(0,), settings=(), imports=())
 

@@ -22,13 +22,13 @@ from recbench.results import sweeps
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep
-from recbench.run.train import LOCK
 from recbench.run.train_command import TrainRequest
 from recbench.study import launcher, sweep
 from recbench.study import search_space as space
 from recbench.study.launcher import InProcess, Work
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.sweep_display import sweep_json, sweep_table
+from recbench.training.train import LOCK
 
 COMMON = TrainRequest(
     loss="",

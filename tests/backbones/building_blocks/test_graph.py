@@ -16,10 +16,10 @@ from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
 from recbench.data.toy import toy as make_toy
 from recbench.evaluation.ranking import auc
-from recbench.run.model import build
-from recbench.run.schedule import Schedule
-from recbench.run.scorer import Scorer
 from recbench.settings import defaults
+from recbench.training.model import build
+from recbench.training.schedule import Schedule
+from recbench.training.scorer import Scorer
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
 

@@ -16,7 +16,7 @@ from recbench.inspect.conformance import Trial
 from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.losses.building_blocks.triplet_importance import columns
-from recbench.run.model import Model
+from recbench.training.model import Model
 from tests.losses.til_models import (
     LEARNED,
     NAMES,

@@ -15,9 +15,9 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
-from recbench.run.optimizer import make_optimizer
-from recbench.run.schedule import Schedule
 from recbench.samplers import base as samplers
+from recbench.training.optimizer import make_optimizer
+from recbench.training.schedule import Schedule
 
 
 @dataclass

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from recbench.run.console import print_line
+from recbench.training.console import print_line
 
 
 @dataclass(frozen=True)

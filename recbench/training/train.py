@@ -20,15 +20,15 @@ from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.run import checkpoint
-from recbench.run.allocator import keep_freed_memory
-from recbench.run.console import print_line
-from recbench.run.model import Model, build, check_finite, check_gradient
-from recbench.run.optimizer import set_rates
-from recbench.run.plan import non_default
-from recbench.run.schedule import Schedule
-from recbench.run.training_display import EpochLine, TrainingDisplay
-from recbench.run.validate import Validation
+from recbench.training import checkpoint
+from recbench.training.allocator import keep_freed_memory
+from recbench.training.console import print_line
+from recbench.training.model import Model, build, check_finite, check_gradient
+from recbench.training.optimizer import set_rates
+from recbench.training.plan import non_default
+from recbench.training.schedule import Schedule
+from recbench.training.training_display import EpochLine, TrainingDisplay
+from recbench.training.validate import Validation
 
 PROGRESS = "progress.safetensors"
 WEIGHTS = "weights.safetensors"

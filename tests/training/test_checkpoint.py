@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from recbench.errors import DataError
-from recbench.run import checkpoint
+from recbench.training import checkpoint
 
 
 def test_nested_state_comes_back(tmp_path: Path) -> None:

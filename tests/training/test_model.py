@@ -12,9 +12,9 @@ from recbench.data.dataset import Dataset, Log
 from recbench.data.toy import toy
 from recbench.errors import TrainingError
 from recbench.losses.base import LOSSES, defaults
-from recbench.run.model import Model, build, check_gradient
-from recbench.run.schedule import Schedule
 from recbench.settings import defaults as settings_of
+from recbench.training.model import Model, build, check_gradient
+from recbench.training.schedule import Schedule
 
 PAIRWISE = ["bpr", "wbpr", "aobpr", "pris", "rce-bpr", "tce-bpr", "til-ui", "til-mi"]
 SHARED = ["softmax", "croloss", "croloss-lambda", "triplet"]

@@ -12,8 +12,8 @@ from recbench.evaluation.predictions import Predictions
 from recbench.evaluation.request import Request, parse
 from recbench.evaluation.signature import Protocol
 from recbench.results.record import of_all
-from recbench.run.model import Model
-from recbench.run.scorer import Scorer
+from recbench.training.model import Model
+from recbench.training.scorer import Scorer
 
 
 class Validation:

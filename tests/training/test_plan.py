@@ -9,7 +9,7 @@ import pytest
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.results.record import RunKey
-from recbench.run.plan import OWNERS, defaults, make_keys, non_default
+from recbench.training.plan import OWNERS, defaults, make_keys, non_default
 
 
 def key(data: Dataset, loss: str = "bpr", **of_sampler: str) -> RunKey:

@@ -21,10 +21,10 @@ from recbench.losses.base import LOSSES, Loss
 from recbench.prepare.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run import train as training
-from recbench.run.model import Model, build
-from recbench.run.schedule import Schedule
 from recbench.run.train_command import TrainRequest, resume_last, train_all
+from recbench.training import train as training
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
 
 SILENT = Console(quiet=True)
 OPTIMIZERS = ["adam", "adamw", "sgd", "adagrad"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbench.errors import UsageError
-from recbench.run.schedule import Schedule
+from recbench.training.schedule import Schedule
 
 Decay = Literal["none", "cosine", "linear"]
 

@@ -18,9 +18,10 @@ from recbench.home import results_home
 from recbench.prepare.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run import checkpoint, train_command
-from recbench.run import train as training
+from recbench.run import train_command
 from recbench.run.train_command import TrainRequest, is_resumable, resume_last, train_all
+from recbench.training import checkpoint
+from recbench.training import train as training
 
 SILENT = Console(quiet=True)
 

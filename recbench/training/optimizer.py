@@ -10,7 +10,7 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 from recbench.backbones.base import Backbone
 from recbench.errors import UsageError
 from recbench.losses.base import Loss
-from recbench.run.schedule import Schedule
+from recbench.training.schedule import Schedule
 
 
 def check_optimizer(loss: type[Loss], optimizer: str) -> None:

@@ -13,9 +13,9 @@ from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import BASELINE
 from recbench.results.record import CHOSEN_SAMPLER, RunKey
-from recbench.run.optimizer import check_optimizer
-from recbench.run.schedule import Schedule
 from recbench.samplers import base as samplers
+from recbench.training.optimizer import check_optimizer
+from recbench.training.schedule import Schedule
 
 OWNERS = ("loss", "backbone", "sampler", "train")  # of settings
 

@@ -9,9 +9,9 @@ import torch
 
 from recbench.data.dataset import Dataset, concat_logs
 from recbench.errors import UsageError
-from recbench.run.model import build
-from recbench.run.schedule import Schedule
-from recbench.run.validate import Validation
+from recbench.training.model import build
+from recbench.training.schedule import Schedule
+from recbench.training.validate import Validation
 
 
 def new_users(toy: Dataset) -> Dataset:

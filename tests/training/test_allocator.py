@@ -12,7 +12,7 @@ import pytest
 # In a process of its own, since what other tests have allocated decides where large blocks come from.
 PAGE_FAULTS = """
 import resource, sys, torch
-from recbench.run.allocator import keep_freed_memory
+from recbench.training.allocator import keep_freed_memory
 
 keep_freed_memory()
 numbers = int(sys.argv[1])
