@@ -141,5 +141,17 @@ def imported_source(cls: type) -> str | None:
     return module.rpartition("_")[2] if module.startswith(_IMPORTED) else None
 
 
+def imported_file(cls: type) -> dict[Path, str]:
+    """Return the user's file that defines a class, with its `source_digest`; nothing if a package defines it.
+
+    Its path is relative to the working directory if it lies below.
+    """
+    digest, file = imported_source(cls), sys.modules[cls.__module__].__file__
+    if digest is None or file is None:
+        return {}
+    path = Path(file)
+    return {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path: digest}
+
+
 def _module_name(path: Path, digest: str) -> str:
     return f"{_IMPORTED}{path.stem}_{digest}"

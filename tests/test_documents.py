@@ -81,10 +81,9 @@ def test_the_metric_of_items_evaluates_as_typed(prepared: Run, example: str) -> 
     assert "users=with rows" in tail["signature"]
 
 
-def test_the_baseline_is_searched_and_fitted_as_typed(prepared: Run) -> None:
-    code: dict[str, object] = {"__name__": "capped"}
-    exec(block("python", "# capped.py"), code)
-    (command,) = commands("baselines --only capped-popularity")
+@pytest.mark.parametrize("example", ["capped.py"], indirect=True)
+def test_the_baseline_is_searched_and_fitted_as_typed(prepared: Run, example: str) -> None:
+    (command,) = commands(f"baselines --import {example}")
     rows = prepared(*command.split()[1:], "--metric", "auc", "--json").json
     assert {row["loss"] for row in rows} == {"capped-popularity"}
 

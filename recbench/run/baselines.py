@@ -13,7 +13,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.request import Request
-from recbench.registry import BASELINE, imported_source
+from recbench.registry import BASELINE, imported_file
 from recbench.results import leaderboard
 from recbench.results.record import RunKey
 from recbench.results.store import Store
@@ -118,18 +118,8 @@ def fit_and_evaluate(
 
 
 def _baseline_names(only: Sequence[str]) -> list[str]:
-    """Return the baselines to fit, popularity first; raises UsageError for one that does not exist or is imported.
-
-    The records of baselines have no digest of their code, so that a changed file would give the same run.
-    """
-    imported = [name for name in BASELINES.names() if imported_source(BASELINES.get(name))]
-    if refused := [name for name in only if name in imported]:
-        raise UsageError(
-            f"baseline `{refused[0]}`: --import is for metrics here; register your own baseline by the entry point "
-            f"`{BASELINES.group}` of a package"
-        )
-    names = list(dict.fromkeys(BASELINES.get(name).name for name in only))
-    names = names or [name for name in BASELINES.names() if name not in imported]
+    """Return the baselines to fit, popularity first; raises UsageError for one that does not exist."""
+    names = list(dict.fromkeys(BASELINES.get(name).name for name in only)) or BASELINES.names()
     return sorted(names, key=lambda name: name != POPULARITY)
 
 
@@ -183,6 +173,7 @@ def baseline_key(
         seed=seed,
         device="cpu",
         settings=values,
+        sources={path.name: digest for path, digest in imported_file(BASELINES.get(name)).items()},
     )
 
 

@@ -13,6 +13,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import RecbenchError
+from recbench.registry import missing_imports
 from recbench.results import leaderboard
 from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.record import RunKey, RunRecord
@@ -83,7 +84,13 @@ def _evaluate_beside(
         values = resolved_settings([name], [f"train.refit={str(refit).lower()}"])[name]
         return baseline_key(name, place, everything, values, 0)
 
-    fitted = [record for record, _ in store.runs() if record.key.is_baseline and record.key.place == place]
+    fitted = [
+        record
+        for record, _ in store.runs()
+        if record.key.is_baseline
+        and record.key.place == place
+        and not missing_imports(record.imports, record.key.sources)
+    ]
     others = [r for r in fitted if r.key.loss != POPULARITY and set(feedback) <= set(r.key.feedback)]
     alike = [record for record in others if record.select == group[0].record.select]
     comparable = alike or [record for record in others if record.select == others[-1].select]

@@ -17,6 +17,7 @@ from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, InnerProductScores, Predictions, TowerVectors
 from recbench.memory import peak
+from recbench.registry import imported_file
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
@@ -133,4 +134,5 @@ def _record(key: RunKey, model: BaselineModel, validation: Validation, valid: fl
         versions=versions() | libraries,
         commit=commit,
         dirty=dirty,
+        imports=[str(path) for path in imported_file(BASELINES.get(key.loss))],
     )

@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 from collections import Counter
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from recbench.baselines import base
 from recbench.baselines.base import BASELINES
 from recbench.home import home, results_home
+from recbench.registry import source_digest
 from recbench.results.store import Store
 from recbench.run import baseline_search, baselines_beside
 from recbench.run import baselines as run_baselines
@@ -183,18 +185,54 @@ def test_the_hint_can_be_typed_with_a_metric_of_ones_own(trained: Run, tmp_path:
     assert trained(*words[1:], "--only", "ease", "--budget", "0").code == 0
 
 
-def test_a_baseline_of_an_imported_file_is_refused(prepared: Run, tmp_path: Path) -> None:
+OWN_BASELINE = (
+    "from recbench.baselines.base import BASELINES\n"
+    "from recbench.baselines.popularity import MostPopular\n"
+    "@BASELINES.add('mine')\n"
+    "class Mine(MostPopular):\n"
+    "    pass\n"
+)
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> Iterator[Path]:
+    """Write a baseline of the user's own, and forget it after the test."""
     file = tmp_path / "mine.py"
-    file.write_text(
-        "from recbench.baselines.base import BASELINES\n"
-        "from recbench.baselines.popularity import MostPopular\n"
-        "@BASELINES.add('mine')\n"
-        "class Mine(MostPopular):\n"
-        "    pass\n"
-    )
-    told = prepared("baselines", "--import", str(file), "--only", "mine", "--budget", "0")
-    assert told.code == 2 and "register your own baseline by the entry point `recbench.baselines`" in told.err
-    assert not list(results_home().rglob("mine-baseline"))
+    file.write_text(OWN_BASELINE)
+    yield file
+    forget_imports()
+
+
+def test_a_baseline_of_ones_own_file(trained: Run, own_file: Path) -> None:
+    words = ("baselines", "--import", str(own_file), "--only", "mine", "--budget", "0", "--metric", "auc")
+    assert trained(*words).code == 0
+    records = [record for record, _ in Store(results_home()).runs() if record.key.loss == "mine"]
+    assert [record.key.sources for record in records] == [{"mine.py": source_digest(own_file)}]
+    assert [Path(path).name for path in records[0].imports] == ["mine.py"]
+    board = trained("leaderboard", "--format", "csv")
+    assert "mine" in board.out
+
+
+def test_another_version_of_ones_own_baseline_is_another_run(trained: Run, own_file: Path) -> None:
+    words = ("baselines", "--import", str(own_file), "--only", "mine", "--budget", "0", "--metric", "auc")
+    assert trained(*words).code == 0
+    forget_imports()
+    own_file.write_text(OWN_BASELINE + "    search = {}\n")
+    assert trained(*words).code == 0
+    digests = {record.key.digest for record, _ in Store(results_home()).runs() if record.key.loss == "mine"}
+    assert len(digests) == 2
+
+
+def test_eval_leaves_a_baseline_alone_whose_file_is_not_imported(trained: Run, own_file: Path) -> None:
+    words = ("baselines", "--import", str(own_file), "--only", "mine", "--budget", "0", "--metric", "auc")
+    assert trained(*words).code == 0
+    forget_imports()
+    told = trained("eval", "--metric", "auc", "--metric", "recall@5")
+    assert told.code == 0 and "no baseline is added" not in told.err and "error" not in told.err
+    told = trained("eval", "--run", "mine", "--metric", "gauc")
+    assert told.code == 2 and f"add --import {own_file}, or --trust" in told.err.replace("\n", " ")
+    assert trained("leaderboard").code == 0
+    assert trained("eval", "--run", "mine", "--metric", "gauc", "--import", str(own_file)).code == 0
 
 
 def test_metrics_that_need_more_than_scores(trained: Run) -> None:
