@@ -30,7 +30,7 @@ CODE = """
 import sys
 from pathlib import Path
 from recbench.memory import Memory
-from recbench.prepare.prepare import prepare
+from recbench.preparation.prepare import prepare
 done = prepare(sys.argv[1], raw=Path(sys.argv[2]), memory=Memory.parse(sys.argv[3]), force=True)
 print(done.folder)
 """

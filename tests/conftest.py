@@ -24,7 +24,7 @@ from recbench.data.toy import toy as make_dataset
 from recbench.evaluation.metric import METRICS
 from recbench.home import home, prepared_home
 from recbench.losses.base import LOSSES
-from recbench.prepare.prepare import prepare
+from recbench.preparation.prepare import prepare
 from recbench.registry import Registry
 from recbench.samplers import SAMPLERS
 

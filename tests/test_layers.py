@@ -23,7 +23,7 @@ LAYERS = [
     {"sources"},
     {"readers"},
     {"data"},
-    {"prepare"},
+    {"preparation"},
     {"batch", "capabilities"},
     {"samplers"},
     {"backbones"},

@@ -29,7 +29,7 @@ def check(
     from recbench.data.manifest import Finding
     from recbench.data.prepared_datasets import find_prepared
     from recbench.inspect.damage import damaged_files
-    from recbench.prepare.leak_certificate import broken, check_folder, findings_table
+    from recbench.preparation.leak_certificate import broken, check_folder, findings_table
 
     folder = find_prepared(dataset)
     results = store()

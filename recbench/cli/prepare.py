@@ -68,9 +68,9 @@ def prepare(
 ) -> None:
     """Turn raw files into Parquet: download, labels, split, vocabulary, buckets, leak certificate."""
     from recbench.memory import Memory
-    from recbench.prepare import prepare as preparation
-    from recbench.prepare.progress_display import Display
-    from recbench.prepare.report import report, warnings
+    from recbench.preparation import prepare as preparation
+    from recbench.preparation.progress_display import Display
+    from recbench.preparation.report import report, warnings
 
     console = stderr()
     with Display(console, dataset) as display:

@@ -70,7 +70,7 @@ def _check_feedback(spec: DatasetSpec) -> None:
 
 
 def _check_splits(spec: DatasetSpec) -> None:
-    splits = _methods_in("prepare/splits")
+    splits = _methods_in("preparation/splits")
     if not spec.splits:
         raise _refused(spec, f"`splits` is empty; choose among {', '.join(splits)}")
     for split in spec.splits:

@@ -11,9 +11,9 @@ from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError
 from recbench.home import home
-from recbench.prepare.leak_certificate import check_folder
-from recbench.prepare.prepare import prepare
-from tests.prepare.shop import write
+from recbench.preparation.leak_certificate import check_folder
+from recbench.preparation.prepare import prepare
+from tests.preparation.shop import write
 
 FLIPS = 500
 

@@ -18,9 +18,9 @@ from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest, write_manifest
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, RecbenchError
-from recbench.prepare.leak_certificate import check_folder
-from recbench.prepare.prepare import Prepared, Variant, prepare
-from tests.prepare.shop import write
+from recbench.preparation.leak_certificate import check_folder
+from recbench.preparation.prepare import Prepared, Variant, prepare
+from tests.preparation.shop import write
 
 Fields = dict[str, Any]
 ODD: tuple[Any, ...] = (

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from recbench.memory import MIN_LIMIT, Memory
-from recbench.prepare.prepare import Prepared, Variant, prepare
+from recbench.preparation.prepare import Prepared, Variant, prepare
 from recbench.readers.base import Source, load_reader
 from recbench.sources import catalog
 from tests import facsimile

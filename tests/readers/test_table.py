@@ -15,7 +15,7 @@ import pytest
 from recbench.errors import DataError
 from recbench.readers.base import Source, load_reader
 from recbench.sources.catalog import find
-from tests.prepare.shop import write
+from tests.preparation.shop import write
 from tests.readers.read_files import read_file
 
 

@@ -12,7 +12,7 @@ from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses import base
 from recbench.losses.base import LOSSES
-from recbench.prepare.prepare import prepare
+from recbench.preparation.prepare import prepare
 from recbench.run import preset
 from recbench.run.train_command import TrainRequest, complete
 from recbench.sources import catalog

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from recbench.errors import DataError, UsageError
-from recbench.prepare.prepare import Variant, prepare
+from recbench.preparation.prepare import Variant, prepare
 from recbench.sources import catalog
-from tests.prepare.shop import TOML, write
+from tests.preparation.shop import TOML, write
 
 
 def test_shipped_catalogue() -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from recbench.errors import DataError, UsageError
 from recbench.home import raw_home
-from recbench.prepare.prepare import prepare
+from recbench.preparation.prepare import prepare
 from recbench.progress import Progress
 from recbench.sources import catalog
 from recbench.sources.raw_files import locate
-from tests.prepare.shop import TOML, write
+from tests.preparation.shop import TOML, write
 
 
 def located(toml: str, folder: Path, raw: Path | None = None) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
-from recbench.prepare.prepare import prepare
+from recbench.preparation.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, resume_last, train_all

@@ -15,7 +15,7 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.errors import DataError, UsageError
 from recbench.home import results_home
-from recbench.prepare.prepare import prepare
+from recbench.preparation.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run import train_command

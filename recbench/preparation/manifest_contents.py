@@ -1,0 +1,171 @@
+"""The manifest of a prepared dataset made of what was counted: counts, rates, rules."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import recbench
+from recbench.data.manifest import HELD_OUT, PARTS, EntitySide, Manifest, Options
+from recbench.preparation import labels
+from recbench.preparation.count_check import compare
+from recbench.preparation.entities import Entities
+from recbench.preparation.row_counts import RowCounts
+from recbench.preparation.splits.base import Split
+from recbench.sources.dataset_spec import DatasetSpec
+
+BEFORE_SPLIT = ("feedback is 0 or 1 by its expression",)
+AFTER_SPLIT = (
+    "feedback types are ordered from dense to sparse by their rate on train rows",
+    "level is the highest feedback reached, also by rows that lack a denser one",
+    "users and items are those of the log, the ones in train first, each group by raw key, or by first appearance "
+    "where several columns tell them apart",
+    "ids 1, 2, … are the sorted raw values of the entities in train, null being a value; 0 is unknown",
+    "bags keep the values known from train, cut or padded with 0 to the longest bag in train",
+    "numbers: id 1 is NaN, null or infinite, the rest are up to 50 right-closed buckets cut at the distinct "
+    "percentiles 2, 4, …, 98 of train rows; values beyond fall into the end buckets",
+    "each part is in time order, ties by file order",
+)
+
+
+def options(spec: DatasetSpec, split: Split, rows: int | None) -> Options:
+    """Return all that decides the result, apart from the files."""
+    return Options(
+        split=split.name,
+        rows=rows,
+        seed=split.seed,
+        rule=spec.rule,
+        reader=spec.reader,
+        feedback=spec.feedback,
+        filter=spec.filter,
+        distinct=spec.distinct,
+        complete=spec.complete,
+        core=spec.core,
+        min_count=spec.min_count,
+        known_users=spec.known_users,
+        ratio=spec.ratio,
+        rounding=spec.rounding,
+        time=spec.time,
+        time_unit=spec.time_unit,
+        columns=spec.columns,
+        types=dict(spec.types),
+        separator=spec.separator,
+        encoding=spec.encoding,
+        bag_separator=spec.bag_separator,
+        user=spec.user,
+        item=spec.item,
+        time_format=spec.time_format,
+        time_zone=spec.time_zone,
+        quote=spec.quote,
+        decimal=spec.decimal,
+        null_values=spec.null_values,
+        split_days=split.split_days if "split_days" in split.options else None,
+        split_date=split.split_date if "split_date" in split.options else None,
+    )
+
+
+def _filters(spec: DatasetSpec) -> Iterator[str]:
+    if spec.filter:
+        yield f"rows are those of the log where {spec.filter}"
+    if spec.distinct:
+        yield "only the first row of each user and item in time counts, or in the file where there is no time"
+    if spec.complete:
+        yield "rows of users and items that lack a feature are left out"
+    if spec.known_users:
+        yield f"rows of users on fewer than {spec.min_count} rows of the shipped train part are left out"
+    if spec.core is not None:
+        rounds = "until nothing changes" if spec.core.rounds is None else f"{spec.core.rounds} times"
+        yield f"items with fewer than {spec.core.item} rows go, then users with fewer than {spec.core.user}, {rounds}"
+    if spec.min_count > 1:
+        yield f"values of categorical features on fewer than {spec.min_count} train rows are unknown"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What is known once the tables and parts are written."""
+
+    counts: RowCounts
+    users: Entities
+    items: Entities
+
+
+def manifest(spec: DatasetSpec, split: Split, variant: str, built: Built, options: Options) -> Manifest:
+    """Return the manifest of a folder called `variant`, without what is found out of its files afterwards."""
+    counts = built.counts
+    sides: dict[EntitySide, Entities] = {"users": built.users, "items": built.items}
+    return Manifest(
+        dataset=spec.name,
+        split=variant,
+        new_test_users=split.new_test_users,
+        title=spec.title,
+        licence=spec.licence,
+        citation=spec.citation,
+        note=spec.note,
+        aggregates=spec.aggregates,
+        fingerprint="0" * 64,
+        feedback=counts.feedback,
+        rows={part: int(counts.rows[p]) for p, part in enumerate(PARTS)},
+        rates={part: _by_feedback(counts, counts.rates(p)) for p, part in enumerate(PARTS)},
+        level_rates=tuple(counts.level_rates),
+        thresholds=tuple(labels.thresholds(counts.level_rates)),
+        truth=counts.truth,
+        unnested=counts.unnested,
+        users=built.users.table,
+        items=built.items.table,
+        new={part: {side: counts.unseen(side, p) for side in sides} for p, part in enumerate(HELD_OUT, 1)},
+        time=counts.spans,
+        edges={"user": _edges(built.users), "item": _edges(built.items)},
+        counts=compare(spec.expect, _counts_by_name(built)),
+        sources=(),
+        absent=(),
+        options=options,
+        rules=(*_filters(spec), *BEFORE_SPLIT, split.rule, *AFTER_SPLIT),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+    )
+
+
+def about(spec: DatasetSpec, manifest: Manifest) -> Manifest:
+    """Return the manifest with what the catalogue says now beside the options, without preparing again."""
+    return msgspec.structs.replace(
+        manifest,
+        title=spec.title,
+        licence=spec.licence,
+        citation=spec.citation,
+        note=spec.note,
+        aggregates=spec.aggregates,
+        counts=compare(spec.expect, manifest.counts.found),
+    )
+
+
+def _edges(entities: Entities) -> dict[str, tuple[float, ...]]:
+    return {it.column.name: tuple(it.edges.tolist()) for it in entities.encodings if it.edges is not None}
+
+
+def _counts_by_name(built: Built) -> dict[str, int]:
+    """Return the counts by which one can tell whether these are the complete data, the parts included."""
+    counts = built.counts
+    total, parts = int(counts.rows.sum()), counts.rows.tolist()
+    sizes = {"rows": total, "users": built.users.count, "items": built.items.count}
+    return sizes | _by_feedback(counts, counts.positives.sum(0)) | {"train": parts[0] + parts[1], "test": parts[2]}
+
+
+def _by_feedback(counts: RowCounts, values: NDArray[np.generic]) -> dict[str, Any]:
+    return dict(zip(counts.feedback, values.tolist(), strict=True))
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "recbench": recbench.__version__,
+        "python": platform.python_version(),
+        "polars": pl.__version__,
+        "numpy": np.__version__,
+    }

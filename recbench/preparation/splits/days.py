@@ -1,0 +1,60 @@
+"""Split `days`: the last days of the log are test, and as many before them valid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from recbench.data.manifest import Finding, Manifest, Part
+from recbench.preparation.coded_log import CodedLog
+from recbench.preparation.recount import PartCounts
+from recbench.preparation.splits.base import SPLITS, Assign, Split
+from recbench.preparation.splits.building_blocks.calendar_days import (
+    check_bounds,
+    last_days,
+    last_days_of,
+    named,
+    rows_of,
+)
+from recbench.preparation.splits.building_blocks.moments import assign_by_time, check_parts_in_time
+
+
+@SPLITS.add("days")
+class Days(Split):
+    """The last day (or days) of the log is test: each row by its own day, whoever its user is."""
+
+    options = ("split_days",)
+    needs_time = True
+
+    @property
+    def rule(self) -> str:
+        """What is done, as a sentence."""
+        days = self.split_days
+        test, valid = ("the last day", "the day") if days == 1 else (f"the last {days} days", f"the {days} days")
+        return (
+            f"rows by their day of the calendar in UTC: test is {test} of the log, valid {valid} before, train what is "
+            "earlier"
+        )
+
+    @property
+    def folder_suffix(self) -> str:
+        """The number of days, as in `days+7-days`."""
+        return named(self.split_days)
+
+    def assign(self, log: CodedLog) -> Assign:
+        """Return a function from a frame of the log, R rows, to the part of each row, [R].
+
+        Raises UsageError for a log of too few days.
+        """
+        bounds = last_days(log, self.split_days, self.time_unit)
+        return assign_by_time(bounds)
+
+    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
+        """No row of a part may be as late as the first row of the next part."""
+        return check_parts_in_time(folder, manifest, parts)
+
+    def further_findings(self, parts: Mapping[Part, PartCounts]) -> list[Finding]:
+        """The bounds are midnights, so many days before the end of the log."""
+        spans = rows_of(parts)
+        bounds = last_days_of(max(last for _, last in spans.values()), self.split_days, self.time_unit)
+        return [check_bounds(spans, bounds, self.time_unit)]
