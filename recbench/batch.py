@@ -6,6 +6,7 @@ D dimension, T feedback types ordered from dense to sparse, R logged rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -54,7 +55,7 @@ class Towers:
     user: Tensor  # [B, K, D]
     item: Tensor  # [B, N, K, D], or [1, N, K, D] for a shared slate
     penalty: Tensor | float = 0.0  # the backbone's own regulariser, already weighted
-    slot_penalty: Tensor | None = None  # [B, N] or [1, N], the part of it that belongs to each slot
+    batch_penalty: Callable[[Batch], Tensor] | None = None  # what is added to it for the batch, whose mask it may read
     pair: Tensor | None = None  # [B, N, K] scores of a backbone that is not an inner product
     scale: Tensor | float = 1.0  # [K] or a number, applied to the inner products
     bias: Tensor | float = 0.0  # [K] or a number, added after the scale
@@ -74,13 +75,8 @@ class Towers:
         return self.inner * self.scale + self.bias
 
     def regulariser(self, batch: Batch) -> Tensor | float:
-        """Return the penalty plus that of the slots that count, per user of the batch."""
-        slots = self.slot_penalty
-        if slots is None:
-            return self.penalty
-        if batch.mask is not None and batch.mask.shape == slots.shape:
-            slots = slots.masked_fill(~batch.mask, 0)
-        return self.penalty + slots.sum() / len(batch.user)
+        """Return the penalty, and what is added to it for this batch."""
+        return self.penalty if self.batch_penalty is None else self.penalty + self.batch_penalty(batch)
 
     def affine(self, scale: Tensor | float, bias: Tensor | float) -> Towers:
         """Return the same towers with another scale and bias of the logits."""

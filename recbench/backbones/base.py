@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import ClassVar
 
 import torch
@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench import settings
+from recbench.backbones.building_blocks.regulariser import Regulariser
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
+from recbench.errors import UsageError, unknown
 from recbench.registry import BASELINE, Registry
 
 
@@ -31,6 +33,8 @@ class Backbone(nn.Module, ABC):
     # What losses and samplers may ask for, and what it asks of the batches; see `recbench.capabilities`.
     offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "forward derivatives"})
     needs: ClassVar[frozenset[str]] = frozenset()
+
+    regulariser = Regulariser()  # what `l2` penalises, of a backbone that has it; `create` sets another
 
     def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
         super().__init__()
@@ -94,9 +98,45 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
 def create(
     backbone: type[Backbone], data: Dataset, towers: int, cosine: bool, values: Mapping[str, settings.Value]
 ) -> Backbone:
-    """Build a backbone of `towers` vectors per entity from its settings; raises UsageError if one is out of range."""
-    settings.check_ranges(backbone, "backbone", values)
-    return backbone(data, towers, cosine, **values)
+    """Build a backbone of `towers` vectors per entity from its settings; raises UsageError if one is out of range.
+
+    Settings of its `Regulariser` may be left out.
+    """
+    shared = shared_defaults(backbone)
+    own = {key: value for key, value in values.items() if key not in shared}
+    settings.check_ranges(backbone, "backbone", own)
+    made = backbone(data, towers, cosine, **own)
+    made.regulariser = Regulariser(**{key: value for key, value in values.items() if key in shared})  # type: ignore[arg-type]
+    return made
+
+
+def shared_defaults(backbone: type[Backbone]) -> dict[str, settings.Value]:
+    """Return the settings that every backbone with an `l2` has: those of its `Regulariser`."""
+    return asdict(Regulariser()) if "l2" in settings.defaults(backbone) else {}
+
+
+def defaults(backbone: type[Backbone]) -> dict[str, settings.Value]:
+    """Return all settings of a backbone with their defaults."""
+    return {**settings.defaults(backbone), **shared_defaults(backbone)}
+
+
+def resolve(backbone: type[Backbone], words: Mapping[str, str]) -> dict[str, settings.Value]:
+    """Return the settings of a backbone, defaults overridden by `words`; of its `Regulariser`, those that differ.
+
+    Raises UsageError for a setting that does not exist or is out of range.
+    """
+    shared = shared_defaults(backbone)
+    for key in words:
+        if key not in defaults(backbone):
+            raise unknown(f"setting of backbone `{backbone.name}`", key, defaults(backbone))
+    own = settings.resolve(backbone, "backbone", {key: word for key, word in words.items() if key not in shared})
+    given = settings.resolve(Regulariser, "backbone", {key: word for key, word in words.items() if key in shared})
+    chosen = {key: value for key, value in given.items() if shared and value != shared[key]}
+    Regulariser(**chosen)  # type: ignore[arg-type]
+    if chosen and not own["l2"]:
+        key, value = next(iter(chosen.items()))
+        raise UsageError(f"backbone.{key}={value}: there is no penalty with backbone.l2=0; set backbone.l2")
+    return own | chosen
 
 
 BACKBONES: Registry[Backbone] = Registry("backbone", "recbench.backbones", reserved=(BASELINE,))

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.building_blocks.free_vectors import free_vectors, l2_penalty
+from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.settings import Count, NonNegative
@@ -17,7 +17,7 @@ class MF(Backbone):
     """A free vector per user and item (matrix factorisation); entities unseen in training have the zero vector.
 
     Koren et al., Computer 2009, https://doi.org/10.1109/MC.2009.263. `l2` weighs half the squared norms of the
-    batch's vectors, per user, as in LightGCN (SIGIR 2020).
+    batch's vectors, per user, as in LightGCN (SIGIR 2020), unless `l2_of` and its like say otherwise.
     """
 
     def __init__(
@@ -32,5 +32,7 @@ class MF(Backbone):
         """Return the towers of user [B] and item [B, N]."""
         user_rows, item_rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
         shape = (self.towers, -1)
-        penalty = l2_penalty(self.l2, user_rows, item_rows)
-        return Towers(user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape), *penalty)
+        vectors = user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape)
+        tables = self.user_table, self.item_table
+        penalty = self.regulariser.penalty(self.l2, self, rows=(user_rows, item_rows), vectors=vectors, tables=tables)
+        return Towers(*vectors, batch_penalty=penalty)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.building_blocks.free_vectors import free_vectors, l2_penalty
+from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.backbones.building_blocks.perceptron import layer_widths
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
@@ -66,8 +66,9 @@ class NeuMF(Backbone):
         user_vectors, item_vectors = user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape)
         (p, p_mlp), (q, q_mlp) = user_vectors.split(self.split, -1), item_vectors.split(self.split, -1)
         logits = [model(p[:, k], q[:, :, k], p_mlp[:, k], q_mlp[:, :, k]) for k, model in enumerate(self.models)]
-        penalty = l2_penalty(self.l2, user_rows, item_rows)
-        return Towers(user_vectors, item_vectors, *penalty, pair=torch.stack(logits, -1))
+        vectors, tables = (user_vectors, item_vectors), (self.user_table, self.item_table)
+        penalty = self.regulariser.penalty(self.l2, self, rows=(user_rows, item_rows), vectors=vectors, tables=tables)
+        return Towers(*vectors, batch_penalty=penalty, pair=torch.stack(logits, -1))
 
 
 class _Tower(nn.Module):

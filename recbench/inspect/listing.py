@@ -104,13 +104,13 @@ def losses_of(backbone: type[Backbone]) -> list[str]:
 
 
 def _backbones() -> list[Item]:
-    from recbench.backbones.base import BACKBONES
+    from recbench.backbones.base import BACKBONES, defaults
 
     items: list[Item] = []
     for name in BACKBONES.names():
         backbone = BACKBONES.get(name)
         about = {"name": name, "about": first_line(backbone), "losses": losses_of(backbone)}
-        items.append({**about, "settings": settings.defaults(backbone)})
+        items.append({**about, "settings": defaults(backbone)})
     return items
 
 

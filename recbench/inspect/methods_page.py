@@ -10,6 +10,7 @@ from typing import Literal, get_args, get_origin
 
 from recbench import samplers, settings
 from recbench.backbones.base import BACKBONES
+from recbench.backbones.building_blocks.regulariser import Regulariser
 from recbench.baselines.base import BASELINES, INSTALL
 from recbench.capabilities import in_words
 from recbench.data.dataset import Info
@@ -101,6 +102,8 @@ def _proposals() -> Iterator[str]:
 
 
 def _backbones() -> Iterator[str]:
+    rows = [_table_row(Regulariser, key, value, "backbone.") for key, value in settings.defaults(Regulariser).items()]
+    yield f"{_escaped(inspect.getdoc(Regulariser) or '')}\n\n{_table(rows)}"
     for name in BACKBONES.names():
         backbone = BACKBONES.get(name)
         missing = [loss for loss in LOSSES.names() if loss not in losses_of(backbone)]

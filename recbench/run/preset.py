@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from recbench import settings
-from recbench.backbones.base import BACKBONES
+from recbench.backbones import base as backbones
+from recbench.backbones.base import BACKBONES, Backbone
 from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import UsageError, unknown
 from recbench.losses import base as losses
@@ -72,14 +73,14 @@ class Preset(msgspec.Struct, frozen=True):
         try:
             given = settings.split_words(words, OWNERS)
             losses.resolve(loss_class, given["loss"])
-            settings.resolve(backbone_class, "backbone", given["backbone"])
+            backbones.resolve(backbone_class, given["backbone"])
             samplers.resolve(given["sampler"])
             Schedule(**settings.resolve(Schedule, "train", given["train"]))  # type: ignore[arg-type]
         except UsageError as error:
             raise UsageError(f"{self.file}: preset {self.name}, loss {loss}: {error}") from None
         return words
 
-    def backbone_class(self, name: str) -> type:
+    def backbone_class(self, name: str) -> type[Backbone]:
         """Return the class of a backbone; raises UsageError, which says what else to take, if there is none."""
         if name == self.paper.backbone and name not in BACKBONES.names():
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from recbench import settings
+from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES
 from recbench.baselines import base as baselines
 from recbench.data.dataset import Dataset
@@ -49,7 +50,7 @@ def make_keys(
     of_sampler = samplers.resolve(words["sampler"])  # none: the loss's own
     values = (
         settings.prefixed("loss", of_loss)
-        | settings.prefixed("backbone", settings.resolve(backbone_class, "backbone", words["backbone"]))
+        | settings.prefixed("backbone", backbones.resolve(backbone_class, words["backbone"]))
         | settings.prefixed("train", of_training)
         | settings.prefixed("sampler", of_sampler)
     )
@@ -81,7 +82,7 @@ def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
         return baselines.defaults(loss)
     return (
         settings.prefixed("loss", losses.defaults(LOSSES.get(loss)))
-        | settings.prefixed("backbone", settings.defaults(BACKBONES.get(backbone)))
+        | settings.prefixed("backbone", backbones.defaults(BACKBONES.get(backbone)))
         | settings.prefixed("train", settings.defaults(Schedule))
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recbench.backbones.base import create
 from recbench.backbones.mgccf import MGCCF, similar_pairs, similarity_graph, threshold
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log, Positives, Table
 from recbench.data.manifest import Column
 from recbench.errors import UsageError
@@ -99,7 +100,7 @@ def test_mgccf_gradients() -> None:
 
     def score(*values: Tensor) -> tuple[Tensor, Tensor]:
         out = torch.func.functional_call(backbone, dict(zip(names, values, strict=True)), (user, item))
-        return out.logit, torch.as_tensor(out.penalty) + out.slot_penalty.sum()
+        return out.logit, torch.as_tensor(out.regulariser(Batch(user, item, torch.zeros(2, 2, 1))))
 
     assert torch.autograd.gradcheck(score, tuple(backbone.parameters()), check_forward_ad=True)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import Backbone
-from recbench.backbones.building_blocks.free_vectors import free_vectors, l2_penalty
+from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.data.history import Histories
@@ -40,13 +40,14 @@ class GraphBackbone(Backbone):
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N] after one propagation."""
         smooth = self.propagate()
-        penalty = l2_penalty(self.l2, F.embedding(user, self.user_table), F.embedding(item, self.item_table))
-        shape = (self.towers, -1)
-        return Towers(
+        rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        shape, tables = (self.towers, -1), (self.user_table, self.item_table)
+        vectors = (
             F.embedding(user, smooth).unflatten(-1, shape),
             F.embedding(item + self.users, smooth).unflatten(-1, shape),
-            *penalty,
         )
+        penalty = self.regulariser.penalty(self.l2, self, rows=rows, vectors=vectors, tables=tables)
+        return Towers(*vectors, batch_penalty=penalty)
 
     @torch.no_grad()
     def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
