@@ -28,10 +28,7 @@ RESULTS = "Results"
 OWN = "Papers and methods of your own"
 PANELS = (DATA, TRAINING, RESULTS, OWN)  # in the order of `recbench --help`
 FIRST_STEPS = ("prepare", "train", "eval", "leaderboard")
-INSTEAD = {  # of an option that is given twice
-    "--loss": "one loss is trained at a time: type `recbench train` once for each, "
-    "or search the settings of several with `recbench sweep --losses A,B`"
-}
+INSTEAD = {"--loss": "join several by commas, as in --loss bce,bpr"}  # of an option that is given twice
 
 
 class Panels(TyperGroup):

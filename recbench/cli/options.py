@@ -53,6 +53,11 @@ Settings = Annotated[
     typer.Option("--set", metavar="OWNER.KEY=VALUE", help="A setting, as in loss.scale=2.57 or backbone.dim=32."),
 ]
 
+Fair = Annotated[
+    bool,
+    typer.Option("--fair", help="Give every method a learned scale and bias and the same search of its learning rate."),
+]
+
 # of `train` and `sweep`
 Backbone = Annotated[
     str | None, typer.Option(help="A name from `recbench list backbones`; default: the preset's, or twintower.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from recbench.cli.app import OWN, command, print_json, print_text, stderr, stdout, store, typed_command
-from recbench.cli.options import Device, Jobs, Json, Settings, setting_words, whole_option
+from recbench.cli.options import Device, Fair, Jobs, Json, Settings, setting_words, whole_option
 
 
 @command(
@@ -54,9 +54,7 @@ def reproduce(
     method: Annotated[list[str], typer.Option("--method", help="Only this method, as the paper calls it.")] = [],
     seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
     settings: Settings = [],
-    fair: Annotated[
-        bool, typer.Option("--fair", help="Give every method a learned scale and bias and the same tuning of lr.")
-    ] = False,
+    fair: Fair = False,
     jobs: Jobs = 1,
     device: Device = "auto",
     form: Annotated[Literal["table", "markdown", "json"], typer.Option("--format", help="How to print.")] = "table",

@@ -11,6 +11,7 @@ from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, 
 from recbench.cli.options import (
     Backbone,
     Device,
+    Fair,
     Imports,
     Jobs,
     Json,
@@ -32,10 +33,13 @@ from recbench.errors import TrainingError
     TRAINING,
     "recbench sweep --losses gnolr,bce --grid lr=0.005,0.05 --grid gnolr:loss.scale=1,2,4",
     "recbench sweep --losses nsb,esmm --grid lr=0.001..0.1 --grid 'loss.pos_weight=1|10,100' --search random --jobs 2",
+    "recbench sweep --losses all --fair --epochs 10",
     "recbench sweep --preset gnolr/ml-1m --losses bce,gnolr --grid lr=0.001..0.5 --search optuna",
 )
 def sweep(
-    losses: Annotated[str, typer.Option(help="Names from `recbench list losses`, joined by commas.")],
+    losses: Annotated[
+        str, typer.Option(help="Names from `recbench list losses`, joined by commas; all: those that fit.")
+    ],
     grid: Annotated[
         list[str],
         typer.Option(
@@ -56,6 +60,8 @@ def sweep(
     preset: Preset = None,
     seed: Seed = 0,
     seeds: Annotated[int, whole_option("--seeds", "Runs for each point, with consecutive seeds.", 1, 10_000)] = 1,
+    epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
+    fair: Fair = False,
     jobs: Jobs = 1,
     settings: Settings = [],
     device: Device = "auto",
@@ -75,10 +81,10 @@ def sweep(
         preset=preset,
         seed=seed,
         seeds=seeds,
-        settings=setting_words(settings, {"sampler": sampler}),
+        settings=setting_words(settings, {"epochs": epochs, "sampler": sampler}),
         imports=imports,
     )
-    request = SweepRequest(names(losses), tuple(grid), common, search, trials)
+    request = SweepRequest(names(losses), tuple(grid), common, search, trials, fair)
     result = sweep_all(request, store(), stderr(), device, jobs, typed_command())
     if as_json:
         print_json(sweep_json(result))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recbench.cli.app import TRAINING, command, print_text, stderr, store, typed_command
 from recbench.cli.options import (
-    Backbone,
     Device,
+    Fair,
     Imports,
+    Jobs,
     Preset,
     Sampler,
     Seed,
@@ -22,6 +23,7 @@ from recbench.cli.options import (
     TrainFeedback,
     Trust,
     given_options,
+    names,
     setting_words,
     train_request,
     whole_option,
@@ -29,20 +31,31 @@ from recbench.cli.options import (
 from recbench.cli.own_code import import_files, import_trusted_plan
 from recbench.errors import InterruptionError, UsageError
 
+if TYPE_CHECKING:
+    from recbench.results.record import RunRecord
+    from recbench.run.train_command import TrainRequest
+
+Losses = Annotated[str, typer.Option(help="Names from `recbench list losses`, joined by commas; all: those that fit.")]
+Backbones = Annotated[
+    str | None,
+    typer.Option(help="Names from `recbench list backbones`, joined by commas; default: the preset's or twintower."),
+]
 WITH_RESUME = ("--resume", "--device", "--import", "--trust")
 
 
 @command(
     TRAINING,
     "recbench train --loss gnolr --backbone twintower --seeds 5",
+    "recbench train --loss bce,bpr,gnolr --backbone twintower,mf --seeds 3 --jobs 2",
+    "recbench train --loss all --fair",
     "recbench train --loss bce --set loss.logit=learned",
     "recbench train --loss bpr --sampler popularity --set sampler.beta=0.75",
     "recbench train --resume",
 )
 def train(
     context: typer.Context,
-    loss: Annotated[str, typer.Option(help="A name from `recbench list losses`.")] = "gnolr",
-    backbone: Backbone = None,
+    loss: Losses = "gnolr",
+    backbone: Backbones = None,
     sampler: Sampler = None,
     dataset: TrainDataset = None,
     feedback: TrainFeedback = None,
@@ -60,13 +73,15 @@ def train(
         ),
     ] = None,
     settings: Settings = [],
+    fair: Fair = False,
+    jobs: Jobs = 1,
     device: Device = "auto",
     imports: Imports = [],
     trust: Trust = False,
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
-    """Train a loss on a backbone, keeping the epoch that is best on validation."""
-    from recbench.run.train_command import resume_last, train_all
+    """Train losses on backbones, keeping the epoch that is best on validation."""
+    from recbench.run.train_command import resume_last
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if resume:
@@ -80,7 +95,7 @@ def train(
             runs = resume_last(store(), stderr(), device)
         else:
             options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
-            options |= {"sampler": sampler}
+            words = setting_words(settings, {**options, "sampler": sampler})
             request = train_request(
                 loss=loss,
                 backbone=backbone,
@@ -89,11 +104,28 @@ def train(
                 preset=preset,
                 seed=seed,
                 seeds=seeds,
-                settings=setting_words(settings, options),
+                settings=words,
                 imports=imports,
             )
-            runs = train_all(request, store(), stderr(), device, typed_command())
-    for record in runs:
+            runs = _train(request, fair, jobs, device)
+    _print_records(runs)
+
+
+def _train(request: TrainRequest, fair: bool, jobs: int, device: str) -> list[RunRecord]:
+    """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
+    from recbench.run.train_command import train_all
+    from recbench.study.methods import ALL, MethodsRequest
+    from recbench.study.several import train_several
+
+    losses, backbones = names(request.loss), names(request.backbone)
+    if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or jobs > 1 or fair:
+        several = MethodsRequest(losses, backbones or (None,), request, fair)
+        return train_several(several, store(), stderr(), device, jobs, typed_command())
+    return train_all(request, store(), stderr(), device, typed_command())
+
+
+def _print_records(records: Iterable[RunRecord]) -> None:
+    for record in records:
         print_text(
             f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
             f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"

@@ -11,27 +11,24 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import TrainingError, UsageError, unknown
+from recbench.errors import UsageError, unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
 from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
 from recbench.results.published import PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row, rows_as_json
-from recbench.results.record import Plan, RunKey
+from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
-from recbench.run.train_command import TrainRequest, keys_of, train_plan
-from recbench.study.launcher import Failed, Work, launch
+from recbench.run.train_command import TrainRequest, keys_of
+from recbench.study.fair import BUDGET, equal_terms, require_no_rate, with_best_rate
+from recbench.study.launcher import Work
 from recbench.study.sweep import SweepRequest, sweep_all
-from recbench.study.sweep_display import SweepDisplay
+from recbench.study.train_runs import train_runs
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
-from recbench.training.train import is_complete
-
-BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # of every method under `fair`, with one seed on validation
-
 
 Group = tuple[str, str, tuple[str, ...]]  # loss, backbone and settings of cells that the same runs fill
 
@@ -71,6 +68,8 @@ def reproduce(
     or method that the table lacks, and for data that are not prepared; TrainingError, after all others have finished,
     for a run that failed.
     """
+    if request.fair:
+        require_no_rate(request.settings)
     wanted = _wanted(request)
     source = _source(request, wanted[0].dataset, pick_device(device))
     data, published = source.data, request.table.datasets[wanted[0].dataset]
@@ -99,7 +98,8 @@ def reproduce(
         for key in group_keys
         if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
-    _train(list(missing.values()), data, store, console, jobs, command)
+    work = Work(store.root, str(data.train.user.device), (), command)
+    train_runs(list(missing.values()), data, work, console, jobs, "reproduce")
     rows: list[PublishedRow] = []
     for group, group_cells in groups.items():
         if group in train_requests:
@@ -205,38 +205,14 @@ def _of_training(word: str, preset: presets.Preset) -> bool:
     return not word.startswith("loss.") or word in preset.paper.settings
 
 
-def _train(keys: Sequence[RunKey], data: Dataset, store: Store, console: Console, jobs: int, command: str) -> None:
-    """Train what has no record yet, one after the other, or as many at a time as there are jobs."""
-    if jobs == 1:
-        train_plan(Plan(list(keys), [], command), data, store, console)
-        return
-    unfinished = [key for key in keys if not is_complete(key, store)]
-    work = Work(store.root, str(data.train.user.device), (), command)
-    failed: list[Failed] = []
-    with launch(work, data, jobs) as launcher, SweepDisplay(console, len(unfinished)) as display:
-        for finished in launcher.run(unfinished):
-            display.finished(finished, [])
-            failed += [finished] if isinstance(finished, Failed) else []
-    if failed:
-        raise TrainingError(
-            f"{failed[0].key.title}: {failed[0].reason}; {len(failed)} runs failed, the others are kept"
-        )
-
-
 def _tuned(request: TrainRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> TrainRequest:
-    """Return the request with a learned scale and bias and the learning rate that is best on validation."""
-    if LOSSES.get(request.loss).reads_logits:
-        request = replace(request, settings=(*_without(request.settings, "loss.scale"), "loss.logit=learned"))
-    searched = replace(request, settings=_without(request.settings, "train.lr"), seeds=(0,))
-    sweep = sweep_all(SweepRequest((request.loss,), BUDGET, searched), store, console, device, jobs, command)
+    """Return the request on equal terms, with the learning rate that is best on validation."""
+    equal = equal_terms(request)
+    searched = SweepRequest((request.loss,), BUDGET, replace(equal, seeds=(0,)), fair=True)
+    sweep = sweep_all(searched, store, console, device, jobs, command)
     if request.loss not in sweep.best:
         raise UsageError(f"{request.loss}: every trial failed; see the sweep {sweep.digest}")
-    best = [word for word in sweep.best[request.loss] if word.startswith("train.lr=")]
-    return replace(searched, settings=(*searched.settings, *best), seeds=request.seeds)
-
-
-def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:
-    return tuple(word for word in words if not word.startswith(f"{setting}="))
+    return with_best_rate(equal, sweep.best[request.loss])
 
 
 def _evaluate(

@@ -21,7 +21,9 @@ from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
 from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
 from recbench.study import search_space as space
+from recbench.study.fair import BUDGET, equal_terms
 from recbench.study.launcher import Finished, Launcher, Work, launch
+from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
@@ -44,6 +46,7 @@ class SweepRequest:
     common: TrainRequest  # of all trials; its `loss` is ignored
     search: Search = "grid"
     trials: int | None = None  # None: 20, or as many as the values of a grid make
+    fair: bool = False  # a learned scale and bias for every loss that reads logits; without a grid, that of `fair`
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def sweep_all(request: SweepRequest, store: Store, console: Console, device: str
     Runs that have a record are not trained again, so the same command continues where it was stopped. The test rows
     are not read. Raises UsageError for whatever cannot work, before anything is trained.
     """
-    plan = _plan(request, store, device)
+    plan = _plan(request, store, console, device)
     count, pairs = _points(plan)
     runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.common) * len(plan.seeds)
     points = {
@@ -96,20 +99,27 @@ def sweep_all(request: SweepRequest, store: Store, console: Console, device: str
     return sweep
 
 
-def _plan(request: SweepRequest, store: Store, device: str) -> _Plan:
+def _plan(request: SweepRequest, store: Store, console: Console, device: str) -> _Plan:
     sources = import_all(request.common.imports)
     target = pick_device(device)
-    if not request.losses:
-        raise UsageError("--losses: expected names joined by commas, as in gnolr,bce; see `recbench list losses`")
-    common = {loss: complete(replace(request.common, loss=loss)) for loss in request.losses}
-    first = common[request.losses[0]]
+    losses = chosen_losses(request.losses, "--losses")
+    first = complete(replace(request.common, loss=losses[0]))
+    data = Dataset.load(find_prepared(first.dataset), target)
+    if request.losses == (ALL,):
+        of_all = MethodsRequest(request.losses, (request.common.backbone,), request.common, request.fair)
+        losses = [one.loss for one in fitting_methods(of_all, data, store, sources, console)]
+    common = {loss: complete(replace(request.common, loss=loss)) for loss in losses}
+    if request.fair:
+        common = {loss: equal_terms(completed) for loss, completed in common.items()}
     given = settings.split_words(list(request.common.settings), OWNERS)
-    dimensions = space.parse(request.grid, list(common), str(first.backbone), given["sampler"].get("name"))
+    grid = request.grid or (BUDGET if request.fair else ())
+    dimensions = space.parse(grid, list(common), str(first.backbone), given["sampler"].get("name"))
     for dimension in dimensions:
         owner, _, key = dimension.setting.partition(".")
+        if request.fair and dimension.loss is not None:
+            raise UsageError(f"--grid {dimension}: --fair searches the same for every loss; leave out one of the two")
         if key in given[owner]:
             raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
-    data = Dataset.load(find_prepared(first.dataset), target)
     return _Plan(request, store, data, target, sources, common, dimensions)
 
 

@@ -1,4 +1,4 @@
-"""What `sweep` shows: while it works, a live line on a terminal and plain lines elsewhere, on stderr; then tables."""
+"""What several runs show: while they are trained, a live line on a terminal and plain lines elsewhere; then tables."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ from recbench.results.sweeps import Sweep, Trial
 from recbench.study.launcher import Finished
 from recbench.training.console import print_line
 
+SHOWN = 2  # methods on the live line
+
 
 class SweepDisplay:
-    """Shows the runs of a sweep as they finish. Use as a context manager."""
+    """Shows the runs of a sweep, or others as `title` says, as they finish. Use as a context manager."""
 
-    def __init__(self, console: Console, runs: int) -> None:
+    def __init__(self, console: Console, runs: int, title: str = "sweep") -> None:
         self.console = console
         self.runs = runs
         self.done = 0
         self.trained = 0  # of those done, by this command
-        self.best: dict[str, float] = {}  # by loss
+        self.best: dict[str, float] = {}  # by method
         self.notes: dict[str, None] = {}
         self.started = time.perf_counter()
         self._progress = Progress(
-            TextColumn("sweep"),
+            TextColumn(title),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
@@ -70,27 +72,29 @@ class SweepDisplay:
         self._count(run)
         self.trained += 1
         self._refresh()
-        name = f"  {self.done:>3}/{self.runs}  {run.key.loss}  {' '.join(words)}  seed {run.key.seed}  "
+        name = f"  {self.done:>3}/{self.runs}  {'  '.join([run.key.method, *words])}  seed {run.key.seed}  "
         if not isinstance(run, RunRecord):
             self._say(f"{name}failed: {run.reason}")
         elif not self.console.is_terminal:
             reached = f"valid {run.select} {run.valid:.4f}  {run.seconds:.1f} s"
-            self._say(f"{name}{reached}  best so far {self.best[run.key.loss]:.4f}  {self._left()}")
+            best = f"  best so far {self.best[run.key.method]:.4f}" if words else ""
+            self._say(f"{name}{reached}{best}  {self._left()}".rstrip())
 
     def _count(self, run: Finished) -> int:
         self.done += 1
         if isinstance(run, RunRecord):
-            self.best[run.key.loss] = max(run.valid, self.best.get(run.key.loss, run.valid))
+            self.best[run.key.method] = max(run.valid, self.best.get(run.key.method, run.valid))
             self.notes |= dict.fromkeys(run.notes)
         return 1
 
     def _refresh(self) -> None:
-        best = ", ".join(f"{loss} {value:.4f}" for loss, value in self.best.items())
+        ranked = sorted(self.best.items(), key=lambda best: -best[1])
+        best = ", ".join(f"{method} {value:.4f}" for method, value in ranked[:SHOWN])
         state = escape(f"best so far {best}  {self._left()}")
         self._progress.update(self._task, completed=self.done, state=state)
 
     def _left(self) -> str:
-        if not self.trained:
+        if not self.trained or self.done == self.runs:
             return ""
         seconds = round((time.perf_counter() - self.started) / self.trained * (self.runs - self.done))
         return f"about {seconds // 60}:{seconds % 60:02d} left"

@@ -101,7 +101,10 @@ def test_a_command_of_a_panel_of_its_own_ends_no_other(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("train", "--loss", "bce", "--loss", "bpr"), "--loss is given 2 times; one loss is trained at a time"),
+        (
+            ("train", "--loss", "bce", "--loss", "bpr"),
+            "--loss is given 2 times; join several by commas, as in --loss bce,bpr",
+        ),
         (("train", "--feedback", "a", "--feedback", "b"), "--feedback is given 2 times; join its values by commas"),
         (("train", "--lr", "0.1", "--set", "train.lr=0.2"), "train.lr is set by `--lr 0.1` too; leave one out"),
         (("train", "--set", "loss.scale=1", "--set", "loss.scale=1"), "is set by `--set loss.scale=1` too"),

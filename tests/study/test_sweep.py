@@ -421,7 +421,7 @@ def test_a_terminal_has_a_live_line(go: Go) -> None:
     go(("lr=0.1,0.2",), ("bce",), terminal=True)
     said = go.said
     assert "2/2" in said
-    assert "best so far bce 0." in said
+    assert "best so far bce × mf 0." in said
     assert "left" in said
 
 
@@ -429,7 +429,7 @@ def test_plain_lines_elsewhere(go: Go) -> None:
     found = go(("lr=0.1,0.2",), ("bce",))
     title, first, second = go.said.splitlines()
     assert title == "sweep on synthetic/global: bce (2 points), 2 runs"
-    assert first.startswith("    1/2  bce  train.lr=0.1  seed 0  valid auc 0.")
+    assert first.startswith("    1/2  bce × mf  train.lr=0.1  seed 0  valid auc 0.")
     assert "left" in first
     best = max(trial.valid or 0 for trial in found.trials)
     assert f"best so far {best:.4f}" in second

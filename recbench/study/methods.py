@@ -1,0 +1,79 @@
+"""Which losses fit data and backbones, where several are named, or `all`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from rich.console import Console
+
+from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
+from recbench.losses.base import LOSSES
+from recbench.results.record import method_name
+from recbench.results.store import Store
+from recbench.run.train_command import TrainRequest, complete, keys_of
+from recbench.study.fair import equal_terms
+from recbench.training.console import print_line
+from recbench.training.train import Training, is_complete
+
+ALL = "all"  # stands for every loss that fits
+
+
+@dataclass(frozen=True)
+class MethodsRequest:
+    """What a command says of several methods."""
+
+    losses: tuple[str, ...]  # names, or "all"
+    backbones: tuple[str | None, ...]  # None: the preset's, or `twintower`
+    common: TrainRequest  # of all runs; its loss and backbone are ignored
+    fair: bool = False  # every method with a learned scale and bias, and the learning rate best on validation
+
+
+def chosen_losses(names: tuple[str, ...], option: str = "--loss") -> list[str]:
+    """Return the losses that an option names, `all` standing for every one; raises UsageError if there is none."""
+    if not names:
+        raise UsageError(f"{option}: expected names joined by commas, as in gnolr,bce; see `recbench list losses`")
+    if ALL in names and len(names) > 1:
+        raise UsageError(f"{option} {','.join(names)}: `all` stands for every loss; leave out the others")
+    return LOSSES.names() if names == (ALL,) else list(names)
+
+
+def fitting_methods(
+    request: MethodsRequest, data: Dataset, store: Store, sources: Mapping[str, str], console: Console
+) -> list[TrainRequest]:
+    """Return the completed requests of all methods, backbone by backbone.
+
+    Of the losses `all`, those that cannot be trained are listed with the reason and left out. Raises UsageError for a
+    pair named by the user that cannot work, and if nothing is left.
+    """
+    losses = chosen_losses(request.losses)
+    requests: list[TrainRequest] = []
+    skipped: dict[str, list[str]] = {}  # reason → methods
+    device = data.train.user.device
+    for backbone in request.backbones:
+        for loss in losses:
+            one = complete(replace(request.common, loss=loss, backbone=backbone))
+            try:
+                _check(equal_terms(one) if request.fair else one, data, store, device, sources)
+            except UsageError as error:
+                if request.losses != (ALL,):
+                    raise
+                skipped.setdefault(str(error), []).append(method_name(loss, str(one.backbone)))
+            else:
+                requests.append(one)
+    if not requests:
+        raise UsageError(f"no loss fits: {next(iter(skipped))}")
+    for reason, names in skipped.items():
+        print_line(console, f"left out: {', '.join(names)}: {reason}")
+    return requests
+
+
+def _check(
+    request: TrainRequest, data: Dataset, store: Store, device: torch.device, sources: Mapping[str, str]
+) -> None:
+    """Raise UsageError for what cannot work."""
+    key = keys_of(request, data, device.type, sources)[0]
+    if not is_complete(key, store):
+        Training(key, data.narrow(key.feedback))

@@ -1,0 +1,77 @@
+"""`recbench train` of several losses or backbones, or several runs at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rich.console import Console
+
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import TrainingError
+from recbench.results.record import RunRecord, method_name
+from recbench.results.store import Store
+from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
+from recbench.study.fair import BUDGET, equal_terms, require_no_rate, with_best_rate
+from recbench.study.launcher import Work
+from recbench.study.methods import MethodsRequest, chosen_losses, fitting_methods
+from recbench.study.sweep import SweepRequest, sweep_all
+from recbench.study.train_runs import train_runs
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
+
+
+def train_several(
+    request: MethodsRequest, store: Store, console: Console, device: str, jobs: int, command: str
+) -> list[RunRecord]:
+    """Train every loss on every backbone with every seed; runs that have a record are not trained again.
+
+    Of the losses `all`, those that fit neither the data nor the backbone are listed and left out. Raises UsageError for
+    a pair named by the user that cannot work, before anything is written; TrainingError, after all others have
+    finished, for a run that failed.
+    """
+    if request.fair:
+        require_no_rate(request.common.settings)
+    sources = import_all(request.common.imports)
+    target = pick_device(device)
+    first = complete(replace(request.common, loss=chosen_losses(request.losses)[0], backbone=request.backbones[0]))
+    data = Dataset.load(find_prepared(first.dataset), target)
+    with console.status("looking at which methods fit the data"):
+        requests = fitting_methods(request, data, store, sources, console)
+    default = "" if first.dataset else " (the most recently prepared)"
+    print_line(console, f"dataset {data.name}/{data.split}{default}")
+    if request.fair:
+        requests = _tuned(request, requests, store, console, device, jobs, command)
+    groups = [keys_of(one, data, target.type, sources) for one in requests]
+    keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
+    print_line(console, f"{len(groups)} methods × {len(request.common.seeds)} seeds: {len(keys)} runs")
+    imports = [str(path) for path in request.common.imports]
+    store.write_plan(keys, imports, command)
+    work = Work(store.root, str(target), tuple(imports), command)
+    records = {record.key.digest: record for record in train_runs(keys, data, work, console, jobs, "train")}
+    return [records[key.digest] for group in groups for key in group]
+
+
+def _tuned(
+    request: MethodsRequest,
+    requests: list[TrainRequest],
+    store: Store,
+    console: Console,
+    device: str,
+    jobs: int,
+    command: str,
+) -> list[TrainRequest]:
+    """Return the requests on equal terms, each with the learning rate that is best on validation."""
+    tuned: list[TrainRequest] = []
+    for backbone in dict.fromkeys(one.backbone for one in requests):
+        equal = {one.loss: equal_terms(one) for one in requests if one.backbone == backbone}
+        searched = replace(request.common, backbone=backbone, seeds=request.common.seeds[:1])
+        sweep = sweep_all(
+            SweepRequest(tuple(equal), BUDGET, searched, fair=True), store, console, device, jobs, command
+        )
+        for loss, one in equal.items():
+            if loss not in sweep.best:
+                reason = next(trial.failed for trial in sweep.trials if trial.loss == loss and trial.failed)
+                raise TrainingError(f"{method_name(loss, str(backbone))}: no learning rate works: {reason}")
+            tuned.append(with_best_rate(one, sweep.best[loss]))
+    return tuned

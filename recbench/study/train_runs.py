@@ -1,0 +1,51 @@
+"""Several runs on one dataset, `jobs` at a time, with a line for each as it finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from recbench.data.dataset import Dataset
+from recbench.errors import TrainingError
+from recbench.results.record import RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.study.launcher import Finished, Work, launch
+from recbench.study.sweep_display import SweepDisplay
+from recbench.training.train import is_complete
+
+
+def finish_runs(
+    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, jobs: int, title: str
+) -> dict[str, Finished]:
+    """Train what has no record yet and return how each run ended, by digest; one that fails does not stop the others.
+
+    `title` stands before the progress bar.
+    """
+    store = Store(work.results)
+    named = {key.digest: key for key in keys}
+    runs: dict[str, Finished] = {digest: store.record(key) for digest, key in named.items() if is_complete(key, store)}
+    if len(runs) == len(named):
+        return runs
+    with launch(work, data, jobs) as launcher, SweepDisplay(console, len(named), title) as display:
+        display.already_trained(runs.values())
+        for finished in launcher.run([key for digest, key in named.items() if digest not in runs]):
+            runs[finished.key.digest] = finished
+            display.finished(finished, [])
+    return runs
+
+
+def train_runs(
+    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, jobs: int, title: str
+) -> list[RunRecord]:
+    """Train what has no record yet and return the records in the order of the keys.
+
+    Raises TrainingError, after all others have finished, if a run failed.
+    """
+    runs = finish_runs(keys, data, work, console, jobs, title)
+    failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
+    if failed:
+        also = f"; {len(failed)} of {len(runs)} runs failed, the others are kept" if len(runs) > 1 else ""
+        raise TrainingError(f"{failed[0].key.title}: {failed[0].reason}{also}")
+    finished = [runs[key.digest] for key in keys]
+    return [run for run in finished if isinstance(run, RunRecord)]

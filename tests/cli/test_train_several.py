@@ -1,0 +1,118 @@
+"""`recbench train` of several losses, backbones and seeds, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recbench.home import results_home
+from recbench.losses.base import LOSSES
+from recbench.study import launcher
+from tests.conftest import Run
+
+QUICK = ("--epochs", "1", "--set", "backbone.dim=4")
+
+
+@pytest.fixture
+def prepared(run: Run, small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Types a command where a small log is prepared."""
+    monkeypatch.setenv("RECBENCH_HOME", str(small_home))
+    return run
+
+
+def records() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in results_home().rglob("record.json")]
+
+
+def test_every_loss_on_every_backbone_with_every_seed(prepared: Run) -> None:
+    words = ("train", "--loss", "bce,bpr", "--backbone", "mf,neumf", "--seeds", "2", *QUICK)
+    result = prepared(*words)
+    assert result.code == 0
+    titles = [line.split("  ")[1] for line in result.out.splitlines()]
+    expected = [f"{loss} × {backbone}" for backbone in ("mf", "neumf") for loss in ("bce", "bpr") for _ in range(2)]
+    assert [title.partition(" on ")[0] for title in titles] == expected
+    assert [title[-1] for title in titles] == ["0", "1"] * 4
+    assert "4 methods × 2 seeds: 8 runs" in result.err
+    again = prepared(*words)
+    assert again.out == result.out
+    assert "seed 0  valid" not in again.err
+    evaluated = prepared("eval", "--metric", "auc", "--no-baselines", "--json")
+    assert len({number["run"] for number in evaluated.json}) == 8
+
+
+def test_runs_are_those_of_single_commands(prepared: Run) -> None:
+    single = prepared("train", "--loss", "bce", "--backbone", "mf", *QUICK).out
+    several = prepared("train", "--loss", "bce,gnolr", "--backbone", "mf", *QUICK)
+    assert several.out.splitlines()[0] == single.strip()
+    assert "1 runs exist and are not trained again" in several.err
+
+
+def test_all_leaves_out_what_does_not_fit(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["bce", "esmm", "softmax"]
+    monkeypatch.setattr(LOSSES, "names", lambda: names)
+    result = prepared("train", "--loss", "all", "--backbone", "mf", "--feedback", "view", *QUICK)
+    assert result.code == 0
+    assert "left out: esmm × mf: loss `esmm` needs at least 2 kinds of feedback" in result.err
+    assert {record["key"]["loss"] for record in records()} == {"bce", "softmax"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--loss", "bce,buir", "--backbone", "mf,neumf"), "loss `buir` needs"),
+        (("--loss", "bce,bbr"), "unknown loss `bbr`; did you mean `bpr`?"),
+        (("--loss", "bce,all"), "`all` stands for every loss"),
+        (("--loss", ","), "--loss: expected names"),
+        (("--loss", "bce,bpr", "--backbone", "mf,m"), "unknown backbone `m`"),
+        (("--loss", "bce,esmm", "--feedback", "view"), "loss `esmm` needs at least 2 kinds"),
+        (("--loss", "all", "--set", "train.epoch=1"), "no loss fits: unknown setting `epoch` of train"),
+        (("--loss", "bce", "--fair", "--lr", "0.1"), "--fair searches the learning rate"),
+        (("--loss", "bce,bpr", "--fair", "--set", "train.lr=0.1"), "--fair searches the learning rate"),
+    ],
+)
+def test_refused_before_anything_is_written(prepared: Run, words: tuple[str, ...], message: str) -> None:
+    result = prepared("train", *words)
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert message in result.err
+    assert not results_home().exists()
+
+
+def test_a_failure_does_not_stop_the_others(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = launcher.train
+
+    def fail(run: launcher.Training, *arguments: object, **named: object) -> object:
+        if run.key.loss == "bce":
+            raise launcher.TrainingError("the loss became nan")
+        return train(run, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(launcher, "train", fail)
+    result = prepared("train", "--loss", "bce,bpr", "--backbone", "mf", *QUICK)
+    assert result.code == 1
+    assert "bce × mf on synthetic/global, seed 0: the loss became nan; 1 of 2 runs failed" in result.err
+    assert [record["key"]["loss"] for record in records()] == ["bpr"]
+
+
+def test_fair_is_the_same_in_train_and_sweep(prepared: Run) -> None:
+    swept = prepared("sweep", "--losses", "bce,buir", "--backbone", "mf", "--fair", *QUICK, "--json").json
+    assert {tuple(trial["words"]) for trial in swept["trials"]} == {
+        (f"train.lr={rate}",) for rate in ("0.005", "0.02", "0.05", "0.1")
+    }
+    before = {record["key"]["loss"] + str(record["key"]["settings"]["train.lr"]) for record in records()}
+    assert len(before) == 8
+    result = prepared("train", "--loss", "bce,buir", "--backbone", "mf", "--fair", "--seeds", "2", *QUICK)
+    assert result.code == 0
+    assert "8 runs exist" in result.err
+    settings = {record["key"]["loss"]: record["key"]["settings"] for record in records() if record["key"]["seed"] == 1}
+    assert settings["bce"]["loss.logit"] == "learned"
+    assert "loss.logit" not in settings["buir"]
+    for loss, of_loss in settings.items():
+        assert f"train.lr={of_loss['train.lr']}" in swept["best"][loss]
+
+
+def test_fair_searches_the_same_for_every_loss(prepared: Run) -> None:
+    result = prepared("sweep", "--losses", "bce,bpr", "--fair", "--grid", "bce:lr=0.1,0.2")
+    assert result.code == 2
+    assert "--fair searches the same for every loss" in result.err
