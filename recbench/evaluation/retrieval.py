@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import faiss
 import torch
 from torch import Tensor
 
@@ -92,6 +91,8 @@ def search_and_measure(
 
 def build(item: Tensor, kind: IndexKind) -> Any:
     """Build the faiss index of item [I, D], float32 on the CPU."""
+    import faiss
+
     count, dim = item.shape
     index: Any
     if kind == "flat":
@@ -116,7 +117,7 @@ def _candidates(index: Any, query: Tensor, item: Tensor, size: int, seen: Positi
     faiss adds float32 products in an order that depends on the place of the item and the number of queries;
     hence the second scoring, and the bound on the error of the first.
     """
-    if isinstance(index, faiss.IndexHNSW):
+    if hasattr(index, "hnsw"):
         index.hnsw.efSearch = max(_MIN_EF_SEARCH, 2 * size)
     score, first = (torch.from_numpy(array) for array in index.search(query.numpy(), size))
     exact = (query.double().unsqueeze(1) * item[first].double()).sum(2)
@@ -155,6 +156,8 @@ def _prepared(vectors: Tensor) -> Tensor:
 @contextmanager
 def _one_thread(single: bool) -> Iterator[None]:
     """Run faiss on one thread: the graph that several build differs from run to run."""
+    import faiss
+
     threads = faiss.omp_get_max_threads()
     if single:
         faiss.omp_set_num_threads(1)

@@ -77,7 +77,7 @@ def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:
         if not path.is_file() or path.stat().st_size > LARGEST:
             raise ValueError("not a regular file, or too large")
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            table = pq.ParquetFile(file).read()  # unlike read_table, does not import pyarrow.dataset
         contributions = _contributions(table)
         digest = (table.schema.metadata or {}).get(DIGEST.encode())
         if digest is not None and digest.decode(errors="replace") != _digest(contributions):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import faiss
 import torch
 from torch import Tensor
 
@@ -95,6 +94,8 @@ class ClusteredNegatives(Negatives):
 
 def k_means(vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the cluster [n] of each of the vectors [n, D], and the centres [count, D]."""
+    import faiss
+
     points = vectors.float().cpu().contiguous().numpy()
     kmeans = faiss.Kmeans(points.shape[1], count, niter=ROUNDS, min_points_per_centroid=1)
     kmeans.train(points)

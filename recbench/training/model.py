@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch.optim import Optimizer
@@ -16,17 +17,22 @@ from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import base as samplers
-from recbench.training.optimizer import make_optimizer
+from recbench.training.optimizer import check_optimizer, make_optimizer
 from recbench.training.schedule import Schedule
 
 
 @dataclass
 class Model:
-    """A backbone, the loss that trains it, and their optimiser."""
+    """A backbone and the loss that trains it, by a schedule."""
 
     backbone: Backbone
     loss: Loss
-    optimizer: Optimizer
+    schedule: Schedule
+
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        """Their optimiser, made when a step is to be taken: a model that is only evaluated has none."""
+        return make_optimizer(self.loss, self.backbone, self.schedule)
 
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return the weights of backbone and loss."""
@@ -58,6 +64,7 @@ def build(
     torch.manual_seed(seed)
     device = data.train.user.device
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
+    check_optimizer(loss_class, schedule.optimizer)
     made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
     sampler = samplers.create(settings.owned_by("sampler", values)) or made.sampler
     reason = losses.incompatibility(made, sampler, backbone_class)
@@ -70,7 +77,7 @@ def build(
     made.setup(data)
     made.prepare(body)
     made.refresh_sampler(body)
-    return Model(body, made, make_optimizer(made, body, schedule))
+    return Model(body, made, schedule)
 
 
 def pick_device(word: str) -> torch.device:

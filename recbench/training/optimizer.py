@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from typing import Any
 
+import torch
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 
@@ -11,6 +13,8 @@ from recbench.backbones.base import Backbone
 from recbench.errors import UsageError
 from recbench.losses.base import Loss
 from recbench.training.schedule import Schedule
+
+CLASSES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD, "adagrad": Adagrad}
 
 
 def check_optimizer(loss: type[Loss], optimizer: str) -> None:
@@ -25,20 +29,12 @@ def make_optimizer(loss: Loss, backbone: Backbone, schedule: Schedule) -> Optimi
     """Return the optimiser of a backbone and the loss that is prepared to train it.
 
     With `clip`, the gradients of each group of parameters are scaled down to that norm before every update, in
-    whatever way the loss makes its steps. Raises UsageError if the loss cannot be trained with it.
+    whatever way the loss makes its steps.
     """
-    check_optimizer(type(loss), schedule.optimizer)
     groups: Any = loss.parameter_groups(backbone)
     lr, decay = schedule.lr, schedule.weight_decay
-    optimizer: Optimizer
-    if schedule.optimizer == "adam":
-        optimizer = Adam(groups, lr=lr, weight_decay=decay, fused=True)
-    elif schedule.optimizer == "adamw":
-        optimizer = AdamW(groups, lr=lr, weight_decay=decay, fused=True)
-    elif schedule.optimizer == "sgd":
-        optimizer = SGD(groups, lr=lr, weight_decay=decay)
-    else:
-        optimizer = Adagrad(groups, lr=lr, weight_decay=decay)
+    fused = {"fused": True} if schedule.optimizer in ("adam", "adamw") else {}
+    optimizer: Optimizer = _without_compiler(CLASSES[schedule.optimizer])(groups, lr=lr, weight_decay=decay, **fused)
     if schedule.clip:
         optimizer.register_step_pre_hook(lambda optimizer, *_: clip_gradients(optimizer, schedule.clip))
     return optimizer
@@ -55,3 +51,13 @@ def set_rates(optimizer: Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
         group["lr"] = group["initial_lr"] * factor
+
+
+def _without_compiler(optimizer: type[Optimizer]) -> Any:
+    """Return the same optimiser whose first call does not import torch's compiler, which takes a second.
+
+    Its methods are torch's own; what is left out are the wrappers that keep the compiler from looking into them.
+    """
+    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: unwrap(getattr(optimizer, name)) for name in names}
+    return type(optimizer.__name__, (optimizer,), {**methods, "step": torch.no_grad()(unwrap(optimizer.step))})

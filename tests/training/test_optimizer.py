@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from math import cos, pi
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,51 @@ def test_what_cannot_work_is_refused_before_anything_is_written(shop: None, loss
     with pytest.raises(UsageError, match=message):
         train(loss, f"train.{word}")
     assert not results_home().exists()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimisers_are_torchs_own_bit_for_bit(name: str) -> None:
+    """Leaving out the guards against the compiler changes neither the steps nor the state that is kept."""
+    made = model("bpr", Schedule(lr=0.1, optimizer=name, weight_decay=0.01))  # type: ignore[arg-type]
+    twin = [p.detach().clone().requires_grad_() for p in made.optimizer.param_groups[0]["params"]]
+    fused = {"fused": True} if name.startswith("adam") else {}
+    classes = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    plain = classes.get(name, torch.optim.Adagrad)(twin, lr=0.1, weight_decay=0.01, **fused)
+    assert isinstance(made.optimizer, type(plain))
+    for step in steps(made, 3):
+        for own, (_, gradient, _) in zip([p for p in twin if p.numel()], step, strict=False):
+            own.grad = gradient.float()
+        plain.step()
+    for own, p in zip(twin, made.optimizer.param_groups[0]["params"], strict=True):
+        assert torch.equal(own, p)
+    found, expected = made.optimizer.state_dict(), plain.state_dict()
+    assert found["param_groups"] == expected["param_groups"]
+    assert str(found["state"]) == str(expected["state"])
+
+
+def test_training_imports_neither_torchs_compiler_nor_a_search() -> None:
+    """Each takes time at every start; the compiler, which torch's optimisers import at their first call, a second."""
+    code = """
+import sys, torch
+from recbench.data.toy import toy
+from recbench.losses.base import LOSSES, defaults
+from recbench.training.model import build
+from recbench.training.schedule import Schedule
+values = {f"loss.{key}": value for key, value in defaults(LOSSES.get("bce")).items()}
+data = toy().narrow(["view"])
+made = build(data, "bce", "mf", values | {"backbone.dim": 4}, seed=0, schedule=Schedule(clip=1.0))
+batch = next(made.loss.sampler.batches(data, 64, torch.Generator()))
+made.loss.step(made.backbone, batch, made.optimizer)
+made.optimizer.load_state_dict(made.optimizer.state_dict())
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert "recbench.training.optimizer" in modules
+    assert not modules & {"torch._dynamo", "faiss", "scipy"}
+
+
+def test_a_model_that_is_only_evaluated_has_no_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbench.training.model.make_optimizer", lambda *_: pytest.fail("made an optimiser"))
+    made = model("bpr", Schedule())
+    assert made.parameters and made.state()

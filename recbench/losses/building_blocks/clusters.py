@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faiss
 import torch
 from torch import Tensor, nn
 
@@ -38,6 +37,8 @@ class Clusters(nn.Module):
         With `restart`, k-means places the centres first.
         """
         if restart:
+            import faiss
+
             kmeans = faiss.Kmeans(
                 item.shape[1], len(self.centres), niter=ROUNDS, nredo=STARTS, min_points_per_centroid=1
             )
