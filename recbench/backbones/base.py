@@ -63,6 +63,13 @@ class Backbone(nn.Module, ABC):
         """Return what `forward` and `tables` read of these rows as `known`; None if it reads no histories."""
         return None
 
+    def sequences(self, data: Dataset) -> Dataset:
+        """Return the training data as samplers are to go through them: with sequences for a backbone that reads these.
+
+        `data` are those that the backbone was made for.
+        """
+        return data
+
     def normalised(self, towers: Towers) -> Towers:
         """Return the towers, of unit length with `cosine`."""
         if not self.cosine:

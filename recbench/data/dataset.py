@@ -19,6 +19,8 @@ from recbench.data.manifest import Column, EntitySide, Manifest, Part
 from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, unknown
 
+TIME = "timestamp"  # column of a prepared log
+
 
 @dataclass(frozen=True)
 class Table:
@@ -41,13 +43,15 @@ class Log:
     item: Tensor  # [R] int32 row of the item table
     label: Tensor  # [R, T] uint8, 0 or 1
     truth: Tensor | None = None  # [R, T] float32, true probability of each feedback (synthetic data only)
+    time: Tensor | None = None  # [R] int64, since 1970 in the unit of the log; None where the log has no times
 
     def __len__(self) -> int:
         return self.user.shape[0]
 
     def __getitem__(self, chosen: Tensor | slice) -> Log:
         truth = None if self.truth is None else self.truth[chosen]
-        return Log(self.user[chosen], self.item[chosen], self.label[chosen], truth)
+        time = None if self.time is None else self.time[chosen]
+        return Log(self.user[chosen], self.item[chosen], self.label[chosen], truth, time)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,9 @@ class Dataset:
     train: Log
     valid: Log
     new_test_users: bool = False  # whether users of valid and test have no rows in train
+    # [rows of train] int64, the sequence that each row belongs to, -1: none. Where there are sequences, samplers draw
+    # these, and go through the rows of each in order; see `HistoryBackbone`.
+    sequence: Tensor | None = None
 
     @staticmethod
     def load(folder: Path, device: torch.device | str = "cpu") -> Dataset:
@@ -158,7 +165,7 @@ class Dataset:
     def with_valid(self) -> Dataset:
         """Return the dataset with the validation rows added to train, but for users and items unseen in train."""
         known = (self.valid.user < self.users.seen) & (self.valid.item < self.items.seen)
-        return replace(self, train=concat_logs(self.train, self.valid[known]))
+        return replace(self, train=concat_logs(self.train, self.valid[known]), sequence=None)
 
     def given_and_scored(self, log: Log) -> tuple[Log, Log]:
         """Return the rows of a held-out log that are given as its users' history, and those that are scored.
@@ -210,7 +217,9 @@ def concat_logs(*logs: Log) -> Log:
     filled = [log for log in logs if len(log)] or [*logs[:1]]
     if len(filled) == 1:
         return replace(filled[0], truth=None)
-    return Log(*(torch.cat([getattr(log, name) for log in filled]) for name in ("user", "item", "label")))
+    user, item, label = (torch.cat([getattr(log, name) for log in filled]) for name in ("user", "item", "label"))
+    times = [log.time for log in filled if log.time is not None]
+    return Log(user, item, label, time=torch.cat(times) if len(times) == len(filled) else None)
 
 
 def _prepared_again(folder: Path) -> DataError:
@@ -269,7 +278,8 @@ def _read_table(folder: Path, side: EntitySide, manifest: Manifest, device: torc
 
 def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manifest, device: torch.device | str) -> Log:
     truth = [f"truth_{name}" for name in feedback] if manifest.truth else []
-    frame = _read_parquet(folder, part, manifest, ["user", "item", *feedback, *truth], manifest.rows[part])
+    time = [] if manifest.time is None else [TIME]
+    frame = _read_parquet(folder, part, manifest, ["user", "item", *feedback, *truth, *time], manifest.rows[part])
 
     def tensor(names: list[str], kind: type) -> Tensor:
         return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)
@@ -280,6 +290,7 @@ def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manif
             item=tensor(["item"], np.int32)[:, 0].contiguous(),
             label=tensor(list(feedback), np.uint8),
             truth=tensor(truth, np.float32) if truth else None,
+            time=tensor(time, np.int64)[:, 0] if time else None,
         )
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise _damaged(folder, part, error) from None

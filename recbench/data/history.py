@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recbench.data.dataset import Log
+from recbench.data.dataset import Log, concat_logs
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Histories:
     item: Tensor  # [P] int32: all users' items, one user after the other
     start: Tensor  # [R] int64: where the row's user begins in `item`
     end: Tensor  # [R] int64: where its past ends: items at start … end - 1 came before the row
+    time: Tensor | None = None  # [P] int64: when each user had each item, in the unit of the log
 
     @staticmethod
     def by_row(log: Log, before: Log | None = None, chosen: Tensor | None = None) -> Histories:
@@ -41,7 +42,9 @@ class Histories:
         begins = torch.cummax(torch.where(first, past[order], 0), 0).values
         start = torch.empty_like(past)
         start[order] = begins
-        return Histories(item[order][counts[order]], start[earlier:], past[earlier:])
+        both = log if before is None else concat_logs(before, log)
+        time = None if both.time is None else both.time[order][counts[order]]
+        return Histories(item[order][counts[order]], start[earlier:], past[earlier:], time)
 
     @staticmethod
     def by_user(log: Log, users: int, chosen: Tensor) -> Histories:
@@ -49,12 +52,53 @@ class Histories:
         user = log.user[chosen].long()
         count = torch.bincount(user, minlength=users)
         end = count.cumsum(0)
-        return Histories(log.item[chosen][torch.argsort(user, stable=True)], end - count, end)
+        order = torch.argsort(user, stable=True)
+        time = None if log.time is None else log.time[chosen][order]
+        return Histories(log.item[chosen][order], end - count, end, time)
 
     def last(self, row: Tensor, length: int) -> Tensor:
         """Return the last `length` items before each of these rows [B], oldest first, -1 before the first: [B, L]."""
+        return self._last(self.item, row, length)
+
+    def times(self, row: Tensor, length: int) -> Tensor | None:
+        """Return when the items that `last` returns were had [B, L], -1 before the first; None without times."""
+        return None if self.time is None else self._last(self.time, row, length)
+
+    def _last(self, value: Tensor, row: Tensor, length: int) -> Tensor:
         place = self.end[row, None] - torch.arange(length, 0, -1, device=row.device)
         known = place >= self.start[row, None]
-        if not len(self.item):
-            return torch.full(place.shape, -1, dtype=torch.int32, device=row.device)
-        return torch.where(known, self.item[place.clamp(0, len(self.item) - 1)], -1)
+        if not len(value):
+            return torch.full(place.shape, -1, dtype=value.dtype, device=row.device)
+        return torch.where(known, value[place.clamp(0, len(value) - 1)], -1)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Histories cut into windows of at most L items, and where in which window each row's past ends.
+
+    Of each user the windows lie end to end, the last one ending where the past of its last row does. So one encoding
+    of a window, a vector after each item, holds what all the rows that end in it need.
+    """
+
+    histories: Histories  # of the windows [W]: "row" w ends where window w does
+    window: Tensor  # [R] int64: the window that the past of each row ends in
+    slot: Tensor  # [R] int64: where in the window its last item lies, L - 1 being the last
+    latest: Tensor  # [R] bool: whether that window is the user's last
+    length: int  # L
+
+    @staticmethod
+    def of(log: Log, chosen: Tensor, length: int) -> Windows:
+        """Cut the past of each row of `log` [R], in time order; `chosen`, bool [R], says which rows are behaviour."""
+        past = Histories.by_row(log, chosen=chosen)
+        count, user = past.end - past.start, log.user.long()
+        users = int(user.max()) + 1 if len(log) else 0
+        most = torch.zeros(users, dtype=torch.long, device=user.device).scatter_reduce_(0, user, count, "amax")
+        after = most[user] - count  # items of the user between the end of the row's past and that of its last row's
+        number = torch.div(after, length, rounding_mode="floor")
+        highest = int(number.max()) + 1 if len(log) else 1
+        key, window = torch.unique(user * highest + number, return_inverse=True)
+        start, end = torch.zeros_like(key), torch.zeros_like(key)
+        start[window] = past.start
+        end[window] = past.end + after % length
+        windows = Histories(past.item, torch.maximum(start, end - length), end, past.time)
+        return Windows(windows, window, length - 1 - after % length, number == 0, length)

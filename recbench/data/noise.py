@@ -68,6 +68,9 @@ def with_noise(data: Dataset, pos: float, neg: float, seed: int) -> Dataset:
         torch.cat([user, added_user])[order].to(log.user),
         torch.cat([item, added % items])[order].to(log.item),
         torch.cat([kept_label, label[source]])[order].to(log.label),
+        time=None
+        if log.time is None
+        else torch.cat([log.time, log.time[source.to(log.time.device)]])[order.to(log.time.device)],
     )
     return replace(data, train=train)
 

@@ -44,7 +44,7 @@ class Sampler(ABC):
 
     def rows(self, data: Dataset) -> int:
         """Return the number of logged rows that one epoch goes through."""
-        return len(data.train)
+        return len(data.train) if data.sequence is None else int((data.sequence >= 0).count_nonzero())
 
     def refresh(self, user: Tensor, item: Tensor, scale: Tensor) -> None:
         """Take the vectors of all users [users, D] and all items [items, D], before each epoch.
@@ -102,9 +102,28 @@ def logged_rows(log: Log, index: Tensor) -> Batch:
     )
 
 
+def visiting_order(data: Dataset, generator: torch.Generator, rows: Tensor | None = None) -> Tensor:
+    """Return these training rows (None: all) in random order, once each, as an epoch goes through them.
+
+    Where the data have sequences, these come in random order, and the rows of each in the order of the log.
+    """
+    if data.sequence is None:
+        order = shuffled(len(data.train) if rows is None else len(rows), data.train, generator)
+        return order if rows is None else rows[order]
+    if rows is None:
+        rows = (data.sequence >= 0).nonzero()[:, 0]
+    sequence = data.sequence[rows]
+    place = shuffled(int(data.sequence.max()) + 1, data.train, generator)[sequence]
+    return rows[torch.argsort(place, stable=True)]
+
+
 def positive_rows(data: Dataset) -> Tensor:
-    """Return the training rows that have some feedback; raises TrainingError if there is none."""
-    rows = data.train.label.amax(1).nonzero()[:, 0]
+    """Return the training rows that have some feedback, of the sequences where the data have these.
+
+    Raises TrainingError if there is none.
+    """
+    positive = data.train.label.amax(1) > 0
+    rows = (positive if data.sequence is None else positive & (data.sequence >= 0)).nonzero()[:, 0]
     if not len(rows):
         raise TrainingError(f"{data.name}: no training row has feedback {', '.join(data.feedback)}")
     return rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Positives
-from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, visiting_order
 
 
 @SAMPLERS.add("in-batch")
@@ -34,7 +34,7 @@ class InBatch(Sampler):
         rows = positive_rows(data)
         count = torch.bincount(data.train.item[rows], minlength=len(data.items))
         log_share = count.clamp(min=1).float().log() - math.log(len(rows))
-        for index in rows[shuffled(len(rows), data.train, generator)].split(size):
+        for index in visiting_order(data, generator, rows).split(size):
             batch = logged_rows(data.train, index)
             yield slates(batch, batch.item[:, 0], log_share[batch.item[:, 0]], data)
 

@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import SAMPLERS, Sampler, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, logged_rows, positive_rows, visiting_order
 from recbench.samplers.in_batch import slates
 from recbench.settings import Positive
 
@@ -35,7 +35,7 @@ class Mixed(Sampler):
         """Yield every positive row once per epoch: item [1, N], mask and label [B, N]."""
         rows, seen = positive_rows(data), data.items.seen
         share = torch.bincount(data.train.item[rows], minlength=len(data.items)) / len(rows)
-        for index in rows[shuffled(len(rows), data.train, generator)].split(size):
+        for index in visiting_order(data, generator, rows).split(size):
             batch = logged_rows(data.train, index)
             wanted = max(1, round(len(index) * self.uniform))
             pool = torch.randperm(seen, generator=generator, device=rows.device)[:wanted]

@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, visiting_order
 from recbench.settings import Count
 
 
@@ -34,7 +34,7 @@ class Shared(Sampler):
         rows, seen = positive_rows(data), data.items.seen
         spare = seen + len(data.train)  # a slot number beyond any slate
         slot = torch.full((len(data.items),), spare, device=rows.device)
-        for index in rows[shuffled(len(rows), data.train, generator)].split(size):
+        for index in visiting_order(data, generator, rows).split(size):
             batch = logged_rows(data.train, index)
             count = torch.arange(len(index), device=rows.device)
             pool = torch.randperm(seen, generator=generator, device=rows.device)[: len(index) * self.negatives]

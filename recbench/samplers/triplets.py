@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import Sampler, logged_rows, positive_rows, visiting_order
 from recbench.samplers.negatives import ModelProposal, Proposal, Uniform
 
 AHEAD = 1 << 17  # slots that are filled at a time where the proposal allows it: a few MiB
@@ -39,7 +39,7 @@ class Triplets(Sampler):
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [B, 1 + negatives], the positive first."""
         rows = positive_rows(data)
-        order = rows[shuffled(len(rows), data.train, generator)]
+        order = visiting_order(data, generator, rows)
         if not self.negatives:
             yield from (logged_rows(data.train, index) for index in order.split(size))
             return

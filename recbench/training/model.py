@@ -74,7 +74,7 @@ def build(
     cosine = made.head.cosine
     body = backbones.create(backbone_class, data, made.towers, cosine, settings.owned_by("backbone", values))
     body, made = body.to(device), made.to(device)
-    made.setup(data)
+    made.setup(body.sequences(data))
     made.prepare(body)
     made.refresh_sampler(body)
     return Model(body, made, schedule)

@@ -113,7 +113,9 @@ class Training:
 
     def _new_model(self) -> Model:
         key = self.key
-        return build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule)
+        model = build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule)
+        self.data = model.backbone.sequences(self.data)
+        return model
 
     @property
     def _selecting(self) -> bool:

@@ -13,7 +13,7 @@ NAMES = BACKBONES.names()
 
 def made(name: str, data: Dataset, towers: int = 2, cosine: bool = False) -> Backbone:
     torch.manual_seed(0)
-    return BACKBONES.get(name)(data, towers, cosine, dim=8)  # type: ignore[call-arg]
+    return BACKBONES.get(name)(data, towers, cosine, dim=8).eval()  # type: ignore[call-arg]
 
 
 def width(backbone: Backbone) -> int:
