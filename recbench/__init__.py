@@ -1,3 +1,80 @@
-"""A benchmark harness for embedding-based recommendation with several kinds of implicit feedback."""
+"""A benchmark harness for embedding-based recommendation with several kinds of implicit feedback.
+
+From Python, `import recbench as rb` has what the commands do: `rb.prepare`, `rb.train`, `rb.compare` and the names
+below. They are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recbench import metrics
+    from recbench.api.prepared import PreparedData, prepare, prepared
+    from recbench.api.results import compare, leaderboard
+    from recbench.api.runs import Runs, fit_baselines, runs, train
+    from recbench.backbones.base import BACKBONES, Backbone
+    from recbench.batch import Batch, Towers
+    from recbench.data.dataset import Dataset, Info
+    from recbench.errors import RecbenchError
+    from recbench.evaluation.metric import METRICS, RowMetric, TopKMetric
+    from recbench.losses.base import LOSSES, Loss
+    from recbench.samplers import SAMPLERS, Sampler
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BACKBONES",
+    "LOSSES",
+    "METRICS",
+    "SAMPLERS",
+    "Backbone",
+    "Batch",
+    "Dataset",
+    "Info",
+    "Loss",
+    "PreparedData",
+    "RecbenchError",
+    "RowMetric",
+    "Runs",
+    "Sampler",
+    "TopKMetric",
+    "Towers",
+    "compare",
+    "fit_baselines",
+    "leaderboard",
+    "metrics",
+    "prepare",
+    "prepared",
+    "runs",
+    "train",
+]
+
+_MODULES = {
+    "recbench.api.prepared": ("PreparedData", "prepare", "prepared"),
+    "recbench.api.results": ("compare", "leaderboard"),
+    "recbench.api.runs": ("Runs", "fit_baselines", "runs", "train"),
+    "recbench.backbones.base": ("BACKBONES", "Backbone"),
+    "recbench.batch": ("Batch", "Towers"),
+    "recbench.data.dataset": ("Dataset", "Info"),
+    "recbench.errors": ("RecbenchError",),
+    "recbench.evaluation.metric": ("METRICS", "RowMetric", "TopKMetric"),
+    "recbench.losses.base": ("LOSSES", "Loss"),
+    "recbench.samplers": ("SAMPLERS", "Sampler"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "metrics":
+        return import_module("recbench.metrics")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module `recbench` has no attribute `{name}`")
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from typing import IO
 from unicodedata import category
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -22,8 +23,10 @@ LAYOUT = frozenset("\n\t")
 class TerminalConsole(Console):
     """A rich console that shows all text as it is: cleaned, without markup, emoji codes or highlighting."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+    def __init__(
+        self, *, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None, width: int | None = None
+    ) -> None:
+        super().__init__(stderr=stderr, quiet=quiet, file=file, width=width, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of a renderable; rich's own control segments stay."""

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
+import linecache
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -15,7 +20,8 @@ from tests.conftest import Run
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXAMPLES = (ROOT / "README.md").read_text() + (ROOT / "docs" / "extend.md").read_text()
+EXAMPLES = "".join((ROOT / name).read_text() for name in ("README.md", "docs/extend.md", "docs/python.md"))
+NOTEBOOK = json.loads((ROOT / "docs" / "notebook.ipynb").read_text())
 
 
 def block(language: str, start: str) -> str:
@@ -50,6 +56,33 @@ def test_examples_train_as_typed(prepared: Run, example: str) -> None:
 def test_examples_of_losses_are_verified_as_typed(run: Run, example: str) -> None:
     (command,) = commands(f"verify loss {example}")
     assert run(*command.split()[1:]).code == 0
+
+
+@pytest.mark.parametrize("name", ["first.py", "own.py", "scores.py"])
+def test_examples_in_python_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {"__name__": name.removesuffix(".py")}
+    exec_source(block("python", f"# {name}"), names, monkeypatch)
+    for result in ("best", "table", "recall"):
+        assert result not in names or len(str(names[result])) > 3
+
+
+def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {"__name__": "notebook"}
+    for cell in NOTEBOOK["cells"]:
+        if cell["cell_type"] == "code":
+            exec_source("".join(cell["source"]), names, monkeypatch)
+    board = names["rb"].leaderboard("synthetic", metrics="auc").to_polars()
+    assert {"gnolr", "bce", "squared", "popularity"} <= set(board["loss"])
+
+
+def exec_source(source: str, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run code of which `inspect` finds the source, as a notebook does."""
+    place = f"<{names['__name__']} {len(linecache.cache)}>"
+    monkeypatch.setitem(linecache.cache, place, (len(source), None, source.splitlines(True), place))
+    module = ModuleType(names["__name__"])
+    module.__file__ = place
+    monkeypatch.setitem(sys.modules, names["__name__"], module)
+    exec(compile(source, place, "exec"), names)
 
 
 @pytest.mark.parametrize("example", ["brier.py"], indirect=True)

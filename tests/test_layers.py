@@ -35,6 +35,7 @@ LAYERS = [
     {"run"},
     {"study"},
     {"inspect", "plots"},
+    {"metrics", "api"},
     {"cli"},
     {"__main__"},
 ]

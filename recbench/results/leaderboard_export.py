@@ -93,9 +93,14 @@ def _deliver(content: bytes, path: Path | None) -> None:
 def parquet(rows: Sequence[LeaderboardRow]) -> bytes:
     """Return the rows of `collect_rows` as a Parquet file with the columns of `LeaderboardRow`, but for the curve."""
     file = BytesIO()
-    schema = {name: SCHEMA[name] for name in COLUMNS}
-    pl.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in rows], schema=schema).write_parquet(file)
+    frame(rows).write_parquet(file)
     return file.getvalue()
+
+
+def frame(rows: Sequence[LeaderboardRow]) -> pl.DataFrame:
+    """Return the rows of `collect_rows` as a data frame with the columns of `LeaderboardRow`, but for the curve."""
+    schema = {name: SCHEMA[name] for name in COLUMNS}
+    return pl.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in rows], schema=schema)
 
 
 def _write(content: bytes, path: Path) -> None:

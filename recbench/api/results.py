@@ -1,0 +1,74 @@
+"""What runs say together: the leaderboard, and whether methods differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import polars as pl
+
+from recbench.api.runs import Runs
+from recbench.api.table import Table
+from recbench.errors import UsageError
+from recbench.home import results_home
+from recbench.results import leaderboard as board
+from recbench.results.leaderboard_export import frame
+from recbench.results.leaderboard_rows import collect_rows
+from recbench.results.marks import with_shared_best
+from recbench.results.store import Store
+from recbench.study import compare as comparing
+
+DIFFERENCE = {
+    **dict.fromkeys(("metric", "feedback", "first", "second"), pl.String()),
+    **dict.fromkeys(("value", "low", "high", "p", "corrected", "detectable"), pl.Float64()),
+    "over": pl.String(),
+    "different": pl.Boolean(),
+    "signature": pl.String(),
+}
+
+
+class Leaderboard(Table):
+    """One row per method, metric and feedback: mean, standard deviation over seeds, signature, marks."""
+
+
+class Comparison(Table):
+    """One row per pair of methods, metric and feedback: the difference, its 95 % interval, p, and p after Holm."""
+
+
+def leaderboard(dataset: str | None = None, metrics: str | Sequence[str] = ()) -> Leaderboard:
+    """Return all evaluated runs, or those on DATASET or DATASET/SPLIT under these metrics; `recbench leaderboard`."""
+    words = [metrics] if isinstance(metrics, str) else list(metrics)
+    store = Store(results_home())
+    rows = with_shared_best(collect_rows(store, dataset, words or None), store)
+    return Leaderboard(frame(rows), board.terminal_table(rows))
+
+
+def compare(*methods: str | Runs, metrics: str | Sequence[str] = (), dataset: str | None = None) -> Comparison:
+    """Say whether methods differ: paired bootstrap over test users and seeds; `recbench compare`.
+
+    Each is what `train` returned, LOSS, LOSS/BACKBONE, or the first digits of a run; all of them evaluated before.
+    Raises UsageError if they have no metric of one definition in common.
+    """
+    words = [method if isinstance(method, str) else _digest(method) for method in methods]
+    store = Store(results_home())
+    chosen = comparing.methods(words, store, dataset)
+    compared = comparing.compare_methods(chosen, [metrics] if isinstance(metrics, str) else list(metrics), store)
+    rows = [
+        {
+            "metric": comparison.metric,
+            "feedback": comparison.feedback,
+            **asdict(difference),
+            "different": difference.real,
+            "signature": comparison.signature,
+        }
+        for comparison in compared
+        for difference in comparison.differences
+    ]
+    return Comparison(pl.DataFrame(rows, schema=DIFFERENCE), comparing.table(compared))
+
+
+def _digest(runs: Runs) -> str:
+    groups = {record.key.group for record in runs}
+    if len(groups) != 1:
+        raise UsageError("compare: runs of several methods, or none, where one method was expected")
+    return runs[0].key.digest

@@ -1,0 +1,277 @@
+"""Runs: train them, find them, evaluate them."""
+
+from __future__ import annotations
+
+import inspect
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import polars as pl
+
+from recbench.api.prepared import PreparedData
+from recbench.api.table import Table
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import UsageError
+from recbench.home import results_home
+from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
+from recbench.losses.base import LOSSES, Loss
+from recbench.registry import Registry, imported_file
+from recbench.results.record import Plan, RunRecord
+from recbench.results.store import Store
+from recbench.run.baselines import BaselineRequest, run_baselines
+from recbench.run.baselines_beside import add_baseline_rows
+from recbench.run.eval_command import EvalRequest, evaluate_all
+from recbench.run.train_command import TrainRequest, complete, keys_of, train_plan
+from recbench.samplers import SAMPLERS
+from recbench.settings import Value
+from recbench.terminal import TerminalConsole
+from recbench.training.model import pick_device
+
+T = TypeVar("T")
+
+EVALUATION = {
+    **dict.fromkeys(("dataset", "split", "loss", "backbone"), pl.String()),
+    "seed": pl.Int64(),
+    **dict.fromkeys(("metric", "feedback"), pl.String()),
+    **dict.fromkeys(("value", "bound"), pl.Float64()),
+    "counted": pl.Int64(),
+    **dict.fromkeys(("signature", "run"), pl.String()),
+}
+
+
+@dataclass(frozen=True)
+class Runs(Sequence[RunRecord]):
+    """Finished runs, each with its record; runs of one method that differ in their seed are evaluated together."""
+
+    records: tuple[RunRecord, ...]
+
+    def __getitem__(self, index: int) -> RunRecord:  # type: ignore[override]
+        return self.records[index]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.records)
+
+    @property
+    def curve(self) -> pl.DataFrame:
+        """One row per validated epoch: run, seed, epoch, training loss, selection metric on validation, seconds."""
+        return pl.DataFrame(
+            [
+                {"run": record.key.digest, "seed": record.key.seed, **epoch}
+                for record in self.records
+                for epoch in record.curve
+            ]
+        )
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per run: what was trained, its best epoch and validation metric, and what it cost."""
+        return pl.DataFrame(
+            [
+                {
+                    "run": record.key.digest,
+                    "data": record.key.data,
+                    "loss": record.key.loss,
+                    "backbone": record.key.backbone,
+                    "seed": record.key.seed,
+                    "selected_by": record.select,
+                    "valid": record.valid,
+                    "best_epoch": record.best_epoch,
+                    "epochs": record.epochs,
+                    "seconds": record.seconds,
+                    "parameters": record.parameters,
+                }
+                for record in self.records
+            ]
+        )
+
+    def evaluate(
+        self,
+        metrics: str | Sequence[str] = (),
+        *,
+        candidates: str = "catalogue",
+        index: Literal["flat", "hnsw", "ivf"] = "flat",
+        keep_seen: bool = False,
+        dialect: str | None = None,
+        baselines: bool = False,
+        device: str = "auto",
+        quiet: bool = False,
+    ) -> Evaluations:
+        """Open the test rows, compute metrics such as "auc" or "recall@50/buy", keep and return them; `recbench eval`.
+
+        With `baselines`, rows of baselines are put on the leaderboard beside them.
+        Raises UsageError for a metric that does not exist or that these runs cannot have.
+        """
+        request = EvalRequest(
+            metrics=_words(metrics), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
+        )
+        store, console = _store(), _console(quiet)
+        evaluated = evaluate_all(self.records, request, store, console, device)
+        if baselines and index == "flat":
+            add_baseline_rows(evaluated, request, store, console, "recbench eval")
+        return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
+            f"at epoch {record.best_epoch} of {record.epochs}"
+            for record in self.records
+        ]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return self.to_polars()._repr_html_()
+
+
+class Evaluations(Table):
+    """One row per run, metric and feedback, with the signature that pins the definition of each number."""
+
+
+def train(
+    data: PreparedData | str | None = None,
+    *,
+    loss: str | type[Loss] = "gnolr",
+    backbone: str | type[Backbone] | None = None,
+    sampler: str | None = None,
+    feedback: str | Sequence[str] = (),
+    seeds: int | Sequence[int] = 1,
+    settings: Mapping[str, Value] | None = None,
+    preset: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Runs:
+    """Train one run per seed, or return what was trained before with the same settings; `recbench train`.
+
+    `data` is what `prepare` returned, DATASET/SPLIT, or None for what was prepared last. `loss` and `backbone` are
+    names, or classes that a decorator has registered: the digest of their source is then part of the run's key.
+    `seeds` is a number of seeds from 0 on, or the seeds. `settings` are those of `--set`: {"loss.scale": 2.5}.
+    An interrupted call goes on after the last finished epoch when it is made again.
+    Raises UsageError for whatever does not exist or cannot work together, before anything is written.
+    """
+    chosen = dict(settings or {})
+    chosen |= {
+        f"train.{name}": value
+        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr))
+        if value is not None
+    }
+    chosen |= {} if sampler is None else {"sampler.name": sampler}
+    request = TrainRequest(
+        loss=_name(loss, LOSSES),
+        backbone=None if backbone is None else _name(backbone, BACKBONES),
+        dataset=data.name if isinstance(data, PreparedData) else data,
+        feedback=_words(feedback),
+        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        settings=tuple(f"{name}={_typed(value)}" for name, value in chosen.items()),
+        imports=(),
+        preset=preset,
+    )
+    if not request.seeds:
+        raise UsageError("seeds: expected at least one")
+    store, console, target, completed = _store(), _console(quiet), pick_device(device), complete(request)
+    sources = _sources(completed.loss, LOSSES) | _sources(str(completed.backbone), BACKBONES)
+    sources |= {} if sampler is None else _sources(sampler, SAMPLERS)
+    dataset = Dataset.load(find_prepared(completed.dataset), target)
+    keys = keys_of(completed, dataset, target.type, {path.name: digest for path, digest in sources.items()})
+    plan = Plan(keys, [str(path) for path in sources if path.exists()], _command(completed))
+    store.write_plan(plan.keys, plan.imports, plan.command)
+    return Runs(tuple(train_plan(plan, dataset, store, console)))
+
+
+def runs(word: str) -> Runs:
+    """Return the runs that a word means: LOSS, LOSS/BACKBONE, "all", or the first digits of one.
+
+    Raises UsageError if there is none.
+    """
+    return Runs(tuple(_store().named(word)))
+
+
+def fit_baselines(
+    data: PreparedData | str | None = None,
+    *,
+    only: str | Sequence[str] = (),
+    metrics: str | Sequence[str] = (),
+    feedback: str | Sequence[str] = (),
+    seeds: int = 1,
+    budget: float = 120,
+    settings: Mapping[str, Value] | None = None,
+    quiet: bool = False,
+) -> Evaluations:
+    """Tune baselines on validation within `budget` seconds each, fit and evaluate them; `recbench baselines`.
+
+    `only` are names from `recbench list baselines`, none meaning all. `settings` are {"item-knn.k": 50}.
+    """
+    request = BaselineRequest(
+        dataset=data.name if isinstance(data, PreparedData) else data,
+        feedback=_words(feedback),
+        only=_words(only),
+        seeds=tuple(range(seeds)),
+        settings=tuple(f"{name}={_typed(value)}" for name, value in (settings or {}).items()),
+        budget=budget,
+    )
+    command = "recbench baselines"
+    evaluated = run_baselines(request, EvalRequest(metrics=_words(metrics)), _store(), _console(quiet), command)
+    return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
+
+
+def _store() -> Store:
+    return Store(results_home())
+
+
+def _console(quiet: bool) -> TerminalConsole:
+    return TerminalConsole(stderr=True, quiet=quiet)
+
+
+def _words(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _typed(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _name(method: str | type[T], registry: Registry[T]) -> str:
+    """Return the name of a method; raises UsageError for a class that no decorator has registered under one."""
+    if isinstance(method, str):
+        return method
+    name = str(getattr(method, "name", ""))
+    if name not in registry.names() or registry.get(name) is not method:
+        raise UsageError(f"{method.__name__} is not a registered {registry.kind}; decorate it with .add(NAME)")
+    return name
+
+
+def _sources(name: str, registry: Registry[T]) -> dict[Path, str]:
+    """Return the file, or else the module and name, of a class of the user's own, with a digest of its source."""
+    method = registry.get(name)
+    if file := imported_file(method):
+        return file
+    installed = {point.module for point in entry_points(group=registry.group)}
+    if method.__module__ in installed or method.__module__.startswith("recbench."):
+        return {}
+    try:
+        source = inspect.getsource(method)
+    except (OSError, TypeError) as error:
+        raise UsageError(f"{method.__name__}: its source cannot be read; define it in a file or a notebook") from error
+    return {Path(f"{method.__module__}.{method.__name__}"): sha256(source.encode()).hexdigest()[:12]}
+
+
+def _command(request: TrainRequest) -> str:
+    """Return the command that trains the same; several where the seeds are not consecutive."""
+    words = ["recbench", "train", "--loss", request.loss, "--backbone", str(request.backbone)]
+    words += ["--dataset", request.dataset] if request.dataset else []
+    words += ["--feedback", ",".join(request.feedback)] if request.feedback else []
+    words += [word for setting in request.settings for word in ("--set", setting)]
+    first, count = request.seeds[0], len(request.seeds)
+    if request.seeds == tuple(range(first, first + count)):
+        return shlex.join([*words, "--seed", str(first), "--seeds", str(count)])
+    return " && ".join(shlex.join([*words, "--seed", str(seed)]) for seed in request.seeds)

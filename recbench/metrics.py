@@ -1,0 +1,168 @@
+"""The metrics of recbench, and of other libraries as dialects, on anybody's scores.
+
+Scores, labels and relevance are numpy arrays, torch tensors, polars columns or lists; the higher a score, the better.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recbench.data.dataset import Log, Positives
+from recbench.errors import UsageError
+from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
+from recbench.evaluation.predictions import BlockScores, Predictions
+from recbench.evaluation.request import Request, parse
+from recbench.evaluation.signature import Protocol
+
+Numbers = Any  # of numpy, torch or polars, or a list
+
+
+def of_rows(
+    metric: str,
+    scores: Numbers,
+    labels: Numbers,
+    users: Numbers | None = None,
+    *,
+    probabilities: bool = False,
+    dialect: str | None = None,
+) -> Value:
+    """Compute a metric of scored rows: "auc", "gauc(mean)", or of each user's own rows ranked, "ndcg@10".
+
+    `scores` [R]; `labels` [R] 0 or 1; `users` [R] of any values, needed by metrics of users. With `probabilities`,
+    `scores` are these, as "logloss" needs. `dialect` is a library of `recbench list dialects` whose definition holds.
+    Raises UsageError if the shapes differ, or the metric needs more than this.
+    """
+    score, label = _tensor(scores, "scores").double(), _tensor(labels, "labels")
+    if score.ndim != 1 or score.shape != label.shape:
+        raise UsageError(f"scores {tuple(score.shape)} and labels {tuple(label.shape)}: expected one shape [R]")
+    if not ((label == 0) | (label == 1)).all():
+        raise UsageError("labels: expected 0 and 1")
+    request = parse(metric, dialect)
+    if users is None and request.metric.unit == "users":
+        raise UsageError(f"metric `{metric}` looks at single users; give users [R]")
+    user = torch.zeros(len(score), dtype=torch.long) if users is None else _numbered(users)
+    if user.shape != score.shape:
+        raise UsageError(f"users {tuple(user.shape)}: expected the shape of scores {tuple(score.shape)}")
+    log = Log(user, torch.arange(len(score)), label[:, None].to(torch.uint8))
+    log_probability = score.log()[:, None] if probabilities else None
+    predictions = Predictions(score[:, None], _no_catalogue, log_probability)
+    return _compute(request, log, predictions, _none_seen(log, len(score)), len(score), "rows")
+
+
+def top_k(
+    metric: str, scores: Numbers, relevant: Numbers, *, seen: Numbers | None = None, dialect: str | None = None
+) -> Value:
+    """Compute a metric of each user's first k items, such as "recall@20", from the scores of all items.
+
+    `scores` [users, items]; `relevant` [users, items] 0 or 1; pairs of `seen` [users, items] are not ranked. Users
+    without a relevant item do not count, equal scores rank in the order of items.
+    Raises UsageError if the shapes differ or the metric is none of the first k items.
+    """
+    score, hit = _tensor(scores, "scores"), _tensor(relevant, "relevant").bool()
+    known = torch.zeros_like(hit) if seen is None else _tensor(seen, "seen").bool()
+    if score.ndim != 2 or not score.shape == hit.shape == known.shape:
+        shapes = ", ".join(str(tuple(part.shape)) for part in (score, hit, known))
+        raise UsageError(f"scores, relevant and seen have shapes {shapes}: expected one shape [users, items]")
+    request = parse(metric, dialect)
+    if request.k is None:
+        raise UsageError(f"metric `{metric}` is of scored rows; use of_rows")
+    if request.ranking_rules("catalogue").candidates != "catalogue":
+        raise UsageError(f"metric `{metric}` of {dialect} ranks each user's own rows; use of_rows")
+    users, items = score.shape
+    user, item = hit.nonzero(as_tuple=True)
+    log = Log(user, item, torch.ones(len(user), 1, dtype=torch.uint8))
+    catalogue = BlockScores(lambda block: score[block], items)
+    predictions = Predictions(score[user, item][:, None], lambda _: catalogue)
+    pairs = known.nonzero()
+    left_out = Positives.from_pairs(pairs[:, 0], pairs[:, 1], users, items)
+    return _compute(request, log, predictions, left_out, items, "catalogue")
+
+
+def recall(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: Numbers | None = None) -> float:
+    """Share of a user's relevant items among the first k, a mean over users; arguments as in `top_k`."""
+    return top_k(f"recall@{k}", scores, relevant, seen=seen).value
+
+
+def precision(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: Numbers | None = None) -> float:
+    """Share of the first k that is relevant, a mean over users; arguments as in `top_k`."""
+    return top_k(f"precision@{k}", scores, relevant, seen=seen).value
+
+
+def hit_rate(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: Numbers | None = None) -> float:
+    """Share of users with a relevant item among the first k; arguments as in `top_k`."""
+    return top_k(f"hr@{k}", scores, relevant, seen=seen).value
+
+
+def ndcg(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: Numbers | None = None) -> float:
+    """Discounted gain of the first k over the best attainable, a mean over users; arguments as in `top_k`."""
+    return top_k(f"ndcg@{k}", scores, relevant, seen=seen).value
+
+
+def mrr(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: Numbers | None = None) -> float:
+    """One over the rank of the first relevant item, 0 beyond k, a mean over users; arguments as in `top_k`."""
+    return top_k(f"mrr@{k}", scores, relevant, seen=seen).value
+
+
+def average_precision(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: Numbers | None = None) -> float:
+    """Average precision of the first k (MAP), a mean over users; arguments as in `top_k`."""
+    return top_k(f"map@{k}", scores, relevant, seen=seen).value
+
+
+def auc(scores: Numbers, labels: Numbers) -> float:
+    """Probability that a positive row scores above a negative one, ties counting half; arguments as in `of_rows`."""
+    return of_rows("auc", scores, labels).value
+
+
+def gauc(scores: Numbers, labels: Numbers, users: Numbers) -> float:
+    """AUC within each user, weighed by their rows; arguments as in `of_rows`."""
+    return of_rows("gauc", scores, labels, users).value
+
+
+def log_loss(probabilities: Numbers, labels: Numbers) -> float:
+    """Mean negative log-probability of the labels; arguments as in `of_rows`."""
+    return of_rows("logloss", probabilities, labels, probabilities=True).value
+
+
+def _tensor(numbers: Numbers, name: str) -> Tensor:
+    if hasattr(numbers, "to_numpy"):  # of polars or pandas
+        numbers = np.array(numbers.to_numpy())  # a copy, as theirs may be read-only
+    try:
+        tensor: Tensor = torch.as_tensor(numbers)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{name}: expected numbers, found {type(numbers).__name__} ({error})") from error
+    return tensor.cpu()
+
+
+def _numbered(users: Numbers) -> Tensor:
+    """Return users of any values numbered from 0, [R]."""
+    if isinstance(users, Tensor):
+        number: Tensor = users.unique(return_inverse=True)[1]
+        return number.cpu()
+    first: dict[object, int] = {}
+    return torch.tensor([first.setdefault(user, len(first)) for user in users])
+
+
+def _none_seen(log: Log, items: int) -> Positives:
+    none = log.user[:0]
+    return Positives.from_pairs(none, none, int(log.user.max()) + 1 if len(log) else 1, items)
+
+
+def _no_catalogue(column: int) -> BlockScores:
+    raise UsageError("this metric ranks all items, and only rows are scored; use top_k")
+
+
+def _compute(
+    request: Request,
+    log: Log,
+    predictions: Predictions,
+    seen: Positives,
+    items: int,
+    candidates: Literal["catalogue", "rows"],
+) -> Value:
+    protocol = Protocol("scores", "test", seen="seen", candidates=candidates)
+    scored = ScoredLog(log, ("relevant",), predictions, lambda _: seen, items, train=lambda _: seen)
+    return evaluate([request], scored, protocol)[0]

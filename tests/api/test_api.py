@@ -1,0 +1,126 @@
+"""recbench from Python does what its commands do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+import recbench as rb
+from recbench.errors import UsageError
+from recbench.home import home, results_home
+from recbench.results.store import Store
+from tests.conftest import Run
+
+
+@pytest.fixture
+def data(prepared: Run) -> rb.PreparedData:
+    return rb.prepared("synthetic")
+
+
+def test_prepare_finds_what_a_command_prepared(run: Run) -> None:
+    assert run("prepare", "synthetic", "--rows", "2000").code == 0
+    data = rb.prepare("synthetic", rows=2000, quiet=True)
+    assert (data.name, data.feedback) == ("synthetic/global", ("view", "cart", "buy"))
+    assert data.folder.is_relative_to(home())
+    assert data.to_polars()["rows"].sum() == 2000
+    assert "leak certificate" in str(data) and "<table" in data._repr_html_()
+    rows = data.rows("test")
+    assert rows.columns == ["user", "item", "view", "cart", "buy"] and len(rows) == data.manifest.rows["test"]
+    assert data.raw_ids("item").columns[0] == "row"
+    assert data.load().fingerprint == data.fingerprint
+
+
+def test_train_is_the_command(data: rb.PreparedData, prepared: Run) -> None:
+    assert prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1", "--lr", "0.02").code == 0
+    before = {record.key.digest for record, _ in Store(results_home()).runs()}
+    again = rb.train(data, loss="bce", backbone="mf", epochs=1, lr=0.02, quiet=True)
+    assert {record.key.digest for record in again} == before
+    other = rb.train(loss="bce", backbone="mf", seeds=[3, 5], epochs=1, settings={"loss.logit": "learned"}, quiet=True)
+    assert [record.key.seed for record in other] == [3, 5]
+    assert other[0].command.endswith("--seed 5") and " && " in other[0].command
+    assert other.curve.columns[:3] == ["run", "seed", "epoch"] and len(other.to_polars()) == 2
+    assert "<table" in other._repr_html_() and other[0].key.digest in repr(other)
+
+
+def test_the_command_of_a_run_trains_the_same(data: rb.PreparedData, prepared: Run) -> None:
+    (record,) = rb.train(data, loss="bpr", backbone="mf", sampler="popularity", epochs=1, quiet=True)
+    typed = prepared(*record.command.split()[1:])
+    assert typed.code == 0 and f"run {record.key.digest} exists" in typed.err
+
+
+def test_evaluate_is_the_command(data: rb.PreparedData, prepared: Run) -> None:
+    runs = rb.train(data, loss="nsb", backbone="mf", epochs=1, quiet=True)
+    found = runs.evaluate(["auc", "recall@5/view"], quiet=True)
+    typed = prepared("eval", "--metric", "auc", "--metric", "recall@5/view", "--json").json
+    assert found.to_dicts() == typed
+    assert "recall@5" in str(found)
+    assert rb.runs("nsb")[0] == runs[0]
+
+
+def test_the_leaderboard_has_baselines_where_they_are_asked_for(data: rb.PreparedData) -> None:
+    runs = rb.train(data, loss="nsb", backbone="mf", epochs=1, quiet=True)
+    runs.evaluate("auc", quiet=True)
+    assert set(rb.leaderboard("synthetic", metrics="auc").to_polars()["loss"]) == {"nsb"}
+    runs.evaluate("auc", baselines=True, quiet=True)
+    assert "popularity" in set(rb.leaderboard().to_polars()["loss"])
+
+
+def test_compare(data: rb.PreparedData) -> None:
+    first = rb.train(data, loss="bce", backbone="mf", epochs=1, seeds=2, quiet=True)
+    second = rb.train(data, loss="bce", backbone="mf", epochs=1, seeds=2, lr=0.1, quiet=True)
+    for runs in (first, second):
+        runs.evaluate(["auc", "gauc"], quiet=True)
+    (row,) = rb.compare(first, second, metrics="auc").to_dicts()
+    assert row["low"] <= row["value"] <= row["high"] and row["over"] == "users and runs"
+    assert len(rb.compare(first, second)) == 2
+    with pytest.raises(UsageError, match="several methods"):
+        rb.compare(rb.Runs((first[0], second[0])), second)
+
+
+def test_baselines(data: rb.PreparedData) -> None:
+    found = rb.fit_baselines(data, only=["popularity", "item-knn"], metrics="auc", budget=0, quiet=True)
+    assert set(found.to_polars()["loss"]) == {"popularity", "item-knn"}
+
+
+def test_a_loss_of_ones_own_has_its_source_in_the_key(data: rb.PreparedData) -> None:
+    @rb.LOSSES.add("squared")
+    class Squared(rb.Loss):
+        """Squared error."""
+
+        def forward(self, towers: rb.Towers, batch: rb.Batch) -> Tensor:
+            return batch.mean((towers.logit[..., 0] - batch.label[..., 0]) ** 2)
+
+    by_class = rb.train(data, loss=Squared, backbone="mf", epochs=1, quiet=True)
+    by_name = rb.train(data, loss="squared", backbone="mf", epochs=1, quiet=True)
+    assert by_class == by_name and list(by_class[0].key.sources) == [f"{__name__}.Squared"]
+    by_class.evaluate("auc", quiet=True)
+
+    class Unknown(Squared):
+        name = "unknown"
+
+    with pytest.raises(UsageError, match="Unknown is not a registered loss"):
+        rb.train(data, loss=Unknown)
+
+
+def test_nothing_is_written_for_a_pair_that_cannot_work(data: rb.PreparedData) -> None:
+    with pytest.raises(UsageError, match="needs"):
+        rb.train(data, loss="listnet", backbone="ytdnn")
+    with pytest.raises(UsageError, match="bce"):
+        rb.train(data, loss="bec")
+    assert not results_home().exists()
+
+
+def test_every_name_is_there_and_none_costs_anything_before_it_is_used() -> None:
+    for name in rb.__all__:
+        assert getattr(rb, name) is not None
+    assert set(rb.__all__) <= set(dir(rb))
+    with pytest.raises(AttributeError, match="no attribute `trian`"):
+        _ = rb.trian  # type: ignore[attr-defined]
+    code = "import sys, recbench; print(sorted({'torch', 'polars', 'typer', 'rich'} & set(sys.modules)))"
+    root = Path(rb.__file__).parents[1]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert process.stdout.strip() == "[]"
