@@ -43,7 +43,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 METHODS = {"losses", "backbones", "baselines", "readers", "samplers"}  # folders with one file per method
 MOST_LINES_OF_A_FILE = 350
 MOST_LINES_OF_A_FUNCTION = 60
-MOST_ARGUMENTS = 10  # outside the command line, where an argument is an option
+MOST_ARGUMENTS = 10  # outside the commands and their functions in Python, where an argument is an option
 MOST_MODULES = 24
 
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -91,7 +91,8 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     def dotted(path: Path) -> str:
         return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
-    modules = {dotted(path): path for path in FILES}
+    lazy = PACKAGE / "__init__.py"  # it loads its names when they are used
+    modules = {dotted(path): path for path in FILES if path != lazy}
     graph = {name: set(imported_modules(path)) & modules.keys() - {name} for name, path in modules.items()}
     while removable := {name for name, others in graph.items() if not others & graph.keys()}:
         graph = {name: others for name, others in graph.items() if name not in removable}
@@ -113,7 +114,7 @@ def test_functions_are_short(path: Path) -> None:
 @every_file
 def test_functions_take_few_arguments(path: Path) -> None:
     """Settings of a method, which are keyword-only arguments of a constructor, do not count."""
-    if path.relative_to(PACKAGE).parts[0] == "cli":
+    if path.relative_to(PACKAGE).parts[0] in ("cli", "api"):
         return
     for node in functions(path):
         keywords = [] if node.name == "__init__" else node.args.kwonlyargs
