@@ -6,7 +6,8 @@ from recbench.samplers.clustered import Clustered
 from recbench.samplers.in_batch import InBatch
 from recbench.samplers.lists import Lists
 from recbench.samplers.mixed import Mixed
-from recbench.samplers.negatives import Negatives, Popularity, Proposal, Uniform, WeightedNegatives
+from recbench.samplers.negatives import AnyItem, Negatives, Popularity, Proposal, Uniform, WeightedNegatives
+from recbench.samplers.pool import Pool
 from recbench.samplers.rows import Rows
 from recbench.samplers.shared import Shared
 from recbench.samplers.triplets import Triplets
@@ -14,11 +15,13 @@ from recbench.samplers.triplets import Triplets
 __all__ = [
     "SAMPLERS",
     "AdaptiveRank",
+    "AnyItem",
     "Clustered",
     "InBatch",
     "Lists",
     "Mixed",
     "Negatives",
+    "Pool",
     "Popularity",
     "Proposal",
     "Rows",

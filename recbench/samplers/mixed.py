@@ -20,11 +20,13 @@ class Mixed(Sampler):
     """The batch's positives, and `uniform` times as many distinct uniform items, as everybody's slate.
 
     Yang et al., WWW 2020, https://doi.org/10.1145/3366424.3386195. Slots 0..B-1 hold the positives, then come the
-    uniform items; those that are training positives of a user are masked. `log_q` [B, N] is the log of the mixture
+    uniform items; those that are training positives of a user are masked, or count as negatives without
+    `mask_positives`. `log_q` [B, N] is the log of the mixture
     (B times the share of positive rows that have the item + N - B times 1 / the number of items) / N.
     """
 
     uniform: Positive = 1.0
+    mask_positives: bool = True
 
     @property
     def gives(self) -> frozenset[str]:
@@ -41,7 +43,7 @@ class Mixed(Sampler):
             pool = torch.randperm(seen, generator=generator, device=rows.device)[:wanted]
             item = torch.cat([batch.item[:, 0], pool])
             mixture = (len(index) * share[item] + len(pool) / seen) / len(item)
-            yield slates(batch, item, mixture.log(), data)
+            yield slates(batch, item, mixture.log(), data, mask_positives=self.mask_positives)
 
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""

@@ -68,6 +68,15 @@ class Uniform(Proposal):
 
 
 @dataclass(frozen=True)
+class AnyItem(Proposal):
+    """All items alike, positives of the user too, as several released codes draw; log_q = -log(number of items)."""
+
+    def on(self, data: Dataset) -> Negatives:
+        """Return what draws uniformly from all items that occur in train."""
+        return AnyNegatives(data.items.seen)
+
+
+@dataclass(frozen=True)
 class Popularity(Proposal):
     """In proportion to popularity^beta, the number of users who have the item to a power beta >= 0.
 
@@ -109,6 +118,22 @@ class UniformNegatives(Negatives):
         passed = count_up_to(self.key, user[:, None] * self.items + nth)
         item = (nth + passed - self.start.index_select(0, user)[:, None]).clamp(max=self.items - 1)
         return item, (free > 0).expand_as(item), -torch.log(free.clamp(min=1).float()).expand_as(item)
+
+
+class AnyNegatives(Negatives):
+    """Draws items uniformly, whoever the user is."""
+
+    several_batches: ClassVar[bool] = True
+
+    def __init__(self, items: int) -> None:
+        self.items = items
+
+    def draw(self, user: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return item, valid and log_q = -log(number of items), each [B, count]."""
+        shape = (len(user), count)
+        item = torch.randint(self.items, shape, generator=generator, device=user.device)
+        log_q = torch.full((1, 1), self.items, dtype=torch.float, device=user.device).log().neg()
+        return item, torch.ones_like(item, dtype=torch.bool), log_q.expand(shape)
 
 
 class WeightedNegatives(Negatives):

@@ -53,7 +53,14 @@ class Shared(Sampler):
             )
             item = torch.cat([batch.item[:, 0], pool]).unsqueeze(0)
             yield Batch(
-                batch.user, item, label, mask[:, :width], log_q.expand(len(index), -1), rows=len(index), row=batch.row
+                batch.user,
+                item,
+                label,
+                mask[:, :width],
+                log_q.expand(len(index), -1),
+                rows=len(index),
+                row=batch.row,
+                positive_slots=len(index),
             )
 
     def rows(self, data: Dataset) -> int:

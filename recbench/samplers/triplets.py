@@ -57,7 +57,7 @@ class Triplets(Sampler):
                 index,
             )
             for user, items, label, mask, q, row in zip(*(part.split(size) for part in slates), strict=True):
-                yield Batch(user, items, label, mask, q, rows=len(row), row=row)
+                yield Batch(user, items, label, mask, q, rows=len(row), row=row, positive_slots=1)
 
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""

@@ -6,7 +6,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log
-from recbench.samplers import InBatch, Lists, Mixed, Popularity, Rows, Sampler, Shared, Triplets
+from recbench.samplers import InBatch, Lists, Mixed, Pool, Popularity, Rows, Sampler, Shared, Triplets
 
 SAMPLERS = [
     Rows(),
@@ -16,6 +16,7 @@ SAMPLERS = [
     Triplets(2, Popularity()),
     Shared(negatives=2),
     InBatch(),
+    Pool(negatives=9),
     Mixed(uniform=0.5),
     Lists(),
     Lists(longest=7),

@@ -70,8 +70,9 @@ def test_every_sampler_is_a_value_with_settings_of_its_own() -> None:
         assert made == base.create(base.resolve({"name": name}))
         assert base.resolve({"name": name}) == values
         for key in values.keys() - {"name"}:
-            changed = base.create(base.resolve({"name": name, key: "3"}))
-            assert changed != made and changed == base.create(values | {key: 3})
+            other = False if isinstance(values[key], bool) else 3
+            changed = base.create(base.resolve({"name": name, key: str(other)}))
+            assert changed != made and changed == base.create(values | {key: other})
 
 
 def test_no_words_choose_no_sampler() -> None:

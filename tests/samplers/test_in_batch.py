@@ -32,3 +32,9 @@ def test_in_batch_log_q_is_the_share_of_positive_rows(toy: Dataset) -> None:
         assert batch.log_q is not None
         expected = (count / row.sum())[batch.item].expand_as(batch.log_q)
         torch.testing.assert_close(batch.log_q.exp(), expected)
+
+
+def test_everything_counts_where_nothing_is_masked(toy: Dataset) -> None:
+    for masked, batch in zip(epoch(InBatch(), toy), epoch(InBatch(mask_positives=False), toy), strict=True):
+        assert batch.mask is not None and batch.mask.all()
+        assert torch.equal(batch.item, masked.item) and torch.equal(batch.label, masked.label)

@@ -8,7 +8,7 @@ import torch
 from recbench.data.dataset import Dataset
 from recbench.samplers import InBatch, Mixed
 from tests.samplers.epochs import epoch
-from tests.samplers.proposals import chi_squared
+from tests.samplers.proposals import chi_squared, data_of
 
 
 @pytest.mark.parametrize("uniform", [0.01, 0.25, 5.0])
@@ -51,3 +51,18 @@ def test_the_positives_come_as_in_batch(toy: Dataset) -> None:
     assert torch.equal(first.item[:, :32], other.item)
     assert first.mask is not None and other.mask is not None
     assert torch.equal(first.mask[:, :32], other.mask)
+
+
+def test_everything_counts_where_nothing_is_masked(toy: Dataset) -> None:
+    for masked, batch in zip(epoch(Mixed(), toy), epoch(Mixed(mask_positives=False), toy), strict=True):
+        assert batch.mask is not None and batch.mask.all()
+        assert torch.equal(batch.item, masked.item) and torch.equal(batch.label, masked.label)
+
+
+def test_log_q_of_published_values() -> None:
+    """Four in-batch and two uniform items of three, which have shares 0.5, 0.25 and 0.25 of the positive rows."""
+    data = data_of([{0, 1}, {0, 2}], items=3)
+    batch = next(Mixed(uniform=0.5).batches(data, 4, torch.Generator().manual_seed(0)))
+    assert batch.item.shape == (1, 6) and batch.log_q is not None
+    published = {0: -0.8109302162163288, 1: -1.2809338454620645, 2: -1.2809338454620645}
+    assert batch.log_q[0].tolist() == pytest.approx([published[item] for item in batch.item[0].tolist()])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.samplers import AdaptiveRank, Clustered, Popularity, Triplets
+from recbench.samplers import AdaptiveRank, AnyItem, Clustered, Popularity, Triplets
 from recbench.samplers.negatives import count_up_to, whole_weights
 from tests.samplers.proposals import (
     ITEMS,
@@ -140,3 +140,11 @@ def test_the_test_of_the_distribution_can_fail() -> None:
     drawn = torch.randint(4, (40_000,), generator=torch.Generator().manual_seed(0))
     assert chi_squared(drawn, [0.25] * 4) > 1e-3
     assert chi_squared(drawn, [0.24, 0.26, 0.25, 0.25]) < 1e-3
+
+
+def test_any_item_is_drawn_whoever_the_user_is() -> None:
+    negatives = AnyItem().on(data_of(TAKEN, unseen=2))
+    drawn, valid, log_q = negatives.draw(torch.arange(len(TAKEN)), 600, torch.Generator().manual_seed(0))
+    assert valid.all()
+    assert log_q.exp().flatten().tolist() == pytest.approx([1 / ITEMS] * log_q.numel())
+    assert chi_squared(drawn, [1 / ITEMS] * ITEMS) > 1e-3

@@ -1,0 +1,77 @@
+"""Softmax loss whose negatives an adversary weighs."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from recbench.backbones.base import Backbone
+from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
+from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.settings import Count, CountOrZero, Positive
+
+
+@LOSSES.add("adv-infonce")
+class AdvInfoNCE(Loss):
+    """InfoNCE against hard negatives: -log(e^s_ui / (e^s_ui + N sum_j q_j e^s_uj)), q the softmax of P_u Q_j over j.
+
+    Zhang et al., NeurIPS 2023, https://arxiv.org/abs/2310.18700. P and Q, of `dim` numbers, are an adversary's: in
+    the third of every `every` epochs, at most `rounds` times, they alone are trained, with `adversary_lr`, to raise the
+    loss, and the model rests. N is the number of negatives times `weight`: 1 in the paper, 64 in the released code.
+    """
+
+    needs = frozenset({"negatives"})
+    cosine = True
+    logit = Logit("fixed", scale=10.0)
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        weight: Positive = 1.0,
+        dim: Count = 64,
+        every: Count = 5,
+        rounds: CountOrZero = 10,
+        adversary_lr: Positive = 5e-5,
+        source: Source = "pool",
+        negatives: Count = 1024,
+        mask_positives: bool = True,
+    ) -> None:
+        super().__init__(info, slates(source, negatives, mask_positives))
+        self.log_weight, self.every, self.rounds, self.adversary_lr = math.log(weight), every, rounds, adversary_lr
+        self.user = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.users, dim)))
+        self.item = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.items, dim)))
+        self.adversary_learns = False
+
+    def parameter_groups(self, backbone: Backbone) -> list[dict[str, Any]]:
+        """Return a group of the adversary beside the others, with a learning rate of its own."""
+        (group,) = super().parameter_groups(backbone)
+        adversary = [self.user, self.item]
+        others = [p for p in group["params"] if all(p is not own for own in adversary)]
+        return [{"params": others}, {"params": adversary, "lr": self.adversary_lr}]
+
+    def start_epoch(self, backbone: Backbone, epoch: int) -> None:
+        """Decide who learns."""
+        turn, place = divmod(epoch - 1, self.every)
+        self.adversary_learns = turn < self.rounds and place == min(2, self.every - 1)
+
+    def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return the objective, whose gradient is that of the model, or the opposite of the adversary's."""
+        if not self.adversary_learns:
+            return super().objective(backbone, batch)
+        with torch.no_grad():
+            towers = self.head(backbone.encode(batch))
+        loss: Tensor = self(towers, batch)
+        return 2 * loss.detach() - loss
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over positives."""
+        logit, candidates = towers.logit[..., 0], Slates.of(batch)
+        with torch.set_grad_enabled(self.adversary_learns):
+            guess = Towers(self.user[batch.user, None], self.item[batch.item].unsqueeze(-2)).inner[..., 0]
+            log_q = candidates.negatives(guess).log_softmax(1)
+            count = candidates.negative.sum(1).clamp(min=1).to(log_q.dtype)
+        hard = (candidates.negatives(logit) + log_q).logsumexp(1) + count.log() + self.log_weight
+        return candidates.mean(softplus(hard - candidates.positive(logit)))

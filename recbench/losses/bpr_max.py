@@ -1,0 +1,48 @@
+"""BPR against the negatives that score highest."""
+
+from typing import Literal
+
+from torch import Tensor
+from torch.nn.functional import elu, logsigmoid
+
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.settings import Count, NonNegative
+
+
+@LOSSES.add("bpr-max")
+class BPRMax(Loss):
+    """-log sum_j w_j sigmoid(s_ui - s_uj) + `penalty` * sum_j w_j s_uj^2, w the softmax of s_uj over the negatives j.
+
+    Hidasi & Karatzoglou, CIKM 2018, https://arxiv.org/abs/1706.03847 (GRU4Rec). There the
+    negatives are the other positives of the batch and popular items, for which see `--sampler in-batch` and `mixed`.
+    `activation=elu` passes the scores through ELU with `elu_scale` first, as its released settings do; gradients go
+    through the weights.
+    """
+
+    needs = frozenset({"negatives"})
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        penalty: NonNegative = 1.0,
+        activation: Literal["linear", "elu"] = "linear",
+        elu_scale: NonNegative = 0.5,
+        source: Source = "pool",
+        negatives: Count = 1024,
+        mask_positives: bool = True,
+    ) -> None:
+        super().__init__(info, slates(source, negatives, mask_positives))
+        self.penalty, self.activation, self.elu_scale = penalty, activation, elu_scale
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over positives."""
+        logit, candidates = towers.logit[..., 0], Slates.of(batch)
+        if self.activation == "elu":
+            logit = elu(logit, self.elu_scale)
+        positive, negative = candidates.positive(logit), logit[:, candidates.first :]
+        log_weight = candidates.negatives(logit).log_softmax(1)
+        gain = (log_weight + logsigmoid(positive[:, None] - negative)).logsumexp(1)
+        square = (log_weight.exp() * negative.square()).sum(1)
+        return candidates.mean(self.penalty * square - gain)
