@@ -48,6 +48,8 @@ def make_keys(
             del of_training[name]
     of_loss = losses.resolve(loss_class, words["loss"])
     of_sampler = samplers.resolve(words["sampler"])  # none: the loss's own
+    if of_sampler.get("mask_positives") is True:  # as it was before there was that setting
+        del of_sampler["mask_positives"]
     values = (
         settings.prefixed("loss", of_loss)
         | settings.prefixed("backbone", backbones.resolve(backbone_class, words["backbone"]))

@@ -26,6 +26,15 @@ def test_without_a_sampler_there_are_no_settings_of_one(toy: Dataset) -> None:
     assert non_default(made) == {}
 
 
+def test_that_a_sampler_masks_positives_is_left_out_of_the_key(toy: Dataset) -> None:
+    """So that runs keep the names they had before it was a setting."""
+    for name in ("in-batch", "mixed", "pool"):
+        assert "sampler.mask_positives" not in key(toy, "ssm", name=name).settings
+        changed = key(toy, "ssm", name=name, mask_positives="false")
+        assert changed.settings["sampler.mask_positives"] is False
+        assert non_default(changed)["sampler.mask_positives"] is False
+
+
 def test_a_sampler_and_all_its_settings_are_of_the_key(toy: Dataset) -> None:
     made = key(toy, name="popularity", beta="0.5")
     own = {name: value for name, value in made.settings.items() if name not in key(toy).settings}
