@@ -23,6 +23,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.toy import toy as make_dataset
 from recbench.evaluation.metric import METRICS
 from recbench.home import home, prepared_home
+from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES
 from recbench.preparation.prepare import prepare
 from recbench.registry import Registry
@@ -30,7 +31,7 @@ from recbench.samplers import SAMPLERS
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
-REGISTRIES: list[Registry[Any]] = [LOSSES, SAMPLERS, BACKBONES, METRICS, BASELINES]
+REGISTRIES: list[Registry[Any]] = [LOSSES, BALANCES, SAMPLERS, BACKBONES, METRICS, BASELINES]
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore, and their children too
 

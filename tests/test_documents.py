@@ -45,7 +45,9 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
     return str(request.param)
 
 
-@pytest.mark.parametrize("example", ["focal.py", "hinge.py", "shallow.py", "described.py", "heavy.py"], indirect=True)
+@pytest.mark.parametrize(
+    "example", ["focal.py", "hinge.py", "lottery.py", "shallow.py", "described.py", "heavy.py"], indirect=True
+)
 def test_examples_train_as_typed(prepared: Run, example: str) -> None:
     (command,) = commands(f"train --import {example}")
     assert prepared(*command.split()[1:], "--epochs", "2").code == 0

@@ -13,6 +13,7 @@ import pytest
 from recbench.backbones.base import BACKBONES
 from recbench.baselines.base import BASELINES
 from recbench.evaluation.metric import METRICS
+from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES
 
 PACKAGE = Path(__file__).parents[1] / "recbench"
@@ -128,11 +129,11 @@ def test_folders_can_be_read_at_a_glance(folder: Path) -> None:
     assert folder.name in METHODS or len(modules) <= MOST_MODULES
 
 
-@pytest.mark.parametrize("registry", [LOSSES, BACKBONES, BASELINES], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", [LOSSES, BALANCES, BACKBONES, BASELINES], ids=lambda registry: registry.kind)
 def test_a_folder_of_methods_lists_its_methods(registry: object) -> None:
     """Every module beside `base` defines what its name says."""
     assert isinstance(registry, type(LOSSES))
-    folder = PACKAGE / registry.package.partition(".")[2]
+    folder = PACKAGE / registry.package.partition(".")[2].replace(".", "/")
     files = {path.stem.replace("_", "-") for path in folder.glob("*.py")} - {"--init--", "base"}
     assert files == {name.replace("_", "-") for name in registry.names()}
 

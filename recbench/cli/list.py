@@ -19,12 +19,14 @@ from recbench.cli.own_code import import_files
     name="list",
 )
 def list_names(
-    kind: Annotated[str, typer.Argument(help="datasets, losses, samplers, backbones, baselines or metrics")],
+    kind: Annotated[
+        str, typer.Argument(help="datasets, losses, samplers, strategies, backbones, baselines or metrics")
+    ],
     catalog: Catalog = None,
     imports: Imports = [],
     as_json: Json = False,
 ) -> None:
-    """List datasets, losses, samplers, backbones, baselines or metrics, and what can be combined."""
+    """List datasets, losses, samplers, strategies, backbones, baselines or metrics, and what can be combined."""
     from recbench.inspect.listing import listing
     from recbench.inspect.nested_table import items_table
 

@@ -31,6 +31,7 @@ from recbench.inspect.loss_trial import (
     towers_of,
     value_of,
 )
+from recbench.losses.base import can_be_balanced
 from recbench.training.scorer import Scorer, linear_weights
 
 EXTREMES = (20.0, 50.0, 120.0, 1e4)
@@ -216,6 +217,24 @@ def scores(trial: Trial) -> None:
         require(bool((log_probability <= 0).all()), "`log_probability` is above 0: a probability above 1")
 
 
+def terms(trial: Trial) -> None:
+    """The terms of a loss of several kinds of feedback, one of each, add up to it, and so do their gradients."""
+    if not can_be_balanced(trial.loss):
+        raise InapplicableError("it has no `terms`")
+    batch = trial.batch
+    for model in (trial.model(), trial.model(words={"logit": "learned"})):
+        tasks = model.loss.info.tasks
+        towers = model.loss.head(model.backbone.encode(batch))
+        value, parts = model.loss(towers, batch), model.loss.terms(towers, batch)
+        require(parts.shape == (tasks,), f"`terms` has shape {list(parts.shape)}, expected [{tasks}]")
+        require_equal(parts.sum(), value, "`terms` do not add up to `forward`")
+        parameters = [p for p in model.backbone.parameters() if p.requires_grad]
+        both = [torch.autograd.grad(x, parameters, retain_graph=True, allow_unused=True) for x in (parts.sum(), value)]
+        for one, other in zip(*both, strict=True):
+            if one is not None and other is not None:
+                require_equal(one, other, "the gradients of `terms` do not add up to that of `forward`")
+
+
 def index(trial: Trial) -> None:
     """The search index ranks as the score does, with bare, fixed and learned logits."""
     settings: list[dict[str, str]] = [{}]
@@ -316,6 +335,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         order_of_users,
         order_of_rows,
         scores,
+        terms,
         index,
         rows_and_blocks,
         resumes,

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from recbench.losses.base import Loss
     from recbench.samplers.base import Sampler
 
-KINDS = ("datasets", "losses", "samplers", "backbones", "baselines", "metrics")
+KINDS = ("datasets", "losses", "samplers", "strategies", "backbones", "baselines", "metrics")
 Item = dict[str, object]
 
 
 def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
-    """Return one object with at least `name` per dataset, loss, sampler, backbone, baseline or metric."""
+    """Return one object with at least `name` per dataset, loss, sampler, strategy, backbone, baseline or metric."""
     makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
-    makers |= {"samplers": _samplers, "baselines": _baselines, "metrics": _metrics}
+    makers |= {"samplers": _samplers, "strategies": _strategies, "baselines": _baselines, "metrics": _metrics}
     if kind not in makers:
         raise unknown("list", kind, KINDS)
     return makers[kind]()
@@ -71,6 +71,24 @@ def _samplers() -> list[Item]:
         own = settings.defaults(type(sampler))
         items.append({**about, "needs of the backbone": in_words(sampler.needs), "settings": own})
     return items
+
+
+def _strategies() -> list[Item]:
+    from recbench.losses.balance import base
+
+    losses = balanced_losses()
+    items: list[Item] = [{"name": base.SUM, "about": "The sum of the terms, the loss as it is", "losses": losses}]
+    for name in base.BALANCES.names():
+        about = {"name": name, "about": first_line(base.BALANCES.get(name)), "losses": losses}
+        items.append({**about, "settings": settings.defaults(base.BALANCES.get(name))})
+    return items
+
+
+def balanced_losses() -> list[str]:
+    """Return the names of the losses whose terms a strategy can balance."""
+    from recbench.losses.base import LOSSES, can_be_balanced
+
+    return [name for name in LOSSES.names() if can_be_balanced(LOSSES.get(name))]
 
 
 def losses_on(sampler: Sampler) -> list[str]:

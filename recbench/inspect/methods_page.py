@@ -15,8 +15,9 @@ from recbench.baselines.base import BASELINES, INSTALL
 from recbench.capabilities import in_words
 from recbench.data.dataset import Info
 from recbench.evaluation.metric import METRICS, TopKMetric
-from recbench.inspect.listing import feedback_of, losses_of, losses_on, partners_of
+from recbench.inspect.listing import balanced_losses, feedback_of, losses_of, losses_on, partners_of
 from recbench.losses import base
+from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.building_blocks.head import Head
 from recbench.samplers.base import SAMPLERS, create, defaults
@@ -24,8 +25,8 @@ from recbench.training.schedule import Schedule
 
 INTRODUCTION = """# Methods
 
-Every loss, sampler, source of negatives, backbone, baseline and metric, as its docstring says it: what it computes, its
-source, and its settings with their defaults. `--set loss.KEY=VALUE`, `--set sampler.KEY=VALUE`,
+Every loss, balance strategy, sampler, source of negatives, backbone, baseline and metric, as its docstring says it:
+what it computes, its source, and its settings with their defaults. `--set loss.KEY=VALUE`, `--set sampler.KEY=VALUE`,
 `--set backbone.KEY=VALUE` and `--set train.KEY=VALUE` change a setting.
 This page is generated; write in the docstrings, then `python -m recbench.inspect.methods_page > docs/methods.md`.
 
@@ -40,6 +41,7 @@ def page() -> str:
     chapters = {
         "Training": _training(),
         "Losses": _losses(),
+        "Balance strategies": _strategies(),
         "Samplers": _samplers(),
         "Sources of negatives": _proposals(),
         "Backbones": _backbones(),
@@ -67,7 +69,8 @@ def _losses() -> Iterator[str]:
         facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", _pairs(loss)]
         defaults = settings.defaults(loss)
         rows = [_table_row(loss, key, value, "loss.") for key, value in defaults.items()]
-        other = {key: value for key, value in base.shared_defaults(loss).items() if value != shared[key]}
+        of_head = {key: value for key, value in base.shared_defaults(loss).items() if key in shared}
+        other = {key: value for key, value in of_head.items() if value != shared[key]}
         rows += [_table_row(Head, key, value, "loss.") for key, value in other.items()]
         yield _section(f"`{name}`", loss, f"{'; '.join(facts)}.", rows)
 
@@ -76,6 +79,17 @@ def _pairs(loss: type[Loss]) -> str:
     partners = partners_of(loss)
     missing = [name for name in BACKBONES.names() if name not in partners]
     return f"backbones: all but {_list(missing)}" if missing else "backbones: all"
+
+
+def _strategies() -> Iterator[str]:
+    yield (
+        "`--set loss.balance=NAME` combines the terms of a loss of several kinds of feedback otherwise than by\n"
+        f"their sum. Losses that have such terms: {_list(balanced_losses())}.\n"
+    )
+    for name in BALANCES.names():
+        cls = BALANCES.get(name)
+        rows = [_table_row(cls, key, value, "loss.balance.") for key, value in settings.defaults(cls).items()]
+        yield _section(f"`{name}`", cls, "", rows)
 
 
 def _samplers() -> Iterator[str]:

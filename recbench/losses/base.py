@@ -17,6 +17,8 @@ from recbench.batch import Batch, Towers
 from recbench.capabilities import OF_SLATES, in_words
 from recbench.data.dataset import Dataset, Info
 from recbench.errors import UsageError, unknown
+from recbench.losses.balance import base as balances
+from recbench.losses.balance.base import Balance, Points
 from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.head import Head, Logit
 from recbench.registry import Registry
@@ -39,6 +41,7 @@ class Loss(nn.Module, ABC):
     optimizers: ClassVar[tuple[str, ...]] = ()  # of `train.optimizer` that can train it; none: all
     needs: ClassVar[frozenset[str]] = frozenset()  # asked of its slates and backbone; see `recbench.capabilities`
     fixed_sampler: ClassVar[bool] = False  # its own slates are part of what it is: --sampler is refused
+    indivisible: ClassVar[str] = ""  # why it has no `terms`, if it trains on several kinds of feedback
 
     head: Head  # set by `create`
 
@@ -49,10 +52,15 @@ class Loss(nn.Module, ABC):
         if sampler is not None:
             self.sampler = sampler
         self.notes: list[str] = []  # remarks that the user should read beside the result
+        self.balance: Balance | None = None  # what combines the terms; None: their sum, which `forward` returns
 
     @abstractmethod
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the loss of a batch, a scalar."""
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the terms [T] whose sum is the loss, one per feedback; a loss that has them can be balanced."""
+        raise NotImplementedError
 
     def base_rates(self) -> Tensor | None:
         """Return the probabilities [K] that a learned bias starts from, or None to start from 0."""
@@ -79,9 +87,12 @@ class Loss(nn.Module, ABC):
     def parameter_groups(self, backbone: Backbone) -> list[dict[str, Any]]:
         """Return what is optimised, in groups as torch's optimisers take them, which may have an `lr` of their own.
 
-        By default one group of all parameters of backbone and loss.
+        By default one group of all parameters of backbone and loss, and those of a balance strategy without decay.
         """
-        return [{"params": [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad]}]
+        of_balance = [] if self.balance is None else list(self.balance.parameters())
+        own = {id(parameter) for parameter in of_balance}
+        trained = [p for p in (*backbone.parameters(), *self.parameters()) if p.requires_grad and id(p) not in own]
+        return [{"params": trained}, *([{"params": of_balance, "weight_decay": 0.0}] if of_balance else [])]
 
     def refresh_sampler(self, backbone: Backbone) -> None:
         """Give the sampler the vectors of a backbone as they stand, if it draws by them."""
@@ -94,8 +105,17 @@ class Loss(nn.Module, ABC):
     def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return the scalar whose gradient a step descends: the loss of a batch plus the backbone's penalty."""
         towers = self.head(backbone.encode(batch))
-        objective: Tensor = self(towers, batch) + towers.regulariser(batch)
+        loss = self(towers, batch) if self.balance is None else self._balanced(self.balance, backbone, towers, batch)
+        objective: Tensor = loss + towers.regulariser(batch)
         return objective
+
+    def _balanced(self, balance: Balance, backbone: Backbone, towers: Towers, batch: Batch) -> Tensor:
+        of_balance = {id(parameter) for parameter in balance.parameters()}
+        of_loss: list[Tensor] = [p for p in self.parameters() if p.requires_grad and id(p) not in of_balance]
+        of_backbone: list[Tensor] = [p for p in backbone.parameters() if p.requires_grad]
+        vectors = [towers.user, towers.item] if towers.pair is None else [towers.pair]
+        combined: Tensor = balance(self.terms(towers, batch), Points(of_backbone + of_loss, vectors + of_loss))
+        return combined
 
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update and return the objective before it, detached."""
@@ -181,8 +201,14 @@ def _settings_of_slates(loss: type[Loss], info: Info, values: Mapping[str, setti
 
 
 def shared_defaults(loss: type[Loss]) -> dict[str, settings.Value]:
-    """Return the settings that every loss has, with this loss's defaults."""
-    return {"cosine": loss.cosine, **(asdict(loss.logit) if loss.reads_logits else {})}
+    """Return the settings that every loss has, with this loss's defaults; `balance` if it has `terms`."""
+    of_head = {"cosine": loss.cosine, **(asdict(loss.logit) if loss.reads_logits else {})}
+    return of_head | ({"balance": balances.SUM} if can_be_balanced(loss) else {})
+
+
+def can_be_balanced(loss: type[Loss]) -> bool:
+    """Return whether a loss has a term for each kind of feedback."""
+    return loss.terms is not Loss.terms
 
 
 def defaults(loss: type[Loss]) -> dict[str, settings.Value]:
@@ -191,11 +217,24 @@ def defaults(loss: type[Loss]) -> dict[str, settings.Value]:
 
 
 def resolve(loss: type[Loss], words: Mapping[str, str]) -> dict[str, settings.Value]:
-    """Return all settings of a loss, defaults overridden by `words`; a scale or bias alone means `logit=fixed`."""
+    """Return all settings of a loss, defaults overridden by `words`; a scale or bias alone means `logit=fixed`.
+
+    `balance` and the settings of its strategy are among them unless the terms are summed.
+    """
     own, shared = settings.defaults(loss), shared_defaults(loss)
-    clash = sorted(own.keys() & shared.keys())
+    clash = sorted(own.keys() & (shared.keys() | {"balance"}))
     if clash:
         raise UsageError(f"loss `{loss.name}`: `{clash[0]}` is a setting of every loss; rename it or drop it")
+    of_balance = {key: word for key, word in words.items() if balances.belongs(key)}
+    if of_balance and not can_be_balanced(loss):
+        why = loss.indivisible or ("has no terms" if loss.multitask else "trains on one kind of feedback")
+        key, word = next(iter(of_balance.items()))
+        raise UsageError(
+            f"loss.{key}={word}: loss `{loss.name}` {why}, so that there is nothing to balance; "
+            f"`recbench list strategies` shows the losses that can be"
+        )
+    words = {key: word for key, word in words.items() if key not in of_balance}
+    shared.pop("balance", None)
     for key in words:
         if key not in own and key not in shared:
             raise unknown(f"setting of loss `{loss.name}`", key, own | shared)
@@ -204,7 +243,7 @@ def resolve(loss: type[Loss], words: Mapping[str, str]) -> dict[str, settings.Va
     shared.update({key: given[key] for key in words if key in shared})
     if shared.get("logit") == "bare" and "logit" not in words and words.keys() & {"scale", "bias"}:
         shared["logit"] = "fixed"
-    return {**own, **shared}
+    return {**own, **shared, **balances.resolve(of_balance)}
 
 
 def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -> Loss:
@@ -217,13 +256,15 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
             f"loss `{loss.name}` needs at least {loss.min_tasks} kinds of feedback, the data has {info.tasks} "
             f"({', '.join(info.feedback)}); use a loss for a single feedback, such as bce or gnolr"
         )
-    shared = shared_defaults(loss).keys()
-    own = {key: value for key, value in values.items() if key not in shared}
+    of_balance = {key: value for key, value in values.items() if balances.belongs(key)}
+    shared = shared_defaults(loss).keys() - {"balance"}
+    own = {key: value for key, value in values.items() if key not in shared | of_balance.keys()}
     of_head = {key: value for key, value in values.items() if key in shared}
     settings.check_ranges(loss, "loss", own)
     settings.check_ranges(Head, "loss", of_head)
     made = loss(info, **own)  # type: ignore[arg-type]
     made.head = Head(made.towers, **of_head)  # type: ignore[arg-type]
+    made.balance = balances.create(info, of_balance)
     rates = made.base_rates()
     if rates is not None and values.get("logit") == "learned" and values["bias"] == 0:
         with torch.no_grad():

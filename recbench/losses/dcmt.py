@@ -2,9 +2,11 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import AtLeastOne, MultitaskLoss, StepWeight, inverse_propensity
+from recbench.losses.building_blocks.per_task import means
 from recbench.numerics import log1mexp
 from recbench.settings import NonNegative
 
@@ -39,6 +41,23 @@ class DCMT(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of ESMM's cross-entropies, plus the terms of the steps."""
+        entire, pairs, prior = self._parts(towers, batch)
+        if self.normalise:
+            errors = [self._ratios(*pair, batch).sum() for pair in pairs]
+        else:
+            errors = [batch.mean((weight * error).sum(-1)) for weight, error in pairs]
+        steps = errors[0] + errors[1] + self.prior * batch.mean(prior.sum(-1))
+        return batch.mean(entire.sum(-1)) + self.counterfactual * steps
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean of ESMM's cross-entropy of each feedback, plus the terms of the step to it."""
+        entire, pairs, prior = self._parts(towers, batch)
+        mean = self._ratios if self.normalise else lambda weight, error, batch: means(weight * error, batch)
+        steps = mean(*pairs[0], batch) + mean(*pairs[1], batch) + self.prior * means(prior, batch)
+        return means(entire, batch) + self.counterfactual * pad(steps, (1, 0))
+
+    def _parts(self, towers: Towers, batch: Batch) -> tuple[Tensor, list[tuple[Tensor, Tensor]], Tensor]:
+        """Return ESMM's cross-entropies [B, N, T], and of the steps [B, N, T - 1] weights and errors, and the prior."""
         own, other = towers.logit.split([self.info.tasks, self.info.tasks - 1], -1)
         label = batch.label.cumprod(-1)
         log_p = self.score(own)
@@ -48,16 +67,12 @@ class DCMT(MultitaskLoss):
         factual_weight = inverse_propensity(log_p[..., :-1], reached, self.largest)
         opposite_weight = inverse_propensity(log1mexp(-log_p[..., :-1]), 1 - reached, self.largest)
         prior = (1 - step.sigmoid() - other.sigmoid()).abs()
-        terms = self._mean(factual_weight, factual, batch) + self._mean(opposite_weight, opposite, batch)
-        terms = terms + self.prior * batch.mean(prior.sum(-1))
-        return batch.mean(self.entire_space(log_p, label).sum(-1)) + self.counterfactual * terms
+        return self.entire_space(log_p, label), [(factual_weight, factual), (opposite_weight, opposite)], prior
 
-    def _mean(self, weight: Tensor, error: Tensor, batch: Batch) -> Tensor:
-        if not self.normalise:
-            return batch.mean((weight * error).sum(-1))
+    def _ratios(self, weight: Tensor, error: Tensor, batch: Batch) -> Tensor:
         steps = zip(weight.unbind(-1), error.unbind(-1), strict=True)
         tiny = torch.finfo(weight.dtype).tiny
-        return torch.stack([batch.mean(w * e) / batch.mean(w).clamp(min=tiny) for w, e in steps]).sum()
+        return torch.stack([batch.mean(w * e) / batch.mean(w).clamp(min=tiny) for w, e in steps])
 
     def base_rates(self) -> Tensor:
         """Return the rates of the chain, and their opposites for the counterfactual steps."""

@@ -8,6 +8,7 @@ from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import AtLeastOne, MultitaskLoss, StepWeight, inverse_propensity
+from recbench.losses.building_blocks.per_task import means
 from recbench.settings import NonNegative
 
 
@@ -41,6 +42,16 @@ class ESCM2DR(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the first feedback's, the products' and the steps' losses."""
+        first, steps = self._parts(towers, batch)
+        return batch.mean(first + steps.sum(-1))
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the first feedback's mean, and that of each step's product and step."""
+        first, steps = self._parts(towers, batch)
+        return means(torch.cat([first.unsqueeze(-1), steps], -1), batch)
+
+    def _parts(self, towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the first feedback's cross-entropy [B, N], and the losses of steps 2..T [B, N, T - 1]."""
         own, imputed = towers.logit.split([self.info.tasks, self.info.tasks - 1], -1)
         label = batch.label.cumprod(-1)
         log_p = self.score(own)
@@ -49,8 +60,7 @@ class ESCM2DR(MultitaskLoss):
         gap = self.step_entropies(own[..., 1:], label[..., 1:], self.step_weight) - predicted
         inverse = inverse_propensity(log_p[..., :-1], label[..., :-1], self.largest)
         robust = predicted + inverse * (gap + gap.square())
-        steps = self.entire * products[..., 1:] + self.counterfactual * robust
-        return batch.mean(products[..., 0] + steps.sum(-1))
+        return products[..., 0], self.entire * products[..., 1:] + self.counterfactual * robust
 
     def base_rates(self) -> Tensor:
         """Return the rates of the chain, and one half for the predicted errors."""

@@ -1,9 +1,11 @@
 """ESCM2 with inverse propensity scores."""
 
+import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import AtLeastOne, MultitaskLoss, StepWeight, inverse_propensity
+from recbench.losses.building_blocks.per_task import means
 from recbench.settings import NonNegative
 
 
@@ -34,10 +36,19 @@ class ESCM2IPS(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the first feedback's, the products' and the steps' cross-entropies."""
+        first, steps = self._parts(towers, batch)
+        return batch.mean(first + steps.sum(-1))
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the first feedback's mean, and that of each step's product and step."""
+        first, steps = self._parts(towers, batch)
+        return means(torch.cat([first.unsqueeze(-1), steps], -1), batch)
+
+    def _parts(self, towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the first feedback's cross-entropy [B, N], and those of the products and steps 2..T [B, N, T - 1]."""
         label = batch.label.cumprod(-1)
         log_p = self.score(towers.logit)
         products = self.entire_space(log_p, label)
         error = self.step_entropies(towers.logit[..., 1:], label[..., 1:], self.step_weight)
         inverse = inverse_propensity(log_p[..., :-1], label[..., :-1], self.largest)
-        steps = self.entire * products[..., 1:] + self.counterfactual * inverse * error
-        return batch.mean(products[..., 0] + steps.sum(-1))
+        return products[..., 0], self.entire * products[..., 1:] + self.counterfactual * inverse * error

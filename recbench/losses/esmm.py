@@ -4,6 +4,7 @@ from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss
+from recbench.losses.building_blocks.per_task import means
 
 
 @LOSSES.add("esmm")
@@ -18,4 +19,11 @@ class ESMM(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the summed cross-entropies of the products."""
-        return batch.mean(self.entire_space(self.score(towers.logit), batch.label.cumprod(-1)).sum(-1))
+        return batch.mean(self._entropies(towers, batch).sum(-1))
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of each product."""
+        return means(self._entropies(towers, batch), batch)
+
+    def _entropies(self, towers: Towers, batch: Batch) -> Tensor:
+        return self.entire_space(self.score(towers.logit), batch.label.cumprod(-1))

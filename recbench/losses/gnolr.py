@@ -4,11 +4,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import mse_loss, pad
 
 from recbench.errors import UsageError
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.ordinal import OrdinalLoss, mean_at_level
+from recbench.losses.building_blocks.per_task import means
 from recbench.settings import NonNegative
 
 PULL = 1e-3
@@ -55,3 +56,13 @@ class GNOLR(OrdinalLoss):
         stopped = torch.cat([log_exact * rest, zero], -1)
         loss = -mean_at_level(reached + stopped, batch)
         return loss + self.pull * mse_loss(self.thresholds(), self.threshold) if self.pull else loss
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the negative log-likelihood of each subtask, whose top class is `at least level c`."""
+        log_above, log_exact = self.log_levels(self.score(towers.logit))
+        level = batch.level.unsqueeze(-1)
+        exact = pad(log_exact, (0, 1)).gather(-1, level)
+        reached = level > torch.arange(log_above.shape[-1], device=level.device)
+        loss = -means(torch.where(reached, log_above, exact), batch)
+        gap = (self.thresholds() - self.threshold).square()
+        return loss + self.pull * gap / len(gap) if self.pull else loss

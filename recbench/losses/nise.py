@@ -1,9 +1,11 @@
 """Non-click samples improved semi-supervised estimation."""
 
+import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight
+from recbench.losses.building_blocks.per_task import means
 from recbench.settings import NonNegative
 
 
@@ -33,12 +35,24 @@ class NISE(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the first feedback plus that of the steps, each over all rows."""
+        first, rows = self._parts(towers, batch)
+        steps = batch.mean(rows.sum(-1))
+        return first + (steps * self._ratio(first, steps) if self.dynamic else steps)
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of the first feedback, and of each step."""
+        first, rows = self._parts(towers, batch)
+        steps = means(rows, batch)
+        return torch.cat([first[None], steps * self._ratio(first, steps.sum()) if self.dynamic else steps])
+
+    def _ratio(self, first: Tensor, steps: Tensor) -> Tensor:
+        return (first / (steps + 1e-6)).detach().clamp(max=self.largest)
+
+    def _parts(self, towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy of the first feedback, and those of the steps on every row [B, N, T - 1]."""
         label = batch.label.cumprod(-1)
         step, reached = towers.logit[..., 1:], label[..., :-1]
         labelled = self.step_entropies(step, label[..., 1:], self.step_weight)
         unlabelled = self.step_entropies(step, step.sigmoid(), self.step_weight)
         first = batch.mean(self.entire_space(self.score(towers.logit), label)[..., 0])
-        steps = batch.mean((reached * labelled + (1 - reached) * unlabelled).sum(-1))
-        if self.dynamic:
-            steps = steps * (first / (steps + 1e-6)).detach().clamp(max=self.largest)
-        return first + steps
+        return first, reached * labelled + (1 - reached) * unlabelled

@@ -5,6 +5,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recbench.losses import LOSSES, Batch, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss
+from recbench.losses.building_blocks.per_task import means
 
 
 @LOSSES.add("nsb")
@@ -17,5 +18,12 @@ class NSB(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the summed cross-entropies."""
-        loss = binary_cross_entropy_with_logits(towers.logit, batch.label, pos_weight=self.pos_weight, reduction="none")
-        return batch.mean(loss.sum(-1))
+        return batch.mean(self._entropies(towers, batch).sum(-1))
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of each feedback."""
+        return means(self._entropies(towers, batch), batch)
+
+    def _entropies(self, towers: Towers, batch: Batch) -> Tensor:
+        weight = self.pos_weight
+        return binary_cross_entropy_with_logits(towers.logit, batch.label, pos_weight=weight, reduction="none")

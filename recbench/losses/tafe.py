@@ -1,10 +1,11 @@
 """TAFE's loss of sequential dependence."""
 
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, pad
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss
+from recbench.losses.building_blocks.per_task import means
 from recbench.settings import NonNegative
 
 
@@ -22,7 +23,15 @@ class TAFE(MultitaskLoss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows of the summed cross-entropies and squared errors."""
+        entropy, error = self._errors(towers, batch)
+        return batch.mean(entropy.sum(-1) + self.difference * error.sum(-1))
+
+    def terms(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean of each feedback's cross-entropy and of its error of difference from the one before."""
+        entropy, error = self._errors(towers, batch)
+        return means(entropy + self.difference * pad(error, (1, 0)), batch)
+
+    def _errors(self, towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
         logit, label = towers.logit, batch.label.to(towers.logit)
         entropy = binary_cross_entropy_with_logits(logit, label, pos_weight=self.pos_weight, reduction="none")
-        error = (logit.sigmoid() - label).diff(dim=-1).square()
-        return batch.mean(entropy.sum(-1) + self.difference * error.sum(-1))
+        return entropy, (logit.sigmoid() - label).diff(dim=-1).square()

@@ -20,7 +20,7 @@ from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
 LISTED = 6  # methods that a word may mean
-OF_METHOD = ("sampler", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
+OF_METHOD = ("sampler", "balance", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from itertools import product
 from typing import Any
 
 from recbench.errors import UsageError, unknown
+from recbench.losses.balance import BALANCES
+from recbench.losses.balance import base as balances
+from recbench.losses.base import LOSSES, can_be_balanced
 from recbench.samplers import base as samplers
 from recbench.samplers.base import SAMPLERS
 from recbench.settings import Value, prefixed
@@ -64,7 +67,7 @@ def parse(words: Sequence[str], losses: Sequence[str], backbone: str, sampler: s
     of_samplers: dict[str, Value] = {}
     for name in SAMPLERS.names() if sampler is None else [sampler]:
         of_samplers |= prefixed("sampler", samplers.defaults(name))
-    known = {loss: defaults(loss, backbone) | of_samplers for loss in losses}
+    known = {loss: defaults(loss, backbone) | of_samplers | _of_strategies(loss) for loss in losses}
     dimensions: list[Dimension] = []
     for word in words:
         new = _dimension(word, known, backbone)
@@ -73,6 +76,12 @@ def parse(words: Sequence[str], losses: Sequence[str], backbone: str, sampler: s
                 raise UsageError(f"--grid {word}: {new.setting} is searched already, by --grid {other}; leave one out")
         dimensions.append(new)
     return dimensions
+
+
+def _of_strategies(loss: str) -> dict[str, Value]:
+    """Return the settings of all strategies that can balance a loss."""
+    names = BALANCES.names() if can_be_balanced(LOSSES.get(loss)) else []
+    return {key: value for name in names for key, value in prefixed("loss", balances.defaults(name)).items()}
 
 
 def point(dimensions: Sequence[Dimension], row: Row, loss: str) -> Point:

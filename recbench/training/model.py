@@ -52,6 +52,8 @@ class Model:
         """Get sampler and loss ready for an epoch, counted from 1."""
         self.loss.refresh_sampler(self.backbone)
         self.loss.start_epoch(self.backbone, number)
+        if self.loss.balance is not None:
+            self.loss.balance.start_epoch(number)
 
 
 def build(

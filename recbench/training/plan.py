@@ -11,6 +11,7 @@ from recbench.baselines import base as baselines
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.losses import base as losses
+from recbench.losses.balance import base as balances
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import BASELINE
 from recbench.results.record import CHOSEN_SAMPLER, RunKey
@@ -92,6 +93,7 @@ def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
 def non_default(key: RunKey) -> dict[str, settings.Value]:
     """Return the settings of a run that differ from the defaults."""
     default = defaults(key.loss, key.backbone)
+    default |= settings.prefixed("loss", balances.defaults(str(key.settings.get("loss.balance", balances.SUM))))
     sampler = key.settings.get(CHOSEN_SAMPLER)
     if sampler is not None:
         default |= settings.prefixed("sampler", samplers.defaults(str(sampler)))

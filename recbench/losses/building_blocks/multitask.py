@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from recbench.data.dataset import Info
-from recbench.errors import UsageError
 from recbench.losses.base import Loss
+from recbench.losses.building_blocks.per_task import per_task
 from recbench.numerics import log1mexp
 from recbench.settings import Range
 
@@ -68,18 +68,3 @@ class MultitaskLoss(Loss):
 def inverse_propensity(log_p: Tensor, observed: Tensor, largest: float) -> Tensor:
     """Return observed / P, at most `largest`, without gradient, from log P; all [B, N, T - 1]."""
     return (-log_p.detach()).clamp(max=math.log(largest)).exp() * observed
-
-
-def per_task(word: str, tasks: int, name: str) -> Tensor:
-    """Parse "10" or "10,100" into one number above 0 per kind of feedback, [T]; raises UsageError."""
-    try:
-        numbers = [float(part) for part in word.split(",")]
-    except ValueError:
-        raise UsageError(f"{name}={word}: expected a number, or one per feedback as in 10,100") from None
-    if not all(math.isfinite(number) and number > 0 for number in numbers):
-        raise UsageError(f"{name}={word}: expected numbers above 0")
-    if len(numbers) == 1:
-        numbers *= tasks
-    if len(numbers) != tasks:
-        raise UsageError(f"{name}={word}: expected 1 or {tasks} numbers, one per feedback from dense to sparse")
-    return torch.tensor(numbers)

@@ -30,6 +30,7 @@ class OrdinalLoss(Loss):
     cosine = True
     logit = Logit("fixed", scale=2.0)
     nested: ClassVar[bool] = True
+    indivisible = "has one likelihood of the level for all kinds of feedback"
     threshold: Tensor  # [T], computed from train rates
 
     def __init__(
