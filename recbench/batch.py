@@ -50,6 +50,29 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """All users, then all items, as one view of a backbone has them."""
+
+    vectors: Tensor  # [users + items, K, D]
+    users: int
+    layers: tuple[Tensor, ...] = ()  # [users + items, K, D] of each layer of a graph convolution, free vectors first
+
+    @property
+    def user(self) -> Tensor:
+        """Vectors of all users, [users, K, D]."""
+        return self.vectors[: self.users]
+
+    @property
+    def item(self) -> Tensor:
+        """Vectors of all items, [items, K, D]."""
+        return self.vectors[self.users :]
+
+    def layer(self, number: int) -> Encoding:
+        """Return the vectors of one layer; 0 are the free vectors."""
+        return Encoding(self.layers[number], self.users)
+
+
+@dataclass(frozen=True)
 class Towers:
     """What a backbone makes of a batch: K vectors of dimension D for each user and each item."""
 
@@ -60,6 +83,7 @@ class Towers:
     pair: Tensor | None = None  # [B, N, K] scores of a backbone that is not an inner product
     scale: Tensor | float = 1.0  # [K] or a number, applied to the inner products
     bias: Tensor | float = 0.0  # [K] or a number, added after the scale
+    views: tuple[Encoding, ...] = ()  # one for each of the views that the loss asks for
 
     @cached_property
     def inner(self) -> Tensor:

@@ -20,6 +20,8 @@ OF_BACKBONES = {
     "embeddings": "vectors of one length for users and items",
     "vectors": "vectors whose inner products are the scores",
     "forward derivatives": "forward-mode derivatives in every operation",
+    "graph views": "encodings of all users and items over changed graphs",
+    "layers": "vectors that are the mean of the layers of a graph convolution",
 }
 
 

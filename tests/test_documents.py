@@ -46,7 +46,9 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 
 
 @pytest.mark.parametrize(
-    "example", ["focal.py", "hinge.py", "lottery.py", "shallow.py", "described.py", "heavy.py"], indirect=True
+    "example",
+    ["focal.py", "hinge.py", "agreement.py", "lottery.py", "shallow.py", "described.py", "heavy.py"],
+    indirect=True,
 )
 def test_examples_train_as_typed(prepared: Run, example: str) -> None:
     (command,) = commands(f"train --import {example}")
@@ -54,7 +56,7 @@ def test_examples_train_as_typed(prepared: Run, example: str) -> None:
     assert prepared("eval", "--import", example, "--metric", "auc").code == 0
 
 
-@pytest.mark.parametrize("example", ["focal.py", "hinge.py"], indirect=True)
+@pytest.mark.parametrize("example", ["focal.py", "hinge.py", "agreement.py"], indirect=True)
 def test_examples_of_losses_are_verified_as_typed(run: Run, example: str) -> None:
     (command,) = commands(f"verify loss {example}")
     assert run(*command.split()[1:]).code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import ClassVar
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from recbench import settings
 from recbench.backbones.building_blocks.regulariser import Regulariser
-from recbench.batch import Batch, Towers
+from recbench.batch import Batch, Encoding, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
 from recbench.errors import UsageError, unknown
@@ -59,6 +59,13 @@ class Backbone(nn.Module, ABC):
         towers: Towers = self(batch.user, batch.item)
         return towers
 
+    def encode_views(self, batch: Batch, views: Iterable[View]) -> Towers:
+        """Return the towers of a batch as the first of these views has them, with the encodings of all in `views`.
+
+        Each view is encoded once. Only backbones that offer views have this.
+        """
+        raise UsageError(f"backbone `{self.name}`: has no `encode_views`, whatever it says that it offers")
+
     def histories(self, log: Log) -> Histories | None:
         """Return what `forward` and `tables` read of these rows as `known`; None if it reads no histories."""
         return None
@@ -87,6 +94,17 @@ class Backbone(nn.Module, ABC):
         user = [self(rows, one[None], known).user for rows in torch.arange(self.users, device=device).split(block)]
         item = [self(one, rows[None]).item[0] for rows in torch.arange(self.items, device=device).split(block)]
         return torch.cat(user), torch.cat(item)
+
+
+class View(nn.Module, ABC):
+    """One way to encode all users and items. Random ones draw from torch's global generator, as dropout does."""
+
+    @abstractmethod
+    def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+        """Return the encoding, once per step; `first` is that of the step's first view, None for that view itself."""
+
+    def start_epoch(self, backbone: Backbone) -> None:
+        """Draw what stays the same for an epoch; nothing by default."""
 
 
 @contextmanager

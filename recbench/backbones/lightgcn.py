@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import ClassVar
 
 from recbench.backbones.base import BACKBONES
-from recbench.backbones.building_blocks.graph import Graph, GraphBackbone, normalised_graph
+from recbench.backbones.building_blocks.graph import Graph, GraphBackbone, Step, normalised_graph, plain_step
+from recbench.batch import Encoding
 from recbench.data.dataset import Dataset
 from recbench.settings import Count, CountOrZero, NonNegative
 
@@ -18,6 +18,8 @@ class LightGCN(GraphBackbone):
     He et al., SIGIR 2020, equations 3-8, https://arxiv.org/abs/2002.02126. The regulariser `l2` is on the free
     vectors (layer 0). With several towers, all propagate over the same graph of pairs with any feedback.
     """
+
+    offers: ClassVar[frozenset[str]] = GraphBackbone.offers | {"layers"}
 
     def __init__(
         self,
@@ -34,11 +36,13 @@ class LightGCN(GraphBackbone):
         self.layers = layers
         self.graph = Graph(normalised_graph(data))
 
-    def propagate(self) -> Tensor:
-        """Return the mean over the layers, [users + items, K * D]."""
-        layer = torch.cat([self.user_table, self.item_table])
-        total = layer
-        for _ in range(self.layers):
-            layer = self.graph(layer)
+    def propagate(self, step: Step = plain_step) -> Encoding:
+        """Return the mean over the layers, and each of them."""
+        layers = [self.free_vectors]
+        for number in range(1, self.layers + 1):
+            layers.append(step(self.graph, layers[-1], number))
+        averaged = layers[min(self.first_layer, self.layers) :]
+        total = averaged[0]
+        for layer in averaged[1:]:
             total = total + layer
-        return total / (self.layers + 1)
+        return Encoding(total / len(averaged), self.users, tuple(layers))

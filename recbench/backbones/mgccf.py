@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES
-from recbench.backbones.building_blocks.graph import Graph, GraphBackbone, bipartite_edges, compressed
+from recbench.backbones.building_blocks.graph import (
+    Graph,
+    GraphBackbone,
+    Step,
+    bipartite_edges,
+    compressed,
+    plain_step,
+)
+from recbench.batch import Encoding
 from recbench.data.dataset import Dataset, Positives
 from recbench.settings import Count, NonNegative
 
@@ -32,8 +40,6 @@ class MGCCF(GraphBackbone):
     the similar entities takes time in proportion to the sum of the squared degrees.
     """
 
-    degree: Tensor
-
     def __init__(
         self,
         data: Dataset,
@@ -51,26 +57,26 @@ class MGCCF(GraphBackbone):
         self.of_items = _Side(towers, dim, layers)
         source, target = bipartite_edges(data)
         count = self.users + self.items
-        self.graph = Graph(compressed(source, target, torch.ones_like(source, dtype=torch.float), count))
+        self.layers = layers
+        self.graph = Graph(compressed(source, target, torch.ones_like(source, dtype=torch.float), count), mean=True)
         self.similar = Graph(similarity_graph(data, neighbours))
-        degree = torch.bincount(source, minlength=count).clamp(min=1).float()
-        self.register_buffer("degree", degree[:, None], persistent=False)
         self.to(source.device)
 
-    def propagate(self) -> Tensor:
-        """Return the fused vectors of all users, then all items, [users + items, K * D]."""
-        free = torch.cat([self.user_table, self.item_table])
-        layer = free
-        for user_layer, item_layer in zip(self.of_users.convolutions, self.of_items.convolutions, strict=True):
-            mean = self.graph(layer) / self.degree
-            layer = self._dense(user_layer, item_layer, layer, mean)
-        similar = self._dense(self.of_users.similar, self.of_items.similar, self.similar(free))
-        return layer + similar + self._dense(self.of_users.skip, self.of_items.skip, free)
+    def propagate(self, step: Step = plain_step) -> Encoding:
+        """Return the fused vectors; `step` makes the mean over the neighbours."""
+        free = self.free_vectors
+        layers = [free]
+        convolutions = zip(self.of_users.convolutions, self.of_items.convolutions, strict=True)
+        for number, (user_layer, item_layer) in enumerate(convolutions, 1):
+            mean = step(self.graph, layers[-1], number)
+            layers.append(self._dense(user_layer, item_layer, layers[-1], mean))
+        similar = self._dense(self.of_users.similar, self.of_items.similar, self.similar.smooth(free))
+        fused = layers[-1] + similar + self._dense(self.of_users.skip, self.of_items.skip, free)
+        return Encoding(fused, self.users, tuple(layers))
 
     def _dense(self, user_layer: nn.Module, item_layer: nn.Module, *parts: Tensor) -> Tensor:
-        vectors = torch.cat([part.unflatten(1, (self.towers, -1)) for part in parts], -1)
-        user, item = vectors.split([self.users, self.items])
-        return torch.cat([user_layer(user), item_layer(item)]).flatten(1)
+        user, item = torch.cat(parts, -1).split([self.users, self.items])
+        return torch.cat([user_layer(user), item_layer(item)])
 
 
 class _Side(nn.Module):

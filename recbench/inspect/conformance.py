@@ -31,6 +31,7 @@ from recbench.inspect.loss_trial import (
     towers_of,
     value_of,
 )
+from recbench.inspect.view_checks import views
 from recbench.losses.base import can_be_balanced
 from recbench.training.scorer import Scorer, linear_weights
 
@@ -122,7 +123,8 @@ def stable(trial: Trial) -> None:
     for size in EXTREMES:
         for dtype in (torch.float32, torch.bfloat16):
             inner = (sign * size).to(dtype).requires_grad_()
-            value = model.loss(towers_of(inner), batch)
+            views = model.loss.encode(model.backbone, batch).views
+            value = model.loss(towers_of(inner, views), batch)
             require(bool(value.isfinite()), f"logits of ±{size:g} in {dtype}: the loss is {value.item()}")
             value.backward()
             good = inner.grad is not None and bool(inner.grad.isfinite().all())
@@ -149,7 +151,7 @@ def masks(trial: Trial) -> None:
         mask = torch.ones(batch.label.shape[:2], dtype=torch.bool)
         mask[:, -1] = width <= 2
         batch = replace(batch, mask=mask)
-    towers = model.loss.head(model.backbone.encode(batch))
+    towers = model.loss.encode(model.backbone, batch)
     assert batch.mask is not None
     wild = torch.where(batch.mask[..., None], towers.inner, torch.full_like(towers.inner, 30.0))
     changed = replace(towers, pair=wild)
@@ -340,6 +342,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         rows_and_blocks,
         resumes,
         scoring,
+        views,
         learns,
     )
 }

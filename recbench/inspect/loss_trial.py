@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES
-from recbench.batch import Batch, Towers
+from recbench.batch import Batch, Encoding, Towers
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy
 from recbench.losses import base
@@ -23,6 +23,7 @@ from recbench.training.schedule import Schedule
 
 ROWS = 600
 BATCH = 64
+INTERESTS = 8  # of the toy for losses on views
 
 
 class UnmetError(Exception):
@@ -45,8 +46,12 @@ class Trial:
         return LOSSES.get(self.name)
 
     def data(self, rows: int = ROWS) -> Dataset:
-        """Return the toy with three kinds of feedback, or one for a loss that takes one."""
-        return _data(rows, self.loss.multitask)
+        """Return the toy with three kinds of feedback, or one for a loss that takes one.
+
+        One for views is of several interests: where one number says all, to tell every user from every other is to
+        learn nothing.
+        """
+        return _data(rows, self.loss.multitask, INTERESTS if "graph views" in self.loss.needs else 1)
 
     @cached_property
     def backbones(self) -> list[str]:
@@ -75,14 +80,15 @@ class Trial:
 
 
 @cache
-def _data(rows: int, multitask: bool) -> Dataset:
-    data = toy(rows=rows)
+def _data(rows: int, multitask: bool, interests: int) -> Dataset:
+    data = toy(rows=rows, interests=interests)
     return data if multitask else data.narrow(["view"])
 
 
 def value_of(model: Model, batch: Batch) -> Tensor:
-    """Return the loss of a batch as training computes it, without the backbone's penalty."""
-    value: Tensor = model.loss(model.loss.head(model.backbone.encode(batch)), batch)
+    """Return the loss of a batch as training computes it, without the backbone's penalty; views are drawn alike."""
+    torch.manual_seed(0)
+    value: Tensor = model.loss(model.loss.encode(model.backbone, batch), batch)
     return value
 
 
@@ -143,10 +149,10 @@ def small_settings(backbone: str) -> dict[str, Value]:
     return settings | ({"dim": 8} if "dim" in settings else {})
 
 
-def towers_of(inner: Tensor) -> Towers:
-    """Return towers with these inner products [B, N, K]."""
+def towers_of(inner: Tensor, views: tuple[Encoding, ...] = ()) -> Towers:
+    """Return towers with these inner products [B, N, K] and views."""
     nothing = torch.empty(0)
-    return Towers(nothing, nothing, pair=inner)
+    return Towers(nothing, nothing, pair=inner, views=views)
 
 
 def require_logits(trial: Trial) -> None:

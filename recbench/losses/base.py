@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recbench import settings
-from recbench.backbones.base import Backbone
+from recbench.backbones.base import Backbone, View
 from recbench.batch import Batch, Towers
 from recbench.capabilities import OF_SLATES, in_words
 from recbench.data.dataset import Dataset, Info
@@ -53,6 +53,7 @@ class Loss(nn.Module, ABC):
             self.sampler = sampler
         self.notes: list[str] = []  # remarks that the user should read beside the result
         self.balance: Balance | None = None  # what combines the terms; None: their sum, which `forward` returns
+        self.views = nn.ModuleList()  # that each step gets as `Towers.views`; the batch's towers are of the first
 
     @abstractmethod
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
@@ -99,12 +100,27 @@ class Loss(nn.Module, ABC):
         if "vectors" in self.sampler.needs:
             self.sampler.refresh(*snapshot(backbone), self.head.log_scale[0].detach().exp())
 
+    def ask_for(self, *views: View) -> None:
+        """Ask for these views in every step; `forward` gets them as `towers.views`, the batch's towers by the first."""
+        self.views = nn.ModuleList(views)
+
+    def refresh_views(self, backbone: Backbone) -> None:
+        """Let the views draw what stays the same for an epoch."""
+        for view in cast(Sequence[View], self.views):
+            view.start_epoch(backbone)
+
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Do what is to be done before an epoch (counted from 1); nothing by default."""
 
+    def encode(self, backbone: Backbone, batch: Batch) -> Towers:
+        """Return the towers of a batch of training with their logits, and the views that the loss asks for."""
+        views = cast(Sequence[View], self.views)
+        towers: Towers = self.head(backbone.encode_views(batch, views) if len(views) else backbone.encode(batch))
+        return towers
+
     def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return the scalar whose gradient a step descends: the loss of a batch plus the backbone's penalty."""
-        towers = self.head(backbone.encode(batch))
+        towers = self.encode(backbone, batch)
         loss = self(towers, batch) if self.balance is None else self._balanced(self.balance, backbone, towers, batch)
         objective: Tensor = loss + towers.regulariser(batch)
         return objective

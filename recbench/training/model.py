@@ -49,8 +49,9 @@ class Model:
         return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
 
     def start_epoch(self, number: int) -> None:
-        """Get sampler and loss ready for an epoch, counted from 1."""
+        """Get sampler, views and loss ready for an epoch, counted from 1."""
         self.loss.refresh_sampler(self.backbone)
+        self.loss.refresh_views(self.backbone)
         self.loss.start_epoch(self.backbone, number)
         if self.loss.balance is not None:
             self.loss.balance.start_epoch(number)
@@ -108,7 +109,7 @@ def check_gradient(model: Model, data: Dataset, batch_size: int, generator: torc
     parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
     for batch in loss.sampler.batches(data, batch_size, generator):
         with evaluation_mode(loss, backbone):
-            value = loss(loss.head(backbone.encode(batch)), batch)
+            value = loss(loss.encode(backbone, batch), batch)
         gradients = torch.autograd.grad(value, parameters, allow_unused=True) if value.requires_grad else ()
         if any(gradient is not None and bool(gradient.any()) for gradient in gradients):
             return

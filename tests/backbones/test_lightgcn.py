@@ -70,7 +70,7 @@ def test_lightgcn_mean_of_layers() -> None:
     once = [a * 3 + b * 4, a * 4, a * 1, b * 1 + a * 2]
     twice = [a * once[2] + b * once[3], a * once[3], a * once[0], b * once[0] + a * once[1]]
     expected = torch.tensor([free, once, twice]).mean(0)
-    torch.testing.assert_close(backbone.propagate()[:, 0].detach(), expected)
+    torch.testing.assert_close(backbone.propagate().vectors[:, 0, 0].detach(), expected)
 
 
 def test_lightgcn_propagation_equals_the_dense_one_with_its_gradient(toy: Dataset) -> None:
@@ -81,10 +81,10 @@ def test_lightgcn_propagation_equals_the_dense_one_with_its_gradient(toy: Datase
     for _ in range(3):
         layers.append(graph @ layers[-1])
     dense = torch.stack(layers).mean(0)
-    torch.testing.assert_close(backbone.propagate(), dense)
+    torch.testing.assert_close(backbone.propagate().vectors.flatten(1), dense)
     weight = torch.randn(dense.shape, generator=torch.Generator().manual_seed(0))
     expected = torch.autograd.grad((dense * weight).sum(), backbone.item_table)[0]
-    gradient = torch.autograd.grad((backbone.propagate() * weight).sum(), backbone.item_table)[0]
+    gradient = torch.autograd.grad((backbone.propagate().vectors.flatten(1) * weight).sum(), backbone.item_table)[0]
     torch.testing.assert_close(gradient, expected)
 
 

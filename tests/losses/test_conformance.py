@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.backbones.base import BACKBONES
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.building_blocks.views import Propagation
 from recbench.backbones.mf import MF
-from recbench.batch import Batch, Towers
-from recbench.data.dataset import Dataset, Log
+from recbench.batch import Batch, Encoding, Towers
+from recbench.data.dataset import Dataset, Info, Log
 from recbench.inspect.conformance import CHECKS, InapplicableError, Trial, verify
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.bce import BCE
@@ -101,6 +102,40 @@ def test_scoring_that_changes_something_is_found(change: str, message: str) -> N
     (outcome,) = (outcome for outcome in verify("bce") if outcome.check == "scoring")
     assert outcome.outcome == "fails"
     assert outcome.message.startswith(f"with forgetful: {message}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("counting", "differs between two draws from one seed"),
+        ("own generator", "a view is not drawn by torch's global generator"),
+        ("half", "is not [users + items, K, D]"),
+    ],
+)
+def test_views_that_are_not_drawn_from_the_seed_are_found(kind: str, message: str) -> None:
+    class Own(Propagation):
+        drawn = 0
+
+        def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+            encoding = super().encode(backbone, first)
+            self.drawn += kind == "counting"
+            noise = torch.randn(encoding.vectors.shape, generator=torch.Generator().manual_seed(self.drawn))
+            vectors = encoding.vectors + noise
+            return replace(encoding, vectors=vectors[::2] if kind == "half" else vectors)
+
+    @LOSSES.add("viewed")
+    class Viewed(BCE):
+        """Logistic loss, Cox 1958, with a view that it does not read."""
+
+        needs = frozenset({"graph views"})
+
+        def __init__(self, info: Info) -> None:
+            super().__init__(info)
+            self.ask_for(Propagation(), Own())
+
+    (outcome,) = (outcome for outcome in verify("viewed") if outcome.check == "views")
+    assert outcome.outcome == "fails"
+    assert message in outcome.message and "with lightgcn" in outcome.message
 
 
 def test_a_step_that_scoring_changes_is_found() -> None:

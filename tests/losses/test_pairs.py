@@ -12,6 +12,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.building_blocks.views import Noise, Propagation
 from recbench.backbones.mf import MF
 from recbench.backbones.neumf import NeuMF
 from recbench.batch import Batch
@@ -56,6 +57,16 @@ def measured(name: str) -> frozenset[str]:
     if towers.inner.shape == product.shape and torch.allclose(towers.inner, product, atol=1e-6):
         has.add("vectors")
     batch = next(Rows().batches(VIEW, 8, torch.Generator().manual_seed(0)))
+    try:
+        plain, noisy = backbone.encode_views(batch, [Propagation(), Noise(0.5)]).views
+        if torch.equal(plain.vectors, torch.cat(backbone.tables())) and not torch.allclose(
+            noisy.vectors, plain.vectors
+        ):
+            has.add("graph views")
+        if torch.allclose(torch.stack(plain.layers).mean(0), plain.vectors):
+            has.add("layers")
+    except UsageError:
+        pass
     try:
         with torch.no_grad(), forward_ad.dual_level():
             dual = {n: forward_ad.make_dual(p.detach(), torch.ones_like(p)) for n, p in backbone.named_parameters()}

@@ -4,26 +4,107 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbench.backbones.base import Backbone
+from recbench.backbones.base import Backbone, View
 from recbench.backbones.building_blocks.free_vectors import free_vectors
-from recbench.batch import Towers
+from recbench.batch import Batch, Encoding, Towers
 from recbench.data.dataset import Dataset
 from recbench.data.history import Histories
 from recbench.settings import Count, NonNegative
 
 
+class Graph(nn.Module):
+    """A symmetric sparse matrix to multiply vectors with, or the `mean` over the neighbours where its weights are 1.
+
+    It is kept in parts because a sparse tensor cannot be deep-copied, which BUIR's slow copy needs.
+    """
+
+    starts: Tensor  # [nodes + 1]
+    neighbours: Tensor  # [entries]
+    weights: Tensor  # [entries]
+    degree: Tensor | None  # [nodes, 1] sum of each node's weights, at least 1, to divide by
+
+    def __init__(self, matrix: Tensor, mean: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("starts", matrix.crow_indices().int(), persistent=False)
+        self.register_buffer("neighbours", matrix.col_indices().int(), persistent=False)
+        self.register_buffer("weights", matrix.values(), persistent=False)
+        self.register_buffer("degree", self.degrees(self.weights)[:, None] if mean else None, persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return the product with vectors [nodes, D]."""
+        shape = (len(vectors),) * 2
+        graph = torch.sparse_csr_tensor(self.starts, self.neighbours, self.weights, shape, check_invariants=False)
+        product = propagation(graph, vectors)
+        return product if self.degree is None else product / self.degree
+
+    def smooth(self, vectors: Tensor) -> Tensor:
+        """Return the product with vectors [nodes, K, D]."""
+        product: Tensor = self(vectors.flatten(1))
+        return product.view_as(vectors)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return len(self.starts) - 1
+
+    @property
+    def rows(self) -> Tensor:
+        """Node of each entry, [entries]; `neighbours` has the other end."""
+        return torch.repeat_interleave(torch.arange(self.nodes, device=self.starts.device), self.starts.diff())
+
+    @property
+    def edges(self) -> tuple[Tensor, int]:
+        """Number of the edge of each entry, [entries], alike for both directions, and how many there are."""
+        low, high = torch.minimum(self.rows, self.neighbours), torch.maximum(self.rows, self.neighbours)
+        edge, number = torch.unique(low * self.nodes + high, return_inverse=True)
+        return number, len(edge)
+
+    def degrees(self, weights: Tensor) -> Tensor:
+        """Return the sum of each node's weights, at least 1, [nodes]."""
+        return weights.new_zeros(self.nodes).index_add_(0, self.rows, weights).clamp(min=1)
+
+    def thinned(self, remaining: Tensor) -> Graph:
+        """Return the graph with those entries that are 1 in `remaining` [entries], by the degrees that it then has.
+
+        A graph that is no mean must be normalised as `normalised_graph` is.
+        """
+        weights, degree = remaining, self.degrees(remaining)
+        if self.degree is None:
+            weights = remaining * (degree[self.rows] * degree[self.neighbours]).rsqrt()
+        matrix = torch.sparse_csr_tensor(
+            self.starts, self.neighbours, weights, (self.nodes,) * 2, check_invariants=False
+        )
+        return Graph(matrix, self.degree is not None)
+
+
+# From a graph, the vectors [nodes, K, D] of a layer, and the number from 1 of the next, to what the next gets.
+Step = Callable[[Graph, Tensor, int], Tensor]
+
+
+def plain_step(graph: Graph, vectors: Tensor, number: int) -> Tensor:
+    """Return the product with vectors [nodes, K, D], on every layer alike."""
+    return graph.smooth(vectors)
+
+
 class GraphBackbone(Backbone):
-    """Free vectors that a graph turns into those of the towers. Subclasses implement `propagate`.
+    """Free vectors that a graph turns into those of the towers. Subclasses set the graph and implement `propagate`.
 
     `l2` weighs half the squared norms of the batch's free vectors, per user.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"graph views"}
+
+    graph: Graph  # of users and items, which views change
+    layers: int  # how often it is multiplied with
+    first_layer = 0  # of a mean of layers, where it begins: a loss may leave out the free vectors
 
     def __init__(
         self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 1e-4, std: float = 0.1
@@ -33,13 +114,30 @@ class GraphBackbone(Backbone):
         self.user_table = free_vectors(data.users, towers * dim, std)
         self.item_table = free_vectors(data.items, towers * dim, std)
 
+    @property
+    def free_vectors(self) -> Tensor:
+        """The free vectors of all users, then all items, [users + items, K, D]."""
+        vectors: Tensor = torch.cat([self.user_table, self.item_table]).unflatten(1, (self.towers, -1))
+        return vectors
+
     @abstractmethod
-    def propagate(self) -> Tensor:
-        """Return the vectors of all users, then all items, [users + items, K * D]."""
+    def propagate(self, step: Step = plain_step) -> Encoding:
+        """Return the vectors of all users and items; `step` makes what a layer gets from its neighbours."""
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N] after one propagation."""
-        smooth = self.propagate()
+        return self._towers_of(self.propagate(), user, item)
+
+    def encode_views(self, batch: Batch, views: Iterable[View]) -> Towers:
+        """Return the towers of a batch as the first view has them, and the encodings of all views beside them."""
+        encodings: list[Encoding] = []
+        for view in views:
+            encodings.append(view.encode(self, encodings[0] if encodings else None))
+        towers = self.normalised(self._towers_of(encodings[0], batch.user, batch.item))
+        return replace(towers, views=tuple(encodings))
+
+    def _towers_of(self, encoding: Encoding, user: Tensor, item: Tensor) -> Towers:
+        smooth = encoding.vectors.flatten(1)
         rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
         shape, tables = (self.towers, -1), (self.user_table, self.item_table)
         vectors = (
@@ -52,33 +150,10 @@ class GraphBackbone(Backbone):
     @torch.no_grad()
     def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and all items from a single propagation."""
-        smooth = self.propagate().unflatten(-1, (self.towers, -1))
+        encoding = self.propagate()
         if self.cosine:
-            smooth = F.normalize(smooth, dim=-1)
-        return smooth[: self.users], smooth[self.users :]
-
-
-class Graph(nn.Module):
-    """A symmetric sparse matrix to multiply vectors with.
-
-    It is kept in parts because a sparse tensor cannot be deep-copied, which BUIR's slow copy needs.
-    """
-
-    starts: Tensor
-    neighbours: Tensor
-    weights: Tensor
-
-    def __init__(self, matrix: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("starts", matrix.crow_indices().int(), persistent=False)
-        self.register_buffer("neighbours", matrix.col_indices().int(), persistent=False)
-        self.register_buffer("weights", matrix.values(), persistent=False)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Return the product with vectors [nodes, D]."""
-        shape = (len(vectors),) * 2
-        graph = torch.sparse_csr_tensor(self.starts, self.neighbours, self.weights, shape, check_invariants=False)
-        return propagation(graph, vectors)
+            encoding = replace(encoding, vectors=F.normalize(encoding.vectors, dim=-1))
+        return encoding.user, encoding.item
 
 
 def normalised_graph(data: Dataset) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from recbench.batch import Batch, Towers
 
@@ -18,6 +19,12 @@ def differences(towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
     if batch.mask is None:
         return difference, torch.ones_like(difference, dtype=torch.bool)
     return difference, batch.mask[:, 1:] & batch.mask[:, :1]
+
+
+def bpr(towers: Towers, batch: Batch) -> Tensor:
+    """Return the mean of -log sigmoid(s_ui - s_uj) over the pairs that count: BPR, to which other terms are added."""
+    difference, counts = differences(towers, batch)
+    return mean_of_pairs(softplus(-difference), counts)
 
 
 def mean_of_pairs(value: Tensor, counts: Tensor) -> Tensor:

@@ -1,0 +1,103 @@
+"""Views of a graph backbone: encodings of all users and items over a graph that is changed, or with noise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbench.backbones.base import Backbone, View
+from recbench.backbones.building_blocks.graph import Graph, GraphBackbone
+from recbench.batch import Encoding
+from recbench.errors import UsageError
+
+
+class Propagation(View):
+    """The propagation that scores come from; subclasses change what a layer gets from the one before."""
+
+    def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+        """Return the encoding after one propagation."""
+        return of_graph(backbone).propagate(self.layer)
+
+    def layer(self, graph: Graph, vectors: Tensor, number: int) -> Tensor:
+        """Return what layer `number`, counted from 1, gets from the vectors [nodes, K, D] of the one before."""
+        return graph.smooth(vectors)
+
+
+class Noise(Propagation):
+    """Noise of Euclidean length `size` on every layer, in the orthant of the vector that it is added to.
+
+    SimGCL (Yu et al., SIGIR 2022, equations 6 and 7, https://arxiv.org/abs/2112.08679): a uniform direction of
+    [0, 1)^D with the signs of the vector.
+    """
+
+    size: Tensor
+
+    def __init__(self, size: float) -> None:
+        super().__init__()
+        self.register_buffer("size", torch.tensor(size), persistent=False)
+
+    def layer(self, graph: Graph, vectors: Tensor, number: int) -> Tensor:
+        """Return the product with the graph plus noise."""
+        smooth = graph.smooth(vectors)
+        return smooth + smooth.sign() * F.normalize(torch.rand_like(smooth), dim=-1) * self.size
+
+
+class Dropped(Propagation):
+    """A graph without a share of its `edges` or `nodes`, drawn anew for each epoch, with the degrees that it then has.
+
+    SGL (Wu et al., SIGIR 2021, section 3.1, https://arxiv.org/abs/2010.10783). `walk` drops other edges on each layer.
+    Of E edges, E - floor((1 - share) E) are dropped; of nodes, a share of the users and a share of the items, rounded
+    down. Before the first epoch nothing is dropped.
+    """
+
+    def __init__(self, share: float, kind: Literal["edges", "nodes", "walk"]) -> None:
+        super().__init__()
+        self.share = share
+        self.kind = kind
+        self.graphs = nn.ModuleList()  # one of all layers, or of `walk` one a layer
+
+    def start_epoch(self, backbone: Backbone) -> None:
+        """Draw what is dropped."""
+        graph_backbone = of_graph(backbone)
+        graph, count = graph_backbone.graph, graph_backbone.layers if self.kind == "walk" else 1
+        with torch.no_grad():
+            self.graphs = nn.ModuleList(graph.thinned(self._remaining(graph, backbone.users)) for _ in range(count))
+
+    def layer(self, graph: Graph, vectors: Tensor, number: int) -> Tensor:
+        """Return the product with what is left of the graph."""
+        if self.graphs:
+            thinned = self.graphs[(number - 1) % len(self.graphs)]
+            assert isinstance(thinned, Graph)
+            graph = thinned
+        return graph.smooth(vectors)
+
+    def _remaining(self, graph: Graph, users: int) -> Tensor:
+        """Return 1 for each entry of the graph that remains, [entries], else 0."""
+        if self.kind != "nodes":
+            edge, edges = graph.edges
+            return _some(edges, int((1 - self.share) * edges), edge)[edge]
+        items = graph.nodes - users
+        node = torch.cat([_some(n, n - int(self.share * n), graph.starts) for n in (users, items)])
+        return node[graph.rows] * node[graph.neighbours]
+
+
+def leave_out_free_vectors(backbone: Backbone) -> None:
+    """Let the mean of the layers begin with the first, not with the free vectors; for good, and for scores too."""
+    of_graph(backbone).first_layer = 1
+
+
+def of_graph(backbone: Backbone) -> GraphBackbone:
+    """Return the backbone; raises UsageError unless it is one of a graph."""
+    if not isinstance(backbone, GraphBackbone):
+        raise UsageError(f"backbone `{backbone.name}`: has no graph, which a loss that `needs` graph views asks for")
+    return backbone
+
+
+def _some(count: int, chosen: int, like: Tensor) -> Tensor:
+    """Return [count] numbers of which `chosen` are 1 and the others 0."""
+    one = torch.zeros(count, device=like.device)
+    one[torch.randperm(count, device=like.device)[:chosen]] = 1
+    return one

@@ -1,0 +1,36 @@
+"""What the views of every loss must hold to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recbench.batch import Batch
+from recbench.inspect.loss_trial import InapplicableError, Trial, require
+from recbench.training.model import Model
+
+
+def views(trial: Trial) -> None:
+    """Views drawn from one seed are equal, random ones from another differ, and each is encoded from all entities."""
+    data = trial.data()
+    if not len(trial.model(data).loss.views):
+        raise InapplicableError("it asks for no views")
+    for backbone in trial.backbones:
+        model = trial.model(data, backbone)
+        first, same, other = (_views(model, trial.batch, seed) for seed in (1, 1, 2))
+        shape = (len(data.users) + len(data.items), model.loss.towers)
+        for number, vectors in enumerate(first):
+            where = f"with {backbone}, view {number}"
+            require(tuple(vectors.shape[:2]) == shape, f"{where}: {list(vectors.shape)} is not [users + items, K, D]")
+            require(torch.equal(vectors, same[number]), f"{where}: differs between two draws from one seed")
+        plain = torch.cat(model.backbone.tables())
+        changed = [not torch.equal(vectors, plain) for vectors in first]
+        drawn = [not torch.equal(vectors, another) for vectors, another in zip(first, other, strict=True)]
+        require(drawn == changed, f"with {backbone}: a view is not drawn by torch's global generator")
+
+
+def _views(model: Model, batch: Batch, seed: int) -> list[Tensor]:
+    """Return the vectors of all views as they are drawn from a seed, for an epoch and a batch."""
+    torch.manual_seed(seed)
+    model.start_epoch(1)
+    return [view.vectors.detach() for view in model.loss.encode(model.backbone, batch).views]
