@@ -15,21 +15,34 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """The feedback of B users where the slate is the whole catalogue and nearly all labels are 0.
+
+    The P pairs of a user and an item that have some feedback, by user: a compressed sparse row matrix [B, N].
+    """
+
+    start: Tensor  # [B + 1] int64: the pairs of user b are start[b] to start[b + 1] - 1
+    item: Tensor  # [P] int64 row of the item table, which is its slot on the slate too
+    label: Tensor  # [P, T] raw feedback, 0.0 or 1.0, not all 0
+
+
+@dataclass(frozen=True)
 class Batch:
     """B users, each with a slate of N candidate items.
 
     Pointwise rows are slates of one, triplets slates of two or more, user lists padded slates; a slate shared by
-    all users has one row of items.
+    all users has one row of items. Where it is the whole catalogue, labels are given as `pairs` alone.
     """
 
     user: Tensor  # [B] row of the user table
     item: Tensor  # [B, N] row of the item table, or [1, N] when all users share the slate
-    label: Tensor  # [B, N, T] raw feedback, 0.0 or 1.0
+    label: Tensor  # [B, N, T] raw feedback, 0.0 or 1.0; [B, 0, T] where there are `pairs`
     mask: Tensor | None = None  # [B, N] False on padding and on candidates that must not count; None: all count
     log_q: Tensor | None = None  # [B, N] log probability that a sampled candidate is on the slate, 0 if logged
     rows: int = 0  # logged rows that the batch stands for
     row: Tensor | None = None  # [B] row of the training log that each slate stands for; None: a list of several
     positive_slots: int = 0  # the first slots, which hold positives while no other slot does; 0: they may be anywhere
+    pairs: Pairs | None = None  # the feedback on the slate of the whole catalogue
 
     @cached_property
     def level(self) -> Tensor:
@@ -40,7 +53,7 @@ class Batch:
     @property
     def slots(self) -> int:
         """Number of (user, item) slots on the slates, padding included."""
-        return self.label.shape[0] * self.label.shape[1]
+        return self.label.shape[0] * (self.label.shape[1] if self.pairs is None else self.item.shape[1])
 
     def mean(self, value: Tensor) -> Tensor:
         """Mean of `value` [B, N] over the slots that count; 0 if none does."""
@@ -84,6 +97,7 @@ class Towers:
     scale: Tensor | float = 1.0  # [K] or a number, applied to the inner products
     bias: Tensor | float = 0.0  # [K] or a number, added after the scale
     views: tuple[Encoding, ...] = ()  # one for each of the views that the loss asks for
+    divergence: Tensor | None = None  # [B] of each user's code from a standard normal one, where codes are drawn
 
     @cached_property
     def inner(self) -> Tensor:

@@ -15,6 +15,7 @@ OF_SLATES = {
     "negatives": "negatives of the user beside a positive",
     "slot probabilities": "the log-probability that a slot holds its item, for the positive too",
     "lists": "lists of a user's rows with their own labels",
+    "catalogue": "all items on one slate, with a user's feedback as pairs",
 }
 OF_BACKBONES = {
     "embeddings": "vectors of one length for users and items",
@@ -22,6 +23,8 @@ OF_BACKBONES = {
     "forward derivatives": "forward-mode derivatives in every operation",
     "graph views": "encodings of all users and items over changed graphs",
     "layers": "vectors that are the mean of the layers of a graph convolution",
+    "user codes": "users encoded from what they have had",
+    "code distributions": "a normal distribution of each user's code, from which training draws",
 }
 
 

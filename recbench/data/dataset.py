@@ -201,6 +201,17 @@ class Dataset:
         return self.positives_of(self.train, slice(None))
 
     @cached_property
+    def positive_labels(self) -> Tensor:
+        """Which of the feedback types each of the `positives` has in any of its training rows, [P, T] uint8."""
+        width = len(self.items)
+        key = self.train.user.long() * width + self.train.item.long()
+        place = torch.searchsorted(self.positives.user * width + self.positives.item, key)
+        some = self.train.label.amax(1) > 0
+        label = self.train.label.new_zeros(len(self.positives.item), len(self.feedback))
+        index = place[some, None].expand(-1, len(self.feedback))
+        return label.scatter_reduce_(0, index, self.train.label[some], "amax")
+
+    @cached_property
     def popularity(self) -> Tensor:
         """Number of users of whom each item is a training positive, [items] int64."""
         return torch.bincount(self.positives.item, minlength=len(self.items))

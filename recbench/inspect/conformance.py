@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from recbench.backbones.base import evaluation_mode
+from recbench.batch import Batch
 from recbench.errors import RecbenchError
 from recbench.evaluation.ranking import auc
 from recbench.inspect.loss_trial import (
@@ -25,12 +27,16 @@ from recbench.inspect.loss_trial import (
     require,
     require_equal,
     require_logits,
+    require_masks,
     run_epoch,
+    slots_of,
     steps_of,
     tensors_of,
     towers_of,
     value_of,
+    with_label,
 )
+from recbench.inspect.slate_checks import slates
 from recbench.inspect.view_checks import views
 from recbench.losses.base import can_be_balanced
 from recbench.training.scorer import Scorer, linear_weights
@@ -97,28 +103,11 @@ def finite(trial: Trial) -> None:
         require(any(float(g.abs().sum()) > 0 for g in gradients), f"with {backbone}: no gradient reaches the backbone")
 
 
-def slates(trial: Trial) -> None:
-    """The batches carry what the sampler says that it gives."""
-    batch, log = trial.batch, trial.data().train
-    gives = trial.model().loss.sampler.gives
-    label = batch.label.amax(-1) > 0
-    counts = torch.ones_like(label) if batch.mask is None else batch.mask
-    if "row" in gives:
-        same = batch.row is not None and torch.equal(log.user[batch.row].long(), batch.user)
-        require(same, "it gives `row`, and `Batch.row` is not the training row of each slate's user")
-    if "positive first" in gives:
-        require(bool(label[:, 0].all()), "it gives `positive first`, and the first slot of a slate is no positive")
-    if "negatives" in gives:
-        require(bool((counts & ~label).any(1).all()), "it gives `negatives`, and a slate has none")
-    if "lists" in gives:
-        require(bool((counts.sum(1) > 1).any()), "it gives `lists`, and every slate is of one row")
-
-
 def stable(trial: Trial) -> None:
     """Loss and gradients are finite for logits of 20, 50, 120 and 10,000 in float32 and bfloat16."""
     require_logits(trial)
     model, batch = trial.model(), trial.batch
-    shape = (*batch.label.shape[:2], model.loss.towers)
+    shape = (*slots_of(batch), model.loss.towers)
     sign = torch.randint(2, shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for size in EXTREMES:
         for dtype in (torch.float32, torch.bfloat16):
@@ -135,7 +124,7 @@ def constant_labels(trial: Trial) -> None:
     """Batches without a positive, and without a negative, give a finite loss and finite gradients."""
     for constant in (0.0, 1.0):
         model = trial.model()
-        value = value_of(model, replace(trial.batch, label=torch.full_like(trial.batch.label, constant)))
+        value = value_of(model, with_label(trial.batch, constant))
         require(bool(value.isfinite()), f"all labels {constant:g}: the loss is {value.item()}")
         value.backward()
         require(all(bool(g.isfinite().all()) for g in gradients_of(model)), f"all labels {constant:g}: gradients")
@@ -144,6 +133,7 @@ def constant_labels(trial: Trial) -> None:
 def masks(trial: Trial) -> None:
     """Masked slots do not count, whatever their logits are."""
     model, batch = trial.model(), trial.batch
+    require_masks(batch)
     width = batch.label.shape[1]
     if batch.mask is None or bool(batch.mask.all()):
         if width == 1:
@@ -161,6 +151,7 @@ def masks(trial: Trial) -> None:
 def masked_slates(trial: Trial) -> None:
     """Slates on which nothing counts do not matter, and a batch of such slates alone gives finite gradients."""
     batch, model = trial.batch, trial.model()
+    require_masks(batch)
     real = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
     last = torch.arange(len(batch.user)) == len(batch.user) - 1
     masked = value_of(model, replace(batch, mask=real & ~last[:, None]))
@@ -177,8 +168,14 @@ def masked_slates(trial: Trial) -> None:
 def order_of_users(trial: Trial) -> None:
     """The order of the users in a batch does not matter."""
     order = torch.randperm(len(trial.batch.user), generator=torch.Generator().manual_seed(2))
-    reordered = value_of(trial.model(), choose_users(trial.batch, order))
-    require_equal(reordered, value_of(trial.model(), trial.batch), "the loss depends on the order of users")
+
+    def value(batch: Batch) -> Tensor:
+        model = trial.model()
+        with evaluation_mode(model.backbone, model.loss):  # else dropout falls on others
+            return value_of(model, batch)
+
+    reordered = value(choose_users(trial.batch, order))
+    require_equal(reordered, value(trial.batch), "the loss depends on the order of users")
 
 
 def order_of_rows(trial: Trial) -> None:
@@ -195,6 +192,7 @@ def order_of_rows(trial: Trial) -> None:
 def padding(trial: Trial) -> None:
     """Padding on the slates does not matter."""
     batch = trial.batch
+    require_masks(batch)
     mask = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
     wider = replace(
         batch,

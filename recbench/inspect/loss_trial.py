@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from recbench.backbones.base import BACKBONES
-from recbench.batch import Batch, Encoding, Towers
+from recbench.batch import Batch, Encoding, Pairs, Towers
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy
 from recbench.losses import base
@@ -135,8 +135,35 @@ def modes_of(model: Model) -> list[bool]:
     return [part.training for module in both for part in module.modules()]
 
 
+def slots_of(batch: Batch) -> tuple[int, int]:
+    """Return the numbers of users B and of slots N of a batch."""
+    return len(batch.user), batch.item.shape[1]
+
+
+def require_masks(batch: Batch) -> None:
+    """Raise InapplicableError for slates of the whole catalogue, of which every item counts."""
+    if batch.pairs is not None:
+        raise InapplicableError("its slates are the whole catalogue")
+
+
+def with_label(batch: Batch, label: float) -> Batch:
+    """Return a batch with the same label, 0 or 1, on all slots."""
+    if batch.pairs is None:
+        return replace(batch, label=torch.full_like(batch.label, label))
+    users, items = slots_of(batch)
+    start, width = torch.arange(users + 1) * items * int(label), items * int(label)
+    found = torch.full((users * width, batch.label.shape[2]), label)
+    return replace(batch, pairs=Pairs(start, torch.arange(width).repeat(users), found))
+
+
 def choose_users(batch: Batch, chosen: Tensor) -> Batch:
     """Return the slates of some users [n] of a batch; a slate that all users share stays as it is."""
+    if batch.pairs is not None:
+        start = batch.pairs.start.tolist()
+        place = torch.cat([torch.arange(start[user], start[user + 1]) for user in chosen.tolist()])
+        ends = torch.cat([chosen.new_zeros(1), batch.pairs.start.diff()[chosen].cumsum(0)])
+        pairs = Pairs(ends, batch.pairs.item[place], batch.pairs.label[place])
+        return replace(batch, user=batch.user[chosen], label=batch.label[chosen], pairs=pairs)
     parts = {field.name: getattr(batch, field.name) for field in fields(Batch)}
     own = {k: v for k, v in parts.items() if isinstance(v, Tensor) and len(v) == len(batch.user)}
     chosen_parts: dict[str, Any] = {name: value[chosen] for name, value in own.items()}
@@ -150,9 +177,9 @@ def small_settings(backbone: str) -> dict[str, Value]:
 
 
 def towers_of(inner: Tensor, views: tuple[Encoding, ...] = ()) -> Towers:
-    """Return towers with these inner products [B, N, K] and views."""
-    nothing = torch.empty(0)
-    return Towers(nothing, nothing, pair=inner, views=views)
+    """Return towers with these inner products [B, N, K], as scores of pairs and as vectors, and views."""
+    unit = torch.eye(inner.shape[1], dtype=inner.dtype)[None, :, None].expand(-1, -1, inner.shape[2], -1)
+    return Towers(inner.transpose(1, 2), unit, pair=inner, views=views)
 
 
 def require_logits(trial: Trial) -> None:

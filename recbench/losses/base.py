@@ -154,6 +154,11 @@ def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> s
     if loss.fixed_sampler and sampler != loss.sampler:
         own = f"loss `{loss.name}` is defined by its own slates {loss.sampler}"
         return f"{own}; leave out --sampler, or see `recbench list samplers` for the losses that take others"
+    if "catalogue" in sampler.gives and "catalogue" not in loss.needs:
+        return (
+            f"loss `{loss.name}` does not read slates of the whole catalogue, whose feedback is given as pairs; choose "
+            f"another sampler, or see `recbench list samplers` for the losses that work with {sampler}"
+        )
     of_loss, of_backbone = f"loss `{loss.name}`", f"backbone `{backbone.name}`"
     no_backbone = f"{of_backbone} does not have"
     if sampler == loss.sampler:

@@ -2,6 +2,7 @@
 
 from recbench.samplers.adaptive import AdaptiveRank
 from recbench.samplers.base import SAMPLERS, Sampler
+from recbench.samplers.catalogue import Catalogue
 from recbench.samplers.clustered import Clustered
 from recbench.samplers.in_batch import InBatch
 from recbench.samplers.lists import Lists
@@ -16,6 +17,7 @@ __all__ = [
     "SAMPLERS",
     "AdaptiveRank",
     "AnyItem",
+    "Catalogue",
     "Clustered",
     "InBatch",
     "Lists",

@@ -17,8 +17,12 @@ def made(name: str, data: Dataset, towers: int = 2, cosine: bool = False) -> Bac
 
 
 def width(backbone: Backbone) -> int:
-    """The length of its vectors: `dim`, and of neumf also `embedding`, for its two branches lie side by side."""
-    return 8 + (64 if backbone.name == "neumf" else 0)
+    """The length of its vectors: `dim`, and what a few have besides.
+
+    That is of neumf `embedding`, for its two branches lie side by side, and of autoencoders the bias of an item; the
+    variational one ends with its layer `hidden`.
+    """
+    return {"neumf": 8 + 64, "autoencoder": 8 + 1, "variational-autoencoder": 600 + 1}.get(backbone.name, 8)
 
 
 @pytest.mark.parametrize("towers", [1, 3])

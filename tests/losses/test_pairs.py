@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -27,7 +28,7 @@ from recbench.losses.base import LOSSES, create, defaults, incompatibility, why_
 from recbench.losses.bpr import BPR
 from recbench.losses.listnet import ListNet
 from recbench.losses.pris import PRIS
-from recbench.samplers import Lists, Rows, Sampler, Triplets
+from recbench.samplers import Catalogue, Lists, Rows, Sampler, Triplets
 from recbench.samplers import base as samplers
 from recbench.samplers.base import SAMPLERS as SAMPLERS_BY_NAME
 from recbench.settings import prefixed
@@ -56,6 +57,7 @@ def measured(name: str) -> frozenset[str]:
     product = torch.einsum("ukd,ikd->uik", users[user], items[item])
     if towers.inner.shape == product.shape and torch.allclose(towers.inner, product, atol=1e-6):
         has.add("vectors")
+    has |= encoded_users(backbone)
     batch = next(Rows().batches(VIEW, 8, torch.Generator().manual_seed(0)))
     try:
         plain, noisy = backbone.encode_views(batch, [Propagation(), Noise(0.5)]).views
@@ -77,6 +79,20 @@ def measured(name: str) -> frozenset[str]:
     return frozenset(has)
 
 
+def encoded_users(backbone: Backbone) -> set[str]:
+    """What is found of how a backbone makes users of the feedback that a batch of catalogue slates has of them."""
+    batch = next(Catalogue().batches(VIEW, 50, torch.Generator().manual_seed(0)))
+    assert batch.pairs is not None
+    others = replace(batch.pairs, item=(batch.pairs.item + 1) % VIEW.items.seen)
+    try:
+        first, second = (backbone.encode(each) for each in (batch, replace(batch, pairs=others)))
+    except UsageError:  # it reads the rows of a batch, which this has not
+        return set()
+    drawn = {"code distributions"} if backbone.train().encode(batch).divergence is not None else set()
+    backbone.eval()
+    return drawn | (set() if torch.allclose(first.user, second.user) else {"user codes"})
+
+
 class _Encoding(torch.nn.Module):
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -96,7 +112,7 @@ def test_a_backbone_offers_what_it_has(name: str) -> None:
 def test_a_sampler_gives_what_its_batches_carry(sampler: Sampler) -> None:
     batches = epoch(sampler, VIEW)
     carried = set()
-    label = [batch.label.amax(-1) > 0 for batch in batches]
+    label = [batch.label.amax(-1) > 0 for batch in batches]  # [B, 0] where it is given as pairs
     counts = [
         torch.ones_like(positive) if b.mask is None else b.mask for b, positive in zip(batches, label, strict=True)
     ]
@@ -111,6 +127,8 @@ def test_a_sampler_gives_what_its_batches_carry(sampler: Sampler) -> None:
         carried.add("lists")
     if all(b.log_q is not None and bool((b.log_q < 0).all()) for b in batches):
         carried.add("slot probabilities")
+    if all(b.pairs is not None and b.item.tolist() == [list(range(VIEW.items.seen))] for b in batches):
+        carried.add("catalogue")
     assert sampler.gives == carried
 
 
@@ -221,6 +239,9 @@ def chosen_batches(model: Model, data: Dataset) -> Iterator[Batch]:
         ("aobpr", "adaptive", False),
         ("buir", "uniform", False),
         ("til-ui", "uniform", False),
+        ("full-softmax", "catalogue", True),
+        ("full-softmax", "rows", False),
+        ("bce", "catalogue", False),  # reads labels of slots, not pairs
     ],
 )
 def test_which_samplers_a_loss_takes(loss: str, sampler: str, works: bool) -> None:

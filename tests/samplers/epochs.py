@@ -6,7 +6,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log
-from recbench.samplers import InBatch, Lists, Mixed, Pool, Popularity, Rows, Sampler, Shared, Triplets
+from recbench.samplers import Catalogue, InBatch, Lists, Mixed, Pool, Popularity, Rows, Sampler, Shared, Triplets
 
 SAMPLERS = [
     Rows(),
@@ -20,6 +20,7 @@ SAMPLERS = [
     Mixed(uniform=0.5),
     Lists(),
     Lists(longest=7),
+    Catalogue(),
 ]
 
 
