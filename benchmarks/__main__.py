@@ -13,6 +13,7 @@ LONG = (
     "kuairand",
     "ml1m",
     "threads",
+    "tables",
 )  # ten minutes to an hour, on data prepared before
 
 

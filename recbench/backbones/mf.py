@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.free_vectors import free_vectors
+from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.settings import Count, NonNegative
@@ -25,12 +25,12 @@ class MF(Backbone):
     ) -> None:
         super().__init__(data, towers, cosine)
         self.l2 = l2
-        self.user_table = free_vectors(data.users, towers * dim, std)
-        self.item_table = free_vectors(data.items, towers * dim, std)
+        self.user_table = RowTable(free_vectors(data.users, towers * dim, std))
+        self.item_table = RowTable(free_vectors(data.items, towers * dim, std))
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B] and item [B, N]."""
-        user_rows, item_rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        user_rows, item_rows = rows_of(self.user_table, user), rows_of(self.item_table, item)
         shape = (self.towers, -1)
         vectors = user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape)
         tables = self.user_table, self.item_table

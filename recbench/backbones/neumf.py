@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.backbones.building_blocks.perceptron import layer_widths
+from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
@@ -54,14 +55,14 @@ class NeuMF(Backbone):
         self.split = (dim, embedding)
         self.l2 = l2
         # The tables of both branches lie side by side, so that one gather reads both.
-        self.user_table = free_vectors(data.users, towers * (dim + embedding), std)
-        self.item_table = free_vectors(data.items, towers * (dim + embedding), std)
+        self.user_table = RowTable(free_vectors(data.users, towers * (dim + embedding), std))
+        self.item_table = RowTable(free_vectors(data.items, towers * (dim + embedding), std))
         self.models = nn.ModuleList(_Tower(dim, embedding, widths) for _ in range(towers))
         self.models.to(self.user_table.device)
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the vectors [p, p'] and [q, q'] of user [B] and item [B, N], and the logits of all pairs."""
-        user_rows, item_rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        user_rows, item_rows = rows_of(self.user_table, user), rows_of(self.item_table, item)
         shape = (self.towers, -1)
         user_vectors, item_vectors = user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape)
         (p, p_mlp), (q, q_mlp) = user_vectors.split(self.split, -1), item_vectors.split(self.split, -1)

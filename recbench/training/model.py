@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -18,6 +18,7 @@ from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import base as samplers
 from recbench.training.optimizer import check_optimizer, make_optimizer
+from recbench.training.row_updates import RowUpdates, check_row_updates, row_updates
 from recbench.training.schedule import Schedule
 
 
@@ -28,11 +29,14 @@ class Model:
     backbone: Backbone
     loss: Loss
     schedule: Schedule
+    row_updates: list[RowUpdates] = field(default_factory=list)  # of the optimiser's large tables
 
     @cached_property
     def optimizer(self) -> Optimizer:
         """Their optimiser, made when a step is to be taken: a model that is only evaluated has none."""
-        return make_optimizer(self.loss, self.backbone, self.schedule)
+        optimizer = make_optimizer(self.loss, self.backbone, self.schedule)
+        self.row_updates = row_updates(self.loss, self.backbone, self.schedule, optimizer)
+        return optimizer
 
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return the weights of backbone and loss."""
@@ -47,6 +51,11 @@ class Model:
     def parameters(self) -> int:
         """Number of trained parameters."""
         return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
+
+    def end_epoch(self) -> None:
+        """Do the updates that have waited, before the weights are read as a whole or saved."""
+        for updates in self.row_updates:
+            updates.catch_up()
 
     def start_epoch(self, number: int) -> None:
         """Get sampler, views and loss ready for an epoch, counted from 1."""
@@ -80,6 +89,7 @@ def build(
     made.setup(body.sequences(data))
     made.prepare(body)
     made.refresh_sampler(body)
+    check_row_updates(made, body, schedule)
     return Model(body, made, schedule)
 
 

@@ -22,7 +22,7 @@ from recbench.training.schedule import Schedule
 OWNERS = ("loss", "backbone", "sampler", "train")  # of settings
 
 # Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
-OMITTED_WHEN_DEFAULT = ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip")
+OMITTED_WHEN_DEFAULT = ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip", "lazy")
 
 
 def make_keys(

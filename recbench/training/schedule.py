@@ -22,9 +22,11 @@ class Schedule:
     and falls from there to almost 0 at the end of `epochs`, whether or not training stops earlier: on a straight line
     or half a `cosine` (`decay`). `weight_decay` times the weights is added to the gradient, or with adamw taken off the
     weights at each step. `clip` is the Euclidean norm that the gradient is scaled down to where it is longer; 0: never.
-    Optimisers are torch's, with its defaults besides. The validation metric `select` chooses the epoch, looked at every
-    `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many epochs as were
-    best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
+    Optimisers are torch's, with its defaults besides. `lazy` updates rows of a table when they are next read, to what
+    the optimiser would have made of them meanwhile, within 1e-5 of the largest weights (`row_updates`). The validation
+    metric `select` chooses the epoch, looked at every `validate_every` epochs; with `refit`, training starts anew on
+    train and validation rows for as many epochs as were best. `noise` is put into the positives of train, as in
+    `pos=0.5,neg=0.5`.
     """
 
     epochs: int = 20
@@ -39,6 +41,7 @@ class Schedule:
     warmup: NonNegative = 0.0  # epochs, or a part of one, in which the learning rate rises to `lr`, step by step
     decay: Literal["none", "cosine", "linear"] = "none"  # of the learning rate, after that and until `epochs` are over
     clip: NonNegative = 0.0  # norm that gradients are scaled down to where they exceed it; 0: never
+    lazy: Literal["auto", "on", "off"] = "auto"  # updates of a table's rows when they are read; auto: of large tables
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:

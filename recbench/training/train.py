@@ -225,6 +225,7 @@ class Training:
         if pending:
             total += check_finite(pending, number, steps + 1)
             steps += len(pending)
+        model.end_epoch()
         return TrainedEpoch(total / steps, time.perf_counter() - started, slots)
 
     def _record(self, imports: list[str], command: str) -> RunRecord:

@@ -26,6 +26,7 @@ from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, resume_last, train_all
 from recbench.training import train as training
 from recbench.training.model import Model, build
+from recbench.training.row_updates import AdamRule
 from recbench.training.schedule import Schedule
 
 SILENT = Console(quiet=True)
@@ -160,11 +161,15 @@ def outcome() -> tuple[bytes, Any]:
         ("gnolr", "optimizer=adamw weight_decay=0.1 warmup=1.5 decay=cosine"),
         ("til-ui", "optimizer=adagrad warmup=2 clip=1"),
         ("buir", "warmup=0.5 decay=linear weight_decay=0.01"),
+        ("bpr", "lazy=on"),
+        ("gnolr", "lazy=on optimizer=adamw weight_decay=0.1"),
+        ("bce", "lazy=on optimizer=sgd weight_decay=0.1"),
     ],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(
     shop: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, words: str, refit: str
 ) -> None:
+    monkeypatch.setattr(AdamRule, "first_steps", 4)  # in the first epoch of three
     settings = (*(f"train.{word}" for word in words.split()), f"train.refit={refit}")
     train(loss, *settings)
     expected = outcome()
@@ -208,7 +213,7 @@ def test_the_rates_of_a_run(shop: None, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_defaults_are_no_part_of_a_key(shop: None) -> None:
     plain = train("bpr", epochs=1).key
-    usual = ("optimizer=adam", "weight_decay=0", "warmup=0", "decay=none", "clip=0")
+    usual = ("optimizer=adam", "weight_decay=0", "warmup=0", "decay=none", "clip=0", "lazy=auto")
     assert train("bpr", *(f"train.{word}" for word in usual), epochs=1).key == plain
     assert not {word.partition("=")[0] for word in usual} & {name.removeprefix("train.") for name in plain.settings}
     record = train("bpr", "train.optimizer=adagrad", epochs=1)

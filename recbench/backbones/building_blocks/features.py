@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.data.dataset import Table
 
 
@@ -33,7 +33,7 @@ class Features(nn.Module):
         self.register_buffer("index", table.value + offset[column_of_slot].to(device), persistent=False)
         self.register_buffer("weight", _bag_weights(table.value, widths), persistent=False)
         self.register_buffer("dense", table.dense, persistent=False)
-        self.table = nn.Parameter(torch.randn(sum(sizes), embedding))
+        self.table = RowTable(torch.randn(sum(sizes), embedding))
         with torch.no_grad():
             self.table[offset.long()] = 0
         self.gate = field_gate(len(widths) + (table.dense is not None)) if senet else None
@@ -47,7 +47,7 @@ class Features(nn.Module):
 
     def fields(self, row: Tensor) -> Tensor:
         """Return the embeddings [n, features, embedding] of entities [n], without gate or dense vectors."""
-        vectors = F.embedding(self.index[row], self.table)  # [n, slots, embedding]
+        vectors = rows_of(self.table, self.index[row])  # [n, slots, embedding]
         if max(self.widths, default=1) == 1:
             return vectors
         parts, start = [], 0
