@@ -14,10 +14,11 @@ from recbench.data.toy import toy as make_toy
 from recbench.errors import UsageError
 from recbench.inspect.loss_trial import run_epoch
 from recbench.losses.balance import BALANCES
-from recbench.losses.base import LOSSES, can_be_balanced, defaults, resolve
+from recbench.losses.base import LOSSES, can_be_balanced, create, defaults, resolve
 from recbench.training.model import Model, build
 from recbench.training.plan import OWNERS, make_keys, non_default
 from recbench.training.schedule import Schedule
+from tests.losses.by_hand import THREE, batch, towers
 
 BALANCED = [name for name in LOSSES.names() if can_be_balanced(LOSSES.get(name))]
 
@@ -34,7 +35,35 @@ def epochs(made: Model, data: Dataset, count: int) -> Tensor:
 
 
 def test_losses_with_terms() -> None:
-    assert set(BALANCED) >= {"nsb", "tafe", "esmm", "escm2-ips", "escm2-dr", "dcmt", "nise", "gnolr"}
+    assert set(BALANCED) >= {
+        "nsb",
+        "tafe",
+        "esmm",
+        "escm2-ips",
+        "escm2-dr",
+        "dcmt",
+        "nise",
+        "gnolr",
+        "coral",
+        "corn",
+        "aitm",
+    }
+
+
+@pytest.mark.parametrize("loss", BALANCED)
+def test_a_term_is_of_its_own_feedback_and_those_before(loss: str) -> None:
+    """It depends on its own tower, and on none of a sparser feedback."""
+    made = create(LOSSES.get(loss), THREE, defaults(LOSSES.get(loss))).double()
+    if made.towers == 1:
+        pytest.skip("one tower for all kinds of feedback")
+    generator = torch.Generator().manual_seed(1)
+    logit = torch.randn(20, 1, made.towers, generator=generator, dtype=torch.float64, requires_grad=True)
+    level = torch.randint(4, (20, 1, 1), generator=generator)
+    terms = made.terms(towers(logit), batch((torch.arange(3) < level).double()))
+    for feedback in range(3):
+        (gradient,) = torch.autograd.grad(terms[feedback], logit, retain_graph=True)
+        reached = gradient.abs().sum((0, 1))[:3] > 0
+        assert reached[feedback] and not reached[feedback + 1 :].any()
 
 
 @pytest.mark.parametrize("strategy", BALANCES.names())
