@@ -47,7 +47,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 
 @pytest.mark.parametrize(
     "example",
-    ["focal.py", "hinge.py", "agreement.py", "lottery.py", "shallow.py", "described.py", "heavy.py"],
+    ["focal.py", "hinge.py", "agreement.py", "lottery.py", "shallow.py", "described.py", "gru.py", "heavy.py"],
     indirect=True,
 )
 def test_examples_train_as_typed(prepared: Run, example: str) -> None:

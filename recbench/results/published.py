@@ -25,7 +25,7 @@ REMEDY = "restore the file, or install recbench again"
 class PublishedDataset:
     """One dataset of a table, under its name in the catalogue."""
 
-    split: Literal["global", "user", "given", "random", "users"]
+    split: Literal["global", "user", "given", "random", "users", "leave-one-out"]
     feedback: tuple[str, ...]  # trained on, from dense to sparse
     incomparable: tuple[str, ...]  # why a number on it is not the same quantity here
 

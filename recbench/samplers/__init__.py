@@ -3,6 +3,7 @@
 from recbench.samplers.adaptive import AdaptiveRank
 from recbench.samplers.base import SAMPLERS, Sampler
 from recbench.samplers.catalogue import Catalogue
+from recbench.samplers.catalogue_rows import CatalogueRows
 from recbench.samplers.clustered import Clustered
 from recbench.samplers.in_batch import InBatch
 from recbench.samplers.lists import Lists
@@ -18,6 +19,7 @@ __all__ = [
     "AdaptiveRank",
     "AnyItem",
     "Catalogue",
+    "CatalogueRows",
     "Clustered",
     "InBatch",
     "Lists",

@@ -15,7 +15,9 @@ from recbench.losses.base import LOSSES
 from recbench.preparation.prepare import prepare
 from recbench.run import preset
 from recbench.run.train_command import TrainRequest, complete
+from recbench.samplers import base as samplers
 from recbench.sources import catalog
+from recbench.training.plan import OWNERS
 from recbench.training.schedule import Schedule
 
 ORDER = TrainRequest(loss="bce", backbone=None, dataset=None, feedback=(), seeds=(0,), settings=(), imports=())
@@ -23,7 +25,7 @@ ORDER = TrainRequest(loss="bce", backbone=None, dataset=None, feedback=(), seeds
 
 def resolved(name: str, loss: str, backbone: str) -> dict[str, settings.Value]:
     """All settings of a run under a preset."""
-    words = settings.split_words(preset.find(name).words(loss, backbone), ("loss", "backbone", "train"))
+    words = settings.split_words(preset.find(name).words(loss, backbone), OWNERS)
     return {
         **{f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), words["loss"]).items()},
         **{
@@ -31,6 +33,7 @@ def resolved(name: str, loss: str, backbone: str) -> dict[str, settings.Value]:
             for key, value in settings.resolve(BACKBONES.get(backbone), "backbone", words["backbone"]).items()
         },
         **{f"train.{key}": value for key, value in settings.resolve(Schedule, "train", words["train"]).items()},
+        **{f"sampler.{key}": value for key, value in samplers.resolve(words["sampler"]).items()},
     }
 
 
@@ -91,11 +94,14 @@ def test_names_are_those_of_methods_and_of_the_catalogue(name: str) -> None:
         ("croloss/amazon-books", "croloss-lambda", {"loss.kernel": "softplus", "backbone.length": 20}),
         ("croloss/amazon-books", "triplet", {"loss.margin": 5.0, "loss.scale": 10.0, "loss.hardest": 0}),
         ("til/gowalla", "bpr", {"train.batch_size": 5000, "train.epochs": 3000, "train.patience": 100}),
+        ("sasrec/ml-1m", "full-softmax", {"sampler.name": "catalogue-rows", "train.epochs": 100, "train.patience": 10}),
+        ("sasrec/ml-1m", "bce", {"sampler.name": "uniform", "sampler.negatives": 1, "loss.cosine": False}),
+        ("sasrec/ml-1m", "bce", {"backbone.dim": 64, "backbone.length": 200, "backbone.dropout": 0.1}),
         ("til/lastfm", "bpr", {"train.select": "recall@20", "backbone.dim": 64, "loss.negatives": 1}),
     ],
 )
 def test_the_papers_values(name: str, loss: str, expected: dict[str, settings.Value]) -> None:
-    backbone = {"til": "mf", "croloss": "ytdnn"}.get(name.partition("/")[0], "twintower")
+    backbone = {"til": "mf", "croloss": "ytdnn", "sasrec": "sasrec"}.get(name.partition("/")[0], "twintower")
     values = resolved(name, loss, backbone)
     assert {key: values[key] for key in expected} == expected
 
