@@ -15,11 +15,11 @@ from recbench.samplers.base import SAMPLERS, Sampler, positive_rows, visiting_or
 @SAMPLERS.add("catalogue-rows")
 @dataclass(frozen=True, kw_only=True)
 class CatalogueRows(Sampler):
-    """All items that occur in train as one slate, for one positive at a time: with it, a softmax predicts the next item.
+    """All items that occur in train as one slate, a positive at a time: a softmax then predicts the next item.
 
-    Klenitskiy & Vasilev, RecSys 2023, https://doi.org/10.1145/3604915.3610644. Unlike `catalogue`, which shows a
-    user's positives together, it can be trained with backbones that read what came before each. Labels are index
-    pairs, never a matrix of rows and items.
+    Klenitskiy & Vasilev, RecSys 2023, https://arxiv.org/abs/2309.07602. Unlike `catalogue`, which shows a user's
+    positives together, it serves backbones that read what came before each. Labels are index pairs, never a matrix of
+    rows and items.
     """
 
     @property

@@ -10,12 +10,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from recbench.backbones import base as backbones
 from recbench.backbones.building_blocks.history import Sequences
 from recbench.backbones.sasrec import EPSILON, SASRec
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
+from recbench.losses.base import LOSSES, create, resolve, why_not
+from recbench.samplers import CatalogueRows, Sampler
+from recbench.samplers.uniform import UniformTriplets
 
 Vector = NDArray[np.float64]
 LENGTH = 5
@@ -178,3 +182,45 @@ def test_items_unseen_in_train_are_no_history(toy: Dataset) -> None:
     data = replace(toy, items=replace(toy.items, seen=20))
     backbone = made(data)
     assert int(backbone.past.histories.item.max()) < 20
+
+
+def test_full_cross_entropy_predicts_each_next_item(toy: Dataset) -> None:
+    """A step's loss is torch's cross-entropy of every place of every user's last window but the first item."""
+    data = toy.narrow(["view"])
+    backbone = made(data)
+    loss = create(LOSSES.get("full-softmax"), data.info, resolve(LOSSES.get("full-softmax"), {}))
+    (batch,) = CatalogueRows().batches(backbone.sequences(data), 10**6, torch.Generator().manual_seed(0))
+    found = loss.objective(backbone, batch)
+    costs = []
+    for user in range(len(data.users)):
+        own = (data.train.user == user) & (data.train.label[:, 0] > 0)
+        items = data.train.item[own].tolist()
+        last = int((data.train.user == user).nonzero()[-1, 0])
+        known = int(own[:last].sum())  # items that come before the user's last row
+        first = max(0, known - LENGTH)
+        states = backbone.states(items_of(items[first:known]))[0, LENGTH - (known - first) :, 0]
+        for place in range(first + 1, len(items)):
+            logit = backbone.item_table @ states[place - 1 - first]
+            costs.append(cross_entropy(logit, torch.tensor(items[place])))
+    assert batch.rows == len(costs)
+    torch.testing.assert_close(found, torch.stack(costs).mean())
+
+
+@pytest.mark.parametrize(
+    ("loss", "sampler", "reason"),
+    [
+        ("full-softmax", CatalogueRows(), None),
+        ("full-softmax", None, "needs the training row that each slate stands for"),
+        ("bce", UniformTriplets(), None),
+        ("gbce", None, None),
+        ("bpr", None, None),
+        ("softmax", None, None),
+        ("gnolr", None, None),
+        ("listnet", None, "needs the training row that each slate stands for"),
+    ],
+)
+def test_what_trains_it_is_known_before_anything_is_written(
+    loss: str, sampler: Sampler | None, reason: str | None
+) -> None:
+    found = why_not(LOSSES.get(loss), SASRec, sampler=sampler)
+    assert found is None if reason is None else reason in str(found)

@@ -240,6 +240,7 @@ def chosen_batches(model: Model, data: Dataset) -> Iterator[Batch]:
         ("buir", "uniform", False),
         ("til-ui", "uniform", False),
         ("full-softmax", "catalogue", True),
+        ("full-softmax", "catalogue-rows", True),
         ("full-softmax", "rows", False),
         ("bce", "catalogue", False),  # reads labels of slots, not pairs
     ],
