@@ -68,10 +68,10 @@ class AdvInfoNCE(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
-        logit, candidates = towers.logit[..., 0], Slates.of(batch)
+        candidates = Slates.of(batch)
+        positive, negatives = candidates.logits(towers)
         with torch.set_grad_enabled(self.adversary_learns):
-            guess = Towers(self.user[batch.user, None], self.item[batch.item].unsqueeze(-2)).inner[..., 0]
-            log_q = candidates.negatives(guess).log_softmax(1)
-            count = candidates.negative.sum(1).clamp(min=1).to(log_q.dtype)
-        hard = (candidates.negatives(logit) + log_q).logsumexp(1) + count.log() + self.log_weight
-        return candidates.mean(softplus(hard - candidates.positive(logit)))
+            adversary = Towers(self.user[batch.user].unsqueeze(1), self.item[batch.item].unsqueeze(2))
+            log_q = candidates.masked(candidates.inner(adversary)[1]).log_softmax(1)
+        hard = (candidates.masked(negatives) + log_q).logsumexp(1) + candidates.number(log_q).log() + self.log_weight
+        return candidates.mean(softplus(hard - positive))

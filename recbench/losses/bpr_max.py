@@ -38,11 +38,11 @@ class BPRMax(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
-        logit, candidates = towers.logit[..., 0], Slates.of(batch)
+        candidates = Slates.of(batch)
+        positive, negative = candidates.logits(towers)
         if self.activation == "elu":
-            logit = elu(logit, self.elu_scale)
-        positive, negative = candidates.positive(logit), logit[:, candidates.first :]
-        log_weight = candidates.negatives(logit).log_softmax(1)
+            positive, negative = elu(positive, self.elu_scale), elu(negative, self.elu_scale)
+        log_weight = candidates.masked(negative).log_softmax(1)
         gain = (log_weight + logsigmoid(positive[:, None] - negative)).logsumexp(1)
         square = (log_weight.exp() * negative.square()).sum(1)
         return candidates.mean(self.penalty * square - gain)

@@ -37,17 +37,25 @@ class BSL(Loss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, slates(source, negatives, mask_positives))
-        self.form, self.ratio, self.power = form, ratio, power
+        self.form, self.ratio, self.power, self.users = form, ratio, power, info.users
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives, those of one user in the batch having one value but for their negatives."""
-        logit, candidates = towers.logit[..., 0], Slates.of(batch)
-        positive = candidates.positive(logit)
+        candidates = Slates.of(batch)
+        positive, negatives = candidates.logits(towers)
+        log_sum = candidates.masked(negatives).logsumexp(1)
         if self.form == "released":
-            return candidates.mean(self.power * candidates.negatives(logit).logsumexp(1) - positive)
+            return candidates.mean(self.power * log_sum - positive)
         ratio, power = (self.ratio, 1 / self.ratio) if self.form == "paper" else (1.0, self.power)
-        together = (batch.user[:, None] == batch.user) & (candidates.counts | ~candidates.counts[:, None])
-        rows = together.sum(1).to(logit.dtype)
-        alike = (positive / ratio).expand(len(positive), -1).masked_fill(~together, -torch.inf)
-        gain = alike.logsumexp(1) - rows.log()
-        return candidates.mean(power * candidates.log_mean_exp(logit) - gain)
+        gain = self._log_mean_exp_of_users(positive / ratio, batch.user, candidates.counts)
+        return candidates.mean(power * (log_sum - candidates.number(log_sum).log()) - gain)
+
+    def _log_mean_exp_of_users(self, value: Tensor, user: Tensor, counts: Tensor) -> Tensor:
+        """Return the log [B] of the mean of exp(value) over the rows of a row's user that count, all [B]."""
+        low, tiny = torch.finfo(value.dtype).min, torch.finfo(value.dtype).tiny
+        none = value.new_zeros(self.users)
+        with torch.no_grad():
+            top = torch.full_like(none, low).scatter_reduce(0, user, value.masked_fill(~counts, low), "amax")[user]
+            rows = none.index_add(0, user, counts.to(value.dtype))[user]
+        total = none.index_add(0, user, (value - top).masked_fill(~counts, -torch.inf).exp())[user]
+        return top + total.clamp(min=tiny).log() - rows.clamp(min=1).log()

@@ -40,12 +40,11 @@ class LambdaLossAtK(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
-        logit, candidates = towers.logit[..., 0], Slates.of(batch)
-        positive = candidates.positive(logit)[:, None]
-        negative = logit[:, candidates.first :]
+        candidates = Slates.of(batch)
+        positive, negative = candidates.logits(towers)
         with torch.no_grad():
-            pair_weight = self._pair_weights(positive, candidates.negatives(logit), candidates)
-        cost = pair_weight * softplus(negative - positive) / math.log(2)
+            pair_weight = self._pair_weights(positive[:, None], candidates.masked(negative), candidates)
+        cost = pair_weight * softplus(negative - positive[:, None]) / math.log(2)
         return candidates.mean(cost.masked_fill(~candidates.negative, 0).sum(1))
 
     def _pair_weights(self, positive: Tensor, negative: Tensor, candidates: Slates) -> Tensor:
@@ -56,7 +55,7 @@ class LambdaLossAtK(Loss):
         above = torch.zeros_like(place).scatter(1, order, place)  # negatives above each negative
         step = torch.ones_like(place[:, :1])
         if self.scale_ranks:
-            step = (self.items / candidates.negative.sum(1, keepdim=True).clamp(min=1).to(exact)).clamp(min=1)
+            step = (self.items / candidates.number(place)[:, None]).clamp(min=1)
         rank = 1 + step * (above + (negative < positive))
         own_rank = 1 + step * (negative >= positive).sum(1, keepdim=True).to(exact)
         distance = (rank - own_rank).abs().clamp(min=1)

@@ -54,9 +54,9 @@ class LLPAUC(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the value for the positives and the negatives of the batch, of which each counts alike."""
-        candidates, score = Slates.of(batch), towers.logit[..., 0].sigmoid()
+        candidates = Slates.of(batch)
         a, b, g, s_pos, s_neg, t_a, t_b = (self._variable(name) for name in AUXILIARY)
-        positive, negative = candidates.positive(score), score[:, candidates.first :]
+        positive, negative = (logit.sigmoid() for logit in candidates.logits(towers))
         of_positive = self._softplus(2 * (1 + g) * positive - (positive - a).square() - s_pos)
         of_negative = self._softplus(2 * (1 + g) * negative + (negative - b).square() - s_neg)
         chosen = candidates.negative & candidates.counts[:, None]

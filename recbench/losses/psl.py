@@ -44,10 +44,10 @@ class PSL(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
-        logit, candidates = towers.logit[..., 0], Slates.of(batch)
-        positive = candidates.positive(logit)[:, None]
-        surrogate = log_surrogate(logit - positive, self.activation) / self.temperature
-        return candidates.mean(candidates.negatives(surrogate).logsumexp(1))
+        candidates = Slates.of(batch)
+        positive, negatives = candidates.logits(towers)
+        surrogate = log_surrogate(negatives - positive[:, None], self.activation) / self.temperature
+        return candidates.mean(candidates.masked(surrogate).logsumexp(1))
 
 
 def log_surrogate(gap: Tensor, activation: Activation) -> Tensor:

@@ -8,7 +8,7 @@ from recbench.data.dataset import Dataset, Positives
 from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
 from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.quantiles import kth_largest
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses.building_blocks.sampled_softmax import Slates, Source, scaled, slates
 from recbench.settings import Count, Positive
 
 
@@ -61,11 +61,12 @@ class SLAtK(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
-        logit, candidates = towers.logit[..., 0], Slates.of(batch)
-        above = candidates.positive(towers.inner[..., 0]) - self.quantile[batch.user]
+        candidates = Slates.of(batch)
+        inner = candidates.inner(towers)
+        positive, negatives = scaled(inner, towers)
+        above = inner[0] - self.quantile[batch.user]
         weight = torch.sigmoid(above / self.weight_temperature)
         weight = weight.detach() if self.detach else weight
         if self.normalise:
             weight = weight / candidates.mean(weight).clamp(min=torch.finfo(weight.dtype).tiny)
-        softmax_loss = candidates.negatives(logit).logsumexp(1) - candidates.positive(logit)
-        return candidates.mean(weight * softmax_loss)
+        return candidates.mean(weight * (candidates.masked(negatives).logsumexp(1) - positive))

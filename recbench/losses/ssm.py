@@ -1,6 +1,5 @@
 """Softmax over a positive and many sampled negatives."""
 
-from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
@@ -44,9 +43,10 @@ class SSM(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
         candidates = Slates.of(batch)
-        positive = candidates.positive(towers.logit[..., 0])
+        positive, negatives = candidates.logits(towers)
         if self.correct != "none" and "slot probabilities" in self.sampler.gives and batch.log_q is not None:
-            towers = replace(towers, bias=towers.bias - batch.log_q.unsqueeze(-1))
-            positive = candidates.positive(towers.logit[..., 0]) if self.correct == "all" else positive
-        gap = candidates.negatives(towers.logit[..., 0]).logsumexp(1) - positive
+            of_positive, of_negatives = candidates.split(batch.log_q)
+            positive = positive - of_positive if self.correct == "all" else positive
+            negatives = negatives - of_negatives
+        gap = candidates.masked(negatives).logsumexp(1) - positive
         return candidates.mean(softplus(gap) if self.denominator == "all" else gap)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from recbench.batch import Batch
+from recbench.batch import Batch, Towers
 from recbench.samplers import AnyItem, Pool, Sampler, Triplets, Uniform
 
 Source = Literal["pool", "own"]
@@ -36,30 +36,54 @@ class Slates:
     @staticmethod
     def of(batch: Batch) -> Slates:
         """Find them by label and mask; the first kind of feedback counts."""
-        first, width = batch.positive_slots, batch.label.shape[1]
-        label = batch.label[..., 0] > 0
-        mask = torch.ones_like(label) if batch.mask is None else batch.mask
-        front = slice(first or width)
-        has_positive, slot = (label[:, front] & mask[:, front]).max(1, keepdim=True)
-        negative = mask[:, first:] & ~label[:, first:]
+        first = batch.positive_slots
+        label = batch.label[:, : first or None, 0] > 0
+        mask = batch.label.new_ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
+        has_positive, slot = (label & mask[:, : first or None]).max(1, keepdim=True)
+        negative = mask[:, first:] if first else mask & ~label
         return Slates(first, slot, negative, has_positive[:, 0] & negative.any(1))
 
-    def positive(self, value: Tensor) -> Tensor:
-        """Return values [B] of the positives, from those of all slots [B, N]."""
-        return value.gather(1, self.slot)[:, 0]
+    def inner(self, towers: Towers) -> tuple[Tensor, Tensor]:
+        """Return the inner products of the first tower as `split` does.
 
-    def negatives(self, value: Tensor) -> Tensor:
-        """Return values [B, N - first] of the negatives, -inf in other slots, from those of all slots [B, N].
+        On a slate that all users share, those with the positives of others are not computed at all.
+        """
+        if towers.pair is not None or len(towers.item) > 1 or not self.first:
+            return self.split(towers.inner[..., 0])
+        user, item = towers.user[:, 0], towers.item[0, :, 0]
+        own, pool = item.split([self.first, len(item) - self.first])
+        return (user * own.index_select(0, self.slot[:, 0])).sum(1), user @ pool.T
+
+    def logits(self, towers: Towers) -> tuple[Tensor, Tensor]:
+        """Return the logits of the first tower as `split` does."""
+        return scaled(self.inner(towers), towers)
+
+    def split(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the values of the positives [B] and of the slots from `first` on, from those of all slots [B, N]."""
+        if not self.first:
+            return value.gather(1, self.slot)[:, 0], value
+        front, rest = value.split(
+            [self.first, value.shape[1] - self.first], 1
+        )  # cheaper to go back through than slices
+        return front.gather(1, self.slot)[:, 0], rest
+
+    def masked(self, value: Tensor) -> Tensor:
+        """Return values [B, N - first] with -inf in slots that hold no negative.
 
         Slates that do not count keep what they have, so that no softmax is over nothing.
         """
-        return value[:, self.first :].masked_fill(~(self.negative | ~self.counts[:, None]), -torch.inf)
+        return value.masked_fill(self.counts[:, None] & ~self.negative, -torch.inf)
 
     def mean(self, cost: Tensor) -> Tensor:
         """Return the mean of costs [B] over the slates that count; 0 if none does."""
         return cost.masked_fill(~self.counts, 0).sum() / self.counts.sum().clamp(min=1)
 
-    def log_mean_exp(self, value: Tensor) -> Tensor:
-        """Return the log [B] of the mean of exp(value) over the negatives, from the values of all slots [B, N]."""
-        count = self.negative.sum(1).clamp(min=1).to(value.dtype)
-        return self.negatives(value).logsumexp(1) - count.log()
+    def number(self, like: Tensor) -> Tensor:
+        """Return how many negatives each slate has, [B], at least 1, of the type of `like`."""
+        return self.negative.sum(1).clamp(min=1).to(like.dtype)
+
+
+def scaled(inner: tuple[Tensor, Tensor], towers: Towers) -> tuple[Tensor, Tensor]:
+    """Return the logits of inner products of the first tower."""
+    scale, bias = (x[0] if isinstance(x, Tensor) else x for x in (towers.scale, towers.bias))
+    return inner[0] * scale + bias, inner[1] * scale + bias
