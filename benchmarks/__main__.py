@@ -9,6 +9,7 @@ QUICK = ("startup", "board", "gauc", "training", "search")
 LONG = (
     "prepare",
     "collaborative",
+    "softmaxes",
     "synthetic",
     "kuairand",
     "ml1m",

@@ -13,6 +13,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from recbench.numerics import gathered_inner
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -93,6 +95,7 @@ class Towers:
     item: Tensor  # [B, N, K, D], or [1, N, K, D] for a shared slate
     penalty: Tensor | float = 0.0  # the backbone's own regulariser, already weighted
     batch_penalty: Callable[[Batch], Tensor] | None = None  # what is added to it for the batch, whose mask it may read
+    column: Tensor | None = None  # [B, N] which item of a shared slate stands in each slot; None: slot n has item n
     pair: Tensor | None = None  # [B, N, K] scores of a backbone that is not an inner product
     scale: Tensor | float = 1.0  # [K] or a number, applied to the inner products
     bias: Tensor | float = 0.0  # [K] or a number, added after the scale
@@ -104,6 +107,8 @@ class Towers:
         """Inner products [B, N, K] of user and item vectors (cosines where the vectors are unit)."""
         if self.pair is not None:
             return self.pair
+        if self.column is not None:
+            return gathered_inner(self.user, self.item[0], self.column)
         if self.item.shape[0] == 1:
             return torch.einsum("bkd,nkd->bnk", self.user, self.item[0])
         return (self.user.unsqueeze(1) * self.item).sum(-1)  # several times as fast on a CPU as einsum

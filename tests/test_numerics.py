@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbench.numerics import log1mexp
+from recbench.numerics import gathered_inner, log1mexp
 
 
 @given(st.floats(1e-300, 700))
@@ -31,3 +31,17 @@ def test_gradient_against_its_closed_form() -> None:
     x = torch.linspace(0.01, 5, 50, dtype=torch.float64, requires_grad=True)
     log1mexp(x).sum().backward()
     torch.testing.assert_close(x.grad, 1 / torch.expm1(x.detach()))
+
+
+@pytest.mark.parametrize("block", [1, 50, 10**6])
+@pytest.mark.parametrize("towers", [1, 3])
+def test_inner_products_with_gathered_rows(towers: int, block: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query = torch.randn(5, towers, 4, generator=generator, dtype=torch.double, requires_grad=True)
+    table = torch.randn(7, towers, 4, generator=generator, dtype=torch.double, requires_grad=True)
+    index = torch.randint(7, (5, 6), generator=generator)
+    found, expected = gathered_inner(query, table, index, block), (query[:, None] * table[index]).sum(-1)
+    torch.testing.assert_close(found, expected)
+    weight = torch.randn(found.shape, generator=generator, dtype=torch.double)
+    slopes = [torch.autograd.grad((value * weight).sum(), (query, table)) for value in (found, expected)]
+    torch.testing.assert_close(slopes[0], slopes[1])

@@ -5,16 +5,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import embedding, softplus
 
 from recbench.backbones.base import Backbone
-from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Logit, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, CountOrZero, Positive
 
 
 @LOSSES.add("adv-infonce")
-class AdvInfoNCE(Loss):
+class AdvInfoNCE(SampledSoftmaxLoss):
     """InfoNCE against hard negatives: -log(e^s_ui / (e^s_ui + N sum_j q_j e^s_uj)), q the softmax of P_u Q_j over j.
 
     Zhang et al., NeurIPS 2023, https://arxiv.org/abs/2310.18700. P and Q, of `dim` numbers, are an adversary's: in
@@ -22,7 +22,6 @@ class AdvInfoNCE(Loss):
     loss, and the model rests. N is the number of negatives times `weight`: 1 in the paper, 64 in the released code.
     """
 
-    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
 
@@ -39,7 +38,7 @@ class AdvInfoNCE(Loss):
         negatives: Count = 1024,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.log_weight, self.every, self.rounds, self.adversary_lr = math.log(weight), every, rounds, adversary_lr
         self.user = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.users, dim)))
         self.item = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.items, dim)))
@@ -62,7 +61,7 @@ class AdvInfoNCE(Loss):
         if not self.adversary_learns:
             return super().objective(backbone, batch)
         with torch.no_grad():
-            towers = self.head(backbone.encode(batch))
+            towers = self.encode(backbone, batch)
         loss: Tensor = self(towers, batch)
         return 2 * loss.detach() - loss
 
@@ -71,7 +70,13 @@ class AdvInfoNCE(Loss):
         candidates = Slates.of(batch)
         positive, negatives = candidates.logits(towers)
         with torch.set_grad_enabled(self.adversary_learns):
-            adversary = Towers(self.user[batch.user].unsqueeze(1), self.item[batch.item].unsqueeze(2))
-            log_q = candidates.masked(candidates.inner(adversary)[1]).log_softmax(1)
+            log_q = candidates.masked(candidates.inner(self._adversary(batch))[1]).log_softmax(1)
         hard = (candidates.masked(negatives) + log_q).logsumexp(1) + candidates.number(log_q).log() + self.log_weight
         return candidates.mean(softplus(hard - positive))
+
+    def _adversary(self, batch: Batch) -> Towers:
+        """Return the towers of P and Q."""
+        user = embedding(batch.user, self.user).unsqueeze(1)
+        if len(batch.item) == 1:
+            return Towers(user, embedding(batch.item, self.item).unsqueeze(2))
+        return Towers(user, self.item[None, :, None], column=batch.item)

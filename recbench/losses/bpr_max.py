@@ -5,13 +5,13 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import elu, logsigmoid
 
-from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("bpr-max")
-class BPRMax(Loss):
+class BPRMax(SampledSoftmaxLoss):
     """-log sum_j w_j sigmoid(s_ui - s_uj) + `penalty` * sum_j w_j s_uj^2, w the softmax of s_uj over the negatives j.
 
     Hidasi & Karatzoglou, CIKM 2018, https://arxiv.org/abs/1706.03847 (GRU4Rec). There the
@@ -19,8 +19,6 @@ class BPRMax(Loss):
     `activation=elu` passes the scores through ELU with `elu_scale` first, as its released settings do; gradients go
     through the weights.
     """
-
-    needs = frozenset({"negatives"})
 
     def __init__(
         self,
@@ -33,7 +31,7 @@ class BPRMax(Loss):
         negatives: Count = 1024,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.penalty, self.activation, self.elu_scale = penalty, activation, elu_scale
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

@@ -5,13 +5,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Logit, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, Positive
 
 
 @LOSSES.add("bsl")
-class BSL(Loss):
+class BSL(SampledSoftmaxLoss):
     """Bilateral softmax: -log E_i exp(s_ui / t1) + t2 / t1 log E_j exp(s_uj / t2), E the mean over i or j of a user.
 
     Wu et al., ICDE 2024, https://arxiv.org/abs/2312.12882, divided by t1; `ratio` is t1 / t2, and t2 is 1 /
@@ -21,7 +21,6 @@ class BSL(Loss):
     weigh more or less than the positive; `released-users` has it with both means in place of one positive and the sum.
     """
 
-    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
 
@@ -36,7 +35,7 @@ class BSL(Loss):
         negatives: Count = 1024,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.form, self.ratio, self.power, self.users = form, ratio, power, info.users
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

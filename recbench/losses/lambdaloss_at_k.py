@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count
 
 
 @LOSSES.add("lambdaloss-at-k")
-class LambdaLossAtK(Loss):
+class LambdaLossAtK(SampledSoftmaxLoss):
     """LambdaLoss of NDCG@K: sum over negatives j of d_ij m_ij log2(1 + e^(s_uj - s_ui)) for a positive i.
 
     Jagerman et al., SIGIR 2022, https://doi.org/10.1145/3477495.3531849, after Wang et al., CIKM 2018. With ranks r of
@@ -21,8 +21,6 @@ class LambdaLossAtK(Loss):
     for the larger rank r of both if it is above `k`, else 1. `weight=benchmark` is d = 1 / D(x), as in IR-Benchmark.
     Ranks pass no gradient. They are among the negatives drawn; with `scale_ranks`, blown up to the whole catalogue.
     """
-
-    needs = frozenset({"negatives"})
 
     def __init__(
         self,
@@ -35,7 +33,7 @@ class LambdaLossAtK(Loss):
         negatives: Count = 256,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.k, self.weight, self.scale_ranks, self.items = k, weight, scale_ranks, info.items
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

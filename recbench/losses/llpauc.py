@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from recbench.backbones.base import Backbone
-from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, Positive, Range
 
 Fraction = Annotated[float, Range("a number in (0, 1]", lambda number: 0 < number <= 1)]
@@ -25,7 +25,7 @@ ASCENDING = ("gamma", "positive_threshold")
 
 
 @LOSSES.add("llpauc")
-class LLPAUC(Loss):
+class LLPAUC(SampledSoftmaxLoss):
     """Squared loss of the AUC among the highest `alpha` of the positives and the highest `beta` of the negatives.
 
     Shi et al., WWW 2024, https://arxiv.org/abs/2403.00844. With x = sigmoid(s), sp(z) = softplus(kappa z) / kappa:
@@ -34,8 +34,6 @@ class LLPAUC(Loss):
     g and s+. All are learned at one rate; the released code has twice that for s+ and s-, and negatives that may be
     positives of the user (`mask_positives=false`).
     """
-
-    needs = frozenset({"negatives"})
 
     def __init__(
         self,
@@ -48,7 +46,7 @@ class LLPAUC(Loss):
         negatives: Count = 1024,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.alpha, self.beta, self.kappa = alpha, beta, kappa
         self.auxiliary = nn.ParameterDict({name: torch.tensor(start) for name, (start, _, _) in AUXILIARY.items()})
 

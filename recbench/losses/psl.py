@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Logit, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, Positive
 
 Activation = Literal["tanh", "atan", "relu", "exp"]
 
 
 @LOSSES.add("psl")
-class PSL(Loss):
+class PSL(SampledSoftmaxLoss):
     """Pairwise softmax loss: log sum_j f(s_uj - s_ui)^(1 / temperature), f(d) one of tanh(d) + 1, atan(d) + 1, d + 1.
 
     Yang et al., NeurIPS 2024, https://arxiv.org/abs/2411.00163. s is half the cosine, so that d lies in [-1, 1]
@@ -24,7 +24,6 @@ class PSL(Loss):
     SL with temperature 2 * `temperature`.
     """
 
-    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=0.5)
 
@@ -38,7 +37,7 @@ class PSL(Loss):
         negatives: Count = 1024,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.activation: Activation = activation
         self.temperature = temperature
 

@@ -5,15 +5,15 @@ from torch import Tensor
 
 from recbench.backbones.base import Backbone
 from recbench.data.dataset import Dataset, Positives
-from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
+from recbench.losses import LOSSES, Batch, Info, Logit, Towers
 from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.quantiles import kth_largest
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, scaled, slates
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source, scaled
 from recbench.settings import Count, Positive
 
 
 @LOSSES.add("sl-at-k")
-class SLAtK(Loss):
+class SLAtK(SampledSoftmaxLoss):
     """Softmax loss weighed by how surely the positive is among the first K: sigmoid((s_ui - b_u) / t_w) * SL(u, i).
 
     Yang et al., KDD 2025, https://arxiv.org/abs/2508.05673. SL is log sum_j exp((s_uj - s_ui) / t), t = 1 /
@@ -23,7 +23,7 @@ class SLAtK(Loss):
     the weights by their mean over the batch. As t_w grows, it becomes half the softmax loss.
     """
 
-    needs = frozenset({"negatives", "vectors"})
+    needs = SampledSoftmaxLoss.needs | {"vectors"}
     cosine = True
     logit = Logit("fixed", scale=10.0)
     quantile: Tensor  # [users]
@@ -43,7 +43,7 @@ class SLAtK(Loss):
         negatives: Count = 1024,
         mask_positives: bool = True,
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.k, self.weight_temperature, self.sample, self.every = k, weight_temperature, sample, every
         self.detach, self.normalise, self.items = detach, normalise, info.items
         self.register_buffer("quantile", torch.zeros(info.users))

@@ -5,13 +5,13 @@ from typing import Literal
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
-from recbench.losses.building_blocks.sampled_softmax import Slates, Source, slates
+from recbench.losses import LOSSES, Batch, Info, Logit, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count
 
 
 @LOSSES.add("ssm")
-class SSM(Loss):
+class SSM(SampledSoftmaxLoss):
     """Sampled softmax loss: -log(e^s_ui / (e^s_ui + sum of e^s_uj over sampled negatives j)), s a cosine / temperature.
 
     Wu et al., TOIS 2024, https://arxiv.org/abs/2201.02327. The temperature is 1 / `loss.scale`; published
@@ -23,7 +23,6 @@ class SSM(Loss):
     https://doi.org/10.1145/3298689.3346996), from those of `negatives` alone, or from `none`.
     """
 
-    needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
 
@@ -37,7 +36,7 @@ class SSM(Loss):
         denominator: Literal["all", "negatives"] = "all",
         correct: Literal["all", "negatives", "none"] = "all",
     ) -> None:
-        super().__init__(info, slates(source, negatives, mask_positives))
+        super().__init__(info, source, negatives, mask_positives)
         self.denominator, self.correct = denominator, correct
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

@@ -66,6 +66,8 @@ class Regulariser:
 
     def _of_slates(self, l2: float, pair: Pair, weights: Sequence[Tensor], batch: Batch) -> Tensor:
         user, item = pair[0], pair[1].flatten(2)
+        if len(item) == 1 < len(batch.item):  # every item was encoded once for slates that users do not share
+            item = item[0, batch.item]
         shared = len(item) != len(user)
         counts = None if batch.mask is None or batch.mask.shape != item.shape[:2] else batch.mask
         if self.l2_slots == "first" and not shared:

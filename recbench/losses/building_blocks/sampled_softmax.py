@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from recbench.backbones.base import Backbone
 from recbench.batch import Batch, Towers
+from recbench.data.dataset import Info
+from recbench.losses.base import Loss
 from recbench.samplers import AnyItem, Pool, Sampler, Triplets, Uniform
 
 Source = Literal["pool", "own"]
@@ -22,6 +25,22 @@ def slates(source: Source, negatives: int, mask_positives: bool) -> Sampler:
     if source == "pool":
         return Pool(negatives=negatives, mask_positives=mask_positives)
     return Triplets(negatives, Uniform() if mask_positives else AnyItem())
+
+
+class SampledSoftmaxLoss(Loss):
+    """Base of the losses on a positive and many negatives, whose logits `Slates` gives."""
+
+    needs = frozenset({"negatives"})
+
+    def __init__(self, info: Info, source: Source, negatives: int, mask_positives: bool) -> None:
+        super().__init__(info, slates(source, negatives, mask_positives))
+
+    def encode(self, backbone: Backbone, batch: Batch) -> Towers:
+        """Return the towers of a batch; each item is encoded once where users do not share slates of so many slots."""
+        if not backbone.decomposable or len(batch.item) == 1 or batch.item.numel() < self.info.items:
+            return super().encode(backbone, batch)
+        every = torch.arange(self.info.items, device=batch.item.device).unsqueeze(0)
+        return replace(super().encode(backbone, replace(batch, item=every)), column=batch.item)
 
 
 @dataclass(frozen=True)
@@ -48,7 +67,7 @@ class Slates:
 
         On a slate that all users share, those with the positives of others are not computed at all.
         """
-        if towers.pair is not None or len(towers.item) > 1 or not self.first:
+        if towers.pair is not None or towers.column is not None or len(towers.item) > 1 or not self.first:
             return self.split(towers.inner[..., 0])
         user, item = towers.user[:, 0], towers.item[0, :, 0]
         own, pool = item.split([self.first, len(item) - self.first])

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from recbench.backbones.building_blocks.regulariser import Regulariser
+from recbench.backbones.mf import MF
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset
 from recbench.losses.building_blocks.sampled_softmax import Slates, scaled
@@ -54,3 +56,39 @@ def test_slots(view: Dataset) -> None:
         assert torch.equal(candidates.negative, anywhere.negative[:, candidates.first :])
         assert torch.equal(candidates.counts, candidates.negative.any(1))
         assert torch.equal(candidates.counts, anywhere.counts)
+
+
+@pytest.mark.parametrize("backbone", ["mf", "lightgcn", "twintower", "ytdnn"])
+def test_items_are_encoded_once_for_wide_slates_of_one_s_own(backbone: str, view: Dataset) -> None:
+    made = model(view, "ssm", backbone, source="own", negatives="9")
+    batch = next(made.loss.sampler.batches(view, 16, torch.Generator().manual_seed(0)))
+    assert batch.item.numel() > view.items.seen
+    once, each = made.loss.encode(made.backbone, batch), made.loss.head(made.backbone.encode(batch))
+    assert once.item.shape[:2] == (1, view.items.seen) and each.item.shape[:2] == batch.item.shape
+    torch.testing.assert_close(once.logit, each.logit)
+    parameters = list(made.backbone.parameters())
+    slopes = [torch.autograd.grad(made.loss(towers, batch), parameters) for towers in (once, each)]
+    torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-4, atol=1e-6)
+
+
+def test_narrow_slates_are_encoded_as_they_are(view: Dataset) -> None:
+    for words in ({"source": "own", "negatives": "1"}, {}):
+        made = model(view, "ssm", **words)
+        batch = next(made.loss.sampler.batches(view, 16, torch.Generator().manual_seed(0)))
+        assert made.loss.encode(made.backbone, batch).column is None
+    made = model(view, "ssm", "neumf", source="own", negatives="9")  # whose scores are no inner products
+    batch = next(made.loss.sampler.batches(view, 16, torch.Generator().manual_seed(0)))
+    assert made.loss.encode(made.backbone, batch).column is None
+
+
+@pytest.mark.parametrize("form", ["squares", "norms"])
+@pytest.mark.parametrize("slots", ["all", "first"])
+def test_the_penalty_is_that_of_the_slates(slots: str, form: str, view: Dataset) -> None:
+    made = model(view, "ssm", source="own", negatives="9")
+    assert isinstance(made.backbone, MF)
+    made.backbone.l2, made.backbone.regulariser = 0.3, Regulariser(l2_slots=slots, l2_form=form)  # type: ignore[arg-type]
+    batch = next(made.loss.sampler.batches(view, 16, torch.Generator().manual_seed(0)))
+    once, each = made.loss.encode(made.backbone, batch), made.backbone.encode(batch)
+    expected = torch.as_tensor(each.regulariser(batch)).detach()
+    assert once.column is not None and float(expected) > 0
+    torch.testing.assert_close(torch.as_tensor(once.regulariser(batch)).detach(), expected)
