@@ -20,6 +20,7 @@ OF_SLATES = {
 OF_BACKBONES = {
     "embeddings": "vectors of one length for users and items",
     "vectors": "vectors whose inner products are the scores",
+    "free vectors": "such vectors that are themselves parameters, the rows of `user_table` and `item_table`",
     "forward derivatives": "forward-mode derivatives in every operation",
     "graph views": "encodings of all users and items over changed graphs",
     "layers": "vectors that are the mean of the layers of a graph convolution",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from recbench.backbones.base import BACKBONES, Backbone
@@ -19,6 +21,8 @@ class MF(Backbone):
     Koren et al., Computer 2009, https://doi.org/10.1109/MC.2009.263. `l2` weighs half the squared norms of the
     batch's vectors, per user, as in LightGCN (SIGIR 2020), unless `l2_of` and its like say otherwise.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"free vectors"}
 
     def __init__(
         self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 0.0, std: float = 0.1

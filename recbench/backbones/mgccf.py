@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from recbench.backbones.building_blocks.graph import (
     plain_step,
 )
 from recbench.batch import Encoding
+from recbench.data.co_occurrence import common_members, incidence
 from recbench.data.dataset import Dataset, Positives
 from recbench.settings import Count, NonNegative
 
@@ -119,24 +119,16 @@ def similar_pairs(sets: Positives, size: int, neighbours: int, block: int = BLOC
     entities = len(sets.start) - 1
     degree = sets.start.diff().double()
     budget = max(1, round(int(degree.count_nonzero()) * neighbours / 2))
-    ones = torch.ones(len(sets.item), device=degree.device)
     pairs, similarity = sets.user.new_empty(2, 0), degree.new_empty(0)
     lowest = 0.0
     width = max(1, block // max(1, entities))
     for first in range(0, entities, width):
         last = min(first + width, entities)
-        begin, end = int(sets.start[first]), int(sets.start[last])
         # All from `first` on against this block: a pair is met once, in the block of the smaller.
-        rest = torch.stack([sets.user[begin:] - first, sets.item[begin:]])
-        these = torch.stack([sets.item[begin:end], sets.user[begin:end] - first])
-        common = _product(
-            torch.sparse_coo_tensor(
-                rest, ones[begin:], (entities - first, size), is_coalesced=True, check_invariants=False
-            ),
-            torch.sparse_coo_tensor(these, ones[begin:end], (size, last - first), check_invariants=False),
-        )
-        larger, smaller = common._indices() + first
-        squared = common._values().double().square() / (degree[larger] * degree[smaller])
+        rest, these = incidence(sets, size, range(first, entities)), incidence(sets, size, range(first, last))
+        (larger, smaller), count = common_members(rest, these.T)
+        larger, smaller = larger + first, smaller + first
+        squared = count.double().square() / (degree[larger] * degree[smaller])
         close = ((larger > smaller) & (squared >= lowest)).nonzero()[:, 0]
         pairs = torch.cat([pairs, torch.stack([smaller[close], larger[close]])], 1)
         similarity = torch.cat([similarity, squared[close]])
@@ -145,13 +137,6 @@ def similar_pairs(sets: Positives, size: int, neighbours: int, block: int = BLOC
             closest = (similarity >= lowest).nonzero()[:, 0]
             pairs, similarity = pairs[:, closest], similarity[closest]
     return pairs
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        product: Tensor = torch.sparse.mm(left, right)
-    return product
 
 
 def threshold(value: Tensor, budget: int) -> float:

@@ -20,9 +20,11 @@ def width(backbone: Backbone) -> int:
     """The length of its vectors: `dim`, and what a few have besides.
 
     That is of neumf `embedding`, for its two branches lie side by side, and of autoencoders the bias of an item; the
-    variational one ends with its layer `hidden`.
+    variational one ends with its layer `hidden`; of ngcf its three layers.
     """
-    return {"neumf": 8 + 64, "autoencoder": 8 + 1, "variational-autoencoder": 600 + 1}.get(backbone.name, 8)
+    return {"neumf": 8 + 64, "ngcf": 4 * 8, "autoencoder": 8 + 1, "variational-autoencoder": 600 + 1}.get(
+        backbone.name, 8
+    )
 
 
 @pytest.mark.parametrize("towers", [1, 3])

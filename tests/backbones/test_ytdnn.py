@@ -9,10 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn.functional import embedding_bag
 
 from recbench.backbones import base as backbones
-from recbench.backbones.ytdnn import YouTubeDNN, pooled
+from recbench.backbones.ytdnn import YouTubeDNN
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log
 from recbench.data.toy import toy as make_dataset
@@ -52,19 +51,6 @@ def batch_of(data: Dataset, row: list[int]) -> Batch:
 
 def mean_of(backbone: YouTubeDNN, items: list[int]) -> Tensor:
     return backbone.item_table[items].mean(0) if items else torch.zeros(backbone.item_table.shape[1])
-
-
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
-def test_pooling_is_that_of_embedding_bag_and_has_all_derivatives() -> None:
-    generator = torch.Generator().manual_seed(0)
-    table = torch.randn(6, 3, dtype=torch.double, generator=generator).requires_grad_()
-    index = torch.tensor([[5, 0, 5, 1], [0, 0, 0, 0], [1, 2, 5, 4]])  # row 3 is nobody's
-    weight = torch.rand(3, 4, dtype=torch.double, generator=generator)
-    found = pooled(table, index, weight)
-    expected = (table.detach()[index] * weight[..., None]).sum(1)
-    torch.testing.assert_close(found, expected)
-    assert torch.autograd.gradcheck(lambda t: pooled(t, index, weight), table, check_forward_ad=True)
-    torch.testing.assert_close(found, embedding_bag(index, table, mode="sum", per_sample_weights=weight))
 
 
 def test_the_masked_mean(toy: Dataset) -> None:

@@ -58,6 +58,10 @@ def measured(name: str) -> frozenset[str]:
     if towers.inner.shape == product.shape and torch.allclose(towers.inner, product, atol=1e-6):
         has.add("vectors")
     has |= encoded_users(backbone)
+    tables = [getattr(backbone, name, None) for name in ("user_table", "item_table")]
+    own = [t is not None and torch.equal(t, v[:, 0]) for t, v in zip(tables, (users, items), strict=True)]
+    if "vectors" in has and all(own):
+        has.add("free vectors")
     batch = next(Rows().batches(VIEW, 8, torch.Generator().manual_seed(0)))
     try:
         plain, noisy = backbone.encode_views(batch, [Propagation(), Noise(0.5)]).views
@@ -65,7 +69,8 @@ def measured(name: str) -> frozenset[str]:
             noisy.vectors, plain.vectors
         ):
             has.add("graph views")
-        if torch.allclose(torch.stack(plain.layers).mean(0), plain.vectors):
+        mean = torch.stack(plain.layers).mean(0)
+        if mean.shape == plain.vectors.shape and torch.allclose(mean, plain.vectors):
             has.add("layers")
     except UsageError:
         pass

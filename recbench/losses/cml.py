@@ -1,0 +1,102 @@
+"""Collaborative metric learning."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from recbench.backbones.base import Backbone
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.slots import Slots
+from recbench.samplers import Triplets
+from recbench.settings import Count, NonNegative
+
+
+@LOSSES.add("cml")
+class CML(Loss):
+    """Collaborative metric learning: log(rank + 1) (margin + |u - v_i|^2 - |u - v_j|^2)_+ for the nearest negative j.
+
+    Hsieh et al., WWW 2017, https://doi.org/10.1145/3038912.3052639. The rank is the number of items times the share of
+    the negatives that come within the margin (WARP with a fixed sample), and is a constant of the gradient. Vectors lie
+    in the unit ball: the tables of `mf` are projected into it after each update, vectors that a backbone computes are
+    clipped to it. The score is -|u - v|^2 + |u|^2, which ranks alike. `covariance_weight` adds (|C|^2 - |diag C|^2) / n
+    of the covariances C of the n users and positives of a batch, or (`covariance=released`) the sum of C off the
+    diagonal, which has no bound below. The authors' example leaves it out; 20 negatives and margin 1.9 are from there.
+    """
+
+    reads_logits = False
+    needs = frozenset({"vectors", "negatives"})
+    margin: Tensor
+    covariance_weight: Tensor
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        margin: NonNegative = 1.9,
+        negatives: Count = 20,
+        covariance: Literal["paper", "released"] = "paper",
+        covariance_weight: NonNegative = 0.0,
+    ) -> None:
+        super().__init__(info, Triplets(negatives))
+        self.covariance = covariance if covariance_weight else "off"
+        self.register_buffer("margin", torch.tensor(margin), persistent=False)
+        self.register_buffer("covariance_weight", torch.tensor(covariance_weight), persistent=False)
+        self.projects = False
+
+    def prepare(self, backbone: Backbone) -> None:
+        """Find out which of the two ways keeps the vectors in the unit ball."""
+        self.projects = "free vectors" in backbone.offers
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over positives, plus the weighted covariance."""
+        slots = Slots.of(batch)
+        user, item = self._clipped(towers.user), self._clipped(towers.item)
+        inner = Towers(user, item).inner[..., 0]
+        distance = user[:, 0].square().sum(-1, keepdim=True) + item[:, :, 0].square().sum(-1) - 2 * inner
+        gap = self.margin + slots.at_positive(distance)[:, None] - distance
+        nearest = gap.masked_fill(~slots.negative, -torch.inf).amax(1)
+        weight = (self.info.items * slots.mean_at_negatives((gap.detach() > 0).to(gap))).log1p()
+        loss = slots.mean(weight * nearest.relu())
+        if self.covariance == "off":
+            return loss
+        own = item[:, :, 0].expand(len(user), -1, -1)[torch.arange(len(user), device=user.device), slots.positive[:, 0]]
+        counts = slots.has_positive.to(user).repeat(2)
+        spread = off_diagonal(torch.cat([user[:, 0], own]), counts, self.covariance == "released")
+        return loss + self.covariance_weight * spread
+
+    def _clipped(self, vectors: Tensor) -> Tensor:
+        return vectors if self.projects else in_unit_ball(vectors)
+
+    @torch.no_grad()
+    def after_step(self, backbone: Backbone) -> None:
+        """Project the free vectors."""
+        if self.projects:
+            for name in ("user_table", "item_table"):
+                table = backbone.get_parameter(name)
+                towers = table.unflatten(1, (backbone.towers, -1))
+                towers.div_(towers.norm(dim=-1, keepdim=True).clamp(min=1))
+
+    def vectors(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+        """Return [2 u, 1] and [v, -|v|^2], whose inner product ranks as the distance does."""
+        user, item = self._clipped(user), self._clipped(item)
+        square = item.square().sum(-1, keepdim=True)
+        return torch.cat([2 * user, torch.ones_like(user[..., :1])], -1), torch.cat([item, -square], -1)
+
+
+def in_unit_ball(vectors: Tensor) -> Tensor:
+    """Return vectors [..., D], those of a norm above 1 scaled down to it."""
+    length: Tensor = vectors.norm(dim=-1, keepdim=True)
+    return vectors / length.clamp(min=1)
+
+
+def off_diagonal(vectors: Tensor, counts: Tensor, signed: bool) -> Tensor:
+    """Return what the covariances C of the n vectors [B, D] that count [B] have off the diagonal.
+
+    (|C|_F^2 - |diag C|^2) / n, or, `signed`, the sum of the entries.
+    """
+    n = counts.sum().clamp(min=1)
+    centred = (vectors - (counts @ vectors) / n) * counts[:, None]
+    covariance = centred.T @ centred / n
+    off = covariance - covariance.diagonal().diag_embed()
+    return off.sum() if signed else off.square().sum() / n

@@ -1,0 +1,83 @@
+"""Constraint losses in place of message passing."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from recbench.backbones.base import Backbone
+from recbench.data.dataset import Dataset
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses.building_blocks.item_neighbours import item_neighbours
+from recbench.losses.building_blocks.slots import Slots
+from recbench.samplers import Triplets
+from recbench.settings import Count, NonNegative
+
+
+@LOSSES.add("ultragcn")
+class UltraGCN(Loss):
+    """Cross-entropies weighed by degrees, and the neighbours of each positive drawn to its user; a GCN's limit on `mf`.
+
+    Mao et al., CIKM 2021, equations 10-14, https://arxiv.org/abs/2110.15114. For a positive i and negatives j:
+    (w1 + w2 b_ui) softplus(-s_ui) + negative_weight mean_j (w3 + w4 b_uj) softplus(s_uj), where
+    b_ui = sqrt(d_u + 1) / d_u / sqrt(d_i + 1) with the numbers d of positives, + item_weight times the sum over the
+    `neighbours` k of i with the largest omega_ik of omega_ik softplus(-s_uk), where omega_ik = sqrt(D_i + 1) / D_i /
+    sqrt(D_k + 1) times the number of common users; D sums these numbers up, and with `diagonal`, as in the authors'
+    code, i is a neighbour of itself. Defaults are those for LightGCN's Gowalla, but for 1500 negatives. The paper's
+    gamma is `backbone.l2` with `l2_of=parameters`. Its negatives are all items, here a user's positives are none;
+    `--sampler shared` draws one pool for all users of a batch, which is far cheaper.
+    """
+
+    needs = frozenset({"negatives"})
+    weights: Tensor  # [6] w1 to w4, negative_weight, item_weight
+    user_factor: Tensor  # [users] and [items], whose product is b
+    item_factor: Tensor
+    near: Tensor  # [items, neighbours]
+    omega: Tensor
+
+    def __init__(
+        self,
+        info: Info,
+        *,
+        w1: NonNegative = 1e-6,
+        w2: NonNegative = 1.0,
+        w3: NonNegative = 1e-6,
+        w4: NonNegative = 1.0,
+        negatives: Count = 100,
+        negative_weight: NonNegative = 300.0,
+        item_weight: NonNegative = 5e-4,
+        neighbours: Count = 10,
+        diagonal: bool = True,
+    ) -> None:
+        super().__init__(info, Triplets(negatives))
+        weights = torch.tensor([w1, w2, w3, w4, negative_weight, item_weight])
+        self.register_buffer("weights", weights, persistent=False)
+        self.neighbours, self.diagonal = neighbours, diagonal
+
+    def setup(self, data: Dataset) -> None:
+        """Take the degrees, and find each item's neighbours."""
+        of_user, of_item = data.positives.start.diff().float(), data.popularity.float()
+        self.register_buffer("user_factor", (of_user + 1).sqrt() / of_user.clamp(min=1), persistent=False)
+        self.register_buffer("item_factor", (of_item + 1).rsqrt(), persistent=False)
+        near, omega = item_neighbours(data.positives, len(data.items), self.neighbours, self.diagonal)
+        self.register_buffer("near", near, persistent=False)
+        self.register_buffer("omega", omega, persistent=False)
+
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        """Return the mean over positives of the weighed cross-entropies, without the neighbours."""
+        w1, w2, w3, w4, negative_weight, _ = self.weights
+        logit, slots = towers.logit[..., 0], Slots.of(batch)
+        b = self.user_factor[batch.user, None] * self.item_factor[batch.item]
+        of_positive = (w1 + w2 * slots.at_positive(b)) * softplus(-slots.at_positive(logit))
+        return slots.mean(of_positive + negative_weight * slots.mean_at_negatives((w3 + w4 * b) * softplus(logit)))
+
+    def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
+        """Return the loss of a batch, the neighbours' included, plus the backbone's penalty of the slate alone."""
+        slots = Slots.of(batch)
+        positive = slots.at_positive(batch.item)
+        towers = self.head(backbone.encode(batch))
+        near = self.head(backbone.encode(replace(batch, item=self.near[positive], mask=None)))
+        drawn = (self.omega[positive] * softplus(-near.logit[..., 0])).sum(1)
+        objective: Tensor = self(towers, batch) + self.weights[5] * slots.mean(drawn) + towers.regulariser(batch)
+        return objective
