@@ -35,11 +35,17 @@ class Comparison(Table):
     """One row per pair of methods, metric and feedback: the difference, its 95 % interval, p, and p after Holm."""
 
 
-def leaderboard(dataset: str | None = None, metrics: str | Sequence[str] = ()) -> Leaderboard:
-    """Return all evaluated runs, or those on DATASET or DATASET/SPLIT under these metrics; `recbench leaderboard`."""
+def leaderboard(
+    dataset: str | None = None, metrics: str | Sequence[str] = (), *, every_setting: bool = True
+) -> Leaderboard:
+    """Return all evaluated runs, or those on a dataset under these metrics; `recbench leaderboard --all`.
+
+    Without `every_setting`, of each method the setting that is best on validation rows: the rows that are `chosen`.
+    """
     words = [metrics] if isinstance(metrics, str) else list(metrics)
     store = Store(results_home())
     rows = with_shared_best(collect_rows(store, dataset, words or None), store)
+    rows = rows if every_setting else [row for row in rows if row.chosen]
     return Leaderboard(frame(rows), board.terminal_table(rows))
 
 

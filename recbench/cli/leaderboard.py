@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
@@ -12,13 +12,14 @@ from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, s
 from recbench.cli.options import Json, OnlyDataset, OnlyMetrics, output_path
 from recbench.errors import UsageError
 
-Format = Literal["table", "markdown", "csv", "json", "html", "parquet"]
+Format = Literal["table", "markdown", "latex", "csv", "json", "html", "parquet"]
 
 
 @command(
     RESULTS,
     "recbench leaderboard --dataset ml-1m --metric auc",
     "recbench leaderboard --format markdown > board.md",
+    "recbench leaderboard --metric recall@20 --metric ndcg@20 --format latex > table.tex",
     "recbench leaderboard --format html -o board.html",
     "recbench leaderboard --against gnolr/table2",
 )
@@ -33,16 +34,26 @@ def leaderboard(
     against: Annotated[
         str | None, typer.Option(metavar="TABLE", help="Show it beside a published table, as in gnolr/table2.")
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Every setting and metric, not each method's best setting on validation and the usual metrics.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare all evaluated runs: mean ± standard deviation over seeds."""
+    """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
     from recbench.results.leaderboard import terminal_table
     from recbench.results.leaderboard_rows import collect_rows
+    from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
     from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
     if form == "table" and output is not None:
-        raise UsageError(f"-o {output}: a table is for the terminal; add --format markdown, csv, json, html or parquet")
+        raise UsageError(
+            f"-o {output}: a table is for the terminal; choose a --format: {', '.join(get_args(Format)[1:])}"
+        )
     if form in ("html", "parquet") and output is None and sys.stdout.isatty():
         raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
     if against is not None:
@@ -51,12 +62,16 @@ def leaderboard(
     results = store()
     rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
     print_warnings(results)
+    note = ""
+    if form in ("table", "markdown", "latex") and not everything:
+        shown = worth_showing(rows, metrics_asked=bool(metric))
+        note, rows = note_of_hidden(rows, shown), shown
     if form == "table":
-        stdout().print(terminal_table(rows))
+        stdout().print(terminal_table(rows, f"{note} (--all shows them)" if note else ""))
     else:
         from recbench.results.leaderboard_export import export
 
-        export(form, rows, results, output)
+        export(form, rows, results, output, note)
 
 
 def _against(name: str, dataset: str | None, metrics: list[str], form: Format, output: Path | None) -> None:
@@ -67,7 +82,7 @@ def _against(name: str, dataset: str | None, metrics: list[str], form: Format, o
     from recbench.results.published import find_table
     from recbench.results.published_row import rows_table
 
-    if form == "html" or form == "parquet":
+    if form == "html" or form == "parquet" or form == "latex":
         raise UsageError(f"--against prints table, markdown, csv or json, not {form}")
     table, results = find_table(name), store()
     runs = list(results.runs())

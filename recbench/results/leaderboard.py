@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.results.files import write_atomically
-from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method, collect_rows
+from recbench.results.leaderboard_rows import Column, LeaderboardRow, collect_rows
+from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
 from recbench.results.leaderboard_tables import (
     BELOW,
     BOUND,
@@ -43,19 +44,21 @@ class _Part:
     curve: bool = False
 
 
-def terminal_table(rows: Sequence[LeaderboardRow]) -> RenderableType:
-    """Return the rows of `collect_rows` for a rich console, in tables no wider than it."""
-    return _TerminalTables(arrange(rows))
+def terminal_table(rows: Sequence[LeaderboardRow], note: str = "") -> RenderableType:
+    """Return the rows of `collect_rows` for a rich console, in tables no wider than it, and a note below them."""
+    tables = _TerminalTables(arrange(rows))
+    return Group(tables, Text(note, style="dim")) if note else tables
 
 
-def markdown(rows: Sequence[LeaderboardRow]) -> str:
-    """Return the rows of `collect_rows` as Markdown, one table per dataset, split and feedback."""
+def markdown(rows: Sequence[LeaderboardRow], note: str = "") -> str:
+    """Return the rows of `collect_rows` as Markdown, one table per dataset, split and feedback, and a note."""
     datasets = arrange(rows)
-    return "\n".join(
+    lines = [
         line
         for title, dataset in zip(titles(datasets), datasets, strict=True)
         for line in _markdown_lines(title, dataset)
-    )
+    ]
+    return "\n".join([*lines, f"{markdown_text(note)}\n"] if note else lines)
 
 
 def write_markdown(store: Store) -> None:
@@ -68,7 +71,10 @@ def write_markdown(store: Store) -> None:
     written, listing = None, store.listing()
     while written != listing:
         written = listing
-        write_atomically(store.root / "leaderboard.md", head + markdown(collect_rows(store)))
+        rows = collect_rows(store)
+        shown = worth_showing(rows, metrics_asked=False)
+        content = head + markdown(shown, note_of_hidden(rows, shown))
+        write_atomically(store.root / "leaderboard.md", content)
         listing = store.listing()
 
 
@@ -90,6 +96,8 @@ def markdown_text(text: str) -> str:
 
 
 def _markdown_lines(title: str, dataset: DatasetTables) -> Iterator[str]:
+    if dataset.shared_settings:
+        yield f"All trained methods on {markdown_text(title)}: {markdown_text(dataset.shared_settings)}.\n"
     for table in dataset.tables.values():
         metrics = [dataset.heading(column) for column in table.columns]
         headings = ["loss", "backbone", "settings", *metrics, "time", "seeds"]
@@ -97,12 +105,13 @@ def _markdown_lines(title: str, dataset: DatasetTables) -> Iterator[str]:
         yield markdown_row([markdown_text(heading) for heading in headings])
         yield markdown_row(["---"] * 3 + ["---:"] * (len(headings) - 3))
         for method, cells in table.methods.items():
+            names = method.loss, method.backbone, dataset.own_settings(method)
             numbers = []
             for column in table.columns:
                 row = cells.get(column)
                 numbers.append(f"**{number(row)}**" if row and row.best else number(row))
             time, seeds = clock(with_most_seeds(cells).seconds), number_of_seeds(list(cells.values()))
-            yield markdown_row([*map(markdown_text, method), *numbers, time, seeds])
+            yield markdown_row([*map(markdown_text, names), *numbers, time, seeds])
         if table.bounds:
             yield markdown_row([BOUND, "", "", *_bounds(table, table.columns), "", ""])
         yield ""
@@ -135,6 +144,9 @@ class _TerminalTables:
         spread = "+/-" if options.ascii_only else "±"
         curves = False
         last = list(dataset.tables.values())[-1]
+        if dataset.shared_settings:
+            yield Text(clean_line(f"{title}, all trained methods: {dataset.shared_settings}"), style="dim")
+            yield Text()
         for table in dataset.tables.values():
             yield Text(clean_line(f"{title}: {table.feedback}"), style="bold")
             for part in _fit(dataset, table, options.max_width, spread):
@@ -196,16 +208,22 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
         longest = with_most_seeds(cells)
         curve = [sparkline(longest.curve)] if part.curve else []
         time = [clock(longest.seconds)] if part.time else []
-        grid.add_row(_method(method, spread), *numbers, *curve, *time, number_of_seeds(shown) if shown else "-")
+        grid.add_row(
+            _method(method.name, dataset.own_settings(method), spread),
+            *numbers,
+            *curve,
+            *time,
+            number_of_seeds(shown) if shown else "-",
+        )
     if table.bounds.keys() & set(part.columns):
         grid.add_row(BOUND, *_bounds(table, part.columns), *[""] * (1 + part.time + part.curve), style="dim")
     return grid
 
 
-def _method(method: Method, spread: str) -> RenderableType:
-    name = Text(_encodable(spread, clean_line(method.name)))
-    settings = clean_line(method.settings)
-    return Group(name, Padding(Text(settings, style="dim"), (0, 0, 0, 2))) if settings else name
+def _method(name: str, settings: str, spread: str) -> RenderableType:
+    title = Text(_encodable(spread, clean_line(name)))
+    words = Text(clean_line(settings), style="dim")
+    return Group(title, Padding(words, (0, 0, 0, 2))) if settings else title
 
 
 def _cell(row: LeaderboardRow | None, spread: str) -> Text:

@@ -15,6 +15,7 @@ import polars as pl
 from recbench.errors import DataError
 from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown
+from recbench.results.leaderboard_latex import latex
 from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow, as_dict
 from recbench.results.store import Store
 from recbench.terminal import as_json_text, print_text
@@ -33,18 +34,23 @@ SCHEMA = {
     "tested": pl.Int64(),
     "best": pl.Boolean(),
     "compared": pl.Boolean(),
-    "below": pl.String(),
+    **dict.fromkeys(("below", "select"), pl.String()),
+    "valid": pl.Float64(),
+    "chosen": pl.Boolean(),
+    "settings_tried": pl.Int64(),
 }
 
 
 def export(
-    form: Literal["markdown", "csv", "json", "html", "parquet"],
+    form: Literal["markdown", "latex", "csv", "json", "html", "parquet"],
     rows: Sequence[LeaderboardRow],
     store: Store,
     path: Path | None,
+    note: str = "",
 ) -> None:
     """Write rows, which come from `store`, to a file that appears whole or not at all, or to stdout.
 
+    A `note` stands below tables for people.
     Raises DataError if the file cannot be written.
     """
     if form == "parquet":
@@ -55,8 +61,10 @@ def export(
         from recbench.results.page.render import html  # loads torch, which the other forms do without
 
         content = html(store, rows).encode()
+    elif form == "latex":
+        content = latex(rows, note).encode()
     else:
-        content = (markdown(rows) if form == "markdown" else csv(rows)).encode()
+        content = (markdown(rows, note) if form == "markdown" else csv(rows)).encode()
     if path is None and form == "parquet":
         sys.stdout.buffer.write(content)
     else:

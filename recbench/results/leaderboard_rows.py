@@ -16,6 +16,7 @@ from recbench.errors import UsageError, unknown
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
 from recbench.results.record import method_name, short_name
+from recbench.results.setting_choice import SettingChoice
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value
 
@@ -75,6 +76,10 @@ class LeaderboardRow(msgspec.Struct, frozen=True):
     bound: float | None  # value that the true probabilities reach
     tested: int  # runs of this loss and backbone, of whatever settings, that have seen these test rows
     below: str  # the best baseline of the column that learned from no more rows, if it is better; "" otherwise
+    select: str  # the metric on validation rows that chose the epochs
+    valid: float  # that metric, a mean over the runs
+    chosen: bool  # whether no other setting of the method is better on validation
+    settings_tried: int  # of the method on these data, evaluated or not
 
     @property
     def column(self) -> Column:
@@ -103,6 +108,7 @@ class _Measured:
     groups: dict[str, RunRecord] = field(default_factory=dict)  # group → one of its runs
     values: dict[tuple[str, Column], dict[str, float | None]] = field(default_factory=lambda: defaultdict(dict))
     bounds: dict[Column, float | None] = field(default_factory=dict)
+    choice: SettingChoice = field(default_factory=SettingChoice)
 
     def is_refit(self, row: LeaderboardRow) -> bool:
         """Whether the runs of a row have learned from validation rows too."""
@@ -127,8 +133,7 @@ def collect_rows(
     for (group, column), by_run in measured.values.items():
         if column in positions:
             runs = len(tested[_data_and_method(measured.groups[group].key)])
-            records = [measured.records[digest] for digest in by_run]
-            columns[column].append(_row(records, labels[group], column, by_run, measured.bounds.get(column), runs))
+            columns[column].append(_row(measured, labels[group], column, by_run, runs))
     order = _feedback_order(measured.groups.values())
 
     def place(column: Column) -> tuple[object, ...]:
@@ -140,6 +145,7 @@ def collect_rows(
 
 def meaning_of_bold(rows: Sequence[LeaderboardRow]) -> str:
     """Return what being marked as best means in these rows; "" if there is nothing to compare with."""
+    rows = [row for row in rows if row.chosen]
     if len({row.run for row in rows if row.mean is not None}) < 2:
         return ""
     if not any(row.compared for row in rows):
@@ -160,6 +166,7 @@ def _measured(store: Store, dataset: str | None) -> _Measured:
         datasets.add(key.dataset)
         if dataset not in (None, key.dataset):
             continue
+        measured.choice.add(record, evaluated=bool(evaluations))
         for evaluation in evaluations:
             measured.groups.setdefault(key.group, record)
             measured.records[key.digest] = record
@@ -198,13 +205,9 @@ def _metric_positions(columns: set[Column], metrics: Sequence[str] | None) -> di
 
 
 def _row(
-    records: Sequence[RunRecord],
-    label: str,
-    column: Column,
-    by_run: Mapping[str, float | None],
-    bound: float | None,
-    tested: int,
+    measured: _Measured, label: str, column: Column, by_run: Mapping[str, float | None], tested: int
 ) -> LeaderboardRow:
+    records = [measured.records[digest] for digest in by_run]
     key = records[0].key
     mean, sd = _mean_and_sd(list(by_run.values()))
     return LeaderboardRow(
@@ -228,19 +231,27 @@ def _row(
         trained_on=list(key.feedback),
         best=False,
         compared=False,
-        bound=bound,
+        bound=measured.bounds.get(column),
         tested=tested,
         below="",
+        select=records[0].select,
+        valid=statistics.fmean(record.valid for record in records),
+        chosen=measured.choice.is_chosen(records[0]),
+        settings_tried=measured.choice.settings_tried(records[0]),
     )
 
 
 def _marked(rows: list[LeaderboardRow], measured: _Measured) -> list[LeaderboardRow]:
-    """Return the rows of one column, best first, with the marks of the best and of being below a baseline."""
+    """Return the rows of one column, best first, with the marks of the best and of being below a baseline.
+
+    Both compare settings that validation chose: the best of many settings on test rows is the luckiest.
+    """
     rows = sorted(rows, key=_rank)
-    baselines = [row for row in rows if row.backbone == BASELINE]
+    chosen = [row for row in rows if row.chosen]
+    baselines = [row for row in chosen if row.backbone == BASELINE]
     marked = []
     for row in rows:
-        best = row.mean is not None and row.mean == rows[0].mean
+        best = row.chosen and row.mean is not None and row.mean == chosen[0].mean
         refit = measured.is_refit(row)
         baseline = next((other for other in baselines if refit or not measured.is_refit(other)), None)
         below = ""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from string import ascii_lowercase
 
+from recbench.registry import BASELINE
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method, meaning_of_bold
 
 BOUND = "true probability (best attainable)"
 BELOW = "↓"
+SEPARATOR = ", "  # of the settings of a row
 MINUTE, HOUR = 60, 3600
 
 
@@ -33,6 +36,21 @@ class DatasetTables:
     tables: dict[str, FeedbackTable] = field(default_factory=dict)  # by feedback
     letters: dict[str, str] = field(default_factory=dict)  # signature → letter, in all tables
     tested: dict[str, int] = field(default_factory=dict)  # loss and backbone → runs that have seen the test rows
+    tried: dict[Method, int] = field(default_factory=dict)  # settings that each method has been run with
+
+    @cached_property
+    def shared_settings(self) -> str:
+        """The settings that all trained methods have in common, "" where there are fewer than two of them."""
+        trained = [method.settings.split(SEPARATOR) for method in self.tried if method.backbone != BASELINE]
+        common = set.intersection(*map(set, trained)) - {""} if len(trained) > 1 else set()
+        return SEPARATOR.join(word for word in (trained[0] if trained else []) if word in common)
+
+    def own_settings(self, method: Method) -> str:
+        """Return the settings of a method without those that all have, and of how many it is the best."""
+        shared = () if method.backbone == BASELINE else self.shared_settings.split(SEPARATOR)
+        words = [word for word in method.settings.split(SEPARATOR) if word and word not in shared]
+        tried = self.tried[method]
+        return SEPARATOR.join(words) + (f"{' ' if words else ''}(best of {tried})" if tried > 1 else "")
 
     @property
     def runs(self) -> dict[str, str]:
@@ -68,6 +86,7 @@ def arrange(rows: Sequence[LeaderboardRow]) -> list[DatasetTables]:
         dataset = datasets.setdefault(column[:3], DatasetTables(*column[:3]))
         dataset.letters.setdefault(row.signature, _letter(len(dataset.letters)))
         dataset.tested[row.method.name] = row.tested
+        dataset.tried[row.method] = row.settings_tried if row.chosen else 1
         table = dataset.tables.setdefault(row.feedback, FeedbackTable(row.feedback))
         table.columns.setdefault(column, []).append(row)
         table.methods.setdefault(row.method, {})[column] = row

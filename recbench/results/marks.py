@@ -29,11 +29,13 @@ class PairedRun(NamedTuple):
 def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[LeaderboardRow]:
     """Return the rows, those marked as best too that a test does not tell from the best of their column.
 
-    Only where the contributions of single users are kept; `compared` says which rows were tested.
+    Settings that validation did not choose are not marked. A test needs the contributions of single users;
+    `compared` says which rows were tested.
     """
     columns: dict[Column, list[int]] = {}
     for position, row in enumerate(rows):
-        columns.setdefault(row.column, []).append(position)
+        if row.chosen:
+            columns.setdefault(row.column, []).append(position)
     folders = store.folders() if rows else {}
     contributions: dict[str, Contributions] = {}
     marked = list(rows)

@@ -237,7 +237,7 @@ def test_a_file_of_it(run, store, put, tmp_path):
 def test_nothing_is_trained_or_read_but_records(run, store, put, monkeypatch):
     put(0.76)
     before = store.listing()
-    monkeypatch.setattr("recbench.study.reproduce.train_plan", None)
+    monkeypatch.setattr("recbench.study.reproduce.train_runs", None)
     assert run("leaderboard", "--against", "gnolr/table2").code == 0
     assert store.listing() == before
 

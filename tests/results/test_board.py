@@ -11,6 +11,10 @@ FIELDS = (  # what CSV, JSON and Parquet are read by
     *("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "mean", "sd", "seeds"),
     *("values", "seconds", "curve", "signature", "run", "runs", "trained_on", "best", "compared", "bound", "tested"),
     "below",
+    "select",
+    "valid",
+    "chosen",
+    "settings_tried",
 )
 FIXED = {"loss.logit": "fixed", "loss.scale": 2.0}
 

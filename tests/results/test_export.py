@@ -69,7 +69,7 @@ def test_a_terminal_gets_no_page(run, store, add, make_value, monkeypatch):
         assert (told.code, told.out) == (2, "")
         assert told.err == f"error: --format {form} is not for a terminal; add -o board.{form}\n"
     told = run("leaderboard", "-o", "board.txt")
-    assert told.code == 2 and "add --format markdown, csv, json, html or parquet" in told.err
+    assert told.code == 2 and "choose a --format: markdown, latex, csv, json, html, parquet" in told.err
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_the_server_makes_the_page_anew_only_when_something_came(served, add, ma
     assert "connect-src 'self'" in str(page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0].attributes)
     assert fetch(served.url).count('class="number"') == 1 and len(made) == 1
     add(make_value(0.6), loss="bpr")
-    assert fetch(served.url).count('class="number"') == 2 and len(made) == 2
+    assert fetch(served.url).count('class="number"') == 3 and len(made) == 2  # the best one stands at the top, too
 
 
 def test_the_server_answers_nothing_else(served):

@@ -216,6 +216,7 @@ def test_charts_follow_the_filters(tab, file):
 
 def test_a_phone_scrolls_tables_not_the_page(tab, file):
     page = tab(file, viewport={"width": 390, "height": 844}, has_touch=True)
+    page.locator(".dataset").first.scroll_into_view_if_needed()
     page.locator(".legend li").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("all('.scroll').some((box) => box.scrollWidth > box.clientWidth)")

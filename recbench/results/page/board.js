@@ -30,7 +30,8 @@ function filterBoard(board, choice) {
     for (const [place, cell] of [...row.cells].entries()) cell.hidden = !shown[place];
   }
   for (const row of table.tBodies[0].rows) {
-    const fitting = fits(row, ["loss", "backbone"], choice) && row.cells[0].textContent.includes(choice.text);
+    const fitting = fits(row, ["loss", "backbone"], choice) && row.cells[0].textContent.includes(choice.text)
+      && (choice.all || !("other" in row.dataset));
     row.hidden = !fitting || !row.querySelector("td:not([hidden]) > .number");
   }
   board.hidden = !fits(board, ["feedback"], choice) || !table.querySelector("tbody tr:not([hidden])");
@@ -66,7 +67,9 @@ function start() {
   const remembered = data.version ? JSON.parse(sessionStorage.getItem("sorted") ?? "{}") : {};
   for (const table of all("table.sortable")) sortable(table, remembered);
   for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
-    if (form.elements[name]) form.elements[name].value = value;
+    const field = form.elements[name];
+    if (field?.type === "checkbox") field.checked = true;
+    else if (field) field.value = value;
   }
   const observer = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {

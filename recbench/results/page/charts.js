@@ -21,7 +21,7 @@ function columnsOf(section) {
     const cell = data.cells[place];
     const method = data.methods[cell.method];
     const text = `${method.name} ${method.label}`.trim();
-    return cell.mean !== null && same(["loss", "backbone"], method, choice) && text.includes(choice.text);
+    return cell.mean !== null && (choice.all || cell.chosen) && same(["loss", "backbone"], method, choice) && text.includes(choice.text);
   };
   return data.sections[section.dataset.section].columns
     .filter((column) => same(["metric", "feedback"], column, choice))

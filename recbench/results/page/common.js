@@ -11,10 +11,10 @@ const spread = (cell, digits) =>
   cell.mean === null ? "undefined" : cell.mean.toFixed(digits) + (cell.sd === null ? "" : ` ± ${cell.sd.toFixed(digits)}`);
 
 function element(tag, text, className = "") {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  made.className = className;
-  return made;
+  const node = document.createElement(tag);
+  node.textContent = text;
+  node.className = className;
+  return node;
 }
 
 function duration(seconds) {

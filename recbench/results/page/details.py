@@ -35,6 +35,7 @@ def details(
             "mean": row.mean,
             "sd": row.sd,
             "values": row.values,
+            "chosen": row.chosen,
             "method": groups[records[row.run].key.group],
             "runs": [digests[digest] for digest in row.runs],
         }

@@ -16,6 +16,7 @@ from recbench import __version__
 from recbench.results.against import DataVersion, Match, match_tables
 from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import arrange, number_of_seeds
+from recbench.results.page.answers import answers
 from recbench.results.page.details import details
 from recbench.results.page.intervals import MISSING, intervals, sort_key, training_seconds
 from recbench.results.published import tables as published_tables
@@ -50,6 +51,7 @@ def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str
         rows=rows,
         positions={(row.method, row.column): position for position, row in enumerate(rows)},
         meaning_of_bold=meaning_of_bold(rows),
+        answers=answers(datasets),
         beside=_beside(rows, records),
         records=records,
         finished=max((record.finished for record in records.values()), default=""),
@@ -66,6 +68,7 @@ def message_page(message: str, version: str) -> str:
     return _page(
         version,
         datasets=[],
+        answers=[],
         rows=[],
         beside={},
         records={},

@@ -1,0 +1,40 @@
+"""What the leaderboard shows of all that was measured, unless everything is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from recbench.results.leaderboard_rows import Column, LeaderboardRow
+
+USUAL = frozenset(("auc", "gauc", "logloss", "recall", "ndcg", "hr", "mrr", "precision", "map"))
+
+
+def worth_showing(rows: Sequence[LeaderboardRow], *, metrics_asked: bool) -> list[LeaderboardRow]:
+    """Return the rows of settings that validation chose, under metrics that are usual, or else under any.
+
+    With `metrics_asked` the rows are of metrics that the user named, all of which are shown.
+    """
+    chosen = [row for row in rows if row.chosen]
+    usual = {row.column[:4] for row in chosen if is_usual(row.column)}  # dataset and feedback with usual metrics
+    return [row for row in chosen if metrics_asked or is_usual(row.column) or row.column[:4] not in usual]
+
+
+def note_of_hidden(rows: Sequence[LeaderboardRow], shown: Sequence[LeaderboardRow]) -> str:
+    """Return how much of `rows` is not among those `shown`, "" if nothing."""
+    settings = len({row.run for row in rows if not row.chosen})
+    metrics = len({(row.metric, row.signature) for row in rows} - {(row.metric, row.signature) for row in shown})
+    parts = [f"{settings} further setting{'s' if settings > 1 else ''} of these methods"] if settings else []
+    parts += [f"{metrics} further metric{'s' if metrics > 1 else ''}"] if metrics else []
+    if not parts:
+        return ""
+    return f"a line is the setting that is best on validation rows; not shown: {' and '.join(parts)}"
+
+
+def is_usual(column: Column) -> bool:
+    """Whether a metric is one of those that most papers print, by recbench's own definition over all items."""
+    words = column.signature.split("; ")
+    special = any(
+        word.startswith(("dialect=", "ranked by=", "candidates=sampled", "candidates=file")) for word in words
+    )
+    return re.split(r"[@(]", column.metric)[0] in USUAL and not special

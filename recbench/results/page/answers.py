@@ -1,0 +1,59 @@
+"""What is best on each dataset, and how sure: the first thing that the page says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from recbench.results.leaderboard_rows import Column, LeaderboardRow
+from recbench.results.leaderboard_selection import is_usual
+from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable
+
+RETRIEVAL = ("recall", "ndcg", "hr")  # of the whole catalogue, in the order of preference
+RANKING = ("auc", "gauc")  # of the rows that users were shown
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best method of a column, and those that a test over users and seeds does not tell from it."""
+
+    place: int  # of the dataset's section on the page
+    column: Column
+    row: LeaderboardRow
+    alike: tuple[str, ...]  # names of the others marked as best
+    tested: bool  # whether there was such a test
+    methods: int  # in the column
+
+
+def answers(datasets: Sequence[DatasetTables]) -> list[Answer]:
+    """Return an answer per dataset and feedback for retrieval and for ranking, where there are two methods or more."""
+    found = []
+    for place, dataset in enumerate(datasets):
+        for table in dataset.tables.values():
+            for column in _columns(table):
+                rows = [row for row in table.columns[column] if row.chosen and row.mean is not None]
+                if len(rows) > 1:
+                    found.append(_answer(place, column, rows))
+    return found
+
+
+def _answer(place: int, column: Column, rows: Sequence[LeaderboardRow]) -> Answer:
+    best, *others = rows
+    alike = dict.fromkeys(row.method.name for row in others if row.best)
+    return Answer(place, column, best, tuple(alike), best.compared, len(rows))
+
+
+def _columns(table: FeedbackTable) -> Iterator[Column]:
+    for names in (RETRIEVAL, RANKING):
+        yield from _first(table.columns, names)
+
+
+def _first(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
+    """Return the column of the first of these metrics, none if there is no such metric."""
+    fitting = [
+        column
+        for name in names
+        for column in columns
+        if column.metric.partition("@")[0].partition("(")[0] == name and is_usual(column)
+    ]
+    return fitting[:1]

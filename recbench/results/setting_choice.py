@@ -1,0 +1,62 @@
+"""Which settings of a method the leaderboard shows: those that are best on validation rows."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from recbench.results.record import CHOSEN_SAMPLER, RunRecord
+
+REFIT = "train.refit"
+
+
+@dataclass
+class SettingChoice:
+    """The settings that each method has been run with, a method being a loss, backbone and sampler on the same rows.
+
+    Runs that were fitted to validation rows too are methods of their own, as they learned from more.
+    """
+
+    _valid: dict[Hashable, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(dict))
+    _select: dict[str, str] = field(default_factory=dict)  # group -> selection metric
+    _tried: dict[Hashable, set[Hashable]] = field(default_factory=lambda: defaultdict(set))
+    _chosen: dict[Hashable, str] = field(default_factory=dict)
+
+    def add(self, record: RunRecord, *, evaluated: bool) -> None:
+        """Take a run into account; only those that are evaluated can be chosen."""
+        method = _method(record)
+        settings = tuple(sorted((name, str(value)) for name, value in record.key.settings.items() if name != REFIT))
+        self._tried[method].add((settings, tuple(record.key.sources.items())))
+        if evaluated:
+            of_group = self._valid[method, _refit(record)].setdefault(record.key.group, [])
+            of_group.append(record.valid)
+            self._select[record.key.group] = record.select
+            self._chosen.pop((method, _refit(record)), None)
+
+    def is_chosen(self, record: RunRecord) -> bool:
+        """Whether the settings of a run have the best mean on validation among those of its method.
+
+        Where settings were selected by several metrics, those of the most frequent one are compared.
+        """
+        place = _method(record), _refit(record)
+        if place not in self._chosen:
+            groups = self._valid[place]
+            usual = Counter(self._select[group] for group in groups).most_common(1)[0][0]
+            comparable = {group: values for group, values in groups.items() if self._select[group] == usual}
+            self._chosen[place] = max(comparable, key=lambda group: statistics.fmean(comparable[group]))
+        return self._chosen[place] == record.key.group
+
+    def settings_tried(self, record: RunRecord) -> int:
+        """Number of settings that the method of a run has been run with."""
+        return len(self._tried[_method(record)])
+
+
+def _method(record: RunRecord) -> Hashable:
+    key = record.key
+    return *key.place, key.loss, key.backbone, key.feedback, key.settings.get(CHOSEN_SAMPLER), key.device
+
+
+def _refit(record: RunRecord) -> bool:
+    return bool(record.key.settings.get(REFIT))

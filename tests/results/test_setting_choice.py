@@ -1,0 +1,179 @@
+"""Which settings of a method the leaderboard shows, and what else it leaves out unless everything is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from recbench.results.leaderboard_latex import escaped, latex
+from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
+from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
+from recbench.results.leaderboard_tables import arrange
+from recbench.results.page.answers import answers
+from recbench.results.store import Store
+from tests.conftest import Run
+from tests.results.conftest import SETTINGS, auc, evaluation_of, key_of, record_of
+
+CATALOGUE = "recall@20; candidates=catalogue(10)"
+Put = Callable[..., str]
+
+
+@pytest.fixture
+def put(store: Store) -> Put:
+    """Write a run with its validation and test values, and return its digest."""
+
+    def write(valid: float, test: float | None, *, lr: float = 0.1, refit: bool = False, **changes: Any) -> str:
+        select = changes.pop("select", "auc")
+        values = changes.pop("values", None) or ([] if test is None else [auc(test)])
+        settings = {**SETTINGS, "train.lr": lr, "train.refit": refit}
+        key = key_of(settings=settings | changes.pop("settings", {}), **changes)
+        non_default = {"train.lr": lr, "train.epochs": 5}
+        store.write_record(record_of(key, valid=valid, select=select, non_default=non_default))
+        if values:
+            store.add_evaluation(key, evaluation_of(key, *values))
+        return key.digest
+
+    return write
+
+
+def chosen(rows: list[LeaderboardRow]) -> set[str]:
+    return {row.run for row in rows if row.chosen}
+
+
+def test_validation_chooses_and_not_the_test_rows(store: Store, put: Put) -> None:
+    good = put(0.8, 0.70, lr=0.1)
+    lucky = put(0.7, 0.90, lr=0.2)
+    rows = collect_rows(store)
+    assert chosen(rows) == {good}
+    by_run = {row.run: row for row in rows}
+    assert by_run[good].best and not by_run[lucky].best
+    assert by_run[good].settings_tried == 2
+
+
+def test_the_mean_over_seeds_chooses(store: Store, put: Put) -> None:
+    steady = [put(0.75, 0.7, lr=0.1, seed=seed) for seed in (0, 1)]
+    put(0.8, 0.7, lr=0.2, seed=0)
+    put(0.6, 0.7, lr=0.2, seed=1)
+    (row,) = [row for row in collect_rows(store) if row.chosen]
+    assert set(row.runs) == set(steady) and row.valid == 0.75
+
+
+def test_runs_that_were_not_evaluated_count_as_tried_and_are_not_chosen(store: Store, put: Put) -> None:
+    evaluated = put(0.7, 0.7, lr=0.1)
+    put(0.9, None, lr=0.2)
+    (row,) = collect_rows(store)
+    assert row.run == evaluated and row.chosen and row.settings_tried == 2
+
+
+def test_refit_is_a_method_of_its_own_and_no_further_setting(store: Store, put: Put) -> None:
+    runs = {put(0.7, 0.7, refit=refit) for refit in (False, True)}
+    rows = collect_rows(store)
+    assert chosen(rows) == runs and {row.settings_tried for row in rows} == {1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"loss": "bce"},
+        {"backbone": "mf"},
+        {"feedback": ("click",)},
+        {"fingerprint": "e" * 16},
+        {"settings": {"sampler.name": "uniform"}},
+    ],
+)
+def test_methods_choose_apart(store: Store, put: Put, other: dict[str, Any]) -> None:
+    runs = {put(0.7, 0.7, lr=0.1), put(0.8, 0.7, lr=0.2, **other)}
+    assert chosen(collect_rows(store)) == runs
+
+
+def test_values_of_different_selection_metrics_do_not_compare(store: Store, put: Put) -> None:
+    usual = put(0.3, 0.7, lr=0.1, select="recall@20")
+    put(0.2, 0.7, lr=0.2, select="recall@20")
+    put(0.9, 0.7, lr=0.3, select="auc")
+    assert chosen(collect_rows(store)) == {usual}
+
+
+def test_what_is_shown(store: Store, put: Put) -> None:
+    values = [
+        auc(0.7),
+        auc(0.1, metric="ece"),
+        auc(0.6, metric="recall@20", signature=CATALOGUE),
+        auc(0.6, metric="recall@20", signature="recall@20; dialect=RecBole 1.2.1"),
+        auc(0.6, metric="recall@20", signature="recall@20; candidates=sampled(100, seed 0)"),
+        auc(0.5, metric="ece", feedback="buy"),
+    ]
+    put(0.8, None, lr=0.1, values=values)
+    put(0.7, None, lr=0.2, values=values)
+    rows = collect_rows(store)
+    shown = worth_showing(rows, metrics_asked=False)
+    assert sorted((row.metric, row.feedback) for row in shown) == [
+        ("auc", "click"),
+        ("ece", "buy"),
+        ("recall@20", "click"),
+    ]
+    assert {row.signature for row in shown if row.metric == "recall@20"} == {CATALOGUE}
+    note = note_of_hidden(rows, shown)
+    assert note.endswith("not shown: 1 further setting of these methods and 2 further metrics")
+    assert len(worth_showing(rows, metrics_asked=True)) == 6
+    assert note_of_hidden(shown, shown) == ""
+
+
+def test_settings_of_all_stand_once(store: Store, put: Put) -> None:
+    put(0.8, 0.7, lr=0.1)
+    put(0.8, 0.6, lr=0.1, loss="bce")
+    put(0.8, 0.5, lr=0.2, loss="bpr")
+    put(0.9, 0.5, lr=0.3, loss="item-knn", backbone="baseline")
+    (dataset,) = arrange(collect_rows(store))
+    assert dataset.shared_settings == "epochs=5"
+    own = {method.loss: dataset.own_settings(method) for method in dataset.tried}
+    assert own == {"gnolr": "lr=0.1", "bce": "lr=0.1", "bpr": "lr=0.2", "item-knn": "lr=0.3, epochs=5"}
+
+
+def test_the_number_of_settings_stands_beside_the_best(store: Store, put: Put) -> None:
+    for number in range(3):
+        put(number / 10, 0.5, lr=0.1 + number)
+    (dataset,) = arrange(worth_showing(collect_rows(store), metrics_asked=False))
+    ((method, _),) = dataset.tried.items()
+    assert dataset.own_settings(method) == "lr=2.1, epochs=5 (best of 3)"
+
+
+def test_the_command_shows_the_chosen_unless_all_are_asked_for(run: Run, put: Put) -> None:
+    put(0.8, 0.7123, lr=0.1)
+    put(0.7, 0.9456, lr=0.2)
+    told = run("leaderboard")
+    assert "0.7123" in told.out and "0.9456" not in told.out
+    assert "--all shows them" in " ".join(told.out.split())
+    everything = run("leaderboard", "--all")
+    assert "0.9456" in everything.out and "--all" not in everything.out
+    assert {row["chosen"] for row in run("leaderboard", "--json").json} == {True, False}
+    assert "0.9456" not in run("leaderboard", "--format", "markdown").out
+
+
+def test_latex(store: Store, put: Put) -> None:
+    for seed, value in enumerate((0.7, 0.8)):
+        put(0.8, value, lr=0.1, seed=seed)
+    put(0.8, 0.6, lr=0.1, loss="my_loss")
+    text = latex(collect_rows(store), "a note")
+    assert r"my\_loss $\times$ twintower &  & 0.6000 \\" in text
+    assert r"gnolr $\times$ twintower &  & \textbf{0.7500} {\scriptsize $\pm$ 0.0707} \\" in text
+    assert r"All trained methods: lr=0.1, epochs=5." in text and "mean over 1--2 seeds" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+    assert text.endswith("% a note\n")
+
+
+def test_latex_of_any_text() -> None:
+    assert escaped("a_b & 5% {x}\\^~#$") == r"a\_b \& 5\% \{x\}\textbackslash{}\textasciicircum{}\textasciitilde{}\#\$"
+    assert "\n" not in escaped("a\nb")
+
+
+def test_what_the_page_says_first(store: Store, put: Put) -> None:
+    recall = {"metric": "recall@20", "signature": CATALOGUE}
+    put(0.8, None, lr=0.1, values=[auc(0.7), auc(0.3, **recall), auc(0.5, feedback="buy")])
+    put(0.8, None, lr=0.1, loss="bce", values=[auc(0.8), auc(0.2, **recall)])
+    found = [
+        (a.column.feedback, a.column.metric, a.row.loss, a.methods, a.tested)
+        for a in answers(arrange(collect_rows(store)))
+    ]
+    assert found == [("click", "recall@20", "gnolr", 2, False), ("click", "auc", "bce", 2, False)]
