@@ -15,6 +15,7 @@ from recbench.errors import UsageError
 from recbench.inspect.loss_trial import run_epoch
 from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES, can_be_balanced, create, defaults, resolve
+from recbench.settings import Value
 from recbench.training.model import Model, build
 from recbench.training.plan import OWNERS, make_keys, non_default
 from recbench.training.schedule import Schedule
@@ -23,10 +24,13 @@ from tests.losses.by_hand import THREE, batch, towers
 BALANCED = [name for name in LOSSES.names() if can_be_balanced(LOSSES.get(name))]
 
 
-def model(loss: str, words: Mapping[str, str], backbone: str = "mf", feedback: list[str] | None = None) -> Model:
+def model(
+    loss: str, words: Mapping[str, str], backbone: str = "mf", feedback: list[str] | None = None, l2: float = 0.0
+) -> Model:
     data = make_toy(rows=300)
     values = {f"loss.{key}": value for key, value in resolve(LOSSES.get(loss), words).items()}
-    small = {"backbone.dim": 4} | ({"backbone.hidden": "8"} if backbone == "twintower" else {})
+    small: dict[str, Value] = {"backbone.dim": 4}
+    small |= {"backbone.hidden": "8"} if backbone == "twintower" else {"backbone.l2": l2}
     return build(data.narrow(feedback) if feedback else data, loss, backbone, values | small, 0, Schedule(lr=0.02))
 
 
@@ -101,6 +105,32 @@ def test_unit_weights_are_the_sum() -> None:
     data = make_toy(rows=300)
     plain, fixed = (model("dcmt", words) for words in ({}, {"balance": "fixed"}))
     torch.testing.assert_close(epochs(fixed, data, 2), epochs(plain, data, 2))
+
+
+@pytest.mark.parametrize("strategy", ["pcgrad", "gradnorm"])
+def test_gradients_at_the_vectors_reach_the_whole_model(strategy: str) -> None:
+    """With a tower for each term nothing conflicts, and gradients of identical terms have equal weights."""
+    data = make_toy(rows=300)
+    words = {"balance": strategy, "balance.at": "vectors", "logit": "learned"}
+    plain, balanced = (model("nsb", given, l2=0.1) for given in ({"logit": "learned"}, words))
+    batch = next(plain.loss.sampler.batches(data, 64, torch.Generator().manual_seed(0)))
+    for made in (plain, balanced):
+        made.loss.objective(made.backbone, batch).backward()
+        assert made.loss.head.bias.grad is not None
+    for one, other in zip(plain.backbone.parameters(), balanced.backbone.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad)
+    torch.testing.assert_close(balanced.loss.head.bias.grad, plain.loss.head.bias.grad)
+    torch.testing.assert_close(balanced.loss.head.log_scale.grad, plain.loss.head.log_scale.grad)
+
+
+def test_with_adam_a_factor_of_all_terms_changes_nothing_and_one_of_a_single_term_does() -> None:
+    data, shared = make_toy(rows=300), []
+    for weights in ("1", "50", "50,1,1"):
+        made = model("esmm", {"balance": "fixed", "balance.weights": weights})
+        run_epoch(made, data, 1)
+        shared.append(torch.cat([p.detach().flatten() for p in made.backbone.parameters()]))
+    plain, scaled, uneven = shared
+    assert (scaled - plain).abs().mean() < 1e-3 * (uneven - plain).abs().mean()
 
 
 def test_parameters_of_a_strategy_are_trained_without_weight_decay() -> None:

@@ -61,3 +61,10 @@ def test_a_term_that_falls_more_slowly_gets_a_larger_gradient() -> None:
     linear.descend(balance)
     assert balance.theta.grad is not None
     assert balance.theta.grad[0] > 0 > balance.theta.grad[1]
+
+
+def test_identical_terms_keep_equal_weights() -> None:
+    balance, linear = GradNorm(TWO).double(), Linear(torch.tensor([[2.0, 1.0], [2.0, 1.0]]))
+    linear.descend(balance)
+    assert balance.theta.grad is not None
+    torch.testing.assert_close(balance.theta.grad, torch.zeros(2).double())
