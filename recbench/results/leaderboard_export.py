@@ -71,6 +71,17 @@ def export(
         _deliver(content, path)
 
 
+def write_page(store: Store, dataset: str) -> Path:
+    """Write the page of one dataset into the folder of results, `<dataset>.html`, and return where it is."""
+    from recbench.results.leaderboard_rows import collect_rows
+    from recbench.results.marks import with_shared_best
+    from recbench.results.page.render import html
+
+    path = store.root / f"{dataset}.html"
+    _write(html(store, with_shared_best(collect_rows(store, dataset), store)).encode(), path)
+    return path
+
+
 def export_published(
     form: Literal["markdown", "csv", "json"], table: PublishedTable, rows: Sequence[PublishedRow], path: Path | None
 ) -> None:

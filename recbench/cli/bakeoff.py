@@ -1,0 +1,115 @@
+"""The command `bakeoff`."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, stdout, store, typed_command
+from recbench.cli.options import Device, Jobs, Json, names
+from recbench.errors import InterruptionError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from recbench.sources.guess_table import Given
+    from recbench.study.bakeoff.bake import BakeoffRequest
+
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _seconds(word: str) -> float:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", str(word))
+    if match is None or not 1 <= (seconds := float(match[1]) * UNITS[match[2] or "s"]) <= 10**7:
+        raise UsageError(f"--budget {word}: expected a time, such as 90s, 20m or 2h")
+    return seconds
+
+
+@command(
+    TRAINING,
+    "recbench bakeoff my.csv",
+    "recbench bakeoff my.csv --user customer --item sku --feedback click,buy --budget 1h",
+    "recbench bakeoff ml-1m --backbone mf --jobs 2",
+)
+def bakeoff(
+    data: Annotated[str, typer.Argument(help="A log as CSV, JSON Lines or Parquet; or DATASET or DATASET/SPLIT.")],
+    user: Annotated[str | None, typer.Option(help="Column of users; default: guessed.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column of items; default: guessed.")] = None,
+    time_column: Annotated[str | None, typer.Option("--time", help="Column of times; default: guessed.")] = None,
+    feedback: Annotated[
+        str | None, typer.Option(help="Feedback, from frequent to rare: columns, or as in 'like=stars>=4'.")
+    ] = None,
+    budget: Annotated[float, typer.Option(metavar="TIME", help="Such as 90s, 20m or 2h.", parser=_seconds)] = 1200,
+    backbone: Annotated[str, typer.Option(help="A name from `recbench list backbones`.")] = "twintower",
+    losses: Annotated[str | None, typer.Option(help="Only these, joined by commas; default: a dozen that fit.")] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Where the catalogue entry of a file is written; default: NAME.toml here.")
+    ] = None,
+    jobs: Jobs = 1,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Find out which loss suits a log: prepare it, train a dozen losses and baselines fairly, and say what to take.
+
+    The same command goes on where it was stopped.
+    """
+    from recbench.sources.guess_table import Given
+    from recbench.study.bakeoff.bake import BakeoffRequest
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        given = Given(user, item, time_column, feedback)
+        dataset = _prepared(data, given, catalog, stderr())
+        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs, device)
+        _answer(request, stderr(), as_json)
+    except KeyboardInterrupt:
+        raise InterruptionError("interrupted; nothing is lost: the same command goes on where it stopped") from None
+
+
+def _prepared(data: str, given: Given, catalog: Path | None, console: Console) -> str:
+    """Return DATASET/SPLIT of what is to be looked at, prepared if it is not yet."""
+    from recbench.study.bakeoff.prepare_log import prepare_dataset, prepare_file
+
+    path = Path(data)
+    if path.is_file():
+        return prepare_file(path, given, catalog, console)
+    if given != type(given)() or catalog is not None:
+        raise UsageError(f"{data}: no such file; --user, --item, --time, --feedback and --catalog are for files")
+    return prepare_dataset(data, console)
+
+
+def _answer(request: BakeoffRequest, console: Console, as_json: bool) -> None:
+    """Run the bakeoff and print its answer."""
+    from rich.text import Text
+
+    from recbench.results.leaderboard_export import write_page
+    from recbench.results.page.render import duration
+    from recbench.study.bakeoff import words
+    from recbench.study.bakeoff.answer import verdicts
+    from recbench.study.bakeoff.bake import program_of, run_bakeoff, set_up
+
+    began = time.monotonic()
+    results = store()
+    bakeoff = set_up(request)
+    entrants = run_bakeoff(bakeoff, results, console, typed_command())
+    program = program_of(bakeoff, results, console)
+    found = verdicts(bakeoff, entrants, results)
+    steps = words.next_steps(bakeoff, found, results, write_page(results, bakeoff.data.name))
+    lines = list(words.answer_lines(found, program))
+    if as_json:
+        following = [{"to": aim, "type": typed} for aim, typed in steps]
+        answer = {"dataset": bakeoff.name, "program": asdict(program), "answer": lines, "next": following}
+        print_json({**answer, "verdicts": [asdict(verdict) for verdict in found]})
+        return
+    stdout().print(Text(f"\n{bakeoff.name}, after {duration(time.monotonic() - began)}\n", style="bold"))
+    for line in lines:
+        stdout().print(Text(f"{line}\n"))
+    stdout().print(Text("Next", style="bold"))
+    for aim, typed in steps:
+        print_text(f"  {aim}:\n    {typed}")

@@ -1,0 +1,239 @@
+"""What the columns of an unknown log mean: users, items, times, feedback, features, guessed from names and values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from recbench.errors import UsageError, unknown
+from recbench.sources.catalog import choose_feedback
+from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.guess_feedback import guess_feedback, plain, sql_name
+from recbench.sources.unknown_table import LOOK, Guess, numbers_of, read_start_of_table, unit_of
+
+USERS: tuple[str, ...] = (
+    "user",
+    "userid",
+    "uid",
+    "username",
+    "customer",
+    "customerid",
+    "visitor",
+    "visitorid",
+    "client",
+    "clientid",
+)
+USERS += ("buyer", "buyerid", "member", "memberid", "account", "accountid", "reviewer", "reviewerid", "person")
+USERS += ("personid", "profile", "profileid", "session", "sessionid")
+ITEMS: tuple[str, ...] = (
+    "item",
+    "itemid",
+    "iid",
+    "product",
+    "productid",
+    "sku",
+    "movie",
+    "movieid",
+    "film",
+    "video",
+    "videoid",
+    "song",
+)
+ITEMS += ("songid", "track", "trackid", "artist", "artistid", "parentasin", "asin", "article", "articleid", "book")
+ITEMS += ("bookid", "isbn", "ad", "adid", "content", "contentid", "game", "gameid", "post", "photo", "offer", "poi")
+ITEMS += ("location", "locationid")
+TIMES: tuple[str, ...] = (
+    "timestamp",
+    "time",
+    "ts",
+    "timems",
+    "timestampms",
+    "datetime",
+    "date",
+    "eventtime",
+    "createdat",
+    "unixtime",
+)
+TIMES += ("unixreviewtime", "occurredat", "checkintime")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says of the columns; None or empty: guess."""
+
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    feedback: str | None = None  # names of feedback that would be guessed, or expressions, joined by commas
+
+
+def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
+    """Look at a log as CSV, TSV or the like, JSON Lines or Parquet and return how it would stand in the catalogue.
+
+    Raises UsageError where a column cannot be guessed, and says which option names it; DataError for a file that
+    cannot be read.
+    """
+    guess = Guess({"title": path.name, "reader": "table", "files": [str(path.resolve())]})
+    frame = read_start_of_table(path, guess)
+    user = _role(frame, "user", given.user, USERS)
+    item = _role(frame, "item", given.item, ITEMS, {user})
+    time = _time(frame, given.time, {user, item}, guess)
+    rest = [name for name in frame.columns if name not in (user, item, time)]
+    used = guess_feedback(frame, rest, guess)
+    if given.feedback is not None:
+        possible = msgspec.convert(
+            guess.table | {"name": path.name, "user": {"key": user}, "item": {"key": item}}, DatasetSpec
+        )
+        guess.table["feedback"] = choose_feedback(possible, given.feedback).feedback
+    _complete_rows(frame, [name for name in (user, item, time) if name], guess)
+    _split(frame, user, time, guess)
+    guess.lines.insert(0, f"user = {user}, item = {item}" + (f", time = {time}" if time else ", no time"))
+    _features(frame, {"user": user, "item": item}, [name for name in rest if name not in used], guess)
+    return guess
+
+
+def catalogue_text(name: str, table: Mapping[str, object]) -> str:
+    """Return a table of the catalogue as TOML."""
+    lines = [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def dataset_name(path: Path, taken: Collection[str] = ()) -> str:
+    """Return a name for the dataset of a file: the file's own, in letters, digits, `-` and `_`, if it is not taken.
+
+    A name of a letter or two, as in u.data, has that of its folder before it.
+    """
+    stem = path.name.partition(".")[0]
+    words = stem if len(stem) > 2 else f"{path.resolve().parent.name}-{stem}"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", words).strip("-_")[:48] or "log"
+    return f"{name}-log" if name in taken else name
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(member)}" for key, member in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _role(
+    frame: pl.DataFrame,
+    role: str,
+    given: str | None,
+    words: Sequence[str],
+    taken: Collection[str] = (),
+) -> str:
+    """Return the column of users or items; raises UsageError if none is called so."""
+    if given is not None:
+        if given not in frame.columns:
+            raise unknown(f"column of --{role}", given, frame.columns)
+        return given
+    free = {plain(name): name for name in reversed(frame.columns) if name not in taken}
+    for word in words:
+        if word in free:
+            return free[word]
+    raise UsageError(
+        f"which column names the {role}? Add --{role} COLUMN, one of {', '.join(free[n] for n in reversed(free))}"
+    )
+
+
+def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess: Guess) -> str | None:
+    """Return the column of times, if there is one, and note its unit."""
+    if given is not None and given not in frame.columns:
+        raise unknown("column of --time", given, frame.columns)
+    named = {plain(name): name for name in frame.columns if name not in taken}
+    for name in [given] if given else [named[word] for word in TIMES if word in named]:
+        if frame[name].dtype.is_temporal():
+            guess.table["time"] = name
+            return name
+        numbers = numbers_of(frame[name])
+        unit = None if numbers is None else unit_of(numbers)
+        text = frame[name].cast(pl.String).drop_nulls()
+        if unit is not None:
+            guess.table |= {"time": name} | ({} if unit == "s" else {"time_unit": unit})
+            guess.lines.append(f"{name} counts {unit} since 1970")
+            return name
+        if numbers is None and len(text) and text.str.contains(r"^\d{4}-\d{2}-\d{2}([T ].*)?$").all():
+            guess.table["time"] = name
+            return name
+    if given is not None:
+        raise UsageError(
+            f"--time {given}: neither a number of seconds or milliseconds since 1970 nor ISO 8601; write it so, or say "
+            "`time_format` in a catalogue of your own (docs/datasets.md)"
+        )
+    return None
+
+
+def _complete_rows(frame: pl.DataFrame, keys: Sequence[str], guess: Guess) -> None:
+    """Leave out rows without a user, an item or a time."""
+    lacking = frame.select(pl.any_horizontal(pl.col(name).is_null() for name in keys).sum()).item()
+    if lacking or len(frame) == LOOK:
+        guess.table["filter"] = " AND ".join(f"{sql_name(name)} IS NOT NULL" for name in keys)
+    if lacking:
+        guess.lines.append(f"{lacking:,} of {len(frame):,} rows lack {' or '.join(keys)} and are left out")
+
+
+def _split(frame: pl.DataFrame, user: str, time: str | None, guess: Guess) -> None:
+    """Cut by one moment, unless most users of the test rows would be new; without times at random."""
+    if time is None:
+        guess.table["splits"] = ["random"]
+        guess.lines.append("test rows are drawn at random, for there is no time")
+        return
+    ordered = frame.select(user, time).drop_nulls().sort(time)
+    cut = len(ordered) * 7 // 10
+    known = ordered[cut:][user].is_in(ordered[:cut][user].unique().implode()).mean()
+    share = float(known) if isinstance(known, int | float) else 0.0
+    if share < 0.5:
+        guess.table["splits"] = ["user", "global"]
+        guess.lines.append(
+            f"the last rows of every user are test: cut at one moment, {1 - share:.0%} of them were of new users"
+        )
+    else:
+        guess.table["splits"] = ["global", "user"]
+
+
+def _features(frame: pl.DataFrame, keys: Mapping[str, str], rest: Sequence[str], guess: Guess) -> None:
+    """Note the columns that say something of a user or of an item; a feature has one value per key."""
+    kinds: dict[str, dict[str, list[str]]] = {side: {"categorical": [key]} for side, key in keys.items()}
+    left_out = []
+    for name in rest:
+        side = next((side for side, key in keys.items() if _is_of(frame, key, name)), None)
+        if side is None or "/" in name or name == "row" or frame[name].n_unique() < 2:
+            left_out.append(name)
+            continue
+        kinds[side].setdefault(_kind(frame[name], frame[keys[side]].n_unique()), []).append(name)
+    for side, key in keys.items():
+        guess.table[side] = {"key": key, **kinds[side]}
+        features = [name for names in kinds[side].values() for name in names if name != key]
+        if features:
+            guess.lines.append(f"features of the {side}: {', '.join(features)}")
+    if left_out:
+        guess.lines.append(
+            f"not used: {', '.join(left_out)}, for they differ, or are empty, in some rows of one user or item"
+        )
+
+
+def _is_of(frame: pl.DataFrame, key: str, name: str) -> bool:
+    pairs = frame.select(key, name).drop_nulls(key).unique()
+    return len(pairs) == pairs[key].n_unique()
+
+
+def _kind(column: pl.Series, entities: int) -> str:
+    numbers = numbers_of(column)
+    distinct = column.n_unique()
+    if numbers is not None and distinct > min(50, entities // 2):
+        return "numeric"
+    if (
+        numbers is None
+        and column.dtype == pl.String
+        and column.str.contains("|", literal=True).sum() / len(column) > 0.3
+    ):
+        return "bag"
+    return "categorical"

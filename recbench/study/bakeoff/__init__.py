@@ -1,0 +1,1 @@
+"""`recbench bakeoff`: from a log to an answer in words."""

@@ -1,0 +1,139 @@
+"""What a bakeoff found: the best method per question and feedback, how sure that is, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from recbench.baselines.base import BASELINES
+from recbench.evaluation.statistics import Difference, Sample, compare, interval
+from recbench.results.marks import PairedRun, paired_samples
+from recbench.results.record import RunRecord
+from recbench.results.store import Store
+from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
+from recbench.study.bakeoff.bake import Bakeoff, Entrants
+from recbench.study.bakeoff.contestants import Question
+
+FEWEST_USERS = 2  # that an interval needs
+Contributions = Mapping[str, Mapping[MetricKey, UserContributions]]  # by digest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method under one metric of one feedback."""
+
+    method: str  # "bpr × twintower"
+    baseline: bool
+    run: str  # digest of its first seed
+    runs: tuple[str, ...]
+    value: float  # mean over seeds
+    low: float  # 95 % interval over users and seeds, over users alone for one seed
+    high: float
+    seconds: float  # of training one run
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One question about one kind of feedback."""
+
+    question: Question
+    metric: str
+    feedback: str
+    users: int
+    entries: tuple[Entry, ...]  # the best first
+    differences: tuple[Difference, ...]  # of the best and every other one, corrected for their number
+
+    @property
+    def best(self) -> Entry:
+        """The entry of the highest value on the test rows."""
+        return self.entries[0]
+
+    @property
+    def alike(self) -> tuple[Entry, ...]:
+        """Entries that the test does not tell from the best, that one not counted."""
+        names = {difference.second for difference in self.differences if not difference.real}
+        return tuple(entry for entry in self.entries[1:] if entry.method in names)
+
+    @property
+    def best_trained(self) -> Entry | None:
+        """The best of the trained methods."""
+        return next((entry for entry in self.entries if not entry.baseline), None)
+
+    @property
+    def best_baseline(self) -> Entry | None:
+        """The best of the baselines."""
+        return next((entry for entry in self.entries if entry.baseline), None)
+
+    def behind(self, entry: Entry) -> Difference | None:
+        """Return what is known of the best less this entry; None of the best itself."""
+        return next((difference for difference in self.differences if difference.second == entry.method), None)
+
+
+def verdicts(bakeoff: Bakeoff, entrants: Entrants, store: Store) -> list[Verdict]:
+    """Return a verdict per question and feedback that the test rows can answer, from what `eval` kept of each user."""
+    found = []
+    for question, methods in entrants.items():
+        metric = bakeoff.select(question)
+        contributions = {
+            run.key.digest: read_contributions(store.folder(run.key), store.warnings)
+            for runs in methods.values()
+            for run in runs
+        }
+        for feedback in bakeoff.data.feedback:
+            verdict = _verdict(question, metric, feedback, methods, contributions)
+            if verdict is not None:
+                found.append(verdict)
+    return found
+
+
+def _verdict(
+    question: Question,
+    metric: str,
+    feedback: str,
+    methods: Mapping[str, Sequence[RunRecord]],
+    contributions: Contributions,
+) -> Verdict | None:
+    keys = [key for of_run in contributions.values() for key in of_run if key[:2] == (metric, feedback)]
+    if not keys:
+        return None
+    key = max(dict.fromkeys(keys), key=keys.count)
+    measured = {
+        name: runs for name, runs in methods.items() if all(key in contributions[run.key.digest] for run in runs)
+    }
+    runs = {
+        name: [PairedRun(run.key.digest, run.key.seed) for run in of_method] for name, of_method in measured.items()
+    }
+    samples = paired_samples(
+        key, runs, contributions, {name for name in measured if _is_deterministic(measured[name][0])}
+    )
+    samples = sorted(samples, key=lambda sample: -sample.value)
+    users = samples[0].numerator.shape[1]
+    if users < FEWEST_USERS or not samples[0].value > 0:
+        return None
+    return Verdict(
+        question=question,
+        metric=metric,
+        feedback=feedback,
+        users=users,
+        entries=tuple(_entry(sample, measured[sample.name]) for sample in samples),
+        differences=tuple(compare(samples, against_first=True)) if len(samples) > 1 else (),
+    )
+
+
+def _is_deterministic(record: RunRecord) -> bool:
+    return record.key.is_baseline and not BASELINES.get(record.key.loss).seeded
+
+
+def _entry(sample: Sample, runs: Sequence[RunRecord]) -> Entry:
+    low, high = interval(sample)
+    return Entry(
+        method=sample.name,
+        baseline=runs[0].key.is_baseline,
+        run=runs[0].key.digest,
+        runs=tuple(run.key.digest for run in runs),
+        value=sample.value,
+        low=low,
+        high=high,
+        seconds=fmean(run.seconds for run in runs),
+    )

@@ -1,0 +1,240 @@
+"""The runs of a bakeoff: a program that fits the budget, its passes over all contestants, baselines, evaluation."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from recbench.baselines.base import BASELINES
+from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import DataError, UsageError
+from recbench.evaluation.request import Request, parse
+from recbench.results import leaderboard
+from recbench.results.files import load, save
+from recbench.results.record import RunKey, RunRecord
+from recbench.results.store import Store
+from recbench.run.baselines import BaselineRequest, run_baselines
+from recbench.run.eval_command import EvalRequest
+from recbench.run.evaluate import EvalOptions, evaluate_run
+from recbench.run.train_command import TrainRequest, keys_of
+from recbench.study.bakeoff.contestants import Contestant, Question, contestants
+from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds, fit_program, passes_of
+from recbench.study.fair import equal_terms
+from recbench.study.launcher import Work
+from recbench.study.train_runs import finish_runs
+from recbench.training.console import print_line
+from recbench.training.model import pick_device
+
+CHEAP = ("popularity", "item-knn")  # baselines that compete whatever the budget
+CUTOFFS = (50, 20, 10, 5)  # of recall: the first that is at most a tenth of the catalogue
+LARGE_BATCHES = ((20_000_000, 16384), (1_000_000, 4096), (0, 1024))  # rows of train from which on, logged rows
+Entrants = dict[Question, dict[str, list[RunRecord]]]  # question → method in words → its runs, one per seed
+
+
+@dataclass(frozen=True)
+class BakeoffRequest:
+    """The options of a `bakeoff` command, once its dataset is prepared."""
+
+    dataset: str  # DATASET or DATASET/SPLIT
+    backbone: str
+    losses: tuple[str, ...]  # none: a dozen that fit
+    budget: float  # seconds
+    jobs: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Bakeoff:
+    """What competes on which data; `keys` makes their runs."""
+
+    request: BakeoffRequest
+    data: Dataset
+    device: torch.device
+    contestants: tuple[Contestant, ...]
+
+    @property
+    def cutoff(self) -> int:
+        """K of recall@K."""
+        items = len(self.data.items)
+        return next((k for k in CUTOFFS if 10 * k <= items), CUTOFFS[-1])
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that every run is evaluated with."""
+        return "auc", "gauc", f"recall@{self.cutoff}", f"ndcg@{self.cutoff}"
+
+    @property
+    def name(self) -> str:
+        """DATASET/SPLIT."""
+        return f"{self.data.name}/{self.data.split}"
+
+    def select(self, question: Question) -> str:
+        """Return the validation metric by which epochs, learning rates and settings of baselines are chosen."""
+        return "auc" if question == "ranking" else f"recall@{self.cutoff}"
+
+    def keys(self, contestant: Contestant, epochs: int, rate: str, seeds: Sequence[int]) -> list[RunKey]:
+        """Return the keys of a contestant's runs."""
+        batch = next(size for rows, size in LARGE_BATCHES if len(self.data.train) >= rows)
+        words = (f"epochs={epochs}", f"batch_size={batch}", f"select={self.select(contestant.question)}")
+        request = TrainRequest(
+            loss=contestant.loss,
+            backbone=self.request.backbone,
+            dataset=self.name,
+            feedback=contestant.feedback,
+            seeds=tuple(seeds),
+            settings=tuple(f"train.{word}" for word in words),
+            imports=(),
+        )
+        fair = equal_terms(request)
+        request = replace(fair, settings=(*fair.settings, f"train.lr={rate}"))
+        return keys_of(request, self.data, self.device.type, {})
+
+
+def set_up(request: BakeoffRequest) -> Bakeoff:
+    """Read the data and choose the contestants; raises UsageError if none fits."""
+    device = pick_device(request.device)
+    data = Dataset.load(find_prepared(request.dataset), device)
+    chosen = contestants(data, request.backbone, request.losses)
+    return Bakeoff(request, data, device, tuple(chosen))
+
+
+def run_bakeoff(bakeoff: Bakeoff, store: Store, console: Console, command: str) -> Entrants:
+    """Train, tune and evaluate all contestants and baselines; what has a record is not done again.
+
+    Returns, for both questions, the runs of the best learning rate of each method, and of the baselines.
+    """
+    request = bakeoff.request
+    deadline = time.monotonic() + request.budget
+    program = program_of(bakeoff, store, console)
+    fitting = [one for one in bakeoff.contestants if _key(bakeoff, one).digest not in program.left_out]
+    if len(fitting) < len(bakeoff.contestants):
+        names = ", ".join(one.loss for one in bakeoff.contestants if one not in fitting)
+        print_line(console, f"left out for want of time: {names}; a larger --budget takes them in")
+    losses = ", ".join(dict.fromkeys(one.loss for one in fitting))
+    print_line(console, f"{len(fitting)} contestants: {losses}; each {', '.join(passes_of(program))}")
+    work = Work(store.root, str(bakeoff.device), (), command)
+    best = _best_rates(bakeoff, program, fitting, work, console)
+    finals = {one: bakeoff.keys(one, program.epochs, rate, range(program.seeds)) for one, rate in best.items()}
+    keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
+    finished = finish_runs(keys, bakeoff.data, work, console, request.jobs, "seeds")
+    store.write_plan(keys, [], command)
+    entrants: Entrants = {}
+    for contestant, of_contestant in finals.items():
+        runs = [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
+        for record in runs:
+            _evaluate(record, bakeoff, store)
+        if runs:
+            entrants.setdefault(contestant.question, {})[runs[0].key.method] = runs
+    share = request.budget * FOR_BASELINES / max(1, len(entrants))
+    for question in tuple(entrants):
+        for record in _baselines(question, share, deadline, bakeoff, store, console, command):
+            entrants[question][record.key.method] = [record]
+    leaderboard.write_markdown(store)
+    return entrants
+
+
+def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
+    """Return the program of this bakeoff: measured the first time, then kept, so that the same command goes on."""
+    path = program_path(bakeoff, store)
+    if path.exists():
+        try:
+            return load(path, Program)
+        except DataError as error:
+            print_line(console, f"warning: {error}")
+    costs = {}
+    for contestant in bakeoff.contestants:
+        with console.status(f"timing {contestant.loss}"):
+            key = _key(bakeoff, contestant)
+            costs[key.digest] = epoch_seconds(key, bakeoff.data)
+    program = fit_program(costs, bakeoff.request.budget, bakeoff.request.jobs)
+    save(path, program)
+    return program
+
+
+def program_path(bakeoff: Bakeoff, store: Store) -> Path:
+    """Return where the program is kept."""
+    aim = [bakeoff.data.fingerprint, asdict(bakeoff.request), [asdict(one) for one in bakeoff.contestants]]
+    return store.root / "bakeoffs" / f"{sha256(json.dumps(aim).encode()).hexdigest()[:12]}.json"
+
+
+def _key(bakeoff: Bakeoff, contestant: Contestant) -> RunKey:
+    return bakeoff.keys(contestant, 1, "0.01", (0,))[0]
+
+
+def _best_rates(
+    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], work: Work, console: Console
+) -> dict[Contestant, str]:
+    """Return the learning rate of each contestant that is best on validation; failures are named and left out."""
+    reached: dict[Contestant, dict[str, float]] = {one: {} for one in fitting}
+    failed: dict[str, str] = {}
+    for number, rate in enumerate(program.rates, 1):
+        keys = {one: bakeoff.keys(one, program.epochs, rate, (0,))[0] for one in fitting}
+        title = f"rate {number} of {len(program.rates)}"
+        runs = finish_runs(list(keys.values()), bakeoff.data, work, console, bakeoff.request.jobs, title)
+        for one, key in keys.items():
+            run = runs[key.digest]
+            if isinstance(run, RunRecord):
+                reached[one][rate] = run.valid
+            else:
+                failed[one.loss] = run.reason
+    for loss, reason in failed.items():
+        print_line(console, f"warning: {loss}: {reason}")
+    return {one: max(values, key=values.__getitem__) for one, values in reached.items() if values}
+
+
+def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
+    """Compute the metrics that a run does not have yet."""
+    names = bakeoff.data.feedback if len(record.key.feedback) == 1 else record.key.feedback
+    present = {(value.metric, value.feedback) for done in store.evaluations(record.key) for value in done.values}
+    wanted: list[Request] = [
+        replace(parse(metric), feedback=name)
+        for metric in bakeoff.metrics
+        for name in names
+        if (metric, name) not in present
+    ]
+    if wanted:
+        evaluate_run(record, store, wanted, EvalOptions(device=bakeoff.device))
+
+
+def _baselines(
+    question: Question, share: float, deadline: float, bakeoff: Bakeoff, store: Store, console: Console, command: str
+) -> list[RunRecord]:
+    """Return the runs of the baselines, each tuned for the question within a `share` of the budget, in seconds.
+
+    After the deadline those that are not cheap are left out by name.
+    """
+    silent, records, left_out = Console(quiet=True, force_terminal=False), [], {}
+    available = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
+    for name in sorted(available, key=lambda name: (name not in CHEAP, name)):
+        if name not in CHEAP and time.monotonic() > deadline:
+            left_out[name] = "the budget is spent; the same command goes on with it"
+            continue
+        request = BaselineRequest(
+            dataset=bakeoff.name,
+            feedback=(),
+            only=(name,),
+            seeds=(0,),
+            settings=() if question == "ranking" else (f"train.select={bakeoff.select(question)}",),
+            budget=max(1, math.floor(share / len(available))),
+        )
+        with console.status(f"tuning {name} for {question}"):
+            try:
+                outcomes = run_baselines(request, EvalRequest(metrics=bakeoff.metrics), store, silent, command)
+            except UsageError as error:
+                left_out[name] = str(error)
+            else:
+                records += [outcome.record for outcome in outcomes]
+    for name, reason in left_out.items():
+        print_line(console, f"left out: {name}: {reason}")
+    reached = ", ".join(f"{record.key.loss} {record.valid:.4f}" for record in records)
+    print_line(console, f"baselines tuned for {question}, validation {bakeoff.select(question)}: {reached}")
+    return records

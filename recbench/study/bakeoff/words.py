@@ -1,0 +1,132 @@
+"""The answer of a bakeoff in words: what to take, how sure that is, what it costs, what to type next."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from recbench.results.page.render import duration
+from recbench.results.record import RunKey
+from recbench.results.store import Store
+from recbench.study.bakeoff.answer import Entry, Verdict
+from recbench.study.bakeoff.bake import Bakeoff
+from recbench.study.bakeoff.program import FULL_EPOCHS, Program
+
+LISTED = 5  # methods in a sentence
+SEEDS = 5  # of the command that trains a method at last
+
+
+def answer_lines(verdicts: Sequence[Verdict], program: Program) -> Iterator[str]:
+    """Yield a paragraph per question and feedback, then what to keep in mind."""
+    if not verdicts:
+        yield "The test rows are too few to answer anything: they hold no positive of a user with training rows."
+    for verdict in verdicts:
+        yield " ".join([f"{_asked(verdict)}: {_recommended(verdict)}", *_how_sure(verdict), *_beside(verdict)])
+    if verdicts and program.epochs < FULL_EPOCHS:
+        epochs = f"{program.epochs} epochs" if program.epochs > 1 else "one epoch"
+        yield (
+            f"The budget allowed {epochs} of each loss, too few for most: what is said of losses is provisional. "
+            f"`--budget {math.ceil(program.ample / 60)}m` would do."
+        )
+    if any(difference.over == "users" for verdict in verdicts for difference in verdict.differences):
+        yield (
+            "One seed of each loss was trained, which says nothing of how much its runs differ: another seed may turn "
+            "what is close. A larger --budget trains more."
+        )
+    if verdicts:
+        yield (
+            "The best was chosen on the test rows that it is measured on, so that its own number is a little too good; "
+            "the differences are corrected for how many methods were compared. Brackets are 95 % intervals over users, "
+            "and over seeds where there are several."
+        )
+
+
+def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page: Path) -> list[tuple[str, str]]:
+    """Return what can be done next, as an aim and the command to type or the file to open."""
+    steps = [
+        ("see all numbers as a page", str(page)),
+        ("see them here", f"recbench leaderboard --dataset {bakeoff.data.name}"),
+    ]
+    for verdict in verdicts:
+        chosen, rival = _choice(verdict), next(iter(verdict.alike), None)
+        key = store.find(chosen.run).key
+        if chosen.baseline:
+            steps.append((f"fit {key.loss} on train and validation rows", _fit_command(key, store)))
+        else:
+            steps.append((f"train {chosen.method} with {SEEDS} seeds", _train_command(key, store)))
+            steps.append((f"take the vectors of {chosen.method} to a service", f"recbench export {chosen.run}"))
+        if rival is not None:
+            words = f"recbench compare {verdict.best.run} {rival.run} --metric {verdict.metric}/{verdict.feedback}"
+            steps.append((f"look closer at {verdict.best.method} and {rival.method}", words))
+    return list({typed: (aim, typed) for aim, typed in steps}.values())
+
+
+def _asked(verdict: Verdict) -> str:
+    what = "To rank given items for" if verdict.question == "ranking" else "To retrieve items for"
+    return f"{what} {verdict.feedback} ({verdict.metric}, {verdict.users:,} test users)"
+
+
+def _choice(verdict: Verdict) -> Entry:
+    """Return the best, or the best baseline where the test does not tell the two apart: it is cheaper and simpler."""
+    baseline = verdict.best_baseline
+    return baseline if baseline is not None and baseline in verdict.alike else verdict.best
+
+
+def _recommended(verdict: Verdict) -> str:
+    chosen = _choice(verdict)
+    done = "fitted" if chosen.baseline else "trained"
+    numbers = f"{chosen.value:.4f} [{chosen.low:.4f}, {chosen.high:.4f}], {done} in {duration(chosen.seconds)}"
+    if chosen == verdict.best:
+        return f"take {chosen.method}, {numbers}."
+    return (
+        f"take {chosen.method}, {numbers}: {verdict.best.method} has {verdict.best.value:.4f}, which is not shown to "
+        f"be better, and takes {duration(verdict.best.seconds)}."
+    )
+
+
+def _how_sure(verdict: Verdict) -> Iterator[str]:
+    others = [entry.method for entry in verdict.alike if entry != _choice(verdict)]
+    if not verdict.differences:
+        yield "Nothing was compared with it."
+    elif not verdict.alike:
+        yield f"It is better than all {len(verdict.differences)} others beyond chance."
+    elif others:
+        more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
+        worse = f"{len(verdict.differences) - len(verdict.alike)} of {len(verdict.differences)} are worse beyond chance"
+        yield f"Not told apart from the best: {', '.join(others[:LISTED])}{more}; {worse}."
+
+
+def _beside(verdict: Verdict) -> Iterator[str]:
+    """Yield how far the best of trained methods and the best baseline lie apart."""
+    trained, baseline = verdict.best_trained, verdict.best_baseline
+    if trained is None or baseline is None:
+        return
+    other = baseline if verdict.best == trained else trained
+    difference = verdict.behind(other)
+    if difference is None or other in verdict.alike:
+        return
+    kind = "best baseline" if other == baseline else "best trained loss"
+    yield (
+        f"The {kind}, {other.method}, has {other.value:.4f} in {duration(other.seconds)}: "
+        f"{difference.value:.4f} [{difference.low:.4f}, {difference.high:.4f}] less."
+    )
+
+
+def _train_command(key: RunKey, store: Store) -> str:
+    words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone, "--dataset", key.data]
+    words += ["--feedback", ",".join(key.feedback)]
+    words += [word for setting in _settings(key, store) for word in ("--set", setting)]
+    return shlex.join([*words, "--seeds", str(SEEDS)])
+
+
+def _fit_command(key: RunKey, store: Store) -> str:
+    words = ["recbench", "baselines", "--only", key.loss, "--dataset", key.data, "--budget", "0"]
+    words += [word for setting in [*_settings(key, store), "train.refit=true"] for word in ("--set", setting)]
+    return shlex.join(words)
+
+
+def _settings(key: RunKey, store: Store) -> list[str]:
+    values = store.record(key).non_default.items()
+    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in values]

@@ -1,0 +1,160 @@
+"""`recbench bakeoff`, as a user types it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from recbench.baselines.base import BASELINES
+from recbench.cli import bakeoff as command
+from recbench.errors import UsageError
+from recbench.home import results_home
+from recbench.study import launcher
+from recbench.study.bakeoff import bake
+from recbench.study.bakeoff.program import Program
+from tests.conftest import Run
+
+ROWS = 3000
+BASELINES_HERE = ["item-knn", "popularity"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A log in an empty folder that is typed in; a program of one epoch, whatever the machine."""
+    random = np.random.default_rng(0)
+    user, item = random.integers(60, size=ROWS), random.integers(40, size=ROWS)
+    likes = (user + item) % 3 == 0
+    clicked = random.random(ROWS) < np.where(likes, 0.8, 0.15)
+    frame = pl.DataFrame(
+        {
+            "user_id": [f"ö{number}" for number in user],
+            "item_id": item,
+            "timestamp": 1_700_000_000 + np.arange(ROWS) * 60,
+            "click": clicked.astype(int),
+            "buy": (clicked & (random.random(ROWS) < 0.4)).astype(int),
+        }
+    )
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    frame.write_csv("laden.csv")
+    monkeypatch.setattr(BASELINES, "names", lambda: BASELINES_HERE)
+    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02", "0.005"), 2, 600.0))
+    return "laden.csv"
+
+
+BAKE = ("--losses", "bce,bpr", "--backbone", "mf", "--budget", "1s")
+
+
+def test_from_a_log_to_an_answer(run: Run, shop: str) -> None:
+    result = run("bakeoff", shop, *BAKE)
+    assert result.code == 0, result.err
+    assert "guessed: user = user_id, item = item_id, time = timestamp" in result.err
+    assert "[laden]" in Path("laden.toml").read_text(encoding="utf-8")
+    text = " ".join(result.out.split())
+    for feedback in ("click", "buy"):
+        assert f"To rank given items for {feedback} (auc, 60 test users): take " in text
+        assert f"To retrieve items for {feedback} (recall@5, " in text
+    assert "The budget allowed one epoch of each loss" in text
+    assert "`--budget 10m` would do" in text
+    assert "a little too good" in text
+    assert (results_home() / "laden.html").stat().st_size > 10_000
+    assert (results_home() / "leaderboard.md").exists()
+    typed = [line.strip() for line in result.out.splitlines() if line.strip().startswith("recbench ")]
+    assert any(line.startswith("recbench compare") for line in typed)
+    for line in typed:
+        if "compare" in line or "leaderboard" in line or "baselines" in line:
+            assert run(*shlex.split(line)[1:]).code == 0, line
+
+    everybody_got_the_same_and_the_answer_is_what_compare_says(run, run("bakeoff", shop, *BAKE, "--json").json)
+
+
+def everybody_got_the_same_and_the_answer_is_what_compare_says(run: Run, answer: Any) -> None:
+    assert answer["program"]["epochs"] == 1
+    assert len(answer["verdicts"]) == 4
+    for verdict in answer["verdicts"]:
+        entries = verdict["entries"]
+        assert {entry["method"] for entry in entries if entry["baseline"]} == {
+            f"{name} (baseline)" for name in BASELINES_HERE
+        }
+        assert all(len(entry["runs"]) == (1 if entry["baseline"] else 2) for entry in entries)
+        assert [entry["value"] for entry in entries] == sorted((entry["value"] for entry in entries), reverse=True)
+        assert all(entry["low"] <= entry["value"] <= entry["high"] for entry in entries)
+        best, other = entries[0]["run"], entries[1]["run"]
+        metric = f"{verdict['metric']}/{verdict['feedback']}"
+        compared = run("compare", best, other, "--metric", metric, "--json").json[0]
+        difference = verdict["differences"][0]
+        assert compared["differences"][0]["value"] == pytest.approx(difference["value"], abs=1e-12)
+
+
+def test_interrupted_and_typed_again(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, trained = launcher.train, []
+
+    def stop_after_two(training: launcher.Training, *arguments: Any, **named: Any) -> object:
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        trained.append(training.key.digest)
+        return train(training, *arguments, **named)
+
+    monkeypatch.setattr(launcher, "train", stop_after_two)
+    stopped = run("bakeoff", shop, *BAKE)
+    assert stopped.code == 130
+    assert "the same command goes on where it stopped" in stopped.err
+
+    again: list[str] = []
+
+    def count(training: launcher.Training, *arguments: Any, **named: Any) -> object:
+        again.append(training.key.digest)
+        return train(training, *arguments, **named)
+
+    monkeypatch.setattr(launcher, "train", count)
+    finished = run("bakeoff", shop, *BAKE)
+    assert finished.code == 0
+    assert "columns as laden.toml has them" in finished.err
+    assert not set(again) & set(trained)
+    done = len(again)
+    assert run("bakeoff", shop, *BAKE).code == 0
+    assert len(again) == done
+
+
+def test_a_dataset_that_is_prepared(prepared: Run, shop: str) -> None:
+    result = prepared("bakeoff", "synthetic", "--losses", "bpr", "--backbone", "mf", "--budget", "1s", "--json")
+    assert result.code == 0, result.err
+    assert result.json["dataset"] == "synthetic/global"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nothing.csv",), "nothing.csv is not prepared, nor in the catalogue"),
+        (("synthetic", "--user", "u"), "synthetic: no such file; --user"),
+        (("laden.csv", "--user", "usr"), "unknown column `usr` of --user"),
+        (("laden.csv", "--budget", "soon"), "--budget soon: expected a time, such as 90s, 20m or 2h"),
+        (("laden.csv", "--losses", "bce,bbr"), "unknown loss `bbr`"),
+        (("laden.csv", "--backbone", "mff"), "unknown backbone `mff`"),
+    ],
+)
+def test_what_cannot_be_meant(run: Run, shop: str, words: tuple[str, ...], message: str) -> None:
+    result = run("bakeoff", *words)
+    assert result.code == 2
+    assert message in result.err.splitlines()[-1]
+
+
+def test_a_catalogue_that_says_something_else_is_not_overwritten(run: Run, shop: str) -> None:
+    Path("laden.toml").write_text("[laden]\ntitle = 'mine'\n")
+    result = run("bakeoff", shop, "--item", "item_id")
+    assert result.code == 2
+    assert "laden.toml says something else of the columns of laden.csv; change it there, or delete it" in result.err
+    assert Path("laden.toml").read_text() == "[laden]\ntitle = 'mine'\n"
+
+
+def test_budgets() -> None:
+    assert [command._seconds(word) for word in ("90s", "20m", "2h", "45", "1.5m")] == [90, 1200, 7200, 45, 90]
+    for word in ("", "m", "-1s", "1d", "0s"):
+        with pytest.raises(UsageError):
+            command._seconds(word)

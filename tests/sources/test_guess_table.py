@@ -1,0 +1,185 @@
+"""What the columns of an unknown log are taken for, and that what is written prepares."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from recbench.data.manifest_file import read_manifest
+from recbench.errors import UsageError
+from recbench.preparation.prepare import prepare
+from recbench.sources.guess_table import Given, catalogue_text, dataset_name, guess_table
+
+ROWS = 60
+TIMES = [1_700_000_000 + 1000 * row for row in range(ROWS)]
+
+
+def written(folder: Path, text: str, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def log(folder: Path, separator: str = ",", **columns: list[Any]) -> Path:
+    """A log of 60 rows in time order, with 10 users, 6 items and these columns besides."""
+    frame = pl.DataFrame(
+        {
+            "customer": [f"ö{row % 10}" for row in range(ROWS)],
+            "sku": [f"商{row % 6}" for row in range(ROWS)],
+            "ts": TIMES,
+            **columns,
+        }
+    )
+    path = folder / "log.csv"
+    frame.write_csv(path, separator=separator)
+    return path
+
+
+def table(path: Path, given: Given = Given()) -> dict[str, Any]:  # noqa: B008
+    """The table as a catalogue has it: written, and read again."""
+    parsed: dict[str, Any] = tomllib.loads(catalogue_text("x", guess_table(path, given).table))["x"]
+    return parsed
+
+
+def prepared_positives(path: Path, given: Given = Given()) -> dict[str, float]:  # noqa: B008
+    """Prepare the guess and return the share of train rows of each feedback."""
+    catalog = path.with_name("my.toml")
+    catalog.write_text(catalogue_text("mine", guess_table(path, given).table), encoding="utf-8")
+    prepared = prepare("mine", catalog=catalog)
+    train = pl.read_parquet(prepared.folder / "train.parquet")
+    return {name: float(train[name].mean()) for name in read_manifest(prepared.folder).feedback}  # type: ignore[arg-type]
+
+
+def test_roles_times_and_features(tmp_path: Path) -> None:
+    path = log(
+        tmp_path,
+        buy=[int(row % 5 == 0) for row in range(ROWS)],
+        is_click=[int(row % 2 == 0) for row in range(ROWS)],
+        city=[f"Łódź {row % 10 % 3}" for row in range(ROWS)],
+        price=[float(row % 6) + 0.5 for row in range(ROWS)],
+        note=[str(row) for row in range(ROWS)],
+    )
+    found = table(path)
+    assert (found["user"]["key"], found["item"]["key"], found["time"]) == ("customer", "sku", "ts")
+    assert found["user"]["categorical"] == ["customer", "city"]
+    assert [*found["item"]["categorical"], *found["item"].get("numeric", [])] == ["sku", "price"]
+    assert found["feedback"] == {"buy": "buy = 1", "click": "is_click = 1"}
+    assert "not used: note" in "\n".join(guess_table(path).lines)
+
+
+def test_events_nest_from_frequent_to_rare(tmp_path: Path) -> None:
+    kinds = ("view", "cart", "impression", "view", "buy", "view", "cart")
+    events = [kinds[row % 7] for row in range(ROWS)]
+    path = log(tmp_path, event_type=events)
+    assert table(path)["feedback"] == {
+        "view": "event_type IN ('view', 'cart', 'buy')",
+        "cart": "event_type IN ('cart', 'buy')",
+        "buy": "event_type IN ('buy')",
+    }
+    shares = prepared_positives(path)
+    assert list(shares) == ["view", "cart", "buy"]
+    assert shares["view"] > shares["cart"] >= shares["buy"]
+
+
+def test_ratings_are_halved(tmp_path: Path) -> None:
+    path = log(tmp_path, rating=[1 + row % 5 for row in range(ROWS)])
+    assert table(path)["feedback"] == {"like": "rating >= 4", "love": "rating >= 5"}
+
+
+def test_a_file_without_a_header(tmp_path: Path) -> None:
+    lines = [f"{row % 23}\t{100 + row % 29}\t{1 + row % 5}\t{TIMES[row]}" for row in range(ROWS)]
+    path = written(tmp_path, "\n".join(lines) + "\n", "u.data")
+    found = table(path)
+    assert found["columns"] == ["user", "item", "rating", "time"]
+    assert found["separator"] == "\t"
+    assert set(prepared_positives(path)) == {"like", "love"}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators(tmp_path: Path, separator: str) -> None:
+    assert table(log(tmp_path, separator)).get("separator", ",") == separator
+
+
+def test_missing_values(tmp_path: Path) -> None:
+    path = log(tmp_path, click=[row % 2 for row in range(ROWS)], buy=[int(row % 7 == 0) for row in range(ROWS)])
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].replace("ö0", "NA")
+    lines[2] = lines[2].rpartition(",")[0] + ",NA"
+    path.write_text("\n".join(lines) + "\n")
+    found = table(path)
+    assert found["null_values"] == ["NA"]
+    assert found["filter"] == "customer IS NOT NULL AND sku IS NOT NULL AND ts IS NOT NULL"
+    assert found["feedback"]["buy"] == "COALESCE(buy = 1, FALSE)"
+    assert "1 of 60 rows lack customer or sku or ts" in "\n".join(guess_table(path).lines)
+    assert list(prepared_positives(path)) == ["click", "buy"]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [(TIMES, None), ([1000 * time for time in TIMES], "ms"), ([10**9 * time for time in TIMES], "ns")],
+)
+def test_units_of_time(tmp_path: Path, values: list[int], unit: str | None) -> None:
+    assert table(log(tmp_path, ts=values)).get("time_unit") == unit
+
+
+def test_iso_times_and_none(tmp_path: Path) -> None:
+    days = [f"2024-01-{1 + row % 28:02}T10:00:00Z" for row in range(ROWS)]
+    assert table(log(tmp_path, ts=days))["time"] == "ts"
+    no_time = table(log(tmp_path, ts=["yesterday"] * ROWS))
+    assert "time" not in no_time
+    assert no_time["splits"] == ["random"]
+
+
+def test_every_row_is_an_interaction_if_nothing_tells_them_apart(tmp_path: Path) -> None:
+    assert prepared_positives(log(tmp_path)) == {"interaction": 1.0}
+
+
+def test_new_users_in_the_end_are_split_by_user(tmp_path: Path) -> None:
+    assert table(log(tmp_path))["splits"][0] == "global"
+    assert table(log(tmp_path, customer=[f"u{row // 6}" for row in range(ROWS)]))["splits"][0] == "user"
+
+
+def test_what_is_given_wins(tmp_path: Path) -> None:
+    path = log(tmp_path, kunde=[f"k{row % 4}" for row in range(ROWS)], buy=[row % 2 for row in range(ROWS)])
+    found = table(path, Given(user="kunde", feedback="buy,even=price>=3", item="sku"))
+    assert found["user"]["key"] == "kunde"
+    assert found["feedback"] == {"buy": "buy = 1", "even": "price>=3"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Given(user="kund"), "unknown column `kund` of --user"),
+        (Given(time="sku"), "--time sku: neither a number of seconds"),
+        (Given(feedback="bay"), "unknown feedback `bay`"),
+    ],
+)
+def test_what_cannot_be_meant(tmp_path: Path, given: Given, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
+        guess_table(log(tmp_path, buy=[row % 2 for row in range(ROWS)]), given)
+
+
+def test_a_column_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, "wer,was,wann\na,b,1700000000\nc,d,1700000001\n")
+    with pytest.raises(UsageError, match="which column names the user. Add --user COLUMN, one of wer, was, wann"):
+        guess_table(path)
+
+
+def test_json_lines_and_parquet(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user_id": [1, 2], "item_id": [3, 4], "timestamp": TIMES[:2], "buy": [0, 1]})
+    frame.write_ndjson(tmp_path / "log.jsonl")
+    frame.write_parquet(tmp_path / "log.parquet")
+    for name in ("log.jsonl", "log.parquet"):
+        found = table(tmp_path / name)
+        assert (found["user"]["key"], found["time"], found["feedback"]) == ("user_id", "timestamp", {"buy": "buy = 1"})
+
+
+def test_names_of_datasets() -> None:
+    assert dataset_name(Path("/a/my shop.csv.gz")) == "my-shop"
+    assert dataset_name(Path("/a/ml/u.data")) == "ml-u"
+    assert dataset_name(Path("/a/日本.csv")) == "a"
+    assert dataset_name(Path("/a/synthetic.csv"), {"synthetic"}) == "synthetic-log"
