@@ -24,6 +24,7 @@ OF_BACKBONES = {
     "forward derivatives": "forward-mode derivatives in every operation",
     "graph views": "encodings of all users and items over changed graphs",
     "layers": "vectors that are the mean of the layers of a graph convolution",
+    "new users": "vectors of users without training rows, by their features or by what is known of them",
     "user codes": "users encoded from what they have had",
     "code distributions": "a normal distribution of each user's code, from which training draws",
 }

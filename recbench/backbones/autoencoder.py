@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.building_blocks.fold_in import distinct_items, items_of
 from recbench.backbones.building_blocks.perceptron import layer_widths
 from recbench.batch import Batch, Towers
-from recbench.data.dataset import Dataset, Log, Positives
+from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
 from recbench.settings import Count, Share
 
@@ -29,7 +30,7 @@ class Autoencoder(Backbone):
     There are no user ids, so that new users are as good.
     """
 
-    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "user codes"})
+    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "user codes", "new users"})
     numbers: ClassVar[int] = 1  # that the encoder makes for each number of the code
 
     def __init__(
@@ -56,17 +57,15 @@ class Autoencoder(Backbone):
 
     def histories(self, log: Log) -> Histories:
         """Return the distinct items that each user had in these rows, but those unseen in training."""
-        counts = (log.label.amax(1) > 0) & (log.item < self.seen)
-        pairs = Positives.from_pairs(log.user[counts], log.item[counts], self.users, self.items)
-        return Histories(pairs.item, pairs.start[:-1], pairs.start[1:])
+        return distinct_items(log, self.users, self.items, self.seen)
 
     def forward(self, user: Tensor, item: Tensor, known: Histories | None = None) -> Towers:
         """Return the towers of user [B], by all that is known of them, and item [B, N] or [1, N]."""
-        return self.normalised(self._towers(*_items_of(known or self.in_train, user), item))
+        return self.normalised(self._towers(*items_of(known or self.in_train, user), item))
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers of user [B], by what they had in train, and item [B, N] or [1, N]; not normalised."""
-        return self._towers(*_items_of(self.in_train, user), item)
+        return self._towers(*items_of(self.in_train, user), item)
 
     def encode(self, batch: Batch) -> Towers:
         """Return the towers of a batch of training."""
@@ -103,12 +102,3 @@ def _weights(data: Dataset, width: int) -> nn.Parameter:
     weight = nn.init.xavier_uniform_(torch.empty(len(data.items), width))
     weight[data.items.seen :] = 0
     return nn.Parameter(weight)
-
-
-def _items_of(histories: Histories, user: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the items [P] of users [B], one user after the other, and where each one's begin, [B + 1]."""
-    begin = histories.start[user]
-    count = histories.end[user] - begin
-    start = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    shift = torch.repeat_interleave(begin - start[:-1], count)
-    return histories.item[shift + torch.arange(len(shift), device=shift.device)], start

@@ -34,6 +34,9 @@ class Backbone(nn.Module, ABC):
     offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "forward derivatives"})
     needs: ClassVar[frozenset[str]] = frozenset()
 
+    # Settings that came after runs had been recorded: left out of a key at their defaults, so that old names stay.
+    omitted_when_default: ClassVar[frozenset[str]] = frozenset()
+
     regulariser = Regulariser()  # what `l2` penalises, of a backbone that has it; `create` sets another
 
     def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
@@ -69,6 +72,14 @@ class Backbone(nn.Module, ABC):
     def histories(self, log: Log) -> Histories | None:
         """Return what `forward` and `tables` read of these rows as `known`; None if it reads no histories."""
         return None
+
+    @classmethod
+    def of_new_users(cls, values: Mapping[str, settings.Value]) -> str:
+        """Return how a model with these settings makes vectors of users without training rows, for signatures.
+
+        Empty where it treats all users alike, by their features or by what they had.
+        """
+        return ""
 
     def sequences(self, data: Dataset) -> Dataset:
         """Return the training data as samplers are to go through them: with sequences for a backbone that reads these.
@@ -148,6 +159,7 @@ def defaults(backbone: type[Backbone]) -> dict[str, settings.Value]:
 def resolve(backbone: type[Backbone], words: Mapping[str, str]) -> dict[str, settings.Value]:
     """Return the settings of a backbone, defaults overridden by `words`; of its `Regulariser`, those that differ.
 
+    Those in `omitted_when_default` are left out at their defaults.
     Raises UsageError for a setting that does not exist or is out of range.
     """
     shared = shared_defaults(backbone)
@@ -161,7 +173,20 @@ def resolve(backbone: type[Backbone], words: Mapping[str, str]) -> dict[str, set
     if chosen and not own["l2"]:
         key, value = next(iter(chosen.items()))
         raise UsageError(f"backbone.{key}={value}: there is no penalty with backbone.l2=0; set backbone.l2")
+    usual = settings.defaults(backbone)
+    own = {k: v for k, v in own.items() if k not in backbone.omitted_when_default or v != usual[k]}
     return own | chosen
+
+
+def why_no_new_users(backbone: type[Backbone], data: Dataset) -> str | None:
+    """Return why a backbone cannot score the users of validation and test, in one line, or None if it can."""
+    if not data.new_test_users or "new users" in backbone.offers:
+        return None
+    others = [name for name in BACKBONES.names() if "new users" in BACKBONES.get(name).offers]
+    return (
+        f"backbone `{backbone.name}` has no vectors of users without training rows, and those of validation and test "
+        f"are such in {data.name}/{data.split}; choose one of {', '.join(others)}, or another split"
+    )
 
 
 BACKBONES: Registry[Backbone] = Registry("backbone", "recbench.backbones", reserved=(BASELINE,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class MMFI(Backbone):
     Dense vectors make one more feature, projected to `dim` numbers. Parameters and work grow with the square of the
     number of pairs: 63 features are 1953 pairs and 15 million weights of attention per tower.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,

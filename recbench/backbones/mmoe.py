@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class MMoE(Backbone):
     gates start at N(0, 1) and the experts' biases at U(0, 1) (`init=normal`), which makes the gates nearly one-hot at
     first; `init=linear` starts them as every other layer.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,6 +28,8 @@ class PLE(Backbone):
     these are one LeakyReLU layer; `specific=0` with one level is `mmoe`, `shared=0` towers that share features alone.
     Sizes are chosen here: as many experts as `mmoe` for two towers, but narrower.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,

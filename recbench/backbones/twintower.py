@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,8 @@ class TwinTower(Backbone):
     towers of a side. `senet` puts a squeeze-and-excitation gate before
     the perceptrons (see `field_gate`), an option of GNOLR's code that is off in the paper.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,

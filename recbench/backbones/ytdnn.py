@@ -28,6 +28,7 @@ class YouTubeDNN(Backbone):
     history the mean is zero. The paper takes no user's first four items as targets; here every positive is one.
     """
 
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
     needs: ClassVar[frozenset[str]] = frozenset({"row"})
 
     def __init__(

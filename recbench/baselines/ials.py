@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recbench.backbones.building_blocks.least_squares import solve_rows
 from recbench.baselines.base import BASELINES, Baseline, FittedBaseline, Size, sparse_matrix
-from recbench.baselines.building_blocks.least_squares import solve_rows
 from recbench.data.dataset import Positives
 from recbench.errors import UsageError
 from recbench.evaluation.predictions import InnerProductScores

@@ -10,6 +10,7 @@ from functools import cache
 
 import torch
 
+from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import Dataset, Log, Positives, concat_logs
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
@@ -28,6 +29,7 @@ from recbench.run import kept_predictions
 from recbench.run.candidates import BIASED, candidate_set
 from recbench.run.collapse import collapse_note
 from recbench.run.fitted import Fitted, restore
+from recbench.settings import owned_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class _HeldOut:
     log: Log  # the rows to score, with the labels of `data`
     given: Log  # earlier test rows of new users; see Dataset.given_and_scored
     candidates: CandidateSet  # what is ranked
+    new_users: str  # how the model makes their vectors, where it has to
 
     @property
     def given_own(self) -> Log:
@@ -121,7 +124,10 @@ def _gather(key: RunKey, requests: Sequence[Request], options: EvalOptions) -> _
     whole = load_dataset(key, "cpu" if key.is_baseline else options.device)
     data = whole.narrow(_feedback_types(key, whole, requests))
     given, log = data.given_and_scored(data.read("test"))
-    return _HeldOut(whole.narrow(key.feedback), data, log, given, candidate_set(options.candidates, data))
+    new_users = ""
+    if data.new_test_users and not key.is_baseline:
+        new_users = BACKBONES.get(key.backbone).of_new_users(owned_by("backbone", key.settings))
+    return _HeldOut(whole.narrow(key.feedback), data, log, given, candidate_set(options.candidates, data), new_users)
 
 
 def _score(
@@ -173,6 +179,7 @@ def _measure(
         candidates=held_out.candidates,
         index=options.index,
     )
+    protocol = replace(protocol, new_users=held_out.new_users)
 
     @cache
     def seen(column: int) -> Positives:

@@ -79,7 +79,7 @@ def build(
     check_optimizer(loss_class, schedule.optimizer)
     made = losses.create(loss_class, data.info, settings.owned_by("loss", values))
     sampler = samplers.create(settings.owned_by("sampler", values)) or made.sampler
-    reason = losses.incompatibility(made, sampler, backbone_class)
+    reason = losses.incompatibility(made, sampler, backbone_class) or backbones.why_no_new_users(backbone_class, data)
     if reason is not None:
         raise UsageError(reason)
     made.sampler = sampler

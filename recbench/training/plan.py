@@ -59,6 +59,7 @@ def make_keys(
     )
     chosen = choose_feedback(data, loss_class, feedback)
     reason = losses.why_not(loss_class, backbone_class, of_loss, chosen, samplers.create(of_sampler))
+    reason = reason or backbones.why_no_new_users(backbone_class, data)
     if reason is not None:
         raise UsageError(reason)
     check_optimizer(loss_class, Schedule.of(values).optimizer)

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
+from recbench.backbones import base as backbones
+from recbench.backbones.building_blocks.fold_in import FoldIn, folded_in
 from recbench.backbones.mf import MF
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
+from tests.training.test_validate import new_users
 
 
 def test_entities_unseen_in_training_have_the_zero_vector(toy: Dataset) -> None:
@@ -30,3 +34,34 @@ def test_l2_is_half_the_squared_norm_of_the_batch_per_user(toy: Dataset) -> None
     batch = Batch(user, item, torch.zeros(1, 3, 1), torch.tensor([[True, True, False]]))
     regulariser = torch.as_tensor(backbone(user, item).regulariser(batch))
     assert regulariser.item() == pytest.approx(1e-4 / 2 * (1**2 + 2**2 + 0.5**2 + 1**2 + 3**2))
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+@pytest.mark.parametrize("rule", ["least-squares", "mean"])
+def test_new_users_are_folded_in_and_others_are_not(rule: FoldIn, cosine: bool, toy: Dataset) -> None:
+    data = new_users(toy).narrow(["view"])
+    torch.manual_seed(0)
+    made = MF(data, 2, cosine, dim=4, fold_in=rule)
+    given, _ = data.given_and_scored(data.valid)
+    histories = made.histories(given)
+    assert histories is not None
+    users, items = made.tables(histories)
+    before, same = made.tables()
+    assert torch.equal(users[:20], before[:20]) and torch.equal(items, same)
+    expected = folded_in(rule, 10.0, histories, torch.arange(20, 30), items[: data.items.seen])
+    torch.testing.assert_close(users[20:], normalize(expected, dim=-1) if cosine else expected)
+    assert bool(users[20:].any()) and not bool(before[20:].any())
+    out = made(torch.tensor([2, 25]), torch.tensor([[3, 4]]), histories)
+    torch.testing.assert_close(out.user, users[[2, 25]])
+
+
+def test_where_users_are_not_new_a_user_unseen_in_training_stays_zero(toy: Dataset) -> None:
+    data = replace(new_users(toy), new_test_users=False)
+    assert MF(data, 1, False).histories(data.valid) is None
+
+
+def test_settings_of_folding_in_are_part_of_a_key_where_they_differ_alone() -> None:
+    assert backbones.resolve(MF, {}) == {"dim": 64, "l2": 0.0, "std": 0.1}
+    assert backbones.resolve(MF, {"fold_in": "mean"})["fold_in"] == "mean"
+    assert MF.of_new_users({}) == "least squares against item vectors"
+    assert MF.of_new_users({"fold_in": "mean"}) == "mean of item vectors"

@@ -283,9 +283,19 @@ def test_users_that_are_new(run: Run, tmp_path: Path) -> None:
     told = run("baselines", "--budget", "0", "--metric", "recall@50", "--json")
     assert told.code == 0, told.err
     values = {row["loss"]: row["value"] for row in told.json}
-    assert values.keys() == NAMES - {"user-knn"} and len(set(values.values())) > 3
-    assert "note: user-knn left out: it cannot score users that have no training rows" in told.err
+    assert values.keys() == NAMES and len(set(values.values())) > 3
     assert all("history=first 80%" in row["signature"] for row in told.json)
+
+
+def test_a_baseline_that_cannot_score_new_users_is_left_out(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BASELINES.get("item-knn"), "scores_new_users", False)
+    facsimile.write("amazon-books", tmp_path / "raw", 8000)
+    assert run("prepare", "amazon-books", "--raw", str(tmp_path / "raw")).code == 0
+    told = run("baselines", "--budget", "0", "--only", "item-knn,popularity", "--metric", "recall@50", "--json")
+    assert {row["loss"] for row in told.json} == {"popularity"}
+    assert "note: item-knn left out: it cannot score users that have no training rows" in told.err
 
 
 def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recbench.baselines.building_blocks.least_squares import solve_rows
+from recbench.backbones.building_blocks.least_squares import solve_rows
 from recbench.baselines.ials import IALS
 from recbench.evaluation.predictions import InnerProductScores
 from tests.baselines.dense import EXAMPLE, Matrix, dense, positives

@@ -45,6 +45,25 @@ def test_user_knn(had: Matrix, k: int, user: float, item: float, shrink: float) 
     assert all_scores(model, positives(had), had.shape[1]) == pytest.approx(kept @ had, abs=1e-9)
 
 
+@settings(deadline=None, max_examples=60)
+@given(matrices(), st.integers(1, 8), EXPONENTS, EXPONENTS, st.sampled_from([0.0, 2.0]), st.integers(1, 3))
+def test_user_knn_of_new_users(had: Matrix, k: int, user: float, item: float, shrink: float, new: int) -> None:
+    """The last users have no training rows: they have neighbours by what is known of them, and are nobody's."""
+    new = min(new, len(had) - 1)
+    train = had.copy()
+    train[-new:] = 0
+    count = train.sum(0)
+    weight = np.where(count > 0, np.maximum(count, 1) ** -item, 0)
+    scale = (had.sum(1) + shrink) ** user
+    similarity = (had * weight) @ train.T * inverse(np.outer(scale, (train.sum(1) + shrink) ** user))
+    np.fill_diagonal(similarity, 0)
+    kept = top_of_rows(similarity, k)
+    assume(kept is not None)
+    model = UserKNN(k=k, user_exponent=user, item_exponent=item, shrink=shrink)
+    scores = all_scores(model, positives(train), had.shape[1], positives(had))
+    assert scores == pytest.approx(kept @ train, abs=1e-9)
+
+
 def walks(had: Matrix, alpha: float, beta: float) -> Matrix:
     first = (had.T * inverse(had.sum(0))[:, None]) ** alpha * (had.T > 0)
     second = (had * inverse(had.sum(1))[:, None]) ** alpha * (had > 0)

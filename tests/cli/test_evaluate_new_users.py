@@ -33,7 +33,16 @@ def test_new_users_from_the_command_line(books: Run) -> None:
     assert "seen=kept; search=exact" in kept["signature"]
     assert removed["counted"] == values["mf", False]["counted"] > 0
     assert kept["counted"] >= removed["counted"]
-    assert removed["value"] > values["mf", False]["value"]  # mf knows nothing of new users
+    words = "history=first 80% of held-out rows; new users=least squares against item vectors; candidates="
+    assert words in values["mf", False]["signature"] and "new users=" not in removed["signature"]
+
+
+def test_backbones_without_vectors_of_new_users_are_refused(books: Run, tmp_path: Path) -> None:
+    told = books("train", "--loss", "bpr", "--backbone", "lightgcn", "--dataset", "amazon-books/users")
+    assert told.code == 2
+    assert "backbone `lightgcn` has no vectors of users without training rows" in told.err
+    assert "amazon-books/users; choose one of autoencoder, " in told.err and " mf, " in told.err
+    assert not list((tmp_path / "results").rglob("*.json"))
 
 
 def test_whole_lists_are_refused(books: Run) -> None:

@@ -36,6 +36,7 @@ from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
 from tests.samplers.epochs import SAMPLERS, epoch
+from tests.training.test_validate import new_users
 
 PAIRS = [(loss, backbone) for loss in LOSSES.names() for backbone in BACKBONES.names()]
 VIEW = toy().narrow(["view"])
@@ -58,6 +59,7 @@ def measured(name: str) -> frozenset[str]:
     if towers.inner.shape == product.shape and torch.allclose(towers.inner, product, atol=1e-6):
         has.add("vectors")
     has |= encoded_users(backbone)
+    has |= {"new users"} if tells_new_users_apart(name) else set()
     tables = [getattr(backbone, name, None) for name in ("user_table", "item_table")]
     own = [t is not None and torch.equal(t, v[:, 0]) for t, v in zip(tables, (users, items), strict=True)]
     if "vectors" in has and all(own):
@@ -96,6 +98,15 @@ def encoded_users(backbone: Backbone) -> set[str]:
     drawn = {"code distributions"} if backbone.train().encode(batch).divergence is not None else set()
     backbone.eval()
     return drawn | (set() if torch.allclose(first.user, second.user) else {"user codes"})
+
+
+def tells_new_users_apart(name: str) -> bool:
+    """Whether users without training rows have vectors of their own, and not those of an unknown user, or none."""
+    data = new_users(toy()).narrow(["view"])
+    torch.manual_seed(0)
+    backbone = BACKBONES.get(name)(data, 1, False, **small_settings(name)).eval()
+    vectors, _ = backbone.tables(backbone.histories(data.given_and_scored(data.valid)[0]))
+    return len(torch.unique(vectors[data.users.seen :, 0], dim=0)) > 1
 
 
 class _Encoding(torch.nn.Module):

@@ -43,7 +43,7 @@ class HistoryBackbone(Backbone):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"row"})
-    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors"})
+    offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "new users"})
 
     def __init__(
         self, data: Dataset, towers: int, cosine: bool, length: int, windows: Literal["last", "all"] = "last"

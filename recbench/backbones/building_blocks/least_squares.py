@@ -26,7 +26,7 @@ def solve_rows(pairs: Positives, other: Tensor, start: Tensor, alpha: float, l2:
         size = max(1, _NUMBERS // (int(count[order[0]]) * other.shape[1]))
         size = max(1, _NUMBERS // (int(count[order[:size]].max()) * other.shape[1]))
         rows, order = order[:size], order[size:]
-        column = torch.arange(int(count[rows].max()))
+        column = torch.arange(int(count[rows].max()), device=count.device)
         there = column < count[rows, None]
         chosen = pairs.item[(pairs.start[rows, None] + column).clamp(max=len(pairs.item) - 1)]
         vectors = other[chosen] * there.unsqueeze(2)
