@@ -10,6 +10,7 @@ LONG = (
     "prepare",
     "collaborative",
     "softmaxes",
+    "views",
     "synthetic",
     "kuairand",
     "ml1m",

@@ -88,10 +88,10 @@ def made(data: Dataset, backbone: str, loss: str = "bpr", **words: str) -> Model
     return model
 
 
-def recbench_step(data: Dataset, model: Model) -> Step:
+def recbench_step(data: Dataset, model: Model, size: int = BATCH) -> Step:
     """recbench's own sampler, backbone, loss and step, one epoch after another."""
     generator = torch.Generator().manual_seed(0)
-    batches = chain.from_iterable(model.loss.sampler.batches(data, BATCH, generator) for _ in count())
+    batches = chain.from_iterable(model.loss.sampler.batches(data, size, generator) for _ in count())
 
     def step() -> int:
         batch = next(batches)

@@ -110,6 +110,8 @@ class Backbone(nn.Module, ABC):
 class View(nn.Module, ABC):
     """One way to encode all users and items. Random ones draw from torch's global generator, as dropout does."""
 
+    random: ClassVar[bool] = False
+
     @abstractmethod
     def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
         """Return the encoding, once per step; `first` is that of the step's first view, None for that view itself."""

@@ -154,8 +154,9 @@ def masked_slates(trial: Trial) -> None:
     require_masks(batch)
     real = torch.ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
     last = torch.arange(len(batch.user)) == len(batch.user) - 1
-    masked = value_of(model, replace(batch, mask=real & ~last[:, None]))
-    left_out = value_of(model, choose_users(batch, torch.arange(len(batch.user) - 1)))
+    with evaluation_mode(model.backbone, model.loss):  # else dropout falls on others
+        masked = value_of(model, replace(batch, mask=real & ~last[:, None]))
+        left_out = value_of(model, choose_users(batch, torch.arange(len(batch.user) - 1)))
     message = "a slate of masked slots alone changes the loss; divide by what counts, as Batch.mean does"
     require_equal(masked, left_out, message)
     value = value_of(model, replace(batch, mask=torch.zeros_like(real)))

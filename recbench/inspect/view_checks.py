@@ -19,14 +19,14 @@ def views(trial: Trial) -> None:
         model = trial.model(data, backbone)
         first, same, other = (_views(model, trial.batch, seed) for seed in (1, 1, 2))
         shape = (len(data.users) + len(data.items), model.loss.towers)
-        for number, vectors in enumerate(first):
+        for number, (vectors, view) in enumerate(zip(first, model.loss.views, strict=True)):
+            random = bool(view.random)
             where = f"with {backbone}, view {number}"
             require(tuple(vectors.shape[:2]) == shape, f"{where}: {list(vectors.shape)} is not [users + items, K, D]")
             require(torch.equal(vectors, same[number]), f"{where}: differs between two draws from one seed")
-        plain = torch.cat(model.backbone.tables())
-        changed = [not torch.equal(vectors, plain) for vectors in first]
-        drawn = [not torch.equal(vectors, another) for vectors, another in zip(first, other, strict=True)]
-        require(drawn == changed, f"with {backbone}: a view is not drawn by torch's global generator")
+            drawn = not torch.equal(vectors, other[number])
+            require(drawn or not random, f"{where}: is `random` and does not depend on torch's global generator")
+            require(random or not drawn, f"{where}: is drawn at random, so set `random = True`")
 
 
 def _views(model: Model, batch: Batch, seed: int) -> list[Tensor]:

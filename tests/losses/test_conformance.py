@@ -108,18 +108,21 @@ def test_scoring_that_changes_something_is_found(change: str, message: str) -> N
     ("kind", "message"),
     [
         ("counting", "differs between two draws from one seed"),
-        ("own generator", "a view is not drawn by torch's global generator"),
+        ("own generator", "is `random` and does not depend on torch's global generator"),
+        ("silent", "is drawn at random, so set `random = True`"),
         ("half", "is not [users + items, K, D]"),
     ],
 )
 def test_views_that_are_not_drawn_from_the_seed_are_found(kind: str, message: str) -> None:
     class Own(Propagation):
         drawn = 0
+        random = kind != "silent"
 
         def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
             encoding = super().encode(backbone, first)
             self.drawn += kind == "counting"
-            noise = torch.randn(encoding.vectors.shape, generator=torch.Generator().manual_seed(self.drawn))
+            own = None if kind == "silent" else torch.Generator().manual_seed(self.drawn)
+            noise = torch.randn(encoding.vectors.shape, generator=own)
             vectors = encoding.vectors + noise
             return replace(encoding, vectors=vectors[::2] if kind == "half" else vectors)
 

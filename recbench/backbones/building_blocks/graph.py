@@ -79,9 +79,12 @@ class Graph(nn.Module):
         weights, degree = remaining, self.degrees(remaining)
         if self.degree is None:
             weights = remaining * (degree[self.rows] * degree[self.neighbours]).rsqrt()
-        matrix = torch.sparse_csr_tensor(
-            self.starts, self.neighbours, weights, (self.nodes,) * 2, check_invariants=False
-        )
+        return self.with_weights(weights)
+
+    def with_weights(self, weights: Tensor) -> Graph:
+        """Return a graph of the same edges with other weights [entries]."""
+        shape = (self.nodes,) * 2
+        matrix = torch.sparse_csr_tensor(self.starts, self.neighbours, weights, shape, check_invariants=False)
         return Graph(matrix, self.degree is not None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ class Noise(Propagation):
     [0, 1)^D with the signs of the vector.
     """
 
+    random: ClassVar[bool] = True
     size: Tensor
 
     def __init__(self, size: float) -> None:
@@ -42,7 +43,10 @@ class Noise(Propagation):
     def layer(self, graph: Graph, vectors: Tensor, number: int) -> Tensor:
         """Return the product with the graph plus noise."""
         smooth = graph.smooth(vectors)
-        return smooth + smooth.sign() * F.normalize(torch.rand_like(smooth), dim=-1) * self.size
+        with torch.no_grad():
+            noise = torch.rand_like(smooth)
+            noise.mul_(self.size / noise.norm(dim=-1, keepdim=True).clamp(min=1e-12)).mul_(smooth.sign())
+        return smooth + noise
 
 
 class Dropped(Propagation):
@@ -52,6 +56,8 @@ class Dropped(Propagation):
     Of E edges, E - floor((1 - share) E) are dropped; of nodes, a share of the users and a share of the items, rounded
     down. Before the first epoch nothing is dropped.
     """
+
+    random: ClassVar[bool] = True
 
     def __init__(self, share: float, kind: Literal["edges", "nodes", "walk"]) -> None:
         super().__init__()
@@ -82,6 +88,66 @@ class Dropped(Propagation):
         items = graph.nodes - users
         node = torch.cat([_some(n, n - int(self.share * n), graph.starts) for n in (users, items)])
         return node[graph.rows] * node[graph.neighbours]
+
+
+class LowRank(View):
+    """The layers that the graph's first singular vectors make of those of the first view, and their mean.
+
+    LightGCL (Cai et al., ICLR 2023, https://arxiv.org/abs/2302.08191): with R ~ U S V' of the `rank` largest singular
+    values of the users' rows of the graph, layer l of the users is U S V' times layer l - 1 of the items in the first
+    view, that of the items V S U' times that of the users; layer 0 are the free vectors. `prepare` must come first.
+    """
+
+    of_user: Tensor  # [users, rank] U S
+    of_item: Tensor  # [items, rank] V
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+
+    @torch.no_grad()
+    def prepare(self, backbone: Backbone) -> None:
+        """Find the singular vectors, by torch's randomised method with some vectors more than are kept."""
+        graph, users = of_graph(backbone).graph, backbone.users
+        entry = graph.rows < users
+        where = torch.stack([graph.rows[entry], graph.neighbours[entry] - users])
+        shape = (users, graph.nodes - users)
+        part = torch.sparse_coo_tensor(where, graph.weights[entry], shape, check_invariants=False).coalesce()
+        left, size, right = torch.svd_lowrank(part, q=min(2 * self.rank + 10, *shape), niter=4)
+        self.register_buffer("of_user", (left * size)[:, : self.rank].contiguous(), persistent=False)
+        self.register_buffer("of_item", right[:, : self.rank].contiguous(), persistent=False)
+
+    def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+        """Return the mean of the layers, and each of them."""
+        assert first is not None, "a low-rank view needs a first view"
+        users, layers = first.users, [first.layers[0]]
+        for before in first.layers[:-1]:
+            towers = before.flatten(1)
+            of_user = self.of_user @ (self.of_item.T @ towers[users:])
+            of_item = self.of_item @ (self.of_user.T @ towers[:users])
+            layers.append(torch.cat([of_user, of_item]).view_as(before))
+        return Encoding(torch.stack(layers).mean(0), users, tuple(layers))
+
+
+class HopAhead(View):
+    """One more product of the first view with the graph, without gradient, after dropout of its entries.
+
+    SelfCF (Zhou et al., TORS 2023, https://arxiv.org/abs/2107.03019), "edge pruning": each entry of the graph is
+    dropped with probability `share`, the others are scaled by 1 / (1 - share), and degrees stay as they were.
+    """
+
+    random: ClassVar[bool] = True
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    @torch.no_grad()
+    def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+        """Return the product."""
+        assert first is not None, "one more hop needs a first view"
+        graph = of_graph(backbone).graph
+        return Encoding(graph.with_weights(F.dropout(graph.weights, self.share)).smooth(first.vectors), first.users)
 
 
 def leave_out_free_vectors(backbone: Backbone) -> None:

@@ -23,7 +23,7 @@ def contrast(first: Encoding, second: Encoding, batch: Batch, temperature: Tenso
     counts = counted_slates(batch)
     total = first.vectors.new_zeros(())
     for one, other, row in sides(first, second, batch):
-        distinct = first_of_each(row, len(one), counts)
+        row, distinct = distinct_rows(row, len(one), counts)
         query, key = normalize(one[row], dim=-1) / temperature, normalize(other[row], dim=-1)
         own = torch.arange(len(row), device=row.device)
         total = total + info_nce(query, key, own, distinct, distinct) / distinct.sum().clamp(min=1)
@@ -38,9 +38,16 @@ def contrast_with_all(first: Encoding, second: Encoding, batch: Batch, temperatu
     counts = counted_slates(batch)
     total = first.vectors.new_zeros(())
     for one, other, row in sides(first, second, batch):
-        query, key = normalize(one[row], dim=-1) / temperature, normalize(other, dim=-1)
-        total = total + info_nce(query, key, row, counts) / counts.sum().clamp(min=1)
+        total = total + sum_against_all(one, other, row, counts, temperature) / counts.sum().clamp(min=1)
     return total
+
+
+def sum_against_all(one: Tensor, other: Tensor, row: Tensor, counts: Tensor, temperature: Tensor) -> Tensor:
+    """Return the sum over those rows [B] that count of -log softmax at the row itself of its cosines with all.
+
+    The cosines are of its vector in the one table [n, D] with all of the other [n, D], over the temperature.
+    """
+    return info_nce(normalize(one[row], dim=-1) / temperature, normalize(other, dim=-1), row, counts)
 
 
 def sides(first: Encoding, second: Encoding, batch: Batch) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -56,14 +63,16 @@ def counted_slates(batch: Batch) -> Tensor:
     return torch.ones_like(batch.user, dtype=torch.bool) if batch.mask is None else batch.mask[:, 0]
 
 
-def first_of_each(row: Tensor, size: int, counts: Tensor) -> Tensor:
-    """Return whether each of the numbers `row` [B] below `size` is the first of its value among those that count.
+def distinct_rows(row: Tensor, size: int, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return numbers [n] below `size`, and which of them [n] are the distinct ones of those `row` [B] that count.
 
-    Unlike `torch.unique` it has a shape that does not depend on the data.
+    Unlike that of `torch.unique`, n = min(B, size) does not depend on the data.
     """
     place = torch.arange(len(row), device=row.device).masked_fill(~counts, len(row))
     earliest = torch.full((size,), len(row), device=row.device).scatter_reduce_(0, row, place, "amin")
-    return counts & (earliest[row] == place)
+    if size < len(row):
+        return torch.arange(size, device=row.device), earliest < len(row)
+    return row, counts & (earliest[row] == place)
 
 
 def info_nce(query: Tensor, key: Tensor, own: Tensor, counts: Tensor, candidates: Tensor | None = None) -> Tensor:
@@ -86,20 +95,24 @@ class _InfoNCE(torch.autograd.Function):
     def forward(  # noqa: D102
         query: Tensor, key: Tensor, own: Tensor, weight: Tensor, candidates: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        value, of_query, of_key = query.new_zeros(()), [], torch.zeros_like(key)
+        out = query.new_zeros(len(key))
+        if candidates is not None:
+            out = out.masked_fill(~candidates, torch.finfo(query.dtype).min)  # finite: where nothing counts is no NaN
         size = max(1, BLOCK // max(1, len(key)))
-        for q, o, w in zip(query.split(size), own.split(size), weight.split(size), strict=True):
-            similarity = q @ key.T
-            positive = similarity.gather(1, o[:, None])
-            if candidates is not None:
-                similarity = similarity.masked_fill(~candidates, -torch.inf)
-            total = similarity.logsumexp(1, keepdim=True)
-            value = value + torch.where(w > 0, w * (total - positive)[:, 0], 0).sum()
-            share = torch.where(w[:, None] > 0, (similarity - total).exp() * w[:, None], 0)
-            of_query.append(share @ key - w[:, None] * key.index_select(0, o))
-            of_key = of_key + share.T @ q
+        log_total, of_query, of_key = [], [], torch.zeros_like(key)
+        for q, w in zip(query.split(size), weight.split(size), strict=True):
+            share = torch.addmm(out, q, key.T)
+            most = share.amax(1, keepdim=True)
+            share = share.sub_(most).exp_()
+            total = share.sum(1, keepdim=True)
+            share = share.mul_(w[:, None] / total)
+            log_total.append((total.log() + most)[:, 0])
+            of_query.append(share @ key)
+            of_key = of_key.addmm(share.T, q)
+        positive = key.index_select(0, own)
+        value = (weight * (torch.cat(log_total) - (query * positive).sum(1))).sum()
         of_key = of_key.index_add(0, own, -weight[:, None] * query)
-        return value, torch.cat(of_query), of_key
+        return value, torch.cat(of_query) - weight[:, None] * positive, of_key
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:  # noqa: D102

@@ -38,7 +38,7 @@ def normalised(edges: Tensor) -> Tensor:
 
 def test_noise_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """(3, -4, 0) and a uniform (0.6, 0.8, 0) with length 0.1: the noise has the signs of the vector."""
-    monkeypatch.setattr(torch, "rand_like", lambda like: torch.tensor([0.6, 0.8, 0.0]).expand_as(like))
+    monkeypatch.setattr(torch, "rand_like", lambda like: torch.tensor([[[0.6, 0.8, 0.0]]]))
     graph = Graph(torch.eye(1).to_sparse_csr())
     found = Noise(0.1).layer(graph, torch.tensor([[[3.0, -4.0, 0.0]]]), 1)
     torch.testing.assert_close(found, torch.tensor([[[3.06, -4.08, 0.0]]]))

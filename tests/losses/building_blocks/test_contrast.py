@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from recbench.batch import Batch, Encoding
 from recbench.losses.building_blocks import contrast as building_block
-from recbench.losses.building_blocks.contrast import contrast, contrast_with_all, first_of_each, info_nce
+from recbench.losses.building_blocks.contrast import contrast, contrast_with_all, distinct_rows, info_nce
 from tests.losses import by_loops
 
 HALF = 0.5**0.5
@@ -60,10 +60,11 @@ def test_users_of_several_slates_count_once_among_the_distinct() -> None:
     assert float(contrast_with_all(first, second, rows, temperature)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_first_of_each_that_counts() -> None:
+@pytest.mark.parametrize(("size", "length"), [(9, 5), (6, 5), (4, 4)])
+def test_the_distinct_rows_of_those_that_count(size: int, length: int) -> None:
     counts = torch.tensor([False, True, True, True, False])
-    found = first_of_each(torch.tensor([5, 2, 5, 5, 0]), 6, counts)
-    assert found.tolist() == [False, True, True, False, False]
+    row, distinct = distinct_rows(torch.tensor([3, 2, 3, 3, 0]), size, counts)
+    assert len(row) == length and sorted(row[distinct].tolist()) == [2, 3]
 
 
 @pytest.mark.parametrize("block", [1, 13, 1 << 22])
