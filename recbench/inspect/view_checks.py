@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recbench.backbones.base import evaluation_mode
 from recbench.batch import Batch
 from recbench.inspect.loss_trial import InapplicableError, Trial, require
 from recbench.training.model import Model
@@ -33,4 +34,5 @@ def _views(model: Model, batch: Batch, seed: int) -> list[Tensor]:
     """Return the vectors of all views as they are drawn from a seed, for an epoch and a batch."""
     torch.manual_seed(seed)
     model.start_epoch(1)
-    return [view.vectors.detach() for view in model.loss.encode(model.backbone, batch).views]
+    with evaluation_mode(model.backbone):  # whose own dropout is no part of a view
+        return [view.vectors.detach() for view in model.loss.encode(model.backbone, batch).views]

@@ -151,7 +151,12 @@ class HopAhead(View):
 
 
 def leave_out_free_vectors(backbone: Backbone) -> None:
-    """Let the mean of the layers begin with the first, not with the free vectors; for good, and for scores too."""
+    """Let the mean of the layers begin with the first, not with the free vectors; for good, and for scores too.
+
+    Raises UsageError for a backbone whose vectors are no such mean.
+    """
+    if "layers" not in backbone.offers:
+        raise UsageError(f"backbone `{backbone.name}`: its vectors are no mean of layers")
     of_graph(backbone).first_layer = 1
 
 
