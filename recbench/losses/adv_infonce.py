@@ -1,6 +1,5 @@
 """Softmax loss whose negatives an adversary weighs."""
 
-import math
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ class AdvInfoNCE(SampledSoftmaxLoss):
 
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    weight: Tensor
 
     def __init__(
         self,
@@ -39,7 +39,8 @@ class AdvInfoNCE(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.log_weight, self.every, self.rounds, self.adversary_lr = math.log(weight), every, rounds, adversary_lr
+        self.every, self.rounds, self.adversary_lr = every, rounds, adversary_lr
+        self.register_buffer("weight", torch.tensor(weight), persistent=False)
         self.user = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.users, dim)))
         self.item = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.items, dim)))
         self.adversary_learns = False
@@ -71,7 +72,7 @@ class AdvInfoNCE(SampledSoftmaxLoss):
         positive, negatives = candidates.logits(towers)
         with torch.set_grad_enabled(self.adversary_learns):
             log_q = candidates.masked(candidates.inner(self._adversary(batch))[1]).log_softmax(1)
-        hard = (candidates.masked(negatives) + log_q).logsumexp(1) + candidates.number(log_q).log() + self.log_weight
+        hard = (candidates.masked(negatives) + log_q).logsumexp(1) + (candidates.number(log_q) * self.weight).log()
         return candidates.mean(softplus(hard - positive))
 
     def _adversary(self, batch: Batch) -> Towers:

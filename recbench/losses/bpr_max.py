@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import elu, logsigmoid
 
@@ -20,6 +21,8 @@ class BPRMax(SampledSoftmaxLoss):
     through the weights.
     """
 
+    penalty: Tensor
+
     def __init__(
         self,
         info: Info,
@@ -32,7 +35,8 @@ class BPRMax(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.penalty, self.activation, self.elu_scale = penalty, activation, elu_scale
+        self.activation, self.elu_scale = activation, elu_scale
+        self.register_buffer("penalty", torch.tensor(penalty), persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""

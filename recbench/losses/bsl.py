@@ -23,6 +23,8 @@ class BSL(SampledSoftmaxLoss):
 
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    ratio: Tensor
+    power: Tensor
 
     def __init__(
         self,
@@ -36,7 +38,9 @@ class BSL(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.form, self.ratio, self.power, self.users = form, ratio, power, info.users
+        self.form, self.users = form, info.users
+        self.register_buffer("ratio", torch.tensor(ratio), persistent=False)
+        self.register_buffer("power", torch.tensor(power), persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives, those of one user in the batch having one value but for their negatives."""
@@ -45,9 +49,12 @@ class BSL(SampledSoftmaxLoss):
         log_sum = candidates.masked(negatives).logsumexp(1)
         if self.form == "released":
             return candidates.mean(self.power * log_sum - positive)
-        ratio, power = (self.ratio, 1 / self.ratio) if self.form == "paper" else (1.0, self.power)
-        gain = self._log_mean_exp_of_users(positive / ratio, batch.user, candidates.counts)
-        return candidates.mean(power * (log_sum - candidates.number(log_sum).log()) - gain)
+        log_mean = log_sum - candidates.number(log_sum).log()
+        if self.form == "paper":
+            gain = self._log_mean_exp_of_users(positive / self.ratio, batch.user, candidates.counts)
+            return candidates.mean(log_mean / self.ratio - gain)
+        gain = self._log_mean_exp_of_users(positive, batch.user, candidates.counts)
+        return candidates.mean(self.power * log_mean - gain)
 
     def _log_mean_exp_of_users(self, value: Tensor, user: Tensor, counts: Tensor) -> Tensor:
         """Return the log [B] of the mean of exp(value) over the rows of a row's user that count, all [B]."""

@@ -35,6 +35,10 @@ class LLPAUC(SampledSoftmaxLoss):
     positives of the user (`mask_positives=false`).
     """
 
+    alpha: Tensor
+    beta: Tensor
+    kappa: Tensor
+
     def __init__(
         self,
         info: Info,
@@ -47,7 +51,9 @@ class LLPAUC(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.alpha, self.beta, self.kappa = alpha, beta, kappa
+        self.register_buffer("alpha", torch.tensor(alpha), persistent=False)
+        self.register_buffer("beta", torch.tensor(beta), persistent=False)
+        self.register_buffer("kappa", torch.tensor(kappa), persistent=False)
         self.auxiliary = nn.ParameterDict({name: torch.tensor(start) for name, (start, _, _) in AUXILIARY.items()})
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

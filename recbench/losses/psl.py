@@ -26,6 +26,7 @@ class PSL(SampledSoftmaxLoss):
 
     cosine = True
     logit = Logit("fixed", scale=0.5)
+    temperature: Tensor
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class PSL(SampledSoftmaxLoss):
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
         self.activation: Activation = activation
-        self.temperature = temperature
+        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""

@@ -26,6 +26,7 @@ class SLAtK(SampledSoftmaxLoss):
     needs = SampledSoftmaxLoss.needs | {"vectors"}
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    weight_temperature: Tensor
     quantile: Tensor  # [users]
     known: Positives  # set by `setup`
 
@@ -44,8 +45,9 @@ class SLAtK(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.k, self.weight_temperature, self.sample, self.every = k, weight_temperature, sample, every
+        self.k, self.sample, self.every = k, sample, every
         self.detach, self.normalise, self.items = detach, normalise, info.items
+        self.register_buffer("weight_temperature", torch.tensor(weight_temperature), persistent=False)
         self.register_buffer("quantile", torch.zeros(info.users))
 
     def setup(self, data: Dataset) -> None:
