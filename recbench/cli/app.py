@@ -17,6 +17,7 @@ from recbench.home import results_home
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from recbench.results.record import RunRecord
     from recbench.results.store import Store
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -129,6 +130,14 @@ def print_warnings(results: Store) -> None:
     """Print a line for every file of results that was skipped."""
     for line in dict.fromkeys(results.warnings):
         stderr().print(f"warning: {line}", soft_wrap=True)
+
+
+def one_run(word: str | None, results: Store) -> RunRecord:
+    """Return the run that a word means, None meaning the latest, and say which it is where it means several."""
+    record, note = results.one(word)
+    if note:
+        stderr().print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
+    return record
 
 
 def typed_command() -> str:

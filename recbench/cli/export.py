@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, print_text, store
+from recbench.cli.app import RESULTS, command, one_run, print_text, store
 from recbench.cli.options import Imports, Run, Trust
 from recbench.cli.own_code import import_files, import_trusted
 
@@ -30,7 +30,7 @@ def export(
 
     import_files(imports)
     results = store()
-    record = results.find(run) if run else results.latest()
+    record = one_run(run, results)
     import_trusted([record], trust)
     folder = output or Path(f"recbench-{record.key.digest}")
     export_run(record, results, folder)

@@ -46,7 +46,7 @@ def leaderboard(
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
     from recbench.results.leaderboard import terminal_table
     from recbench.results.leaderboard_rows import collect_rows
-    from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
+    from recbench.results.leaderboard_selection import note_of_hidden, of_whole_catalogue, worth_showing
     from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
@@ -66,6 +66,8 @@ def leaderboard(
     if form in ("table", "markdown", "latex") and not everything:
         shown = worth_showing(rows, metrics_asked=bool(metric))
         note, rows = note_of_hidden(rows, shown), shown
+    for line in of_whole_catalogue(rows):
+        stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
     if form == "table":
         stdout().print(terminal_table(rows, f"{note} (--all shows them)" if note else ""))
     else:

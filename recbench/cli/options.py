@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recbench.run.train_command import TrainRequest
 
 MAX_SEED = 2**62
+RUN_WORDS = "First digits of a run, LOSS, LOSS/BACKBONE, latest, best"
 
 
 def whole_option(option: str, about: str, minimum: int, maximum: int) -> Any:
@@ -87,9 +88,9 @@ Metrics = Annotated[
 ]
 Runs = Annotated[
     list[str],
-    typer.Option("--run", help="First digits of a run, LOSS, LOSS/BACKBONE or all; default: the last `train`."),
+    typer.Option("--run", help=f"{RUN_WORDS}, a tag or all; default: the last `train`."),
 ]
-Run = Annotated[str | None, typer.Argument(metavar="RUN", help="First digits of a run; default: the last one.")]
+Run = Annotated[str | None, typer.Argument(metavar="RUN", help=f"{RUN_WORDS}; default: latest.")]
 Candidates = Annotated[
     str,
     typer.Option(

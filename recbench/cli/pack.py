@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, print_json, print_text, stderr, stdout, store
+from recbench.cli.app import RESULTS, command, one_run, print_json, print_text, stderr, stdout, store
 from recbench.cli.options import Device, Imports, Json, Run, output_path
 from recbench.cli.own_code import confirm_code, import_files
 
@@ -27,7 +27,7 @@ def pack(
 ) -> None:
     """Write a run, its numbers and your own files of its loss into one small file for somebody else to `replay`."""
     results = store()
-    record = results.find(run) if run else results.latest()
+    record = one_run(run, results)
     path = results.pack(record, output or Path(f"recbench-{record.key.digest}.json"))
     print_text(
         f"{path}: {record.key.title}, {path.stat().st_size / 1024:.1f} KiB; `recbench replay {path}` trains it again"

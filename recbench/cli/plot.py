@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import RESULTS, command, command_group, print_json, print_text, stderr, store
-from recbench.cli.options import Imports, Json, Trust, output_path, whole_option
+from recbench.cli.app import RESULTS, command, command_group, one_run, print_json, print_text, stderr, store
+from recbench.cli.options import RUN_WORDS, Imports, Json, Trust, output_path, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
 from recbench.plots.figure import target
@@ -34,10 +34,8 @@ Output = Annotated[
 ]
 Dataset = Annotated[str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: that of the last run.")]
 Metric = Annotated[str, typer.Option(help="Such as auc or recall@50/buy; without a feedback a panel for each.")]
-OneRun = Annotated[str | None, typer.Option("--run", help="First digits of a run; default: the last one.")]
-SeveralRuns = Annotated[
-    list[str], typer.Option("--run", help="First digits of a run, once per run; default: the last `train`.")
-]
+OneRun = Annotated[str | None, typer.Option("--run", help=f"{RUN_WORDS}; default: latest.")]
+SeveralRuns = Annotated[list[str], typer.Option("--run", help=f"{RUN_WORDS}, tag or all; default: the last `train`.")]
 
 
 @plot_command(
@@ -208,7 +206,7 @@ def curves(run: SeveralRuns = [], output: Output = None, as_json: Json = False) 
 
 
 def _one(run: str | None) -> RunRecord:
-    return store().find(run) if run else store().latest()
+    return one_run(run, store())
 
 
 def _rows(record: RunRecord, part: str) -> str:

@@ -1,15 +1,15 @@
-"""The command `prepare`."""
+"""The commands `prepare` and `example`."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import DATA, command, stderr, stdout
+from recbench.cli.app import DATA, command, print_text, stderr, stdout
 from recbench.cli.options import Catalog, whole_option
 from recbench.errors import UsageError
 from recbench.sources.calendar_day import parse_day
@@ -93,6 +93,20 @@ def prepare(
     stdout().print(report(prepared))
     for line in warnings(prepared.manifest):
         console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+@command(DATA, "recbench example shop ~/shop")
+def example(
+    kind: Annotated[Literal["shop"], typer.Argument(help="Which example: shop, a log of events.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without such files.")],
+) -> None:
+    """Write a complete example of a dataset of your own: a log and its catalogue entry, to copy and change."""
+    from recbench.sources.example_shop import CATALOGUE, LOG, write_example
+
+    commands = write_example(folder)
+    print_text(f"{folder}: {LOG}, {CATALOGUE}; look at both, then type")
+    for line in commands:
+        print_text(f"    {line}")
 
 
 def _ratio(word: str) -> tuple[int, int, int]:

@@ -1,14 +1,26 @@
-"""The command `show`."""
+"""The commands `show` and `runs`."""
 
 from __future__ import annotations
 
-from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
-from recbench.cli.options import Json, Run
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recbench.cli.app import RESULTS, command, one_run, print_json, print_text, print_warnings, stdout, store
+from recbench.cli.options import RUN_WORDS, Json, Run, whole_option
+from recbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from recbench.results.record import RunRecord
+    from recbench.results.store import Store
 
 
 @command(
     RESULTS,
     "recbench show",
+    "recbench show best",
     "recbench show 0bc13ddb --json",
 )
 def show(run: Run = None, as_json: Json = False) -> None:
@@ -18,10 +30,98 @@ def show(run: Run = None, as_json: Json = False) -> None:
     from recbench.results.json_structs import encode
 
     results = store()
-    record = results.find(run) if run else results.latest()
+    record = one_run(run, results)
     evaluations = results.evaluations(record.key)
     print_warnings(results)
     if as_json:
         print_json({"record": encode(record), "evaluations": [encode(evaluation) for evaluation in evaluations]})
     else:
         stdout().print(report_table(run_report(record, evaluations)))
+
+
+@command(
+    RESULTS,
+    "recbench runs",
+    "recbench runs gnolr --dataset ml-1m",
+    "recbench runs best --tag candidate",
+    "recbench runs 0bc13ddb 3f2a --hide",
+    "recbench runs --tagged old --delete",
+)
+def runs(
+    run: Annotated[
+        list[str], typer.Argument(metavar="[RUN]...", help=f"{RUN_WORDS}, a tag or all; default: all.")
+    ] = [],
+    dataset: Annotated[str | None, typer.Option(help="Only on this DATASET or DATASET/SPLIT.")] = None,
+    tagged: Annotated[str | None, typer.Option(metavar="TAG", help="Only with this tag.")] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="List hidden runs too.")] = False,
+    last: Annotated[int, whole_option("--last", "List so many at most, the latest.", 1, 10**9)] = 30,
+    tag: Annotated[str | None, typer.Option(help="Give these runs a tag, which then names them.")] = None,
+    untag: Annotated[str | None, typer.Option(help="Take a tag off.")] = None,
+    hide: Annotated[bool, typer.Option("--hide", help="Leave them out of boards and of names of methods.")] = False,
+    unhide: Annotated[bool, typer.Option("--unhide", help="Show them again.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete their records, weights and evaluations.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before deleting.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List runs, the latest first; tag, hide or delete them."""
+    from dataclasses import asdict
+
+    from recbench.inspect.run_list import chosen_runs, listed, runs_table
+
+    changes = [tag is not None, untag is not None, hide, unhide, delete]
+    if sum(changes) > 1:
+        raise UsageError("one of --tag, --untag, --hide, --unhide and --delete at a time")
+    if any(changes) and not (run or dataset or tagged):
+        raise UsageError("which runs? Name them, as in `recbench runs gnolr --hide`, or `all`")
+    results = store()
+    records = chosen_runs(run, results, dataset, tagged, hidden or unhide or untag is not None or delete)
+    print_warnings(results)
+    if delete:
+        _delete(records, results, yes)
+    elif any(changes):
+        _label(records, results, tag, untag, hide)
+    elif as_json:
+        print_json([asdict(line) for line in listed(records, results)])
+    else:
+        stdout().print(runs_table(listed(records[:last], results)))
+        if len(records) > last:
+            print_text(f"{len(records) - last} more; --last {len(records)} lists all")
+
+
+def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag: str | None, hide: bool) -> None:
+    """Tag or hide runs, and say what was done."""
+    digests = [record.key.digest for record in records]
+    labels = results.labels
+    if tag is not None:
+        methods = {word for record, _ in results.runs() for word in (record.key.loss, record.key.backbone)}
+        labels.add_tag(tag, digests, methods)
+        done = f"tagged {tag}"
+    elif untag is not None:
+        labels.remove_tag(untag, digests)
+        done = f"no longer tagged {untag}"
+    else:
+        labels.hide(digests, hide)
+        done = "hidden" if hide else "shown again"
+    labels.write(results.root)
+    print_text(f"{_count(records)} {done}: {', '.join(digests)}")
+
+
+def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
+    """Delete runs once the user has said yes, at a terminal or by an option."""
+    digests = [record.key.digest for record in records]
+    listed = ", ".join(f"{record.key.digest} ({record.key.title})" for record in records[:8])
+    more = f" and {len(records) - 8} more" if len(records) > 8 else ""
+    if not yes:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"--delete would delete {_count(records)}: {listed}{more}; add --yes if that is meant")
+        typer.confirm(f"Delete {_count(records)}: {listed}{more}?", err=True, abort=True)
+    for record in records:
+        results.delete(record)
+    labels = results.labels
+    labels.forget(digests)
+    labels.write(results.root)
+    print_text(f"{_count(records)} deleted: {', '.join(digests)}")
+
+
+def _count(records: Sequence[RunRecord]) -> str:
+    return "1 run" if len(records) == 1 else f"{len(records)} runs"

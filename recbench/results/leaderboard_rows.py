@@ -160,11 +160,11 @@ def _data_and_method(key: RunKey) -> tuple[str, ...]:
 
 
 def _measured(store: Store, dataset: str | None) -> _Measured:
-    measured, datasets = _Measured(), set()
+    measured, datasets, hidden = _Measured(), set(), frozenset(store.labels.hidden)
     for record, evaluations in store.runs():
         key = record.key
         datasets.add(key.dataset)
-        if dataset not in (None, key.dataset):
+        if dataset not in (None, key.dataset) or key.digest in hidden:
             continue
         measured.choice.add(record, evaluated=bool(evaluations))
         for evaluation in evaluations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
 
@@ -38,3 +38,17 @@ def is_usual(column: Column) -> bool:
         word.startswith(("dialect=", "ranked by=", "candidates=sampled", "candidates=file")) for word in words
     )
     return re.split(r"[@(]", column.metric)[0] in USUAL and not special
+
+
+def of_whole_catalogue(rows: Iterable[LeaderboardRow]) -> list[str]:
+    """Return a warning per metric of the first k items where k is at least the catalogue, so that nothing is chosen."""
+    warnings: dict[str, None] = {}
+    for row in rows:
+        items = re.search(r"candidates=catalogue\(([0-9,]+)\)", row.signature)
+        cutoff = re.search(r"@([0-9]+)", row.metric)
+        if items and cutoff and int(cutoff[1]) >= int(items[1].replace(",", "")):
+            line = (
+                f"{row.metric} on {row.dataset}/{row.split} ranks all {items[1]} items of the catalogue; a smaller k "
+            )
+            warnings[f"{line}tells methods apart"] = None
+    return list(warnings)

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 
 from recbench.errors import DataError, UsageError
 from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
+from recbench.results.run_labels import RunLabels
 
 __all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
 
@@ -87,26 +89,64 @@ class Store:
         listed = ", ".join(_describe(folders[digest]) for digest in (matches or list(folders))[:8])
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
-        raise UsageError(f"no run starts with `{prefix}`; there are {len(folders)}, such as {listed}")
+        raise UsageError(
+            f"no run starts with `{prefix}`, and no method or tag is called so; there are {len(folders)} runs, such as "
+            f"{listed}"
+        )
 
     def folders(self) -> dict[str, Path]:
         """Return the digests and folders of all finished runs, without reading them."""
         return {folder.name.rpartition("-")[2]: folder for folder in self._folders() if _finished(folder)}
 
-    def named(self, word: str) -> list[RunRecord]:
-        """Return the runs that a word means: LOSS, LOSS/BACKBONE or "all", else the first digits of one.
+    def named(self, word: str, *, with_hidden: bool = False) -> list[RunRecord]:
+        """Return the runs that a word means, the same in every command.
 
-        By name they are those on the data of the most recent of them. Raises UsageError as `find` does.
+        LOSS, LOSS/BACKBONE or "all": those on the data of the most recent of them; hidden ones only `with_hidden`, or
+        where all are. "latest": the run that finished last. "best": the highest validation metric of those comparable
+        with it. A tag: all that have it. Else the first digits of a run. Raises UsageError as `find` does.
         """
-        records = [
+        if word == "latest":
+            return [self.latest()]
+        if word == "best":
+            return [self._best()]
+        every = [
             record
             for record, _ in self.runs()
             if (word == "all" and not record.key.is_baseline) or record.key.is_method(word)
         ]
+        hidden = frozenset(() if with_hidden else self.labels.hidden)
+        records = [record for record in every if record.key.digest not in hidden] or every
         if not records:
-            return [self.find(word)]
+            tagged = self.labels.tagged(word)
+            found = [record for record, _ in self.runs() if record.key.digest in tagged] if tagged else []
+            return found or [self.find(word)]
         newest = max(records, key=lambda record: record.finished).key
         return [record for record in records if record.key.place == newest.place]
+
+    def one(self, word: str | None) -> tuple[RunRecord, str]:
+        """Return the run that a word means, None meaning "latest", and a note where it was chosen among several.
+
+        Of several, as of a method, it is the one that finished last. Raises UsageError as `named` does.
+        """
+        records = self.named(word or "latest")
+        chosen = max(records, key=lambda record: (record.finished, record.key.digest))
+        if len(records) == 1:
+            return chosen, ""
+        return chosen, f"{word}: the latest of {len(records)} runs, {chosen.key.digest} (seed {chosen.key.seed})"
+
+    @property
+    def labels(self) -> RunLabels:
+        """Tags, and which runs are hidden, as they are now; raises DataError if their file is damaged."""
+        return RunLabels.read(self.root)
+
+    def delete(self, record: RunRecord) -> None:
+        """Delete a run with all that lies in its folder; raises DataError if that cannot be done."""
+        folder = self.folder(record.key)
+        try:
+            (folder / "record.json").unlink()  # so that it is no run from now on, whatever comes in between
+            rmtree(folder)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be deleted ({error.strerror or error})") from error
 
     def latest(self) -> RunRecord:
         """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""
@@ -114,10 +154,25 @@ class Store:
         def place(record: RunRecord) -> tuple[bool, str, str]:
             return not record.key.is_baseline, record.finished, record.key.digest
 
-        latest = max((record for record, _ in self.runs()), key=place, default=None)
+        latest = max(self._visible(), key=place, default=None)
         if latest is None:
             raise self._empty()
         return latest
+
+    def _best(self) -> RunRecord:
+        """Return the best on validation of the runs that compare with the latest: same data, feedback and metric."""
+        latest = self.latest()
+        aim = latest.key.place, latest.key.feedback, latest.select
+        alike = [
+            record
+            for record in self._visible()
+            if (record.key.place, record.key.feedback, record.select) == aim and not record.key.is_baseline
+        ]
+        return max(alike or [latest], key=lambda record: (record.valid, record.finished))
+
+    def _visible(self) -> Iterator[RunRecord]:
+        hidden = frozenset(self.labels.hidden)
+        return (record for record, _ in self.runs() if record.key.digest not in hidden)
 
     def runs(self) -> Iterator[tuple[RunRecord, list[Evaluation]]]:
         """Read all runs by folder name, their evaluations oldest first; `warnings` lists what was skipped."""

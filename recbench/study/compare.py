@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
@@ -57,10 +58,13 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
     Only on `dataset` (DATASET or DATASET/SPLIT), if given. Raises UsageError where a word fits no method, or several
     with different settings or data.
     """
+    words = [store.named(word)[0].key.digest if word in ("latest", "best") else word for word in words]
     groups: dict[str, list[RunRecord]] = {}
-    not_evaluated = []
+    not_evaluated, hidden = [], frozenset(store.labels.hidden)
     for record, evaluations in store.runs():
         key = record.key
+        if key.digest in hidden and not any(key.digest.startswith(word) for word in words):
+            continue
         if dataset not in (None, key.dataset, key.data):
             continue
         if evaluations:
@@ -87,7 +91,7 @@ def compare_methods(chosen: Sequence[ComparedMethod], metrics: Sequence[str], st
     common = [metric for metric in first if all(metric in of_run for of_run in contributions.values())]
     wanted = [metric for metric in common if not metrics or any(_fits(metric, word) for word in metrics)]
     if not wanted:
-        raise _nothing_in_common(contributions, metrics)
+        raise _nothing_in_common(chosen, contributions, metrics, store)
     return [_comparison(metric, chosen, contributions) for metric in wanted]
 
 
@@ -184,7 +188,10 @@ def _fits(metric: MetricKey, word: str) -> bool:
 
 
 def _nothing_in_common(
-    contributions: Mapping[str, Mapping[MetricKey, UserContributions]], metrics: Sequence[str]
+    chosen: Sequence[ComparedMethod],
+    contributions: Mapping[str, Mapping[MetricKey, UserContributions]],
+    metrics: Sequence[str],
+    store: Store,
 ) -> UsageError:
     without = [digest for digest, of_run in contributions.items() if not of_run]
     reason = (
@@ -193,7 +200,9 @@ def _nothing_in_common(
         else "there is no such metric that all of these runs were evaluated by under one definition"
     )
     runs = " ".join(f"--run {digest}" for digest in contributions)
-    words = " ".join(f"--metric {word}" for word in metrics or ("auc",))
+    evaluations = (done for method in chosen for key in method.keys for done in store.evaluations(key))
+    measured = dict.fromkeys(value.metric for done in evaluations for value in done.values)
+    words = shlex.join(word for metric in metrics or measured or ("auc",) for word in ("--metric", metric))
     return UsageError(f"{reason}; run `recbench eval {runs} {words}` where their data and weights are")
 
 

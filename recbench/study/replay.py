@@ -71,7 +71,7 @@ def replay(
             print_line(console, f"note: {line}")
         store = Store(Path(folder) / "results")
         record = _train_again(key, data, store, console, imports, command)
-        comparisons = [_compared(f"valid {record.select}", packed.record.valid, record.valid, tolerance)]
+        comparisons = [_compared(f"valid {record.selected_by}", packed.record.valid, record.valid, tolerance)]
         comparisons.append(_compared("best epoch", packed.record.best_epoch, record.best_epoch, 0))
         for evaluation in packed.evaluations:
             comparisons += _evaluated(evaluation, key, record, store, tolerance, str(target))

@@ -44,7 +44,8 @@ def train_several(
         requests = _tuned(request, requests, store, console, device, jobs, command)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
-    print_line(console, f"{len(groups)} methods × {len(request.common.seeds)} seeds: {len(keys)} runs")
+    seeds = len(request.common.seeds)
+    print_line(console, f"{len(groups)} methods, {seeds} seed{'s' if seeds > 1 else ''} each: {len(keys)} runs")
     imports = [str(path) for path in request.common.imports]
     store.write_plan(keys, imports, command)
     work = Work(store.root, str(target), tuple(imports), command)

@@ -12,6 +12,8 @@ from recbench.data.noise import parse_noise, with_noise
 from recbench.errors import UsageError
 from recbench.settings import NonNegative, Value, owned_by
 
+LEAST_RATE = 1e-12  # below it no step of Adam changes a weight of 32 bits
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -50,6 +52,8 @@ class Schedule:
                 raise UsageError(f"train.{name}={getattr(self, name)}: expected a whole number of at least 1")
         if self.lr <= 0:
             raise UsageError(f"train.lr={self.lr}: expected a number above 0")
+        if self.lr < LEAST_RATE:
+            raise UsageError(f"train.lr={self.lr}: too small to change any weight; expected at least {LEAST_RATE:g}")
         if self.warmup and self.warmup >= self.epochs:
             raise UsageError(f"train.warmup={self.warmup:g}: expected fewer epochs than train.epochs={self.epochs}")
         if self.noise:

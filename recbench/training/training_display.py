@@ -67,12 +67,11 @@ class TrainingDisplay:
     def epoch(self, line: EpochLine, is_best: bool) -> None:
         """Print the line of a finished epoch."""
         rate = self.rows / max(line.seconds, 1e-9)
-        left = (self.epochs - line.epoch) * line.pace
+        left = f"  at most {_clock((self.epochs - line.epoch) * line.pace)} left" if line.epoch < self.epochs else ""
         valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if is_best else '  '}"
         print_line(
             self.console,
-            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}"
-            f"  {rate / 1000:,.0f}k rows/s  at most {_clock(left)} left",
+            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}  {rate / 1000:,.0f}k rows/s{left}",
         )
 
 

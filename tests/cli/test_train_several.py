@@ -35,7 +35,7 @@ def test_every_loss_on_every_backbone_with_every_seed(prepared: Run) -> None:
     expected = [f"{loss} × {backbone}" for backbone in ("mf", "neumf") for loss in ("bce", "bpr") for _ in range(2)]
     assert [title.partition(" on ")[0] for title in titles] == expected
     assert [title[-1] for title in titles] == ["0", "1"] * 4
-    assert "4 methods × 2 seeds: 8 runs" in result.err
+    assert "4 methods, 2 seeds each: 8 runs" in result.err
     again = prepared(*words)
     assert again.out == result.out
     assert "seed 0  valid" not in again.err

@@ -57,3 +57,10 @@ def test_a_rate_is_never_0_and_falls_after_warm_up(epochs: int, share: float, de
 def test_a_warm_up_that_never_ends_is_refused(warmup: float) -> None:
     with pytest.raises(UsageError, match=f"^train.warmup={warmup:g}: expected fewer epochs than train.epochs=3$"):
         Schedule(epochs=3, warmup=warmup)
+
+
+@pytest.mark.parametrize("lr", [1e-320, 1e-13])
+def test_a_rate_that_no_weight_feels_is_refused(lr: float) -> None:
+    with pytest.raises(UsageError, match="too small to change any weight; expected at least 1e-12"):
+        Schedule(lr=lr)
+    assert Schedule(lr=1e-12).lr == 1e-12

@@ -1,0 +1,100 @@
+"""Lists of runs, as `recbench runs` prints them; loads nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from recbench.errors import UsageError
+from recbench.results.record import short_name
+from recbench.results.store import RunRecord, Store
+from recbench.terminal import clean_line
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """One line of the list."""
+
+    run: str
+    method: str
+    settings: str  # those that are not the default
+    data: str
+    seed: int
+    select: str  # the validation metric, in words
+    valid: float
+    seconds: float
+    finished: str
+    evaluated: int  # evaluations on the test rows
+    tags: tuple[str, ...]
+    hidden: bool
+
+
+def chosen_runs(
+    words: Sequence[str], store: Store, dataset: str | None, tag: str | None, with_hidden: bool
+) -> list[RunRecord]:
+    """Return the runs that the words mean, all without words, the latest first; hidden ones only if asked for.
+
+    `dataset` is DATASET or DATASET/SPLIT. Raises UsageError for a word that means no run.
+    """
+    every = [record for record, _ in store.runs()]
+    named = [r for word in words for r in store.named(word, with_hidden=with_hidden)] if words else every
+    labels = store.labels
+    tagged = None if tag is None else labels.tagged(tag)
+    hidden: Collection[str] = () if with_hidden or words else frozenset(labels.hidden)
+    kept = {
+        record.key.digest: record
+        for record in named
+        if dataset in (None, record.key.dataset, record.key.data)
+        and record.key.digest not in hidden
+        and (tagged is None or record.key.digest in tagged)
+    }
+    if not kept:
+        raise UsageError("no such runs; `recbench runs --hidden` lists all")
+    return sorted(kept.values(), key=lambda record: (record.finished, record.key.digest), reverse=True)
+
+
+def listed(records: Iterable[RunRecord], store: Store) -> list[ListedRun]:
+    """Return a line per run."""
+    labels = store.labels
+    return [
+        ListedRun(
+            run=record.key.digest,
+            method=record.key.method,
+            settings=", ".join(f"{short_name(name)}={value}" for name, value in record.non_default.items()),
+            data=record.key.data,
+            seed=record.key.seed,
+            select=record.selected_by,
+            valid=record.valid,
+            seconds=record.seconds,
+            finished=record.finished,
+            evaluated=len(store.evaluations(record.key)),
+            tags=tuple(labels.tags.get(record.key.digest, ())),
+            hidden=record.key.digest in labels.hidden,
+        )
+        for record in records
+    ]
+
+
+def runs_table(runs: Sequence[ListedRun]) -> Table:
+    """Return the list for a rich console."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    table.add_column("method", overflow="fold")
+    table.add_column("seed", justify="right")
+    table.add_column("validation", justify="right", overflow="fold")
+    table.add_column("finished", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for run in runs:
+        name = Text.assemble(clean_line(run.method), (f"\n{clean_line(run.data)}", "dim"))
+        if run.settings:
+            name.append(f"\n{clean_line(run.settings)}", "dim")
+        marks = [*run.tags, *(["hidden"] if run.hidden else []), *([] if run.evaluated else ["not evaluated"])]
+        when = run.finished[:16].replace("T", " ")
+        table.add_row(
+            run.run, name, str(run.seed), f"{run.valid:.4f}\n{run.select}", when, clean_line(", ".join(marks))
+        )
+    return table
