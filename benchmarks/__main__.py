@@ -9,6 +9,7 @@ QUICK = ("startup", "board", "gauc", "training", "search")
 LONG = (
     "prepare",
     "collaborative",
+    "epochs",
     "softmaxes",
     "views",
     "synthetic",

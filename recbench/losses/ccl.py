@@ -3,33 +3,42 @@
 import torch
 from torch import Tensor
 
-from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.slots import Slots
-from recbench.samplers import Triplets
+from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("ccl")
-class CCL(Loss):
+class CCL(SampledSoftmaxLoss):
     """Cosine contrastive loss: (1 - s_ui)_+ + weight * mean over negatives j of (s_uj - margin)_+, s a cosine.
 
-    Mao et al., CIKM 2021 (SimpleX), equation 1, https://arxiv.org/abs/2109.12613. The paper has 100 to 2000 negatives,
-    a margin of 0 to 1 and weights of 1 to 1000; on LightGCN's Gowalla 800, 0.9 and 150. Its negatives are all items,
-    here a user's positives are none. `--sampler shared` draws one pool for all users of a batch, which is far cheaper.
+    Mao et al., CIKM 2021 (SimpleX), equation 1, https://arxiv.org/abs/2109.12613. The paper draws negatives for each
+    positive of its `own`, from all items (`mask_positives=false`); a `pool` that the batch shares is far cheaper. On
+    LightGCN's Gowalla it has 800 of them, margin 0.9 and weight 150; on other data weights of 10 to 300.
     """
 
-    needs = frozenset({"negatives"})
     cosine = True
     margin: Tensor
     weight: Tensor
 
-    def __init__(self, info: Info, *, margin: float = 0.9, weight: NonNegative = 150.0, negatives: Count = 100) -> None:
-        super().__init__(info, Triplets(negatives))
+    def __init__(
+        self,
+        info: Info,
+        *,
+        margin: float = 0.9,
+        weight: NonNegative = 150.0,
+        source: Source = "pool",
+        negatives: Count = 1024,
+        mask_positives: bool = True,
+    ) -> None:
+        super().__init__(info, source, negatives, mask_positives)
         self.register_buffer("margin", torch.tensor(margin), persistent=False)
         self.register_buffer("weight", torch.tensor(weight), persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""
-        logit, slots = towers.logit[..., 0], Slots.of(batch)
-        of_positive = (1 - slots.at_positive(logit)).relu()
-        return slots.mean(of_positive + self.weight * slots.mean_at_negatives((logit - self.margin).relu()))
+        slates = Slates.of(batch)
+        positive, negatives = slates.logits(towers)
+        return slates.mean(
+            (1 - positive).relu() + self.weight * slates.mean_of_negatives((negatives - self.margin).relu())
+        )

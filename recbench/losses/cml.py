@@ -7,7 +7,7 @@ from torch import Tensor
 
 from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.slots import Slots
+from recbench.losses.building_blocks.sampled_softmax import Slates
 from recbench.samplers import Triplets
 from recbench.settings import Count, NonNegative
 
@@ -50,19 +50,21 @@ class CML(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives, plus the weighted covariance."""
-        slots = Slots.of(batch)
+        slates = Slates.of(batch)
         user, item = self._clipped(towers.user), self._clipped(towers.item)
         inner = Towers(user, item).inner[..., 0]
         distance = user[:, 0].square().sum(-1, keepdim=True) + item[:, :, 0].square().sum(-1) - 2 * inner
-        gap = self.margin + slots.at_positive(distance)[:, None] - distance
-        nearest = gap.masked_fill(~slots.negative, -torch.inf).amax(1)
-        weight = (self.info.items * slots.mean_at_negatives((gap.detach() > 0).to(gap))).log1p()
-        loss = slots.mean(weight * nearest.relu())
+        positive, negatives = slates.split(distance)
+        gap = self.margin + positive[:, None] - negatives
+        nearest = gap.masked_fill(~slates.negative, -torch.inf).amax(1)
+        weight = (self.info.items * slates.mean_of_negatives((gap.detach() > 0).to(gap))).log1p()
+        loss = slates.mean(weight * nearest.relu())
         if self.covariance == "off":
             return loss
-        own = item[:, :, 0].expand(len(user), -1, -1)[torch.arange(len(user), device=user.device), slots.positive[:, 0]]
-        counts = slots.has_positive.to(user).repeat(2)
-        spread = off_diagonal(torch.cat([user[:, 0], own]), counts, self.covariance == "released")
+        own = item[:, :, 0].expand(len(user), -1, -1)[torch.arange(len(user), device=user.device), slates.slot[:, 0]]
+        spread = off_diagonal(
+            torch.cat([user[:, 0], own]), slates.counts.to(user).repeat(2), self.covariance == "released"
+        )
         return loss + self.covariance_weight * spread
 
     def _clipped(self, vectors: Tensor) -> Tensor:

@@ -8,15 +8,14 @@ from torch.nn.functional import softplus
 
 from recbench.backbones.base import Backbone
 from recbench.data.dataset import Dataset
-from recbench.losses import LOSSES, Batch, Info, Loss, Towers
+from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.item_neighbours import item_neighbours
-from recbench.losses.building_blocks.slots import Slots
-from recbench.samplers import Triplets
+from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, NonNegative
 
 
 @LOSSES.add("ultragcn")
-class UltraGCN(Loss):
+class UltraGCN(SampledSoftmaxLoss):
     """Cross-entropies weighed by degrees, and the neighbours of each positive drawn to its user; a GCN's limit on `mf`.
 
     Mao et al., CIKM 2021, equations 10-14, https://arxiv.org/abs/2110.15114. For a positive i and negatives j:
@@ -24,12 +23,11 @@ class UltraGCN(Loss):
     b_ui = sqrt(d_u + 1) / d_u / sqrt(d_i + 1) with the numbers d of positives, + item_weight times the sum over the
     `neighbours` k of i with the largest omega_ik of omega_ik softplus(-s_uk), where omega_ik = sqrt(D_i + 1) / D_i /
     sqrt(D_k + 1) times the number of common users; D sums these numbers up, and with `diagonal`, as in the authors'
-    code, i is a neighbour of itself. Defaults are those for LightGCN's Gowalla, but for 1500 negatives. The paper's
-    gamma is `backbone.l2` with `l2_of=parameters`. Its negatives are all items, here a user's positives are none;
-    `--sampler shared` draws one pool for all users of a batch, which is far cheaper.
+    code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, on which the paper draws 1500
+    negatives for each positive of its `own`, from all items (`mask_positives=false`); a `pool` that the batch shares is
+    far cheaper. The paper's gamma is `backbone.l2` with `l2_of=parameters`.
     """
 
-    needs = frozenset({"negatives"})
     weights: Tensor  # [6] w1 to w4, negative_weight, item_weight
     user_factor: Tensor  # [users] and [items], whose product is b
     item_factor: Tensor
@@ -44,13 +42,15 @@ class UltraGCN(Loss):
         w2: NonNegative = 1.0,
         w3: NonNegative = 1e-6,
         w4: NonNegative = 1.0,
-        negatives: Count = 100,
+        source: Source = "pool",
+        negatives: Count = 1024,
+        mask_positives: bool = True,
         negative_weight: NonNegative = 300.0,
         item_weight: NonNegative = 5e-4,
         neighbours: Count = 10,
         diagonal: bool = True,
     ) -> None:
-        super().__init__(info, Triplets(negatives))
+        super().__init__(info, source, negatives, mask_positives)
         weights = torch.tensor([w1, w2, w3, w4, negative_weight, item_weight])
         self.register_buffer("weights", weights, persistent=False)
         self.neighbours, self.diagonal = neighbours, diagonal
@@ -67,17 +67,17 @@ class UltraGCN(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives of the weighed cross-entropies, without the neighbours."""
         w1, w2, w3, w4, negative_weight, _ = self.weights
-        logit, slots = towers.logit[..., 0], Slots.of(batch)
-        b = self.user_factor[batch.user, None] * self.item_factor[batch.item]
-        of_positive = (w1 + w2 * slots.at_positive(b)) * softplus(-slots.at_positive(logit))
-        return slots.mean(of_positive + negative_weight * slots.mean_at_negatives((w3 + w4 * b) * softplus(logit)))
+        slates = Slates.of(batch)
+        positive, negatives = slates.logits(towers)
+        b_positive, b_negatives = slates.split(self.user_factor[batch.user, None] * self.item_factor[batch.item])
+        of_positive = (w1 + w2 * b_positive) * softplus(-positive)
+        of_negatives = slates.mean_of_negatives((w3 + w4 * b_negatives) * softplus(negatives))
+        return slates.mean(of_positive + negative_weight * of_negatives)
 
     def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return the loss of a batch, the neighbours' included, plus the backbone's penalty of the slate alone."""
-        slots = Slots.of(batch)
-        positive = slots.at_positive(batch.item)
-        towers = self.head(backbone.encode(batch))
+        slates = Slates.of(batch)
+        positive = batch.item.expand(len(batch.user), -1).gather(1, slates.slot)[:, 0]
         near = self.head(backbone.encode(replace(batch, item=self.near[positive], mask=None)))
         drawn = (self.omega[positive] * softplus(-near.logit[..., 0])).sum(1)
-        objective: Tensor = self(towers, batch) + self.weights[5] * slots.mean(drawn) + towers.regulariser(batch)
-        return objective
+        return super().objective(backbone, batch) + self.weights[5] * slates.mean(drawn)

@@ -50,10 +50,14 @@ def by_loop(made: UltraGCN, view: Dataset, batch: Batch, user: Tensor, item: Ten
     return total / len(batch.user)
 
 
-@pytest.mark.parametrize("sampler", [None, "shared", "in-batch"])
-def test_the_objective_by_loop(sampler: str | None, view: Dataset) -> None:
-    words = {key: str(value) for key, value in PLAIN.items()} | {"neighbours": "3"}
-    trained = model_on(view, "ultragcn", sampler, **words) if sampler else model(view, "ultragcn", **words)
+@pytest.mark.parametrize("slates", ["own", "pool", "shared", "in-batch"])
+def test_the_objective_by_loop(slates: str, view: Dataset) -> None:
+    words = {key: str(value) for key, value in PLAIN.items()} | {"neighbours": "3", "negatives": "12"}
+    if slates in ("own", "pool"):
+        trained = model(view, "ultragcn", source=slates, **words)
+    else:
+        del words["negatives"]
+        trained = model_on(view, "ultragcn", slates, **words)
     made, backbone = trained.loss, trained.backbone
     assert isinstance(made, UltraGCN)
     batch = next(made.sampler.batches(view, 9, torch.Generator().manual_seed(0)))
@@ -68,7 +72,7 @@ def test_the_objective_by_loop(sampler: str | None, view: Dataset) -> None:
 def test_neighbours_are_not_penalised_by_the_backbone(view: Dataset) -> None:
     """With no weight but the penalty's, an item off the slate has no gradient."""
     nothing = dict.fromkeys(PLAIN, "0")
-    made = model(view, "ultragcn", negatives="2", **nothing)
+    made = model(view, "ultragcn", source="own", negatives="2", **nothing)
     made.backbone.l2 = 1.0  # type: ignore[assignment]
     batch = next(made.loss.sampler.batches(view, 4, torch.Generator().manual_seed(0)))
     made.loss.objective(made.backbone, batch).backward()

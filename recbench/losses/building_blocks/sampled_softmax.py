@@ -93,6 +93,10 @@ class Slates:
         """
         return value.masked_fill(self.counts[:, None] & ~self.negative, -torch.inf)
 
+    def mean_of_negatives(self, value: Tensor) -> Tensor:
+        """Return the mean [B] of values [B, N - first] over each slate's negatives; 0 where there are none."""
+        return value.masked_fill(~self.negative, 0).sum(1) / self.number(value)
+
     def mean(self, cost: Tensor) -> Tensor:
         """Return the mean of costs [B] over the slates that count; 0 if none does."""
         return cost.masked_fill(~self.counts, 0).sum() / self.counts.sum().clamp(min=1)
