@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,8 @@ class SimpleX(Backbone):
     of the user, the target included, as in the released code, whose length is up to 500; without a history a is 0.
     `l2` weighs half the squared norms of the batch's e_u and e_i, per user. Each tower has weights of its own.
     """
+
+    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,
