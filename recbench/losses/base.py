@@ -22,7 +22,7 @@ from recbench.losses.balance.base import Balance, Points
 from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.head import Head, Logit
 from recbench.registry import Registry
-from recbench.samplers import Rows, Sampler
+from recbench.samplers import SAMPLERS, Rows, Sampler
 
 
 class Loss(nn.Module, ABC):
@@ -202,6 +202,9 @@ def why_not(
     except UsageError as error:
         return str(error)
     reason = incompatibility(made, sampler or made.sampler, backbone)
+    if reason is not None and sampler is None:
+        others = [name for name in SAMPLERS.names() if incompatibility(made, SAMPLERS.get(name)(), backbone) is None]
+        return f"{reason}, or add --sampler {' or '.join(others)}" if others else reason
     if reason is None and unused:
         return (
             f"loss.{unused[0]} is a setting of the slates of loss `{loss.name}`, which --sampler replaces; leave it "

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, shuffled
+from recbench.samplers.base import SAMPLERS, Sampler, items_of, logged_rows, positive_rows, visiting_order
 from recbench.settings import Count
 
 
@@ -36,7 +36,7 @@ class Pool(Sampler):
         """Yield every positive row once per epoch: item [1, B + pool], mask and label [B, B + pool]."""
         rows, seen = positive_rows(data), data.items.seen
         log_q = torch.full((1,), min(self.negatives, seen) / seen, device=rows.device).log()
-        for index in rows[shuffled(len(rows), data.train, generator)].split(size):
+        for index in visiting_order(data, generator, rows).split(size):
             batch = logged_rows(data.train, index)
             pool = torch.randperm(seen, generator=generator, device=rows.device)[: self.negatives]
             own = torch.eye(len(index), dtype=torch.bool, device=rows.device)

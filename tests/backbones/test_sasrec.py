@@ -211,6 +211,7 @@ def test_full_cross_entropy_predicts_each_next_item(toy: Dataset) -> None:
     [
         ("full-softmax", CatalogueRows(), None),
         ("full-softmax", None, "needs the training row that each slate stands for"),
+        ("full-softmax", None, "the pairs that work, or add --sampler catalogue-rows"),
         ("bce", UniformTriplets(), None),
         ("gbce", None, None),
         ("bpr", None, None),
