@@ -64,13 +64,12 @@ def with_noise(data: Dataset, pos: float, neg: float, seed: int) -> Dataset:
     source = _rows_of(user[row], row, added_user, generator)
 
     order = torch.cat([torch.arange(len(user)), source]).argsort(stable=True)
+    time = None if log.time is None else log.time.cpu()
     train = Log(
         torch.cat([user, added_user])[order].to(log.user),
         torch.cat([item, added % items])[order].to(log.item),
         torch.cat([kept_label, label[source]])[order].to(log.label),
-        time=None
-        if log.time is None
-        else torch.cat([log.time, log.time[source.to(log.time.device)]])[order.to(log.time.device)],
+        time=None if time is None else torch.cat([time, time[source]])[order].to(log.user.device),
     )
     return replace(data, train=train)
 

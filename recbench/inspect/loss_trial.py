@@ -171,9 +171,9 @@ def choose_users(batch: Batch, chosen: Tensor) -> Batch:
 
 
 def small_settings(backbone: str) -> dict[str, Value]:
-    """Return the settings of a backbone with vectors of 8 numbers."""
+    """Return the settings of a backbone with vectors of 8 numbers, and histories of 8 items."""
     settings = defaults(BACKBONES.get(backbone))
-    return settings | ({"dim": 8} if "dim" in settings else {})
+    return settings | {key: 8 for key in ("dim", "length") if key in settings}
 
 
 def towers_of(inner: Tensor, views: tuple[Encoding, ...] = ()) -> Towers:

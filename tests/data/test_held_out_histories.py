@@ -48,3 +48,19 @@ def test_concatenated_logs(toy: Dataset) -> None:
     assert torch.equal(whole.item[len(toy.train) :], toy.valid.item)
     assert concat_logs(toy.train, toy.valid[:0]).user is toy.train.user  # no copy where there is nothing to add
     assert len(concat_logs(toy.train[:0], toy.valid[:0])) == 0
+
+
+def test_times_stay_with_their_rows(toy: Dataset) -> None:
+    """Where the time of a row is made to be its item, both stay alike; beside a log without times there are none."""
+    train, valid = (replace(log, time=log.item.long()) for log in (toy.train, toy.valid))
+    given_rows, sought = replace(toy, new_test_users=True).given_and_scored(valid)
+    for log in (
+        given_rows,
+        sought,
+        concat_logs(train, valid),
+        replace(toy, train=train, valid=valid).with_valid().train,
+    ):
+        assert log.time is not None
+        assert torch.equal(log.time, log.item.long())
+    assert concat_logs(train, toy.valid).time is None
+    assert concat_logs(train, toy.valid[:0]).time is train.time

@@ -180,3 +180,13 @@ def test_bad_words(word: str, message: str) -> None:
 def test_bad_shares() -> None:
     with pytest.raises(UsageError, match="noise neg=2: expected a share from 0 to 1"):
         with_noise(make_toy(), 0, 2, 0)
+
+
+def test_added_rows_have_the_time_of_a_row_of_their_user() -> None:
+    data = make_toy(users=12, items=25, rows=150, tasks=1)
+    data = replace(data, train=replace(data.train, time=torch.arange(150) * 100))
+    noisy = with_noise(data, 0.5, 0.2, 0).train
+    assert noisy.time is not None
+    assert len(noisy.time) == len(noisy) > 150
+    assert torch.equal(data.train.user[torch.div(noisy.time, 100, rounding_mode="floor")], noisy.user)
+    assert bool((noisy.time.diff() >= 0).all())

@@ -54,6 +54,8 @@ def test_own_csv_end_to_end(tmp_path: Path) -> None:
     assert (len(data.users), data.users.seen, len(data.items), data.items.seen) == (6, 5, 9, 8)
     assert manifest.new["test"] == {"users": Unseen(1, 1), "items": Unseen(1, 1)}
     assert manifest.time == {"train": (1000, 1024), "valid": (1025, 1027), "test": (1028, 1039)}
+    for log, (first, last) in ((data.train, (1000, 1024)), (data.read("test"), (1028, 1039))):
+        assert log.time is not None and log.time.tolist() == list(range(first, last + 1))
     assert manifest.unnested == 0
     assert data.rates == pytest.approx(manifest.level_rates)
     assert [(c.name, c.kind, c.size, c.width) for c in data.items.columns] == [
