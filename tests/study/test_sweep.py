@@ -246,6 +246,17 @@ def test_a_sampler_and_its_settings_are_searched(go: Go) -> None:
         go(("sampler.share=0.1,0.2",), ("bpr",), common=popular)
 
 
+def test_strategies_and_their_settings_are_searched(go: Go) -> None:
+    found = go(("loss.balance=sum,dwa",), ("gnolr",))
+    assert points(found, "gnolr") == {("loss.balance=sum",), ("loss.balance=dwa",)}
+    slow = replace(COMMON, settings=(*COMMON.settings, "loss.balance=dwa"))
+    found = go(("loss.balance.temperature=1,2",), ("gnolr",), common=slow)
+    assert {r["key"]["settings"].get("loss.balance.temperature") for r in records().values()} == {None, 1, 2}
+    assert len(records()) == 3  # one of which was there
+    with pytest.raises(UsageError, match="unknown setting `loss.balance.temperature` of bce × mf"):
+        go(("loss.balance.temperature=1,2",), ("bce",))
+
+
 def test_what_is_found_is_what_the_records_say(go: Go) -> None:
     found = go(("lr=0.001,0.03,0.1",), common=replace(COMMON, seeds=(3, 4)))
     kept = records()
