@@ -13,6 +13,7 @@ from recbench.backbones.base import BACKBONES, Backbone, create, defaults, resol
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
+from recbench.samplers import Rows
 from recbench.training.plan import OWNERS, make_keys, non_default
 
 B, N = 6, 2
@@ -126,6 +127,18 @@ def test_readings_of_published_code(toy: Dataset, code: str) -> None:
     backbone, l2, spec, direct = READINGS[code]
     penalised = case(toy, backbone, l2, mask=None, **spec)
     torch.testing.assert_close(penalised.penalty(), direct(penalised).detach())
+
+
+WITH_L2 = [name for name in BACKBONES.names() if "l2" in defaults(BACKBONES.get(name))]
+
+
+@pytest.mark.parametrize("backbone", WITH_L2)
+def test_every_backbone_with_l2_has_these_settings(toy: Dataset, backbone: str) -> None:
+    kind = BACKBONES.get(backbone)
+    made = create(kind, toy, 1, False, defaults(kind) | {"dim": 4, "l2": 0.1, "l2_of": "parameters"})
+    rows = next(Rows().batches(toy, 16, torch.Generator().manual_seed(0)))
+    penalty = torch.as_tensor(made.encode(rows).regulariser(rows))
+    torch.testing.assert_close(penalty.detach(), 0.05 * squares(list(made.parameters())).detach() / 16)
 
 
 def test_all_parameters_undivided_have_the_gradient_of_weight_decay(toy: Dataset) -> None:
