@@ -17,6 +17,7 @@ LONG = (
     "ml1m",
     "threads",
     "tables",
+    "slates",
 )  # ten minutes to an hour, on data prepared before
 
 

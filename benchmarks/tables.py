@@ -1,12 +1,13 @@
 """Rows per second of a two-tower step on tables of Ali-CCP's size, updated as a whole and row by row.
 
-240,000 users and 470,000 items with 14 features, 21.5 million numbers in tables, batch 1024; and the largest difference
-of the weights after the same steps, beside that of float32 to float64.
+240,000 users and 470,000 items with 14 features, 21.6 million numbers in tables, batch 1024. The first 500 steps of
+Adam, which are of whole tables either way, are left out. That both give the same weights is a matter of the tests.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +17,19 @@ from torch import Tensor
 from benchmarks.training import BATCH
 from recbench import settings
 from recbench.backbones.base import BACKBONES
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
 from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.training.model import Model, build
+from recbench.training.row_updates import AdamRule
 from recbench.training.schedule import Schedule
 
 USERS, ITEMS, ROWS = 240_000, 470_000, 1_000_000
 USER_FEATURES = (200, 10, 8, 4, 6, 6, 3)  # beside the user itself
 ITEM_FEATURES = (12_000, 250_000, 150_000, 230_000)  # beside the item itself
-WARM_UP, STEPS, ROUNDS = 210, 100, 3
+WARM_UP, STEPS, ROUNDS = 5, 30, 4
 
 
 def shape_of_aliccp() -> Dataset:
@@ -65,11 +68,16 @@ def model(data: Dataset, loss: str, backbone: str, schedule: Schedule) -> Model:
 
 
 class Run:
-    """A model on its way through an epoch."""
+    """A model that is trained on and on."""
 
     def __init__(self, data: Dataset, loss: str, backbone: str, schedule: Schedule) -> None:
         self.model = model(data, loss, backbone, schedule)
-        self.batches = self.model.loss.sampler.batches(data, schedule.batch_size, torch.Generator().manual_seed(0))
+        self.data, self.batches = data, self._batches()
+
+    def _batches(self) -> Iterator[Batch]:
+        generator = torch.Generator().manual_seed(0)
+        while True:
+            yield from self.model.loss.sampler.batches(self.data, self.model.schedule.batch_size, generator)
 
     def steps(self, count: int) -> tuple[int, float, float]:
         """Make steps; return the rows, the seconds by the clock and those of processor time."""
@@ -82,9 +90,9 @@ class Run:
 
 
 def compare(data: Dataset, loss: str, backbone: str, batch_size: int) -> None:
-    """Print the rates of both ways, a round of each in turn, and how far the weights are apart at the end."""
+    """Print the rates of both ways, a round of each in turn."""
     schedule = Schedule(lr=0.001, batch_size=batch_size)
-    runs = {lazy: Run(data, loss, backbone, replace(schedule, lazy=lazy)) for lazy in ("off", "on")}  # type: ignore[arg-type]
+    runs = {lazy: Run(data, loss, backbone, replace(schedule, lazy=lazy)) for lazy in ("off", "on")}
     total = {lazy: torch.zeros(3, dtype=torch.double) for lazy in runs}
     for run in runs.values():
         run.steps(WARM_UP)
@@ -94,7 +102,7 @@ def compare(data: Dataset, loss: str, backbone: str, batch_size: int) -> None:
     started = time.perf_counter()
     runs["on"].model.end_epoch()
     rest = time.perf_counter() - started
-    size = sum(table.numel() for table in runs["on"].model.backbone.parameters())
+    size = runs["on"].model.parameters
     print(f"{loss} x {backbone}, {data.name}, {size / 1e6:.1f} M parameters, batch {batch_size}, ", end="")
     print(f"{torch.get_num_threads()} threads")
     for name, column in (("the clock", 1), ("processor time", 2)):
@@ -102,16 +110,11 @@ def compare(data: Dataset, loss: str, backbone: str, batch_size: int) -> None:
         ratio = rate["on"] / rate["off"]
         print(f"  by {name:15} whole {rate['off']:>9,.0f} rows/s   by rows {rate['on']:>9,.0f} rows/s   {ratio:.1f}")
     print(f"  all other rows at the end of an epoch {rest:.2f} s")
-    weights = [run.model.backbone.state_dict() for run in runs.values()]
-    for name in weights[0]:
-        whole, rows = weights[0][name], weights[1][name]
-        print(
-            f"  {name}: largest difference {float((whole - rows).abs().max() / whole.abs().max()):.1e} of the largest"
-        )
 
 
 def main() -> None:
-    """Print rates at the size of Ali-CCP, and of matrix factorisation at the size of Gowalla."""
+    """Print the rates of two towers and of matrix factorisation."""
+    AdamRule.first_steps = 1
     data = shape_of_aliccp()
     compare(data, "gnolr", "twintower", BATCH)
     compare(data, "bpr", "mf", BATCH)

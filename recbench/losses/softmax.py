@@ -17,10 +17,11 @@ class Softmax(Loss):
 
     `source` of the negatives: `pool`, `negatives` uniform items per positive that all positives of the batch share,
     which is CROLoss (Tang et al., CIKM 2022, https://arxiv.org/abs/2208.02971) with kernel exp and alpha 1 up to
-    constants; or `batch`, the positives of the other users (in-batch negatives). The latter come in proportion to
-    popularity, for which `correct` makes up: log(share of positive rows) is subtracted from each logit, the positive's
-    included (Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996). It changes nothing but on slates
-    that say how likely a slot holds its item: those of `batch` and of the samplers `in-batch` and `mixed`.
+    constants (whose 10 take several times the time and memory of 1); or `batch`, the positives of the other users
+    (in-batch negatives). The latter come in proportion to popularity, for which `correct` makes up: log(share of
+    positive rows) is subtracted from each logit, the positive's included (Yi et al., RecSys 2019,
+    https://doi.org/10.1145/3298689.3346996). It changes nothing but on slates that say how likely a slot holds its
+    item: those of `batch` and of the samplers `in-batch` and `mixed`.
     """
 
     needs = frozenset({"negatives"})
@@ -28,7 +29,7 @@ class Softmax(Loss):
     logit = Logit("fixed", scale=10.0)
 
     def __init__(
-        self, info: Info, *, source: Literal["pool", "batch"] = "pool", negatives: Count = 10, correct: bool = True
+        self, info: Info, *, source: Literal["pool", "batch"] = "pool", negatives: Count = 1, correct: bool = True
     ) -> None:
         super().__init__(info, InBatch() if source == "batch" else Shared(negatives=negatives))
         self.correct = correct

@@ -46,9 +46,9 @@ def test_softmax_is_cross_entropy_over_what_counts(sampler: Shared | InBatch, vi
 
 @pytest.mark.parametrize("correct", ["true", "false"])
 def test_softmax_on_a_sampler_is_softmax_with_that_source(correct: str, view: Dataset) -> None:
-    for source, sampler in (("batch", "in-batch"), ("pool", "shared")):
+    for source, sampler, words in (("batch", "in-batch", {}), ("pool", "shared", {"negatives": 1})):
         whole = losses_of(model(view, "softmax", source=source, correct=correct), view)
-        assert torch.equal(whole, losses_of(model_on(view, "softmax", sampler, correct=correct), view))
+        assert torch.equal(whole, losses_of(model_on(view, "softmax", sampler, words, correct=correct), view))
 
 
 def test_softmax_on_mixed_slates_corrects_for_the_mixture(view: Dataset) -> None:

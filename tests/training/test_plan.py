@@ -21,7 +21,8 @@ def key(data: Dataset, loss: str = "bpr", **of_sampler: str) -> RunKey:
 def test_without_a_sampler_there_are_no_settings_of_one(toy: Dataset) -> None:
     made = key(toy)
     assert made.settings.keys() == defaults("bpr", "mf").keys() - {
-        f"train.{name}" for name in ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip")
+        f"train.{name}"
+        for name in ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip", "lazy")
     } - {f"backbone.l2_{name}" for name in ("of", "slots", "form", "divisor")}
     assert non_default(made) == {}
 

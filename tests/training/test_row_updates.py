@@ -57,7 +57,7 @@ class Pair:
         return float((self.table.detach().double() - self.twin.detach()).abs().max() / self.twin.detach().abs().max())
 
 
-@pytest.mark.parametrize(("name", "decay", "steps"), [("adam", 0, 1000), ("adamw", 0.1, 600), ("sgd", 0.1, 300)])
+@pytest.mark.parametrize(("name", "decay", "steps"), [("adam", 0, 1500), ("adamw", 0.1, 900), ("sgd", 0.1, 300)])
 def test_rows_become_what_a_dense_optimiser_makes_of_them(name: str, decay: float, steps: int) -> None:
     """Over steps that read some rows every time and others every few hundred; in float32, within 1e-5."""
     torch.manual_seed(0)
@@ -102,7 +102,7 @@ def test_any_batches_give_the_weights_of_whole_updates(
 
 @settings(max_examples=50, deadline=None)
 @given(
-    step=st.integers(200, 20_000),
+    step=st.integers(500, 20_000),
     skipped=st.integers(0, 3000),
     root=st.floats(-10, -1),
     decay=st.sampled_from([0.0, 0.1, 1.0]),
@@ -118,7 +118,7 @@ def test_what_adam_does_to_a_row_without_gradients(step: int, skipped: int, root
     below = (square * beta2**later / (1 - beta2 ** (step + later))).sqrt() + eps
     moves = lr * average * beta1**later / (1 - beta1 ** (step + later)) / below
     moved = float((moves * kept ** (skipped - later)).sum())
-    assert 0.5 * kept**skipped - float(weight) == pytest.approx(moved, rel=2e-5, abs=1e-12)
+    assert 0.5 * kept**skipped - float(weight) == pytest.approx(moved, rel=2e-6, abs=1e-13)
     expected = [average * beta1**skipped, square * beta2**skipped]
     assert [float(moment) for moment in moments] == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
