@@ -30,6 +30,7 @@ class SimpleX(Backbone):
     the user's vector. With `own=1` it is `mf` with dropout. The history is the last `length` of all training positives
     of the user, the target included, as in the released code, whose length is up to 500; without a history a is 0.
     `l2` weighs half the squared norms of the batch's e_u and e_i, per user. Each tower has weights of its own.
+    A user without training rows is what is known of the user alone: e_u is 0.
     """
 
     offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
