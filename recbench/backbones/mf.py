@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.building_blocks.fold_in import WORDS, FoldIn, distinct_items, folded_in
+from recbench.backbones.building_blocks.fold_in import WORDS, FoldIn, Rule, distinct_items, folded_in
 from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.batch import Towers
@@ -29,11 +29,12 @@ class MF(Backbone):
 
     Where users of validation and test are new, `fold_in` makes their vectors of the items that are given of them: by
     `least-squares`, as a half step of iALS does, in which a given item weighs `fold_in_weight` times as much as
-    another, or as their `mean`.
+    another and the squares of the vector `fold_in_l2` times the mean eigenvalue of the items' Gram matrix, or as their
+    `mean`, which the former comes near to as `fold_in_l2` grows.
     """
 
     offers: ClassVar[frozenset[str]] = Backbone.offers | {"free vectors", "new users"}
-    omitted_when_default: ClassVar[frozenset[str]] = frozenset({"fold_in", "fold_in_weight"})
+    omitted_when_default: ClassVar[frozenset[str]] = frozenset({"fold_in", "fold_in_weight", "fold_in_l2"})
 
     def __init__(
         self,
@@ -44,12 +45,13 @@ class MF(Backbone):
         dim: Count = 64,
         l2: NonNegative = 0.0,
         std: float = 0.1,
-        fold_in: FoldIn = "least-squares",
+        fold_in: Rule = "least-squares",
         fold_in_weight: Positive = 10.0,
+        fold_in_l2: NonNegative = 10.0,
     ) -> None:
         super().__init__(data, towers, cosine)
         self.l2 = l2
-        self.fold_in, self.fold_in_weight = fold_in, fold_in_weight
+        self.fold_in = FoldIn(fold_in, fold_in_weight, fold_in_l2)
         self.seen_users, self.seen_items = data.users.seen, data.items.seen
         self.users_are_new = data.new_test_users
         self.user_table = RowTable(free_vectors(data.users, towers * dim, std))
@@ -72,7 +74,7 @@ class MF(Backbone):
             return towers
         catalogue = torch.arange(self.seen_items, device=user.device)[None]
         vectors = self.normalised(self.embed(user[:1], catalogue)).item[0]
-        found = folded_in(self.fold_in, self.fold_in_weight, known, user[new], vectors)
+        found = folded_in(self.fold_in, known, user[new], vectors)
         found = F.normalize(found, dim=-1) if self.cosine else found
         return replace(towers, user=towers.user.index_put((new,), found))
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from recbench.backbones import base as backbones
-from recbench.backbones.building_blocks.fold_in import FoldIn, folded_in
+from recbench.backbones.building_blocks.fold_in import FoldIn, Rule, folded_in
 from recbench.backbones.mf import MF
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
@@ -38,7 +38,7 @@ def test_l2_is_half_the_squared_norm_of_the_batch_per_user(toy: Dataset) -> None
 
 @pytest.mark.parametrize("cosine", [False, True])
 @pytest.mark.parametrize("rule", ["least-squares", "mean"])
-def test_new_users_are_folded_in_and_others_are_not(rule: FoldIn, cosine: bool, toy: Dataset) -> None:
+def test_new_users_are_folded_in_and_others_are_not(rule: Rule, cosine: bool, toy: Dataset) -> None:
     data = new_users(toy).narrow(["view"])
     torch.manual_seed(0)
     made = MF(data, 2, cosine, dim=4, fold_in=rule)
@@ -48,7 +48,7 @@ def test_new_users_are_folded_in_and_others_are_not(rule: FoldIn, cosine: bool, 
     users, items = made.tables(histories)
     before, same = made.tables()
     assert torch.equal(users[:20], before[:20]) and torch.equal(items, same)
-    expected = folded_in(rule, 10.0, histories, torch.arange(20, 30), items[: data.items.seen])
+    expected = folded_in(FoldIn(rule), histories, torch.arange(20, 30), items[: data.items.seen])
     torch.testing.assert_close(users[20:], normalize(expected, dim=-1) if cosine else expected)
     assert bool(users[20:].any()) and not bool(before[20:].any())
     out = made(torch.tensor([2, 25]), torch.tensor([[3, 4]]), histories)

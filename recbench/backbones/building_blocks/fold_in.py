@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ from recbench.backbones.building_blocks.least_squares import solve_rows
 from recbench.data.dataset import Log, Positives
 from recbench.data.history import Histories
 
-FoldIn = Literal["least-squares", "mean"]
+Rule = Literal["least-squares", "mean"]
 STEPS = 20  # of conjugate gradients
 WORDS = {"least-squares": "least squares against item vectors", "mean": "mean of item vectors"}  # in signatures
 
@@ -32,22 +33,36 @@ def items_of(histories: Histories, user: Tensor) -> tuple[Tensor, Tensor]:
     return histories.item[shift + torch.arange(len(shift), device=shift.device)], start
 
 
-def folded_in(rule: FoldIn, weight: float, known: Histories, user: Tensor, item: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class FoldIn:
+    """How vectors are made of known items.
+
+    `mean` is that of their vectors. `least-squares` makes the inner products 1 for the known items, which weigh
+    `weight`, and 0 for all others, which weigh 1: the half step of Hu et al., ICDM 2008,
+    https://doi.org/10.1109/ICDM.2008.22. Squares of the vector weigh `l2` times the mean eigenvalue of the Gram matrix
+    of all items, so that it means the same whatever their length is; the larger it is, the nearer is the mean.
+    """
+
+    rule: Rule = "least-squares"
+    weight: float = 10.0
+    l2: float = 10.0
+
+
+def folded_in(how: FoldIn, known: Histories, user: Tensor, item: Tensor) -> Tensor:
     """Return the vectors [B, K, D] of users [B], of each tower by its vectors of all items [I, K, D].
 
-    `mean` is that of the vectors of the known items. `least-squares` makes the inner products 1 for the known items,
-    which weigh `weight`, and 0 for all others, which weigh 1: the half step of Hu et al., ICDM 2008,
-    https://doi.org/10.1109/ICDM.2008.22. Users of whom nothing is known get 0.
+    Users of whom nothing is known get 0.
     """
     had, start = items_of(known, user)
     count = start.diff()
     solved = []
     for vectors in item.unbind(1):
-        if rule == "mean":
+        if how.rule == "mean":
             row = torch.repeat_interleave(torch.arange(len(user), device=user.device), count)
             total = vectors.new_zeros(len(user), vectors.shape[1]).index_add_(0, row, vectors[had])
             solved.append(total / count.clamp(min=1)[:, None])
         else:
             nothing = vectors.new_zeros(len(user), vectors.shape[1])
-            solved.append(solve_rows(Positives(start, had), vectors, nothing, weight, nothing[:, 0], STEPS))
+            l2 = (how.l2 * vectors.square().sum() / vectors.shape[1]).expand(len(user))
+            solved.append(solve_rows(Positives(start, had), vectors, nothing, how.weight, l2, STEPS))
     return torch.stack(solved, 1)
