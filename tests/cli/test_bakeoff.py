@@ -63,10 +63,12 @@ def test_from_a_log_to_an_answer(run: Run, shop: str) -> None:
     assert "The budget allowed one epoch of each loss" in text
     assert "`--budget 10m` would do" in text
     assert "a little too good" in text
+    assert "Not compared" not in text
     assert (results_home() / "laden.html").stat().st_size > 10_000
     assert (results_home() / "leaderboard.md").exists()
     typed = [line.strip() for line in result.out.splitlines() if line.strip().startswith("recbench ")]
     assert any(line.startswith("recbench compare") for line in typed)
+    assert not any("train.epochs" in line for line in typed)
     for line in typed:
         if "compare" in line or "leaderboard" in line or "baselines" in line:
             assert run(*shlex.split(line)[1:]).code == 0, line
@@ -158,3 +160,12 @@ def test_budgets() -> None:
     for word in ("", "m", "-1s", "1d", "0s"):
         with pytest.raises(UsageError):
             command._seconds(word)
+
+
+def test_baselines_without_time_are_named(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BASELINES, "names", lambda: ["ease", *BASELINES_HERE])
+    monkeypatch.setattr(bake, "FOR_BASELINES", -1.0)
+    result = run("bakeoff", shop, "--losses", "bpr", "--backbone", "mf", "--budget", "1s")
+    assert result.code == 0
+    assert "left out: ease: their share of the budget is spent" in result.err
+    assert "Not compared, for want of time or memory: ease" in " ".join(result.out.split())

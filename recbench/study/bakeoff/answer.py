@@ -8,7 +8,7 @@ from statistics import fmean
 
 from recbench.baselines.base import BASELINES
 from recbench.evaluation.statistics import Difference, Sample, compare, interval
-from recbench.results.marks import PairedRun, paired_samples
+from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, PairedRun, paired_samples
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
@@ -117,8 +117,15 @@ def _verdict(
         feedback=feedback,
         users=users,
         entries=tuple(_entry(sample, measured[sample.name]) for sample in samples),
-        differences=tuple(compare(samples, against_first=True)) if len(samples) > 1 else (),
+        differences=_differences(samples),
     )
+
+
+def _differences(samples: Sequence[Sample]) -> tuple[Difference, ...]:
+    """Return what is known of the first less each other; Holm's correction asks for more draws where there are more."""
+    if len(samples) < 2:
+        return ()
+    return tuple(compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(samples)), against_first=True))
 
 
 def _is_deterministic(record: RunRecord) -> bool:
@@ -126,7 +133,7 @@ def _is_deterministic(record: RunRecord) -> bool:
 
 
 def _entry(sample: Sample, runs: Sequence[RunRecord]) -> Entry:
-    low, high = interval(sample)
+    low, high = interval(sample, resamples=RESAMPLES)
     return Entry(
         method=sample.name,
         baseline=runs[0].key.is_baseline,

@@ -35,6 +35,7 @@ from recbench.training.console import print_line
 from recbench.training.model import pick_device
 
 CHEAP = ("popularity", "item-knn")  # baselines that compete whatever the budget
+FIRST = (*CHEAP, "ials", "ease", "user-knn", "rp3beta", "slim", "gf-cf")  # the order in which a budget is spent on them
 CUTOFFS = (50, 20, 10, 5)  # of recall: the first that is at most a tenth of the catalogue
 LARGE_BATCHES = ((20_000_000, 16384), (1_000_000, 4096), (0, 1024))  # rows of train from which on, logged rows
 Entrants = dict[Question, dict[str, list[RunRecord]]]  # question → method in words → its runs, one per seed
@@ -112,8 +113,6 @@ def run_bakeoff(bakeoff: Bakeoff, store: Store, console: Console, command: str) 
 
     Returns, for both questions, the runs of the best learning rate of each method, and of the baselines.
     """
-    request = bakeoff.request
-    deadline = time.monotonic() + request.budget
     program = program_of(bakeoff, store, console)
     fitting = [one for one in bakeoff.contestants if _key(bakeoff, one).digest not in program.left_out]
     if len(fitting) < len(bakeoff.contestants):
@@ -121,25 +120,35 @@ def run_bakeoff(bakeoff: Bakeoff, store: Store, console: Console, command: str) 
         print_line(console, f"left out for want of time: {names}; a larger --budget takes them in")
     losses = ", ".join(dict.fromkeys(one.loss for one in fitting))
     print_line(console, f"{len(fitting)} contestants: {losses}; each {', '.join(passes_of(program))}")
+    questions = sorted({one.question for one in fitting}, reverse=True)  # retrieval first
+    share = bakeoff.request.budget * FOR_BASELINES / len(questions)
+    entrants: Entrants = {}
+    for question in questions:
+        records = _baselines(question, share, bakeoff, store, console, command)
+        entrants[question] = {record.key.method: [record] for record in records}
+    for contestant, runs in _trained(bakeoff, program, fitting, store, console, command).items():
+        for record in runs:
+            _evaluate(record, bakeoff, store)
+        entrants[contestant.question][runs[0].key.method] = runs
+    leaderboard.write_markdown(store)
+    return entrants
+
+
+def _trained(
+    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], store: Store, console: Console, command: str
+) -> dict[Contestant, list[RunRecord]]:
+    """Return the runs of each contestant at the learning rate that is best on validation, one per seed."""
     work = Work(store.root, str(bakeoff.device), (), command)
     best = _best_rates(bakeoff, program, fitting, work, console)
     finals = {one: bakeoff.keys(one, program.epochs, rate, range(program.seeds)) for one, rate in best.items()}
     keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
-    finished = finish_runs(keys, bakeoff.data, work, console, request.jobs, "seeds")
+    finished = finish_runs(keys, bakeoff.data, work, console, bakeoff.request.jobs, "seeds")
     store.write_plan(keys, [], command)
-    entrants: Entrants = {}
-    for contestant, of_contestant in finals.items():
-        runs = [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
-        for record in runs:
-            _evaluate(record, bakeoff, store)
-        if runs:
-            entrants.setdefault(contestant.question, {})[runs[0].key.method] = runs
-    share = request.budget * FOR_BASELINES / max(1, len(entrants))
-    for question in tuple(entrants):
-        for record in _baselines(question, share, deadline, bakeoff, store, console, command):
-            entrants[question][record.key.method] = [record]
-    leaderboard.write_markdown(store)
-    return entrants
+    trained = {
+        one: [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
+        for one, of_contestant in finals.items()
+    }
+    return {one: runs for one, runs in trained.items() if runs}
 
 
 def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
@@ -206,17 +215,22 @@ def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
 
 
 def _baselines(
-    question: Question, share: float, deadline: float, bakeoff: Bakeoff, store: Store, console: Console, command: str
+    question: Question, share: float, bakeoff: Bakeoff, store: Store, console: Console, command: str
 ) -> list[RunRecord]:
-    """Return the runs of the baselines, each tuned for the question within a `share` of the budget, in seconds.
+    """Return the runs of the baselines, tuned for the question within a `share` of the budget, in seconds.
 
-    After the deadline those that are not cheap are left out by name.
+    Once twice that is over, those that are left and are not cheap are left out by name.
     """
-    silent, records, left_out = Console(quiet=True, force_terminal=False), [], {}
+    silent, records = Console(quiet=True, force_terminal=False), []
+    left_out: dict[str, list[str]] = {}
+    deadline = time.monotonic() + 2 * share
     available = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
-    for name in sorted(available, key=lambda name: (name not in CHEAP, name)):
+    place = {name: number for number, name in enumerate(FIRST)}
+    for name in sorted(available, key=lambda name: (place.get(name, len(place)), name)):
         if name not in CHEAP and time.monotonic() > deadline:
-            left_out[name] = "the budget is spent; the same command goes on with it"
+            left_out.setdefault("their share of the budget is spent; the same command goes on with them", []).append(
+                name
+            )
             continue
         request = BaselineRequest(
             dataset=bakeoff.name,
@@ -230,11 +244,11 @@ def _baselines(
             try:
                 outcomes = run_baselines(request, EvalRequest(metrics=bakeoff.metrics), store, silent, command)
             except UsageError as error:
-                left_out[name] = str(error)
+                left_out.setdefault(str(error), []).append(name)
             else:
                 records += [outcome.record for outcome in outcomes]
-    for name, reason in left_out.items():
-        print_line(console, f"left out: {name}: {reason}")
+    for reason, names in left_out.items():
+        print_line(console, f"left out: {', '.join(names)}: {reason}")
     reached = ", ".join(f"{record.key.loss} {record.valid:.4f}" for record in records)
     print_line(console, f"baselines tuned for {question}, validation {bakeoff.select(question)}: {reached}")
     return records

@@ -7,8 +7,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from recbench.baselines.base import BASELINES
+from recbench.registry import BASELINE
 from recbench.results.page.render import duration
-from recbench.results.record import RunKey
+from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
@@ -29,6 +31,11 @@ def answer_lines(verdicts: Sequence[Verdict], program: Program) -> Iterator[str]
         yield (
             f"The budget allowed {epochs} of each loss, too few for most: what is said of losses is provisional. "
             f"`--budget {math.ceil(program.ample / 60)}m` would do."
+        )
+    if absent := _absent_baselines(verdicts):
+        yield (
+            f"Not compared, for want of time or memory: {', '.join(absent)}; they may well be better. The same command "
+            "goes on with what there was no time for."
         )
     if any(difference.over == "users" for verdict in verdicts for difference in verdict.differences):
         yield (
@@ -61,6 +68,13 @@ def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page
             words = f"recbench compare {verdict.best.run} {rival.run} --metric {verdict.metric}/{verdict.feedback}"
             steps.append((f"look closer at {verdict.best.method} and {rival.method}", words))
     return list({typed: (aim, typed) for aim, typed in steps}.values())
+
+
+def _absent_baselines(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return the installed baselines that some verdict is without."""
+    installed = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
+    present = [{entry.method for entry in verdict.entries} for verdict in verdicts]
+    return [name for name in installed if any(method_name(name, BASELINE) not in methods for methods in present)]
 
 
 def _asked(verdict: Verdict) -> str:
@@ -117,7 +131,8 @@ def _beside(verdict: Verdict) -> Iterator[str]:
 def _train_command(key: RunKey, store: Store) -> str:
     words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone, "--dataset", key.data]
     words += ["--feedback", ",".join(key.feedback)]
-    words += [word for setting in _settings(key, store) for word in ("--set", setting)]
+    settings = [setting for setting in _settings(key, store) if not setting.startswith("train.epochs=")]
+    words += [word for setting in settings for word in ("--set", setting)]
     return shlex.join([*words, "--seeds", str(SEEDS)])
 
 
