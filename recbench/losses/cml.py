@@ -8,6 +8,7 @@ from torch import Tensor
 from recbench.backbones.base import Backbone
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.sampled_softmax import Slates
+from recbench.losses.building_blocks.unit_ball import in_unit_ball, off_diagonal, project
 from recbench.samplers import Triplets
 from recbench.settings import Count, NonNegative
 
@@ -61,44 +62,20 @@ class CML(Loss):
         loss = slates.mean(weight * nearest.relu())
         if self.covariance == "off":
             return loss
-        own = item[:, :, 0].expand(len(user), -1, -1)[torch.arange(len(user), device=user.device), slates.slot[:, 0]]
-        spread = off_diagonal(
-            torch.cat([user[:, 0], own]), slates.counts.to(user).repeat(2), self.covariance == "released"
-        )
-        return loss + self.covariance_weight * spread
+        own = item[:, :, 0].expand(len(user), -1, -1).take_along_dim(slates.slot.unsqueeze(2), 1)[:, 0]
+        both, counts = torch.cat([user[:, 0], own]), slates.counts.to(user).repeat(2)
+        return loss + self.covariance_weight * off_diagonal(both, counts, self.covariance == "released")
 
     def _clipped(self, vectors: Tensor) -> Tensor:
         return vectors if self.projects else in_unit_ball(vectors)
 
-    @torch.no_grad()
     def after_step(self, backbone: Backbone) -> None:
         """Project the free vectors."""
         if self.projects:
-            for name in ("user_table", "item_table"):
-                table = backbone.get_parameter(name)
-                towers = table.unflatten(1, (backbone.towers, -1))
-                towers.div_(towers.norm(dim=-1, keepdim=True).clamp(min=1))
+            project(backbone)
 
     def vectors(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """Return [2 u, 1] and [v, -|v|^2], whose inner product ranks as the distance does."""
         user, item = self._clipped(user), self._clipped(item)
         square = item.square().sum(-1, keepdim=True)
         return torch.cat([2 * user, torch.ones_like(user[..., :1])], -1), torch.cat([item, -square], -1)
-
-
-def in_unit_ball(vectors: Tensor) -> Tensor:
-    """Return vectors [..., D], those of a norm above 1 scaled down to it."""
-    length: Tensor = vectors.norm(dim=-1, keepdim=True)
-    return vectors / length.clamp(min=1)
-
-
-def off_diagonal(vectors: Tensor, counts: Tensor, signed: bool) -> Tensor:
-    """Return what the covariances C of the n vectors [B, D] that count [B] have off the diagonal.
-
-    (|C|_F^2 - |diag C|^2) / n, or, `signed`, the sum of the entries.
-    """
-    n = counts.sum().clamp(min=1)
-    centred = (vectors - (counts @ vectors) / n) * counts[:, None]
-    covariance = centred.T @ centred / n
-    off = covariance - covariance.diagonal().diag_embed()
-    return off.sum() if signed else off.square().sum() / n

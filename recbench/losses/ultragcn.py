@@ -51,8 +51,7 @@ class UltraGCN(SampledSoftmaxLoss):
         diagonal: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        weights = torch.tensor([w1, w2, w3, w4, negative_weight, item_weight])
-        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("weights", torch.tensor([w1, w2, w3, w4, negative_weight, item_weight]), persistent=False)
         self.neighbours, self.diagonal = neighbours, diagonal
 
     def setup(self, data: Dataset) -> None:
@@ -60,19 +59,18 @@ class UltraGCN(SampledSoftmaxLoss):
         of_user, of_item = data.positives.start.diff().float(), data.popularity.float()
         self.register_buffer("user_factor", (of_user + 1).sqrt() / of_user.clamp(min=1), persistent=False)
         self.register_buffer("item_factor", (of_item + 1).rsqrt(), persistent=False)
-        near, omega = item_neighbours(data.positives, len(data.items), self.neighbours, self.diagonal)
-        self.register_buffer("near", near, persistent=False)
-        self.register_buffer("omega", omega, persistent=False)
+        found = item_neighbours(data.positives, len(data.items), self.neighbours, self.diagonal)
+        for name, value in zip(("near", "omega"), found, strict=True):
+            self.register_buffer(name, value, persistent=False)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives of the weighed cross-entropies, without the neighbours."""
         w1, w2, w3, w4, negative_weight, _ = self.weights
         slates = Slates.of(batch)
         positive, negatives = slates.logits(towers)
-        b_positive, b_negatives = slates.split(self.user_factor[batch.user, None] * self.item_factor[batch.item])
-        of_positive = (w1 + w2 * b_positive) * softplus(-positive)
-        of_negatives = slates.mean_of_negatives((w3 + w4 * b_negatives) * softplus(negatives))
-        return slates.mean(of_positive + negative_weight * of_negatives)
+        of_positive, of_negatives = slates.split(self.user_factor[batch.user, None] * self.item_factor[batch.item])
+        rivals = slates.mean_of_negatives((w3 + w4 * of_negatives) * softplus(negatives))
+        return slates.mean((w1 + w2 * of_positive) * softplus(-positive) + negative_weight * rivals)
 
     def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return the loss of a batch, the neighbours' included, plus the backbone's penalty of the slate alone."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
-from recbench.losses.cml import CML, off_diagonal
+from recbench.losses.cml import CML
 from tests.losses.by_hand import loss
 from tests.losses.sampled_slates import losses_of, model
 
@@ -71,13 +71,6 @@ def test_value_and_gradient_by_loop(weight: float) -> None:
     torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-7)
     found, wanted = (torch.autograd.grad(x, (user, item)) for x in (value, expected))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(("signed", "expected"), [(False, 0.0048757812500000025), (True, -0.1975)])
-def test_published_covariances(signed: bool, expected: float) -> None:
-    vectors = torch.tensor([[1.0, 0], [0, 1], [0.5, 0.5], [-0.2, 0.3], [9, 9]], dtype=torch.double)
-    counts = torch.tensor([1.0, 1, 1, 1, 0], dtype=torch.double)
-    assert off_diagonal(vectors, counts, signed).item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_tables_of_mf_are_projected_after_each_update(view: Dataset) -> None:
