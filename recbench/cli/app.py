@@ -28,7 +28,7 @@ TRAINING = "Training and evaluation"
 RESULTS = "Results"
 OWN = "Papers and methods of your own"
 PANELS = (DATA, TRAINING, RESULTS, OWN)  # in the order of `recbench --help`
-FIRST_STEPS = ("prepare", "train", "eval", "leaderboard")
+FIRST_STEPS = ("bakeoff", "prepare", "train", "eval", "leaderboard")
 INSTEAD = {"--loss": "join several by commas, as in --loss bce,bpr"}  # of an option that is given twice
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -80,21 +79,15 @@ def listed(records: Iterable[RunRecord], store: Store) -> list[ListedRun]:
 
 
 def runs_table(runs: Sequence[ListedRun]) -> Table:
-    """Return the list for a rich console."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    table.add_column("method", overflow="fold")
-    table.add_column("seed", justify="right")
-    table.add_column("validation", justify="right", overflow="fold")
-    table.add_column("finished", no_wrap=True)
-    table.add_column("", overflow="fold")
+    """Return the list for a rich console, as wide as it is."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for run in runs:
-        name = Text.assemble(clean_line(run.method), (f"\n{clean_line(run.data)}", "dim"))
-        if run.settings:
-            name.append(f"\n{clean_line(run.settings)}", "dim")
         marks = [*run.tags, *(["hidden"] if run.hidden else []), *([] if run.evaluated else ["not evaluated"])]
-        when = run.finished[:16].replace("T", " ")
-        table.add_row(
-            run.run, name, str(run.seed), f"{run.valid:.4f}\n{run.select}", when, clean_line(", ".join(marks))
-        )
+        reached = f"valid {run.select} {run.valid:.4f}  {run.finished[:16].replace('T', ' ')}"
+        line = Text.assemble((clean_line(run.method), "bold"), f", seed {run.seed}  {reached}")
+        line.append(f"  {clean_line(', '.join(marks))}" if marks else "", "yellow")
+        line.append(f"\n{clean_line('  '.join(filter(None, [run.data, run.settings])))}", "dim")
+        table.add_row(run.run, line)
     return table

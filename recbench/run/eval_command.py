@@ -67,9 +67,19 @@ def evaluate_all(
 
 
 def _last_records(store: Store) -> list[RunRecord]:
-    """Return the finished runs of the last `train`, or the run that finished last where there is no such plan."""
+    """Return the finished runs of the last `train`, or the run that finished last where there is no such plan.
+
+    Raises UsageError where the last `train` has finished no run and that one is on other data.
+    """
     try:
-        finished = [store.record(key) for key in store.read_plan().keys if key in store]
+        keys = store.read_plan().keys
+        finished = [store.record(key) for key in keys if key in store]
     except (UsageError, DataError):
-        finished = []
-    return finished or [store.latest()]
+        keys, finished = [], []
+    latest = store.latest()
+    if keys and not finished and latest.key.place != keys[0].place:
+        raise UsageError(
+            f"no run of the last `train`, on {keys[0].data}, is finished, and the latest one is on {latest.key.data}; "
+            "`recbench train --resume` finishes them, --run latest takes that one"
+        )
+    return finished or [latest]
