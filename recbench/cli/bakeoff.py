@@ -45,7 +45,9 @@ def bakeoff(
     feedback: Annotated[
         str | None, typer.Option(help="Feedback, from frequent to rare: columns, or as in 'like=stars>=4'.")
     ] = None,
-    budget: Annotated[float, typer.Option(metavar="TIME", help="Such as 90s, 20m or 2h.", parser=_seconds)] = 1200,
+    budget: Annotated[
+        float, typer.Option(metavar="TIME", help="Such as 90s, 20m or 2h.", show_default="20m", parser=_seconds)
+    ] = 1200,
     backbone: Annotated[str, typer.Option(help="A name from `recbench list backbones`.")] = "twintower",
     losses: Annotated[str | None, typer.Option(help="Only these, joined by commas; default: a dozen that fit.")] = None,
     catalog: Annotated[

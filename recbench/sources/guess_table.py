@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import DataError, UsageError, unknown
 from recbench.sources.catalog import choose_feedback
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.guess_feedback import guess_feedback, plain, sql_name
@@ -81,6 +81,8 @@ def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
     """
     guess = Guess({"title": path.name, "reader": "table", "files": [str(path.resolve())]})
     frame = read_start_of_table(path, guess)
+    if frame.is_empty():
+        raise DataError(f"{path}: no rows, so that nothing can be guessed of its columns")
     user = _role(frame, "user", given.user, USERS)
     item = _role(frame, "item", given.item, ITEMS, {user})
     time = _time(frame, given.time, {user, item}, guess)
@@ -163,6 +165,7 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
         if numbers is None and len(text) and text.str.contains(r"^\d{4}-\d{2}-\d{2}([T ].*)?$").all():
             guess.table["time"] = name
             return name
+        guess.lines.append(f"{name} is no time: neither a number of seconds or milliseconds since 1970 nor ISO 8601")
     if given is not None:
         raise UsageError(
             f"--time {given}: neither a number of seconds or milliseconds since 1970 nor ISO 8601; write it so, or say "

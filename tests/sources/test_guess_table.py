@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from recbench.data.manifest_file import read_manifest
-from recbench.errors import UsageError
+from recbench.errors import DataError, UsageError
 from recbench.preparation.prepare import prepare
 from recbench.sources.guess_table import Given, catalogue_text, dataset_name, guess_table
 
@@ -131,6 +131,7 @@ def test_iso_times_and_none(tmp_path: Path) -> None:
     assert table(log(tmp_path, ts=days))["time"] == "ts"
     no_time = table(log(tmp_path, ts=["yesterday"] * ROWS))
     assert "time" not in no_time
+    assert "ts is no time" in "\n".join(guess_table(log(tmp_path, ts=["yesterday"] * ROWS)).lines)
     assert no_time["splits"] == ["random"]
 
 
@@ -176,6 +177,12 @@ def test_json_lines_and_parquet(tmp_path: Path) -> None:
     for name in ("log.jsonl", "log.parquet"):
         found = table(tmp_path / name)
         assert (found["user"]["key"], found["time"], found["feedback"]) == ("user_id", "timestamp", {"buy": "buy = 1"})
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "cannot be read as a table"), ("user,item\n", "no rows")])
+def test_nothing_to_look_at(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        guess_table(written(tmp_path, text))
 
 
 def test_names_of_datasets() -> None:
