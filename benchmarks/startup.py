@@ -1,8 +1,13 @@
-"""Seconds of `recbench --help`, and of preparing the synthetic dataset (and ml-1m, where its raw files are)."""
+"""Seconds of `recbench --help`, and of preparing the synthetic dataset (and ml-1m, where its raw files are).
+
+Then of training an epoch on the synthetic dataset and of evaluating the run, beside those of importing torch, which are
+the bound of what starting can take.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,22 +17,47 @@ import time
 from recbench.errors import RecbenchError
 from recbench.home import raw_home
 
+RECBENCH = ("-c", "from recbench.cli import entry; entry()")
+ROUNDS = 3
+
 
 def seconds(*words: str, home: str | None = None) -> float:
     """Return the wall time of a command."""
-    environment = os.environ | ({"RECBENCH_HOME": home} if home else {})
-    command = [sys.executable, "-c", "from recbench.cli import entry; entry()", *words]
-    started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return time.perf_counter() - started
+    return cost(*RECBENCH, *words, home=home)[0]
+
+
+def cost(*arguments: str, home: str | None = None) -> tuple[float, float]:
+    """Return the wall time and the processor time of Python with these arguments."""
+    environment = os.environ | ({"RECBENCH_HOME": home, "RECBENCH_RESULTS": f"{home}/results"} if home else {})
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env=environment)
+    clock, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return clock, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def print_training(home: str) -> None:
+    """Print the best of some rounds for an epoch of training and for evaluating it; a round is a run of its own."""
+    best: dict[str, tuple[float, float]] = {}
+    for seed in range(ROUNDS):
+        for name, words in {
+            "import torch": ("-c", "import torch"),
+            "train --epochs 1": (*RECBENCH, "train", "--loss", "bce", "--epochs", "1", "--seed", str(seed)),
+            "eval": (*RECBENCH, "eval", "--metric", "auc"),  # in the first round with the baselines beside it
+        }.items():
+            taken = cost(*words, home=home)
+            before = best.get(name, taken)
+            best[name] = min(before[0], taken[0]), min(before[1], taken[1])
+    for name, (clock, processor) in best.items():
+        print(f"{name:21}{clock:.2f} s, of processor time {processor:.2f} s")
 
 
 def main() -> None:
-    """Print the best of five for `--help`, and one run of each prepare into an empty folder."""
+    """Print the best of five for `--help`, one run of each prepare into an empty folder, and training."""
     print(f"--help               {min(seconds('--help') for _ in range(5)):.2f} s")
     home = tempfile.mkdtemp()
     try:
         print(f"prepare synthetic    {seconds('prepare', 'synthetic', home=home):.2f} s")
+        print_training(home)
         raw = os.environ.get("ML1M_RAW", str(raw_home("ml-1m")))
         try:
             print(f"prepare ml-1m        {seconds('prepare', 'ml-1m', '--raw', raw, home=home):.2f} s")
