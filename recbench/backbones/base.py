@@ -143,9 +143,9 @@ def create(
     shared = shared_defaults(backbone)
     own = {key: value for key, value in values.items() if key not in shared}
     settings.check_ranges(backbone, "backbone", own)
-    made = backbone(data, towers, cosine, **own)
-    made.regulariser = Regulariser(**{key: value for key, value in values.items() if key in shared})  # type: ignore[arg-type]
-    return made
+    instance = backbone(data, towers, cosine, **own)
+    instance.regulariser = Regulariser(**{key: value for key, value in values.items() if key in shared})  # type: ignore[arg-type]
+    return instance
 
 
 def shared_defaults(backbone: type[Backbone]) -> dict[str, settings.Value]:

@@ -116,8 +116,8 @@ class ScaledFactors(FittedBaseline):
         new = (known.start.diff() > 0) & (self.train.start.diff() == 0)
         if not bool(new.any()):
             return InnerProductScores(self.user, self.item)
-        kept = new[known.user]
-        pairs = Positives.from_pairs(known.user[kept], known.item[kept], len(self.user), len(self.item))
+        of_new_users = new[known.user]
+        pairs = Positives.from_pairs(known.user[of_new_users], known.item[of_new_users], len(self.user), len(self.item))
         l2 = self.model.regularisation(pairs, len(self.item), self.train)
         solved = solve_rows(pairs, self.item, torch.zeros_like(self.user), self.model.alpha, l2, _STEPS_ANEW)
         return InnerProductScores(torch.where(new[:, None], solved, self.user), self.item)

@@ -117,6 +117,6 @@ def _rows_of(owner: Tensor, row: Tensor, user: Tensor, generator: torch.Generato
     users = int(owner.max()) + 1 if len(owner) else 0
     count = torch.bincount(owner, minlength=users)
     start = count.cumsum(0) - count
-    asked = torch.bincount(user, minlength=users)
-    place = torch.arange(len(user)) - (asked.cumsum(0) - asked)[user]
+    needed_rows = torch.bincount(user, minlength=users)
+    place = torch.arange(len(user)) - (needed_rows.cumsum(0) - needed_rows)[user]
     return row[order[start[user] + place % count[user].clamp(min=1)]]

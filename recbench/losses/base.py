@@ -197,13 +197,15 @@ def why_not(
     names = tuple(feedback) or tuple(f"feedback{number}" for number in range(1, count + 1))
     info = Info(100, 100, tuple(0.5 ** (number + 1) for number in range(count)), names)
     try:
-        made = create(loss, info, defaults(loss) if values is None else values)
+        instance = create(loss, info, defaults(loss) if values is None else values)
         unused = [] if sampler is None else _settings_of_slates(loss, info, values or {})
     except UsageError as error:
         return str(error)
-    reason = incompatibility(made, sampler or made.sampler, backbone)
+    reason = incompatibility(instance, sampler or instance.sampler, backbone)
     if reason is not None and sampler is None:
-        others = [name for name in SAMPLERS.names() if incompatibility(made, SAMPLERS.get(name)(), backbone) is None]
+        others = [
+            name for name in SAMPLERS.names() if incompatibility(instance, SAMPLERS.get(name)(), backbone) is None
+        ]
         return f"{reason}, or add --sampler {' or '.join(others)}" if others else reason
     if reason is None and unused:
         return (
@@ -286,11 +288,11 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
     of_head = {key: value for key, value in values.items() if key in shared}
     settings.check_ranges(loss, "loss", own)
     settings.check_ranges(Head, "loss", of_head)
-    made = loss(info, **own)  # type: ignore[arg-type]
-    made.head = Head(made.towers, **of_head)  # type: ignore[arg-type]
-    made.balance = balances.create(info, of_balance)
-    rates = made.base_rates()
+    instance = loss(info, **own)  # type: ignore[arg-type]
+    instance.head = Head(instance.towers, **of_head)  # type: ignore[arg-type]
+    instance.balance = balances.create(info, of_balance)
+    rates = instance.base_rates()
     if rates is not None and values.get("logit") == "learned" and values["bias"] == 0:
         with torch.no_grad():
-            made.head.bias.copy_(torch.logit(rates, eps=1e-6))
-    return made
+            instance.head.bias.copy_(torch.logit(rates, eps=1e-6))
+    return instance

@@ -75,28 +75,28 @@ def figure(
     across = min(panels, across)
     down = math.ceil(panels / across)
     with matplotlib.rc_context(STYLE):
-        made = Figure(figsize=(max(4.6, across * width), down * height + 0.9), layout="constrained")
-        made.suptitle(title)
-        axes = list(made.subplots(down, across, squeeze=False, sharex=share, sharey="col" if share else False).flat)
+        drawing = Figure(figsize=(max(4.6, across * width), down * height + 0.9), layout="constrained")
+        drawing.suptitle(title)
+        axes = list(drawing.subplots(down, across, squeeze=False, sharex=share, sharey="col" if share else False).flat)
         for spare in axes[panels:]:
             spare.remove()
-        yield made, axes[:panels]
-        _show_as_it_is(made)
+        yield drawing, axes[:panels]
+        _show_as_it_is(drawing)
         unstamped: dict[str, Any] = {"Date": None} if path.suffix.lower() == ".svg" else {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a box stands where the font has no letter
-                made.savefig(path, metadata=unstamped)
+                drawing.savefig(path, metadata=unstamped)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror}); choose another -o") from error
 
 
-def _show_as_it_is(made: Figure) -> None:
+def _show_as_it_is(drawing: Figure) -> None:
     """See to it that no text is read as a formula, and that none holds what fonts and terminals cannot show."""
     from matplotlib.text import Text
 
-    for text in made.findobj(Text):
+    for text in drawing.findobj(Text):
         words = text.get_text()
         if words and r"\mathdefault" not in words:  # powers of ten on axes
             text.set_text(clean(words))
@@ -117,11 +117,11 @@ def look(number: int) -> dict[str, Any]:
     }
 
 
-def legend(made: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
+def legend(drawing: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
     """Put a legend below all panels, in as many columns as its words leave room for."""
     if len(labels):
-        room = made.get_figwidth() * 13  # letters
+        room = drawing.get_figwidth() * 13  # letters
         columns = int(max(1, min(len(labels), room // (max(map(len, labels)) + 7))))
         rows = math.ceil(len(labels) / columns)
-        made.set_figheight(made.get_figheight() + LINE * (rows - 1))
-        made.legend(handles, labels, loc="outside lower center", ncols=columns, title=title, title_fontsize="medium")
+        drawing.set_figheight(drawing.get_figheight() + LINE * (rows - 1))
+        drawing.legend(handles, labels, loc="outside lower center", ncols=columns, title=title, title_fontsize="medium")

@@ -37,14 +37,14 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 def _videos(basic: Path, statistics: list[Path], side: Side, source: Source) -> Iterator[pl.DataFrame]:
     """Yield the basic features of the videos, joined with their statistics where the item side asks for some."""
     names = _header(statistics[0]) if statistics else []
-    asked = tuple(name for name in side.numeric if name in names and name != side.key)
-    base = replace(side, numeric=tuple(name for name in side.numeric if name not in asked))
-    if not asked:
+    statistic_columns = tuple(name for name in side.numeric if name in names and name != side.key)
+    base = replace(side, numeric=tuple(name for name in side.numeric if name not in statistic_columns))
+    if not statistic_columns:
         yield from _entities(basic, base, source)
         return
     key = side.key or "video_id"
     described = pl.concat(list(_entities(basic, base, source)))
-    for block in _entities(statistics[0], Side(key, numeric=asked), source):
+    for block in _entities(statistics[0], Side(key, numeric=statistic_columns), source):
         yield described.join(block, on=key, how="inner", maintain_order="right").select(side.identity)
 
 

@@ -62,24 +62,24 @@ def rows_beside(
 
     Raises UsageError if the table has none of them.
     """
-    beside = [match.row for matches in match_tables(rows, [table], records).values() for match in matches]
-    known = {row.metric for row in beside}
-    with_feedback = {f"{row.metric}/{row.feedback}" for row in beside}
+    published = [match.row for matches in match_tables(rows, [table], records).values() for match in matches]
+    known = {row.metric for row in published}
+    with_feedback = {f"{row.metric}/{row.feedback}" for row in published}
     for name in metrics:
         if name not in known | with_feedback:
             raise unknown(f"metric of {table.name}", name, with_feedback if "/" in name else known)
-    return [row for row in beside if not metrics or {row.metric, f"{row.metric}/{row.feedback}"} & set(metrics)]
+    return [row for row in published if not metrics or {row.metric, f"{row.metric}/{row.feedback}"} & set(metrics)]
 
 
 def require_measured(table: PublishedTable, dataset: str | None, measured: Set[str]) -> None:
     """Raise UsageError, with what to type, unless one of the datasets of evaluated runs is of the table."""
     if dataset is not None and dataset not in table.datasets:
         raise unknown(f"dataset of {table.name}", dataset, table.datasets)
-    wanted = [dataset] if dataset else list(table.datasets)
-    if not measured & set(wanted):
-        first = next(filter(_is_prepared, wanted), wanted[0])
+    datasets = [dataset] if dataset else list(table.datasets)
+    if not measured & set(datasets):
+        first = next(filter(_is_prepared, datasets), datasets[0])
         raise UsageError(
-            f"nothing was measured on {', '.join(wanted)}; run `recbench reproduce {table.name} --dataset {first}`"
+            f"nothing was measured on {', '.join(datasets)}; run `recbench reproduce {table.name} --dataset {first}`"
         )
 
 
@@ -181,8 +181,8 @@ def _match(
     data = f"{version[0]}/{version[1]}"
     reason = impossible(cell.loss, cell.backbone, cell.settings)
     if reason:
-        beside = published_row(table, cell, data, reasons=(reason,), without_values="not in recbench")
-        return Match(table, beside, None)
+        published = published_row(table, cell, data, reasons=(reason,), without_values="not in recbench")
+        return Match(table, published, None)
     fitting = measured.fitting(table, cell, every, version)
     if not fitting:
         return Match(table, published_row(table, cell, data, without_values="not run"), None)
@@ -195,7 +195,7 @@ def _match(
         reasons.append(f"trained here on {', '.join(row.trained_on)}, in the paper on {', '.join(trained_on)}")
     if not measured.has_settings_of(cell, best):
         reasons.append("the loss has other settings than in the paper")
-    beside = published_row(
+    published = published_row(
         table,
         cell,
         data,
@@ -204,7 +204,7 @@ def _match(
         settings=tuple(filter(None, row.settings.split(", "))),
         runs=tuple(row.runs),
     )
-    return Match(table, beside, best)
+    return Match(table, published, best)
 
 
 def _trained_on(table: PublishedTable, cell: PublishedCell) -> tuple[str, ...]:
@@ -216,11 +216,11 @@ def _trained_on(table: PublishedTable, cell: PublishedCell) -> tuple[str, ...]:
 
 def _has_settings(cell: PublishedCell, record: RunRecord) -> bool:
     """Whether the loss has the settings of the paper, its defaults elsewhere, and its own sampler."""
-    wanted = {f"loss.{key}": word for key, word in split_words(list(cell.settings), OWNERS)["loss"].items()}
+    paper_settings = {f"loss.{key}": word for key, word in split_words(list(cell.settings), OWNERS)["loss"].items()}
     changed = {name for name in record.non_default if name.startswith(("loss.", "sampler."))}
     settings = record.key.settings
-    return changed <= wanted.keys() and all(
-        name in settings and _same_value(word, settings[name]) for name, word in wanted.items()
+    return changed <= paper_settings.keys() and all(
+        name in settings and _same_value(word, settings[name]) for name, word in paper_settings.items()
     )
 
 

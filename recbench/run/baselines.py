@@ -25,7 +25,7 @@ from recbench.training.console import print_line
 
 WORTH_SAYING = 1 << 30  # bytes of memory
 POPULARITY = "popularity"  # costs next to nothing, so that every `eval` adds it
-LISTED = 6  # metrics in a note
+MAX_METRICS = 6  # in a note
 
 
 @dataclass(frozen=True)

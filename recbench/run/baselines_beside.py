@@ -31,9 +31,8 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
 from recbench.training.console import print_line
 
-AT_ONCE = 10.0  # seconds that may be spent on fitting a baseline unasked
-CHEAP = (POPULARITY, "item-knn")  # what is fitted unasked where nothing has been
-LISTED = 6  # metrics in a note
+MAX_FIT_SECONDS = 10.0  # longer than that, no baseline is fitted unasked
+MAX_METRICS = 6  # in a note
 
 Place = tuple[str, str, str]  # dataset, split, fingerprint
 
@@ -113,7 +112,7 @@ def _best(records: Sequence[RunRecord], refit: bool, wanted: set[MetricKey], sto
     """Return the key of the best on validation among what has been evaluated already or is quickly fitted again."""
     for record in sorted(records, key=lambda record: -record.valid):
         key = replace(record.key, settings={**record.key.settings, "train.refit": refit})
-        if record.seconds <= AT_ONCE or wanted <= _evaluated(key, store):
+        if record.seconds <= MAX_FIT_SECONDS or wanted <= _evaluated(key, store):
             return key
     return None
 
@@ -122,7 +121,7 @@ def _is_quick(name: str, data: Dataset) -> bool:
     """Whether a baseline of default settings can be fitted, and in how short a time."""
     cls = BASELINES.get(name)
     sizes = [Size.of(data.positives_of(data.train, column), len(data.items)) for column in range(len(data.feedback))]
-    return not cls.missing() and sum(cls().seconds(size) for size in sizes) <= AT_ONCE
+    return not cls.missing() and sum(cls().seconds(size) for size in sizes) <= MAX_FIT_SECONDS
 
 
 def _evaluated(key: RunKey, store: Store) -> set[MetricKey]:
@@ -159,6 +158,6 @@ def _notes_below(rows: Iterable[LeaderboardRow], runs: set[str]) -> list[str]:
     lines = []
     for method, metrics in beaten.items():
         parts = [f"{baseline} in {metric} of {', '.join(feedback)}" for (baseline, metric), feedback in metrics.items()]
-        more = f"; and {len(parts) - LISTED} more" if len(parts) > LISTED else ""
-        lines.append(f"note: {method} is below {'; '.join(parts[:LISTED])}{more}")
+        more = f"; and {len(parts) - MAX_METRICS} more" if len(parts) > MAX_METRICS else ""
+        lines.append(f"note: {method} is below {'; '.join(parts[:MAX_METRICS])}{more}")
     return lines

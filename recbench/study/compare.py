@@ -20,7 +20,7 @@ from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
-LISTED = 6  # methods that a word may mean
+MAX_METHODS = 6  # methods that a word may mean
 OF_METHOD = ("sampler", "balance", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
 
 
@@ -159,8 +159,10 @@ def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated:
             raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {names}`")
         raise UsageError(f"{word}: no evaluated run or method of that name; `recbench leaderboard` shows what there is")
     if len(fitting) > 1:
-        listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:LISTED])
-        more = f"; and {len(fitting) - LISTED} more on `recbench leaderboard`" if len(fitting) > LISTED else ""
+        listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:MAX_METHODS])
+        more = (
+            f"; and {len(fitting) - MAX_METHODS} more on `recbench leaderboard`" if len(fitting) > MAX_METHODS else ""
+        )
         raise UsageError(f"{word} fits {len(fitting)} methods; name one by the digits of a run: {listed}{more}")
     runs = sorted(fitting[0], key=lambda run: run.key.seed)
     return ComparedMethod(_label(runs[0]), tuple(run.key for run in runs))

@@ -137,7 +137,7 @@ def test_eval_puts_cheap_baselines_beside_a_run(trained: Run) -> None:
 
 
 def test_eval_fits_no_baseline_that_takes_long(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines_beside, "AT_ONCE", 0.0)
+    monkeypatch.setattr(baselines_beside, "MAX_FIT_SECONDS", 0.0)
     assert trained("eval", *METRICS).code == 0
     assert {path.name for path in results_home().rglob("*-baseline")} == {"popularity-baseline"}
 

@@ -65,8 +65,8 @@ def test_the_same_picture_is_the_same_file(tmp_path: Path, name: str) -> None:
 
 
 def test_axes_of_numbers_and_of_words(tmp_path: Path) -> None:
-    with figure(tmp_path / "x.png", "", 5) as (made, axes):
-        assert len(axes) == len(made.axes) == 5
+    with figure(tmp_path / "x.png", "", 5) as (drawing, axes):
+        assert len(axes) == len(drawing.axes) == 5
     seen = []
     draw(PANELS, tmp_path / "a.svg", "t")
     from matplotlib.figure import Figure

@@ -35,7 +35,7 @@ class Server(ThreadingHTTPServer):
         self.dataset = dataset
         self.metrics = metrics
         self.lock = threading.Lock()
-        self.made: tuple[str, str] | None = None  # version and page
+        self.cached_page: tuple[str, str] | None = None  # version and page
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
@@ -54,9 +54,9 @@ class Server(ThreadingHTTPServer):
         """Return the page, the last one if nothing came since; where there is no board yet, it says why."""
         with self.lock:
             version = self.version()
-            if self.made is None or self.made[0] != version:
-                self.made = version, self._make(version)
-            return self.made[1]
+            if self.cached_page is None or self.cached_page[0] != version:
+                self.cached_page = version, self._make(version)
+            return self.cached_page[1]
 
     def _make(self, version: str) -> str:
         try:

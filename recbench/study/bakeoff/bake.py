@@ -34,8 +34,9 @@ from recbench.study.train_runs import finish_runs
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
 
-CHEAP = ("popularity", "item-knn")  # baselines that compete whatever the budget
-FIRST = (*CHEAP, "ials", "ease", "user-knn", "rp3beta", "slim", "gf-cf")  # the order in which a budget is spent on them
+ALWAYS_FITTED = ("popularity", "item-knn")  # whatever the budget
+# the order in which a budget is spent
+BASELINE_ORDER = (*ALWAYS_FITTED, "ials", "ease", "user-knn", "rp3beta", "slim", "gf-cf")
 CUTOFFS = (50, 20, 10, 5)  # of recall: the first that is at most a tenth of the catalogue
 LARGE_BATCHES = ((20_000_000, 16384), (1_000_000, 4096), (0, 1024))  # rows of train from which on, logged rows
 Entrants = dict[Question, dict[str, list[RunRecord]]]  # question → method in words → its runs, one per seed
@@ -225,9 +226,9 @@ def _baselines(
     left_out: dict[str, list[str]] = {}
     deadline = time.monotonic() + 2 * share
     available = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
-    place = {name: number for number, name in enumerate(FIRST)}
+    place = {name: number for number, name in enumerate(BASELINE_ORDER)}
     for name in sorted(available, key=lambda name: (place.get(name, len(place)), name)):
-        if name not in CHEAP and time.monotonic() > deadline:
+        if name not in ALWAYS_FITTED and time.monotonic() > deadline:
             left_out.setdefault("their share of the budget is spent; the same command goes on with them", []).append(
                 name
             )

@@ -16,7 +16,7 @@ from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
 from recbench.study.bakeoff.program import FULL_EPOCHS, Program
 
-LISTED = 5  # methods in a sentence
+MAX_METHODS = 5  # methods in a sentence
 SEEDS = 5  # of the command that trains a method at last
 
 
@@ -107,9 +107,9 @@ def _how_sure(verdict: Verdict) -> Iterator[str]:
     elif not verdict.alike:
         yield f"It is better than all {len(verdict.differences)} others beyond chance."
     elif others:
-        more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
+        more = f" and {len(others) - MAX_METHODS} more" if len(others) > MAX_METHODS else ""
         worse = f"{len(verdict.differences) - len(verdict.alike)} of {len(verdict.differences)} are worse beyond chance"
-        yield f"Not told apart from the best: {', '.join(others[:LISTED])}{more}; {worse}."
+        yield f"Not told apart from the best: {', '.join(others[:MAX_METHODS])}{more}; {worse}."
 
 
 def _beside(verdict: Verdict) -> Iterator[str]:
