@@ -25,10 +25,10 @@ class Schedule:
     or half a `cosine` (`decay`). `weight_decay` times the weights is added to the gradient, or with adamw taken off the
     weights at each step. `clip` is the Euclidean norm that the gradient is scaled down to where it is longer; 0: never.
     Optimisers are torch's, with its defaults besides. `lazy` updates rows of a table when they are next read, to what
-    the optimiser would have made of them meanwhile, within 1e-5 of the largest weights (`row_updates`). The validation
-    metric `select` chooses the epoch, looked at every `validate_every` epochs; with `refit`, training starts anew on
-    train and validation rows for as many epochs as were best. `noise` is put into the positives of train, as in
-    `pos=0.5,neg=0.5`.
+    the optimiser would have made of them meanwhile: for given gradients within 1e-5 of the largest weights
+    (`row_updates`). The validation metric `select` chooses the epoch, looked at every `validate_every` epochs; with
+    `refit`, training starts anew on train and validation rows for as many epochs as were best. `noise` is put into the
+    positives of train, as in `pos=0.5,neg=0.5`.
     """
 
     epochs: int = 20
