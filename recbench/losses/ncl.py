@@ -22,9 +22,10 @@ class NCL(Loss):
     Lin et al., WWW 2022, equations 4-14, https://arxiv.org/abs/2202.06200. `structure` weighs the first: the cosine of
     layer `layer` (even: of the same kind of node) with the node's own free vector is told from those with all users, or
     all items. `prototype` weighs the second, once `warmup` epochs are over: k-means places `clusters` centres among
-    the free vectors of either side, anew every `refresh` epochs. Terms of items are weighed by `alpha` besides. All are
-    sums over the slates of a batch, as in the paper and its code, so that the published weights hold for batches of
-    about 4096; BPR is a mean. One propagation a step.
+    the free vectors of either side, anew every `refresh` epochs. The paper's 20 epochs are all that a run has by
+    default: raise `train.epochs` or lower `warmup`; a run that ends before has a note. Terms of items are weighed by
+    `alpha` besides. All are sums over the slates of a batch, as in the paper and its code, so that the published
+    weights hold for batches of about 4096; BPR is a mean. One propagation a step.
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
@@ -48,6 +49,8 @@ class NCL(Loss):
         self.structure, self.prototype, self.alpha, self.layer = structure, prototype, alpha, layer
         self.count, self.warmup, self.refresh, self.clustered = clusters, warmup, refresh, False
         self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.not_yet = f"prototypes start after loss.warmup={warmup} epochs; training that ends before has none"
+        self.notes += [self.not_yet] if warmup and prototype else []  # until the first are placed
         self.ask_for(Propagation())
 
     def prepare(self, backbone: Backbone) -> None:
@@ -60,6 +63,8 @@ class NCL(Loss):
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Place the centres where they are due."""
         self.clustered = epoch > self.warmup
+        if self.clustered and self.not_yet in self.notes:
+            self.notes.remove(self.not_yet)
         if self.clustered and (epoch - 1 - self.warmup) % self.refresh == 0:
             free = of_graph(backbone).free_vectors.detach()[:, 0]
             self.of_users.renew(free[: backbone.users], restart=True)

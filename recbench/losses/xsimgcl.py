@@ -18,7 +18,8 @@ class XSimGCL(Loss):
 
     Yu et al., TKDE 2023, section 3.3, https://arxiv.org/abs/2209.02544: as `simgcl`, but one propagation a step serves
     both, and the positive pairs are the final vector and that of layer l* of the same user or item. A layer
-    that the backbone does not have counts as its last. Scores have no noise.
+    that the backbone does not have counts as its last. Scores have no noise. The penalty of the authors' code is that
+    which `simgcl` names.
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})

@@ -111,6 +111,8 @@ def impossible(loss: str, backbone: str, words: Sequence[str]) -> str:
 def reasons_for(table: PublishedTable, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:
     """Return why no number on `data` is the paper's on `usual`, both DATASET/SPLIT, as far as is known."""
     reasons = [*table.datasets[dataset].incomparable, *table.protocol.incomparable]
+    if table.protocol.selected_on_test:
+        reasons.append(table.protocol.selected_on_test)
     if data != usual:
         reasons.append(f"measured on {data}; the paper's data are {usual}")
     if miscounted:
@@ -189,7 +191,7 @@ def _match(
     trained_on = _trained_on(table, cell)
     best = max(fitting, key=lambda position: measured.preference(cell, trained_on, position))
     row = measured.rows[best]
-    usual = f"{cell.dataset}/{table.datasets[cell.dataset].split}"
+    usual = table.datasets[cell.dataset].data(cell.dataset)
     reasons = reasons_for(table, cell.dataset, data, usual, measured.versions[version])
     if tuple(row.trained_on) != trained_on:
         reasons.append(f"trained here on {', '.join(row.trained_on)}, in the paper on {', '.join(trained_on)}")

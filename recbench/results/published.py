@@ -18,6 +18,7 @@ from recbench.settings import split_words
 FOLDER = Path(__file__).with_name("papers")
 WHOLE = {"fraction": 1, "percent": 100}  # the largest value in each unit
 OWNERS = ("loss", "backbone", "train")  # of settings
+SELECTED_ON_TEST = "selected on the test rows in print, so that it is an upper end; recbench selects on validation"
 REMEDY = "restore the file, or install recbench again"
 
 
@@ -28,6 +29,26 @@ class PublishedDataset:
     split: Literal["global", "user", "given", "random", "users", "leave-one-out"]
     feedback: tuple[str, ...]  # trained on, from dense to sparse
     incomparable: tuple[str, ...]  # why a number on it is not the same quantity here
+    rule: str | None = None  # of the catalogue, unless the dataset's default
+
+    def data(self, name: str) -> str:
+        """Return DATASET/SPLIT of the data as `recbench prepare` makes them, of a dataset of this name."""
+        return f"{name}/{self.split}" + (f"+{self.rule}" if self.rule else "")
+
+
+@dataclass(frozen=True)
+class LoggedBest:
+    """The best validation number in a log of the authors, and the test number it is printed as."""
+
+    log: str  # where it was found
+    metric: str
+    validation: Decimal
+    test: Decimal
+
+    @property
+    def equal(self) -> bool:
+        """Whether both are the same to every digit, four at least, as where validation was on the test rows."""
+        return self.validation.as_tuple() == self.test.as_tuple() and len(self.test.as_tuple().digits) >= 4
 
 
 @dataclass(frozen=True)
@@ -46,6 +67,20 @@ class PublishedProtocol:
     backbone: str
     training: str
     incomparable: tuple[str, ...]  # why no number of the table is the same quantity here
+    test_selected: bool = False  # whether epoch or settings were chosen on the test rows, as far as is known
+    logged: tuple[LoggedBest, ...] = ()
+
+    @property
+    def selected_on_test(self) -> str:
+        """Why the numbers were chosen on the test rows, in words, or ""."""
+        if self.test_selected:
+            return SELECTED_ON_TEST
+        for best in self.logged:
+            if best.equal:
+                return (
+                    f"{SELECTED_ON_TEST} ({best.metric} {best.validation} is both the best on validation and on test)"
+                )
+        return ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +189,11 @@ def as_json(table: PublishedTable) -> dict[str, object]:
     """Return a table as a JSON object, its numbers as one list of `values`."""
     document = asdict(table)
     del document["rows"]
+    document["protocol"]["logged"] = [
+        {"log": best.log, "metric": best.metric, "validation": str(best.validation), "test": str(best.test)}
+        for best in table.protocol.logged
+    ]
+    document["protocol"]["selected_on_test"] = table.protocol.selected_on_test
     return {"name": table.name, **document, "values": [asdict(cell) for cell in cells(table)]}
 
 

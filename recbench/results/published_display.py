@@ -96,9 +96,12 @@ def _facts(table: PublishedTable) -> Table:
     for name in PROTOCOL:
         grid.add_row(name, Text(str(getattr(table.protocol, name) or "not reported")))
     for name, data in table.datasets.items():
-        grid.add_row(name, Text(f"split {data.split}; trained on {', '.join(data.feedback)}"))
+        rule = f", rule {data.rule}" if data.rule else ""
+        grid.add_row(name, Text(f"split {data.split}{rule}; trained on {', '.join(data.feedback)}"))
         for reason in data.incomparable:
             grid.add_row("  caution", Text(reason))
+    if table.protocol.selected_on_test:
+        grid.add_row("caution", Text(f"not comparable: {table.protocol.selected_on_test}"))
     for reason in table.protocol.incomparable:
         grid.add_row("caution", Text(reason))
     for note in table.notes:

@@ -123,7 +123,7 @@ def _keys(train_requests: Mapping[Group, TrainRequest], data: Dataset) -> dict[G
 
 def _source(request: ReproduceRequest, dataset: str, device: torch.device) -> _Source:
     preset = _preset(request.table, dataset)
-    usual = preset.data if preset else f"{dataset}/{request.table.datasets[dataset].split}"
+    usual = preset.data if preset else request.table.datasets[dataset].data(dataset)
     name = request.data or (preset.prepared() if preset else usual)
     return _Source(Dataset.load(find_prepared(name), device), preset, usual)
 

@@ -36,6 +36,17 @@ def test_value_before_there_are_clusters() -> None:
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_run_that_ends_before_the_prototypes_says_so() -> None:
+    note = "prototypes start after loss.warmup=1 epochs; training that ends before has none"
+    model, _ = model_of("ncl", clusters=4, warmup=1)
+    model.start_epoch(1)
+    assert model.loss.notes == [note]
+    model.start_epoch(2)
+    assert model.loss.notes == []
+    for never_waits in ({"warmup": 0}, {"prototype": 0.0}):
+        assert model_of("ncl", clusters=4, **never_waits)[0].loss.notes == []
+
+
 def test_value_with_clusters() -> None:
     model, batch = model_of("ncl", structure=0, prototype=0.5, alpha=0.7, temperature=0.2, clusters=4, warmup=1)
     loss = model.loss

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from recbench import settings
+from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses import base
@@ -30,7 +31,7 @@ def resolved(name: str, loss: str, backbone: str) -> dict[str, settings.Value]:
         **{f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), words["loss"]).items()},
         **{
             f"backbone.{key}": value
-            for key, value in settings.resolve(BACKBONES.get(backbone), "backbone", words["backbone"]).items()
+            for key, value in backbones.resolve(BACKBONES.get(backbone), words["backbone"]).items()
         },
         **{f"train.{key}": value for key, value in settings.resolve(Schedule, "train", words["train"]).items()},
         **{f"sampler.{key}": value for key, value in samplers.resolve(words["sampler"]).items()},
@@ -39,8 +40,10 @@ def resolved(name: str, loss: str, backbone: str) -> dict[str, settings.Value]:
 
 @pytest.mark.parametrize("name", preset.names())
 def test_every_line_resolves_for_every_registered_loss_and_backbone(name: str) -> None:
-    for loss in LOSSES.names():
-        for backbone in BACKBONES.names():
+    found = preset.find(name)
+    named = {word.partition("/")[0] for key in (*found.paper.losses, *found.entry.losses) for word in key.split()}
+    for loss in LOSSES.names():  # those that the preset does not name have the same words on every backbone
+        for backbone in BACKBONES.names() if loss in named | {"bce"} else (found.paper.backbone,):
             assert resolved(name, loss, backbone)["train.epochs"] != Schedule().epochs
 
 
@@ -97,11 +100,23 @@ def test_names_are_those_of_methods_and_of_the_catalogue(name: str) -> None:
         ("sasrec/ml-1m", "full-softmax", {"sampler.name": "catalogue-rows", "train.epochs": 100, "train.patience": 10}),
         ("sasrec/ml-1m", "bce", {"sampler.name": "uniform", "sampler.negatives": 1, "loss.cosine": False}),
         ("sasrec/ml-1m", "bce", {"backbone.dim": 64, "backbone.length": 200, "backbone.dropout": 0.1}),
+        ("bsl/gowalla-lightgcn", "ssm", {"loss.denominator": "negatives", "loss.scale": 12.5, "backbone.l2": 1e-9}),
+        ("bsl/gowalla-lightgcn", "bsl", {"loss.form": "released", "loss.power": 1.22, "train.lr": 1e-4}),
+        ("simplex/gowalla-lightgcn", "ccl", {"loss.weight": 250.0, "loss.negatives": 2000, "backbone.own": 0.8}),
+        ("simplex/gowalla-lightgcn", "ccl", {"train.batch_size": 256, "train.lr": 1e-4, "loss.mask_positives": False}),
+        ("ultragcn/gowalla-lightgcn", "ultragcn", {"loss.negatives": 1500, "loss.item_weight": 5e-4, "train.lr": 1e-4}),
+        ("ultragcn/gowalla-lightgcn", "ultragcn", {"backbone.l2_of": "parameters", "backbone.std": 1e-4}),
+        ("directau/gowalla-lightgcn", "directau", {"loss.gamma": 5.0, "train.weight_decay": 1e-6}),
+        ("selfrec/gowalla-lightgcn", "xsimgcl", {"loss.noise": 0.2, "loss.temperature": 0.15, "backbone.layers": 3}),
+        ("selfrec/gowalla-lightgcn", "simgcl", {"backbone.l2_of": "vectors", "backbone.l2_slots": "first"}),
+        ("selfrec/gowalla-lightgcn", "sgl", {"backbone.l2_form": "norms", "backbone.l2_of": "vectors"}),
+        ("sgl/gowalla-lightgcn", "sgl", {"loss.against": "all", "loss.drop": 0.1, "backbone.l2": 1e-4}),
+        ("mult-vae/ml-20m", "mult-vae", {"backbone.dim": 200, "backbone.hidden": "600", "loss.anneal": 200_000}),
         ("til/lastfm", "bpr", {"train.select": "recall@20", "backbone.dim": 64, "loss.negatives": 1}),
     ],
 )
 def test_the_papers_values(name: str, loss: str, expected: dict[str, settings.Value]) -> None:
-    backbone = {"til": "mf", "croloss": "ytdnn", "sasrec": "sasrec"}.get(name.partition("/")[0], "twintower")
+    backbone = preset.find(name).paper.backbone
     values = resolved(name, loss, backbone)
     assert {key: values[key] for key in expected} == expected
 
