@@ -34,13 +34,13 @@ def of_rows(
 
     `scores` [R]; `labels` [R] 0 or 1; `users` [R] of any values, needed by metrics of users. With `probabilities`,
     `scores` are these, as "logloss" needs. `dialect` is a library of `recbench list dialects` whose definition holds.
-    Raises UsageError if the shapes differ, or the metric needs more than this.
+    Raises UsageError if the shapes differ, a score is NaN, or the metric needs more than this.
     """
-    score, label = _tensor(scores, "scores").double(), _tensor(labels, "labels")
+    score, label = _scores(scores).double(), _zeros_and_ones(labels, "labels")
     if score.ndim != 1 or score.shape != label.shape:
         raise UsageError(f"scores {tuple(score.shape)} and labels {tuple(label.shape)}: expected one shape [R]")
-    if not ((label == 0) | (label == 1)).all():
-        raise UsageError("labels: expected 0 and 1")
+    if probabilities and not ((score >= 0) & (score <= 1)).all():
+        raise UsageError("scores: expected probabilities from 0 to 1")
     request = parse(metric, dialect)
     if users is None and request.metric.unit == "users":
         raise UsageError(f"metric `{metric}` looks at single users; give users [R]")
@@ -60,13 +60,15 @@ def top_k(
 
     `scores` [users, items]; `relevant` [users, items] 0 or 1; pairs of `seen` [users, items] are not ranked. Users
     without a relevant item do not count, equal scores rank in the order of items.
-    Raises UsageError if the shapes differ or the metric is none of the first k items.
+    Raises UsageError if the shapes differ, a score is NaN, or the metric is none of the first k items.
     """
-    score, hit = _tensor(scores, "scores"), _tensor(relevant, "relevant").bool()
-    known = torch.zeros_like(hit) if seen is None else _tensor(seen, "seen").bool()
+    score, hit = _scores(scores), _zeros_and_ones(relevant, "relevant").bool()
+    known = torch.zeros_like(hit) if seen is None else _zeros_and_ones(seen, "seen").bool()
     if score.ndim != 2 or not score.shape == hit.shape == known.shape:
         shapes = ", ".join(str(tuple(part.shape)) for part in (score, hit, known))
         raise UsageError(f"scores, relevant and seen have shapes {shapes}: expected one shape [users, items]")
+    if not score.shape[1]:
+        raise UsageError("scores: expected at least one item")
     request = parse(metric, dialect)
     if request.k is None:
         raise UsageError(f"metric `{metric}` is of scored rows; use of_rows")
@@ -128,13 +130,31 @@ def log_loss(probabilities: Numbers, labels: Numbers) -> float:
 
 
 def _tensor(numbers: Numbers, name: str) -> Tensor:
+    """Return numbers as a tensor; Python's own keep the double precision that torch would round off."""
     if hasattr(numbers, "to_numpy"):  # of polars or pandas
         numbers = np.array(numbers.to_numpy())  # a copy, as theirs may be read-only
     try:
-        tensor: Tensor = torch.as_tensor(numbers)
+        tensor: Tensor = torch.as_tensor(np.array(numbers) if isinstance(numbers, list | tuple) else numbers)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{name}: expected numbers, found {type(numbers).__name__} ({error})") from error
-    return tensor.cpu()
+    if tensor.is_complex():
+        raise UsageError(f"{name}: expected real numbers, found complex ones")
+    return tensor.detach().cpu()
+
+
+def _scores(numbers: Numbers) -> Tensor:
+    score = _tensor(numbers, "scores")
+    score = score if score.is_floating_point() else score.double()
+    if score.isnan().any():
+        raise UsageError(f"scores: {int(score.isnan().sum())} of {score.numel()} are not a number (NaN)")
+    return score
+
+
+def _zeros_and_ones(numbers: Numbers, name: str) -> Tensor:
+    tensor = _tensor(numbers, name)
+    if not ((tensor == 0) | (tensor == 1)).all():
+        raise UsageError(f"{name}: expected 0 and 1; of ratings, say which count, as in `ratings >= 4`")
+    return tensor
 
 
 def _numbered(users: Numbers) -> Tensor:
@@ -143,7 +163,10 @@ def _numbered(users: Numbers) -> Tensor:
         number: Tensor = users.unique(return_inverse=True)[1]
         return number.cpu()
     first: dict[object, int] = {}
-    return torch.tensor([first.setdefault(user, len(first)) for user in users])
+    try:
+        return torch.tensor([first.setdefault(user, len(first)) for user in users], dtype=torch.long)
+    except TypeError as error:
+        raise UsageError(f"users: expected one value a row [R], found {type(users).__name__} ({error})") from error
 
 
 def _none_seen(log: Log, items: int) -> Positives:

@@ -109,3 +109,46 @@ def test_what_cannot_be_computed(call: object, message: str) -> None:
     with pytest.raises(UsageError) as error:
         call()
     assert message in str(error.value)
+
+
+def test_relevance_that_is_no_zero_or_one_is_refused_rather_than_read_as_relevant() -> None:
+    for relevant in ([[3, 5]], [[0.0, math.nan]], [[-1, 1]], [[0.5, 0]]):
+        with pytest.raises(UsageError, match="relevant: expected 0 and 1"):
+            rb.metrics.recall([[0.2, 0.1]], relevant, 1)
+    with pytest.raises(UsageError, match="seen: expected 0 and 1"):
+        rb.metrics.recall([[0.2, 0.1]], [[0, 1]], 1, seen=[[2, 0]])
+
+
+def test_a_score_that_is_not_a_number_is_refused() -> None:
+    for call in (
+        lambda: rb.metrics.auc([0.1, math.nan, 0.3], [0, 1, 1]),
+        lambda: rb.metrics.recall([[0.1, math.nan, 0.3]], [[0, 1, 0]], 1),
+    ):
+        with pytest.raises(UsageError, match="scores: 1 of 3 are not a number"):
+            call()
+
+
+def test_probabilities_beyond_one_are_refused() -> None:
+    for wrong in (1.5, -0.5):
+        with pytest.raises(UsageError, match="from 0 to 1"):
+            rb.metrics.log_loss([0.5, wrong], [0, 1])
+
+
+def test_python_numbers_keep_double_precision() -> None:
+    assert rb.metrics.auc([1.0, 1.0 + 1e-12], [0, 1]) == 1
+    assert rb.metrics.recall([[1.0, 1.0 + 1e-12]], [[0, 1]], 1) == 1
+
+
+def test_whole_scores_and_scores_of_booleans_are_ranked() -> None:
+    for scores in (np.array([[1, 3, 2]]), np.array([[False, True, False]])):
+        assert rb.metrics.recall(scores, [[0, 1, 0]], 1) == 1
+
+
+def test_shapes_and_users_that_cannot_be_are_said() -> None:
+    with pytest.raises(UsageError, match="at least one item"):
+        rb.metrics.recall(np.zeros((2, 0)), np.zeros((2, 0)), 1)
+    for users in (5, np.array([[1], [2]])):
+        with pytest.raises(UsageError, match="users: expected one value a row"):
+            rb.metrics.gauc([1, 2], [0, 1], users)
+    with pytest.raises(UsageError, match="real numbers"):
+        rb.metrics.auc(np.array([1j, 2]), [0, 1])
