@@ -71,7 +71,7 @@ def read_contributions(folder: Path, warnings: list[str]) -> dict[MetricKey, Use
 def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:
     """Return what `write_contributions` wrote; raises DamagedFileError if the file holds anything else.
 
-    Files of versions that wrote no digest are read all the same.
+    Files of versions that wrote no digest, or sums of metrics that are undefined, are read all the same.
     """
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
@@ -87,7 +87,7 @@ def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:
             f"{path}: damaged ({' '.join(str(error).split())[:200]}); delete it and run `recbench eval` again, "
             "or methods are compared without this run"
         ) from None
-    return contributions
+    return {words: sums for words, sums in contributions.items() if np.isfinite(sums.numerator).all()}
 
 
 def _contributions(table: pa.Table) -> dict[MetricKey, UserContributions]:
@@ -101,8 +101,8 @@ def _contributions(table: pa.Table) -> dict[MetricKey, UserContributions]:
             user, numerator, denominator = (row[name][n].values.to_numpy() for name in SUMS)
             if None in words or not len(user) == len(numerator) == len(denominator):
                 raise ValueError("lists of different lengths")
-            if (np.diff(user) <= 0).any() or not np.isfinite(numerator).all() or not (denominator >= 0).all():
-                raise ValueError("users that do not ascend, or sums that are not finite")
+            if (np.diff(user) <= 0).any() or np.isinf(numerator).any() or not (denominator >= 0).all():
+                raise ValueError("users that do not ascend, or sums that are infinite")
             contributions[words] = UserContributions(user, numerator, denominator)
     return contributions
 

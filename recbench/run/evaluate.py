@@ -221,7 +221,7 @@ def _keep(store: Store, key: RunKey, evaluation: Evaluation, values: Sequence[Va
     contributions = {
         (value.metric, value.feedback, value.signature): UserContributions(*(c.cpu().numpy() for c in value.parts))
         for value in values
-        if value.parts is not None
+        if value.parts is not None and not math.isnan(value.value)  # undefined, so that nobody adds a number to it
     }
     write_contributions(store, key, evaluation, contributions)
 

@@ -121,8 +121,19 @@ def _defined(frame: pl.DataFrame, column: str, expression: str) -> str:
 
 
 def sql_name(name: str) -> str:
-    """Return a column as an SQL expression names it."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+    """Return a column as an SQL expression names it: in quotes where it is no word, or one that SQL has itself."""
+    return name if _is_bare(name) else '"' + name.replace('"', '""') + '"'
+
+
+def _is_bare(name: str) -> bool:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        return False
+    try:
+        return all(
+            pl.sql_expr(f"{name} {rest}").meta.root_names() == [name] for rest in ("IS NOT NULL", "IN (1)", ">= 1")
+        )
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _quoted(word: str) -> str:

@@ -94,6 +94,20 @@ def everybody_got_the_same_and_the_answer_is_what_compare_says(run: Run, answer:
         assert compared["differences"][0]["value"] == pytest.approx(difference["value"], abs=1e-12)
 
 
+def test_a_log_of_events_whose_most_frequent_is_on_every_row(
+    run: Run, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02",), 1, 600.0))
+    frame = pl.read_csv(shop)
+    event = pl.when(pl.col("buy") == 1).then(pl.lit("buy")).when(pl.col("click") == 1).then(pl.lit("click"))
+    frame.select("user_id", "item_id", "timestamp", event=event.otherwise(pl.lit("view"))).write_csv("events.csv")
+    answer = run("bakeoff", "events.csv", "--losses", "bce", *BAKE[2:], "--json").json
+    asked = {(verdict["metric"], verdict["feedback"]) for verdict in answer["verdicts"]}
+    recalls = {("recall@5", name) for name in ("view", "click", "buy")}
+    assert asked == {*recalls, ("auc", "click"), ("auc", "buy")}
+    assert all(len(verdict["entries"]) == 1 + len(BASELINES_HERE) for verdict in answer["verdicts"])
+
+
 def test_interrupted_and_typed_again(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     train, trained = launcher.train, []
 

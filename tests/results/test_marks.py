@@ -84,3 +84,17 @@ def test_what_was_written_is_read(store, users):
     path.write_bytes(b"PAR1")
     assert read_contributions(store.folder(key), warnings) == {}
     assert len(warnings) == 1 and warnings[0].startswith(f"{path}: damaged (") and "recbench eval" in warnings[0]
+
+
+def test_sums_of_an_undefined_metric_take_no_other_away(store, users):
+    key = key_of(loss="gnolr")
+    store.write_record(record_of(key))
+    evaluation = evaluation_of(key, auc(0.6))
+    store.add_evaluation(key, evaluation)
+    defined = UserContributions(np.arange(400), users, np.ones(400))
+    undefined = UserContributions(np.arange(400), np.full(400, np.nan), np.ones(400))
+    written = {("auc", "view", SIGNATURE): undefined, ("auc", "click", SIGNATURE): defined}
+    write_contributions(store, key, evaluation, written)
+    warnings: list[str] = []
+    assert list(read_contributions(store.folder(key), warnings)) == [("auc", "click", SIGNATURE)]
+    assert warnings == []

@@ -139,6 +139,14 @@ def test_every_row_is_an_interaction_if_nothing_tells_them_apart(tmp_path: Path)
     assert prepared_positives(log(tmp_path)) == {"interaction": 1.0}
 
 
+def test_columns_that_are_called_as_words_of_sql(tmp_path: Path) -> None:
+    frame = pl.read_csv(log(tmp_path)).rename({"customer": "user"})
+    frame.write_csv(tmp_path / "log.csv")
+    assert prepared_positives(tmp_path / "log.csv") == {"interaction": 1.0}
+    frame.with_columns(order=pl.int_range(ROWS) % 2).write_csv(tmp_path / "log.csv")
+    assert prepared_positives(tmp_path / "log.csv").keys() == {"order"}
+
+
 def test_new_users_in_the_end_are_split_by_user(tmp_path: Path) -> None:
     assert table(log(tmp_path))["splits"][0] == "global"
     assert table(log(tmp_path, customer=[f"u{row // 6}" for row in range(ROWS)]))["splits"][0] == "user"
