@@ -53,7 +53,7 @@ def bakeoff(
     catalog: Annotated[
         Path | None, typer.Option(help="Where the catalogue entry of a file is written; default: NAME.toml here.")
     ] = None,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -68,7 +68,7 @@ def bakeoff(
     try:
         given = Given(user, item, time_column, feedback)
         dataset = _prepared(data, given, catalog, stderr())
-        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs, device)
+        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device)
         _answer(request, stderr(), as_json)
     except KeyboardInterrupt:
         raise InterruptionError("interrupted; nothing is lost: the same command goes on where it stopped") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ from recbench.settings import whole_number
 
 if TYPE_CHECKING:
     from recbench.run.train_command import TrainRequest
+    from recbench.study.launchers.base import LaunchOptions
 
 MAX_SEED = 2**62
 RUN_WORDS = "First digits of a run, LOSS, LOSS/BACKBONE, latest, best"
@@ -48,7 +49,24 @@ Trust = Annotated[bool, typer.Option("--trust", help="Run the files of --import 
 Catalog = Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
 Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.", 0, MAX_SEED)]
-Jobs = Annotated[int, whole_option("--jobs", "Runs to train at the same time on this machine.", 1, 1000)]
+Jobs = Annotated[
+    int | None,
+    whole_option("--jobs", "Runs to train at the same time; default: 1, on a cluster all that fit.", 1, 1000),
+]
+Launcher = Annotated[
+    Literal["local", "ray", "slurm"], typer.Option(help="Where runs are trained: here, or by the nodes of a cluster.")
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster: auto (the default), ray://HOST:10001, HOST:6379, or local.")
+]
+PerRun = Annotated[
+    str | None,
+    typer.Option(metavar="WHAT", help="What a run takes of a cluster, as in cpus=2,gpus=0.25,memory=4GiB."),
+]
+Partition = Annotated[str | None, typer.Option(help="Of Slurm; default: its own.")]
+TimeLimit = Annotated[
+    str | None, typer.Option("--time", metavar="TIME", help="Of a Slurm job, such as 4h; longer runs are requeued.")
+]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="OWNER.KEY=VALUE", help="A setting, as in loss.scale=2.57 or backbone.dim=32."),
@@ -170,6 +188,20 @@ def train_request(
         imports=tuple(imports),
         preset=preset,
     )
+
+
+def launch_options(
+    launcher: Literal["local", "ray", "slurm"],
+    jobs: int | None,
+    address: str | None,
+    per_run: str | None,
+    partition: str | None,
+    time_limit: str | None,
+) -> LaunchOptions:
+    """Return how the runs of a command are launched; raises UsageError for options that do not go together."""
+    from recbench.study.launchers.base import LaunchOptions
+
+    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit)
 
 
 def given_options(context: typer.Context) -> list[str]:

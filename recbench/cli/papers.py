@@ -7,7 +7,21 @@ from typing import Annotated, Literal
 import typer
 
 from recbench.cli.app import OWN, command, print_json, print_text, stderr, stdout, store, typed_command
-from recbench.cli.options import Device, Fair, Jobs, Json, Settings, setting_words, whole_option
+from recbench.cli.options import (
+    Address,
+    Device,
+    Fair,
+    Jobs,
+    Json,
+    Launcher,
+    Partition,
+    PerRun,
+    Settings,
+    TimeLimit,
+    launch_options,
+    setting_words,
+    whole_option,
+)
 
 
 @command(
@@ -55,7 +69,12 @@ def reproduce(
     seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
     settings: Settings = [],
     fair: Fair = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    launcher: Launcher = "local",
+    address: Address = None,
+    per_run: PerRun = None,
+    partition: Partition = None,
+    time_limit: TimeLimit = None,
     device: Device = "auto",
     form: Annotated[Literal["table", "markdown", "json"], typer.Option("--format", help="How to print.")] = "table",
     as_json: Json = False,
@@ -74,7 +93,8 @@ def reproduce(
         settings=setting_words(settings),
         fair=fair,
     )
-    lines = reproduction.reproduce(request, store(), stderr(), device, jobs, typed_command())
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+    lines = reproduction.reproduce(request, store(), stderr(), device, options, typed_command())
     if as_json or form == "json":
         print_json(reproduction.as_json(request, lines))
     elif form == "markdown":

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import signal
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, stdout, store, typed_command
 from recbench.cli.options import (
+    Address,
     Backbone,
     Device,
     Fair,
     Imports,
     Jobs,
     Json,
+    Launcher,
+    Partition,
+    PerRun,
     Preset,
     Sampler,
     Seed,
     Settings,
+    TimeLimit,
     TrainDataset,
     TrainFeedback,
+    launch_options,
     names,
     setting_words,
     train_request,
@@ -28,12 +34,16 @@ from recbench.cli.options import (
 )
 from recbench.errors import TrainingError
 
+if TYPE_CHECKING:
+    from recbench.results.sweeps import Sweep
+
 
 @command(
     TRAINING,
     "recbench sweep --losses gnolr,bce --grid lr=0.005,0.05 --grid gnolr:loss.scale=1,2,4",
     "recbench sweep --losses nsb,esmm --grid lr=0.001..0.1 --grid 'loss.pos_weight=1|10,100' --search random --jobs 2",
     "recbench sweep --losses all --fair --epochs 10",
+    "recbench sweep --losses all --fair --launcher ray --per-run cpus=2",
     "recbench sweep --preset gnolr/ml-1m --losses bce,gnolr --grid lr=0.001..0.5 --search optuna",
 )
 def sweep(
@@ -62,7 +72,12 @@ def sweep(
     seeds: Annotated[int, whole_option("--seeds", "Runs for each point, with consecutive seeds.", 1, 10_000)] = 1,
     epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
     fair: Fair = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    launcher: Launcher = "local",
+    address: Address = None,
+    per_run: PerRun = None,
+    partition: Partition = None,
+    time_limit: TimeLimit = None,
     settings: Settings = [],
     device: Device = "auto",
     imports: Imports = [],
@@ -70,9 +85,9 @@ def sweep(
 ) -> None:
     """Search settings on validation, the same way for every loss; exit code 1 if a run failed."""
     from recbench.study.sweep import SweepRequest, sweep_all
-    from recbench.study.sweep_display import sweep_json, sweep_table
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
     common = train_request(
         loss="",
         backbone=backbone,
@@ -85,7 +100,14 @@ def sweep(
         imports=imports,
     )
     request = SweepRequest(names(losses), tuple(grid), common, search, trials, fair)
-    result = sweep_all(request, store(), stderr(), device, jobs, typed_command())
+    result = sweep_all(request, store(), stderr(), device, options, typed_command())
+    _print(result, as_json)
+
+
+def _print(result: Sweep, as_json: bool) -> None:
+    """Print what a sweep found; raises TrainingError if a trial failed."""
+    from recbench.study.sweep_display import sweep_json, sweep_table
+
     if as_json:
         print_json(sweep_json(result))
     else:

@@ -5,24 +5,31 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recbench.cli.app import TRAINING, command, print_text, stderr, store, typed_command
 from recbench.cli.options import (
+    Address,
     Device,
     Fair,
     Imports,
     Jobs,
+    Launcher,
+    Partition,
+    PerRun,
     Preset,
     Sampler,
     Seed,
     Settings,
+    TimeLimit,
     TrainDataset,
     TrainFeedback,
     Trust,
     given_options,
+    launch_options,
     names,
     setting_words,
     train_request,
@@ -34,6 +41,7 @@ from recbench.errors import InterruptionError, UsageError
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord
     from recbench.run.train_command import TrainRequest
+    from recbench.study.launchers.base import LaunchOptions
 
 Losses = Annotated[str, typer.Option(help="Names from `recbench list losses`, joined by commas; all: those that fit.")]
 Backbones = Annotated[
@@ -74,15 +82,18 @@ def train(
     ] = None,
     settings: Settings = [],
     fair: Fair = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
+    launcher: Launcher = "local",
+    address: Address = None,
+    per_run: PerRun = None,
+    partition: Partition = None,
+    time_limit: TimeLimit = None,
     device: Device = "auto",
     imports: Imports = [],
     trust: Trust = False,
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
     """Train losses on backbones, keeping the epoch that is best on validation."""
-    from recbench.run.train_command import resume_last
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if resume:
         others = [option for option in given_options(context) if option not in WITH_RESUME]
@@ -90,9 +101,7 @@ def train(
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
     with _resume_hint(None if resume else typed_command()):
         if resume:
-            import_files(imports)
-            import_trusted_plan(store().read_plan(), trust)
-            runs = resume_last(store(), stderr(), device)
+            runs = _resume(imports, trust, device)
         else:
             options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
             words = setting_words(settings, {**options, "sampler": sampler})
@@ -107,20 +116,31 @@ def train(
                 settings=words,
                 imports=imports,
             )
-            runs = _train(request, fair, jobs, device)
+            where = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+            runs = _train(request, fair, where, device)
     _print_records(runs)
 
 
-def _train(request: TrainRequest, fair: bool, jobs: int, device: str) -> list[RunRecord]:
+def _resume(imports: Iterable[Path], trust: bool, device: str) -> list[RunRecord]:
+    """Finish the runs of the last `train`."""
+    from recbench.run.train_command import resume_last
+
+    import_files(imports)
+    import_trusted_plan(store().read_plan(), trust)
+    return resume_last(store(), stderr(), device)
+
+
+def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: str) -> list[RunRecord]:
     """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
     from recbench.run.train_command import train_all
     from recbench.study.methods import ALL, MethodsRequest
     from recbench.study.several import train_several
 
     losses, backbones = names(request.loss), names(request.backbone)
-    if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or jobs > 1 or fair:
+    elsewhere = options.launcher != "local" or (options.jobs or 1) > 1
+    if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or elsewhere or fair:
         several = MethodsRequest(losses, backbones or (None,), request, fair)
-        return train_several(several, store(), stderr(), device, jobs, typed_command())
+        return train_several(several, store(), stderr(), device, options, typed_command())
     return train_all(request, store(), stderr(), device, typed_command())
 
 

@@ -24,11 +24,10 @@ from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.fair import BUDGET, equal_terms, require_no_rate, with_best_rate
-from recbench.study.launcher import Work
+from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.train_runs import train_runs
 from recbench.training.console import print_line
-from recbench.training.model import pick_device
 
 Group = tuple[str, str, tuple[str, ...]]  # loss, backbone and settings of cells that the same runs fill
 
@@ -60,9 +59,9 @@ class _Source:
 
 
 def reproduce(
-    request: ReproduceRequest, store: Store, console: Console, device: str, jobs: int, command: str
+    request: ReproduceRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
 ) -> list[PublishedRow]:
-    """Train and evaluate what is missing of one dataset's part of a table, `jobs` runs at a time; return its rows.
+    """Train and evaluate what is missing of one dataset's part of a table; return its rows.
 
     What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset
     or method that the table lacks, and for data that are not prepared; TrainingError, after all others have finished,
@@ -71,7 +70,8 @@ def reproduce(
     if request.fair:
         require_no_rate(request.settings)
     wanted = _wanted(request)
-    source = _source(request, wanted[0].dataset, pick_device(device))
+    here, target = options.devices(device)
+    source = _source(request, wanted[0].dataset, here)
     data, published = source.data, request.table.datasets[wanted[0].dataset]
     if len(published.feedback) == 1 and published.feedback[0] not in data.feedback:
         wanted = [replace(cell, feedback=data.feedback[0]) for cell in wanted]  # the densest of other data
@@ -83,14 +83,14 @@ def reproduce(
         for group, group_cells in groups.items()
         if not impossible(*group)
     }
-    keys = _keys(train_requests, data)
+    keys = _keys(train_requests, data, target.type)
     print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
     if request.fair:
         train_requests = {
-            group: _tuned(train_request, store, console, device, jobs, command)
+            group: _tuned(train_request, store, console, device, options, command)
             for group, train_request in train_requests.items()
         }
-        keys = _keys(train_requests, data)
+        keys = _keys(train_requests, data, target.type)
     protocol = request.table.protocol
     missing = {
         key.digest: key
@@ -98,12 +98,12 @@ def reproduce(
         for key in group_keys
         if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
-    work = Work(store.root, str(data.train.user.device), (), command)
-    train_runs(list(missing.values()), data, work, console, jobs, "reproduce")
+    work = Work(store.root, str(target), (), command)
+    train_runs(list(missing.values()), data, work, console, options, "reproduce")
     rows: list[PublishedRow] = []
     for group, group_cells in groups.items():
         if group in train_requests:
-            _evaluate(keys[group], group_cells, protocol, store, device)
+            _evaluate(keys[group], group_cells, protocol, store, here)
             rows += _measured(request, source, group_cells, train_requests[group], keys[group], store)
         else:
             why = (impossible(*group),)
@@ -115,9 +115,8 @@ def reproduce(
     return rows
 
 
-def _keys(train_requests: Mapping[Group, TrainRequest], data: Dataset) -> dict[Group, list[RunKey]]:
+def _keys(train_requests: Mapping[Group, TrainRequest], data: Dataset, device: str) -> dict[Group, list[RunKey]]:
     """Return the keys of each group's runs; raises UsageError for settings that cannot work."""
-    device = data.train.user.device.type
     return {group: keys_of(train_request, data, device, {}) for group, train_request in train_requests.items()}
 
 
@@ -205,21 +204,27 @@ def _of_training(word: str, preset: presets.Preset) -> bool:
     return not word.startswith("loss.") or word in preset.paper.settings
 
 
-def _tuned(request: TrainRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> TrainRequest:
+def _tuned(
+    request: TrainRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
+) -> TrainRequest:
     """Return the request on equal terms, with the learning rate that is best on validation."""
     equal = equal_terms(request)
     searched = SweepRequest((request.loss,), BUDGET, replace(equal, seeds=(0,)), fair=True)
-    sweep = sweep_all(searched, store, console, device, jobs, command)
+    sweep = sweep_all(searched, store, console, device, options, command)
     if request.loss not in sweep.best:
         raise UsageError(f"{request.loss}: every trial failed; see the sweep {sweep.digest}")
     return with_best_rate(equal, sweep.best[request.loss])
 
 
 def _evaluate(
-    keys: Sequence[RunKey], group_cells: Sequence[PublishedCell], protocol: PublishedProtocol, store: Store, device: str
+    keys: Sequence[RunKey],
+    group_cells: Sequence[PublishedCell],
+    protocol: PublishedProtocol,
+    store: Store,
+    device: torch.device,
 ) -> None:
     """Compute the metrics of these cells that the runs do not have yet."""
-    options = EvalOptions(candidates=protocol.candidates, keep_seen=_keeps_seen(protocol), device=pick_device(device))
+    options = EvalOptions(candidates=protocol.candidates, keep_seen=_keeps_seen(protocol), device=device)
     for key in keys:
         missing = [_request(cell) for cell in group_cells if _value(cell, key, protocol, store) is None]
         if missing:

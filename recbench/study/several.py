@@ -13,16 +13,15 @@ from recbench.results.record import RunRecord, method_name
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
 from recbench.study.fair import BUDGET, equal_terms, require_no_rate, with_best_rate
-from recbench.study.launcher import Work
+from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.train_runs import train_runs
 from recbench.training.console import print_line
-from recbench.training.model import pick_device
 
 
 def train_several(
-    request: MethodsRequest, store: Store, console: Console, device: str, jobs: int, command: str
+    request: MethodsRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
 ) -> list[RunRecord]:
     """Train every loss on every backbone with every seed; runs that have a record are not trained again.
 
@@ -33,15 +32,15 @@ def train_several(
     if request.fair:
         require_no_rate(request.common.settings)
     sources = import_all(request.common.imports)
-    target = pick_device(device)
+    here, target = options.devices(device)
     first = complete(replace(request.common, loss=chosen_losses(request.losses)[0], backbone=request.backbones[0]))
-    data = Dataset.load(find_prepared(first.dataset), target)
+    data = Dataset.load(find_prepared(first.dataset), here)
     with console.status("looking at which methods fit the data"):
         requests = fitting_methods(request, data, store, sources, console)
     default = "" if first.dataset else " (the most recently prepared)"
     print_line(console, f"dataset {data.name}/{data.split}{default}")
     if request.fair:
-        requests = _tuned(request, requests, store, console, device, jobs, command)
+        requests = _tuned(request, requests, store, console, device, options, command)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
     seeds = len(request.common.seeds)
@@ -49,7 +48,7 @@ def train_several(
     imports = [str(path) for path in request.common.imports]
     store.write_plan(keys, imports, command)
     work = Work(store.root, str(target), tuple(imports), command)
-    records = {record.key.digest: record for record in train_runs(keys, data, work, console, jobs, "train")}
+    records = {record.key.digest: record for record in train_runs(keys, data, work, console, options, "train")}
     return [records[key.digest] for group in groups for key in group]
 
 
@@ -59,7 +58,7 @@ def _tuned(
     store: Store,
     console: Console,
     device: str,
-    jobs: int,
+    options: LaunchOptions,
     command: str,
 ) -> list[TrainRequest]:
     """Return the requests on equal terms, each with the learning rate that is best on validation."""
@@ -68,7 +67,7 @@ def _tuned(
         equal = {one.loss: equal_terms(one) for one in requests if one.backbone == backbone}
         searched = replace(request.common, backbone=backbone, seeds=request.common.seeds[:1])
         sweep = sweep_all(
-            SweepRequest(tuple(equal), BUDGET, searched, fair=True), store, console, device, jobs, command
+            SweepRequest(tuple(equal), BUDGET, searched, fair=True), store, console, device, options, command
         )
         for loss, one in equal.items():
             if loss not in sweep.best:

@@ -22,11 +22,10 @@ from recbench.results.sweeps import Sweep, Trial
 from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms
-from recbench.study.launcher import Finished, Launcher, Work, launch
+from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.console import print_line
-from recbench.training.model import pick_device
 from recbench.training.plan import OWNERS, non_default
 from recbench.training.train import Training, is_complete
 
@@ -76,13 +75,15 @@ class _Plan:
         return [(loss, space.point(self.dimensions, row, loss)) for row in rows for loss in self.common]
 
 
-def sweep_all(request: SweepRequest, store: Store, console: Console, device: str, jobs: int, command: str) -> Sweep:
+def sweep_all(
+    request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
+) -> Sweep:
     """Search the settings of every loss and keep the result in `sweeps/<digest>.json`.
 
     Runs that have a record are not trained again, so the same command continues where it was stopped. The test rows
     are not read. Raises UsageError for whatever cannot work, before anything is trained.
     """
-    plan = _plan(request, store, console, device)
+    plan = _plan(request, store, console, device, options)
     count, pairs = _points(plan)
     runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.common) * len(plan.seeds)
     points = {
@@ -92,19 +93,19 @@ def sweep_all(request: SweepRequest, store: Store, console: Console, device: str
     title = f"sweep on {plan.data.name}/{plan.data.split}: {shares}, {runs} runs"
     print_line(console, title)
     work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command)
-    with launch(work, plan.data, jobs) as launcher, SweepDisplay(console, runs) as display:
+    with launch(work, plan.data, options, console) as launcher, SweepDisplay(console, runs) as display:
         trials = _run(plan, launcher, display, pairs) if pairs else _adapt(plan, launcher, display, count)
     sweep = _conclude(plan, trials, count, device, command)
     sweeps.write(store, sweep)
     return sweep
 
 
-def _plan(request: SweepRequest, store: Store, console: Console, device: str) -> _Plan:
+def _plan(request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions) -> _Plan:
     sources = import_all(request.common.imports)
-    target = pick_device(device)
+    here, target = options.devices(device)
     losses = chosen_losses(request.losses, "--losses")
     first = complete(replace(request.common, loss=losses[0]))
-    data = Dataset.load(find_prepared(first.dataset), target)
+    data = Dataset.load(find_prepared(first.dataset), here)
     if request.losses == (ALL,):
         of_all = MethodsRequest(request.losses, (request.common.backbone,), request.common, request.fair)
         losses = [one.loss for one in fitting_methods(of_all, data, store, sources, console)]

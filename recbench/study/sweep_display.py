@@ -18,7 +18,7 @@ from rich.text import Text
 from recbench.results.json_structs import encode
 from recbench.results.record import RunRecord
 from recbench.results.sweeps import Sweep, Trial
-from recbench.study.launcher import Finished
+from recbench.study.launchers.base import Finished
 from recbench.training.console import print_line
 
 SHOWN = 2  # methods on the live line

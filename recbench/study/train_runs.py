@@ -1,4 +1,4 @@
-"""Several runs on one dataset, `jobs` at a time, with a line for each as it finishes."""
+"""Several runs on one dataset, several at a time, with a line for each as it finishes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.launcher import Finished, Work, launch
+from recbench.study.launchers.base import Finished, LaunchOptions, Work, launch
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.train import is_complete
 
 
 def finish_runs(
-    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, jobs: int, title: str
+    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, options: LaunchOptions, title: str
 ) -> dict[str, Finished]:
     """Train what has no record yet and return how each run ended, by digest; one that fails does not stop the others.
 
@@ -27,7 +27,7 @@ def finish_runs(
     runs: dict[str, Finished] = {digest: store.record(key) for digest, key in named.items() if is_complete(key, store)}
     if len(runs) == len(named):
         return runs
-    with launch(work, data, jobs) as launcher, SweepDisplay(console, len(named), title) as display:
+    with launch(work, data, options, console) as launcher, SweepDisplay(console, len(named), title) as display:
         display.already_trained(runs.values())
         for finished in launcher.run([key for digest, key in named.items() if digest not in runs]):
             runs[finished.key.digest] = finished
@@ -36,13 +36,13 @@ def finish_runs(
 
 
 def train_runs(
-    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, jobs: int, title: str
+    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, options: LaunchOptions, title: str
 ) -> list[RunRecord]:
     """Train what has no record yet and return the records in the order of the keys.
 
     Raises TrainingError, after all others have finished, if a run failed.
     """
-    runs = finish_runs(keys, data, work, console, jobs, title)
+    runs = finish_runs(keys, data, work, console, options, title)
     failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
     if failed:
         also = f"; {len(failed)} of {len(runs)} runs failed, the others are kept" if len(runs) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -70,12 +70,13 @@ class TrainedEpoch(NamedTuple):
 class Training:
     """A run on its way to a record: its key, data, schedule and model, and what it has reached.
 
-    `data` has the key's feedback only. Raises UsageError if all this cannot work together; until `run`, nothing is
-    written.
+    `data` has the key's feedback only; `saved` is called with the path of every checkpoint. Raises UsageError if all
+    this cannot work together; until `run`, nothing is written.
     """
 
-    def __init__(self, key: RunKey, data: Dataset) -> None:
+    def __init__(self, key: RunKey, data: Dataset, saved: Callable[[Path], None] | None = None) -> None:
         self.key = key
+        self.saved = saved
         self.schedule = Schedule.of(key.settings)
         self.validation = Validation(data, self.schedule.select)
         self.data = self.schedule.training(data, key.seed)
@@ -154,6 +155,8 @@ class Training:
             "state": vars(self.state),
         }
         checkpoint.save(folder / PROGRESS, progress)
+        if self.saved is not None:
+            self.saved(folder / PROGRESS)
 
     def _train_and_validate(self, display: TrainingDisplay) -> None:
         """Train until the next validation, validate, and keep the weights if they are the best so far."""
@@ -263,7 +266,7 @@ def train(
     While another process trains it, wait for its record; without `wait`, raise `filelock.Timeout`.
     """
     folder = store.folder(training.key)
-    with _locked(folder, console, wait):
+    with locked(folder, console, wait):
         if is_complete(training.key, store):
             return store.record(training.key)
         for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
@@ -272,7 +275,7 @@ def train(
 
 
 @contextmanager
-def _locked(folder: Path, console: Console, wait: bool) -> Iterator[None]:
+def locked(folder: Path, console: Console, wait: bool) -> Iterator[None]:
     """Hold the lock of a run's folder; raises DataError if it cannot be written, Timeout unless it may `wait`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

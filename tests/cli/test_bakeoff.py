@@ -14,9 +14,9 @@ from recbench.baselines.base import BASELINES
 from recbench.cli import bakeoff as command
 from recbench.errors import UsageError
 from recbench.home import results_home
-from recbench.study import launcher
 from recbench.study.bakeoff import bake
 from recbench.study.bakeoff.program import Program
+from recbench.study.launchers import local as launcher
 from tests.conftest import Run
 
 ROWS = 3000

@@ -11,7 +11,7 @@ import pytest
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.results.sweeps import best
-from recbench.study import launcher
+from recbench.study.launchers import local as launcher
 from tests.conftest import Run
 
 SWEEP = ("sweep", "--losses", "gnolr,bce", "--backbone", "mf", "--set", "train.epochs=1", "--set", "backbone.dim=4")

@@ -10,7 +10,7 @@ import pytest
 
 from recbench.home import results_home
 from recbench.losses.base import LOSSES
-from recbench.study import launcher
+from recbench.study.launchers import local as launcher
 from tests.conftest import Run
 
 QUICK = ("--epochs", "1", "--set", "backbone.dim=4")

@@ -23,9 +23,11 @@ from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep
 from recbench.run.train_command import TrainRequest
-from recbench.study import launcher, sweep
 from recbench.study import search_space as space
-from recbench.study.launcher import InProcess, Work
+from recbench.study import sweep
+from recbench.study.launchers import local as launcher
+from recbench.study.launchers.base import LaunchOptions, Work
+from recbench.study.launchers.local import InProcess
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.sweep_display import sweep_json, sweep_table
 from recbench.training.train import LOCK
@@ -61,7 +63,7 @@ class Go:
         console = Console(file=screen, force_terminal=terminal, width=200)
         order = SweepRequest(losses, grid, common, **options)
         try:
-            return sweep_all(order, Store(results_home()), console, "auto", jobs, "recbench sweep")
+            return sweep_all(order, Store(results_home()), console, "auto", LaunchOptions(jobs=jobs), "recbench sweep")
         finally:
             self.said = screen.getvalue()
 

@@ -29,7 +29,7 @@ from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.bakeoff.contestants import Contestant, Question, contestants
 from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds, fit_program, passes_of
 from recbench.study.fair import equal_terms
-from recbench.study.launcher import Work
+from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.train_runs import finish_runs
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
@@ -143,7 +143,7 @@ def _trained(
     best = _best_rates(bakeoff, program, fitting, work, console)
     finals = {one: bakeoff.keys(one, program.epochs, rate, range(program.seeds)) for one, rate in best.items()}
     keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
-    finished = finish_runs(keys, bakeoff.data, work, console, bakeoff.request.jobs, "seeds")
+    finished = finish_runs(keys, bakeoff.data, work, console, LaunchOptions(jobs=bakeoff.request.jobs), "seeds")
     store.write_plan(keys, [], command)
     trained = {
         one: [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
@@ -189,7 +189,9 @@ def _best_rates(
     for number, rate in enumerate(program.rates, 1):
         keys = {one: bakeoff.keys(one, program.epochs, rate, (0,))[0] for one in fitting}
         title = f"rate {number} of {len(program.rates)}"
-        runs = finish_runs(list(keys.values()), bakeoff.data, work, console, bakeoff.request.jobs, title)
+        runs = finish_runs(
+            list(keys.values()), bakeoff.data, work, console, LaunchOptions(jobs=bakeoff.request.jobs), title
+        )
         for one, key in keys.items():
             run = runs[key.digest]
             if isinstance(run, RunRecord):

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep are trained: in this process, or in several on this machine."""
+"""`--launcher local`: runs are trained in this process, or in several on this machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from filelock import Timeout
@@ -21,47 +19,21 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.errors import RecbenchError, TrainingError
 from recbench.registry import import_recorded
-from recbench.results.record import RunKey, RunRecord
+from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
+from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
 from recbench.training.train import Training, is_complete, train
 
 
-@dataclass(frozen=True)
-class Work:
-    """What all runs have in common beside their keys; a process elsewhere needs no more."""
-
-    results: Path
-    device: str
-    imports: tuple[str, ...]  # files of --import, as typed
-    command: str
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A run that came to no record, and why, in one line."""
-
-    key: RunKey
-    reason: str
-
-
-Finished = RunRecord | Failed
-
-
-class Launcher(Protocol):
-    """Trains runs somewhere. The store is the queue: whatever has a record is returned as it is."""
-
-    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run as it finishes, in any order; one that fails does not stop the others."""
-
-
 @contextmanager
-def launch(work: Work, data: Dataset, jobs: int) -> Iterator[Launcher]:
+def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> Iterator[Launcher]:
     """Open a launcher for the runs on one dataset: this process for one job, else that many processes.
 
     On an exception, Ctrl-C included, the processes are ended; their runs resume after the last finished epoch when
     they are launched again.
     """
+    jobs = options.jobs or 1
     if jobs == 1:
         yield InProcess(work, data)
         return
@@ -132,8 +104,15 @@ class Pool:
         return self.pool.submit(_attempt_here, key, self.work, wait)
 
 
-def attempt(key: RunKey, work: Work, load: Callable[[RunKey], Dataset], *, wait: bool) -> Finished | None:
-    """Train one run to its record, or return the record it has.
+def attempt(
+    key: RunKey,
+    work: Work,
+    load: Callable[[RunKey], Dataset],
+    *,
+    wait: bool,
+    saved: Callable[[Path], None] | None = None,
+) -> Finished | None:
+    """Train one run to its record, or return the record it has; `saved` is called with each checkpoint.
 
     Where another process is training it, wait for its record, or without `wait` return None.
     """
@@ -142,7 +121,7 @@ def attempt(key: RunKey, work: Work, load: Callable[[RunKey], Dataset], *, wait:
         if is_complete(key, store):
             return store.record(key)
         import_recorded(work.imports, key.sources)
-        training = Training(key, load(key).narrow(key.feedback))
+        training = Training(key, load(key).narrow(key.feedback), saved)
         silent = Console(quiet=True, force_terminal=False)
         return train(training, store, silent, imports=list(work.imports), command=work.command, wait=wait)
     except Timeout:

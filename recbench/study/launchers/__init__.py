@@ -1,0 +1,1 @@
+"""Where runs are trained: a file for each value of `--launcher`."""

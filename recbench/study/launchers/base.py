@@ -1,0 +1,147 @@
+"""What launchers have in common: the runs they are given, what they return, and how one is chosen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import torch
+from rich.console import Console
+
+from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
+from recbench.memory import UNITS
+from recbench.results.record import RunKey, RunRecord
+from recbench.training.model import pick_device
+
+LauncherName = Literal["local", "ray", "slurm"]
+
+PACKAGES = {"ray": "ray", "slurm": "submitit"}  # what a launcher needs beside recbench; its extra is called as it is
+PER_RUN = re.compile(r"(cpus|gpus|memory)=([0-9]+(?:\.[0-9]+)?)([kmgt]?i?)b?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all runs have in common beside their keys."""
+
+    results: Path
+    device: str
+    imports: tuple[str, ...]  # files of --import, as typed
+    command: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run that came to no record, and why, in one line."""
+
+    key: RunKey
+    reason: str
+
+
+Finished = RunRecord | Failed
+
+
+class Launcher(Protocol):
+    """Trains runs somewhere. The store is the queue: whatever has a record is returned as it is."""
+
+    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
+        """Yield every run as it finishes, in any order; one that fails does not stop the others."""
+
+
+@dataclass(frozen=True)
+class PerRun:
+    """What a run on a cluster takes."""
+
+    cpus: float = 1  # also the number of its threads, rounded down
+    gpus: float = 0
+    memory: int | None = None  # bytes; None: not limited
+
+    @staticmethod
+    def parse(words: str | None) -> PerRun:
+        """Read `cpus=2,gpus=0.25,memory=4GiB`; raises UsageError for anything else."""
+        amounts: dict[str, float] = {}
+        for word in (words or "").split(",") if words else ():
+            match = PER_RUN.fullmatch(word.strip())
+            if match is None or (match[1] != "memory" and match[3]) or match[1].lower() in amounts:
+                raise UsageError(f"--per-run {words}: expected amounts, each once, as in cpus=2,gpus=0.25,memory=4GiB")
+            amounts[match[1].lower()] = float(match[2]) * UNITS[match[3].lower()]
+        memory = amounts.get("memory")
+        per_run = PerRun(amounts.get("cpus", 1), amounts.get("gpus", 0), None if memory is None else int(memory))
+        if per_run.cpus <= 0 or memory == 0:
+            raise UsageError(f"--per-run {words}: a run takes some of every processor and memory that is named")
+        return per_run
+
+    @property
+    def threads(self) -> int:
+        """Threads of a run."""
+        return max(1, int(self.cpus))
+
+    def __str__(self) -> str:
+        memory = [] if self.memory is None else [f"memory={self.memory / 2**20:.0f}MiB"]
+        return ",".join([f"cpus={self.cpus:g}", *([f"gpus={self.gpus:g}"] if self.gpus else []), *memory])
+
+
+@dataclass(frozen=True)
+class LaunchOptions:
+    """Which launcher trains the runs of a command, and how.
+
+    Raises UsageError for an option that another launcher has, and where the launcher's package is not installed.
+    """
+
+    launcher: LauncherName = "local"
+    jobs: int | None = None  # runs at a time; None: 1 on this machine, as many as there is room for elsewhere
+    address: str | None = None  # of a Ray cluster; None: auto
+    per_run: str | None = None
+    partition: str | None = None  # of Slurm; None: its default
+    time: str | None = None  # of a Slurm job; None: the partition's default
+
+    def __post_init__(self) -> None:
+        options = {"address": ("ray",), "per_run": ("ray", "slurm"), "partition": ("slurm",), "time": ("slurm",)}
+        for name, launchers in options.items():
+            if getattr(self, name) is not None and self.launcher not in launchers:
+                option = f"--{name.replace('_', '-')} {getattr(self, name)}"
+                raise UsageError(f"{option}: an option of {' and '.join(f'--launcher {one}' for one in launchers)}")
+        PerRun.parse(self.per_run)
+        package = PACKAGES.get(self.launcher)
+        if package is not None and find_spec(package) is None:
+            raise UsageError(
+                f"--launcher {self.launcher} needs {package}, which is not installed: "
+                f"pip install 'recbench[{self.launcher}]'"
+            )
+
+    @property
+    def resources(self) -> PerRun:
+        """What a run on a cluster takes."""
+        return PerRun.parse(self.per_run)
+
+    def devices(self, word: str) -> tuple[torch.device, torch.device]:
+        """Return the device of the data here, and the device of the runs, for what `--device` says.
+
+        On a cluster these are a CPU here, and there, for `auto`, CUDA where a run takes a part of a GPU. Raises
+        UsageError if there is no such device.
+        """
+        if self.launcher == "local":
+            device = pick_device(word)
+            return device, device
+        if word not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--device {word}: expected auto, cpu or cuda with --launcher {self.launcher}")
+        chosen = "cuda" if word == "cuda" or (word == "auto" and self.resources.gpus) else "cpu"
+        if (chosen == "cuda") != bool(self.resources.gpus):
+            raise UsageError(f"--device {word}: add gpus=1, or a part of one, to --per-run for cuda, and none for cpu")
+        return torch.device("cpu"), torch.device(chosen)
+
+
+def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> AbstractContextManager[Launcher]:
+    """Open the launcher of these options for runs on one dataset; what there is to say of a cluster, it prints.
+
+    On an exception, Ctrl-C included, all runs are stopped; launched again, they resume after the last epoch that
+    reached the store.
+    """
+    module = import_module(f"{__package__}.{options.launcher}")
+    return cast(AbstractContextManager[Launcher], module.launch(work, data, options, console))
