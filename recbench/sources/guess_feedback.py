@@ -89,6 +89,8 @@ def _events(frame: pl.DataFrame, event: str, guess: Guess) -> dict[str, str]:
     for place, word in enumerate(words):
         listed = ", ".join(rarer if numeric else _quoted(rarer) for rarer in words[place:])
         name = _feedback_name(word if not numeric else f"{event}_{word}")
+        while name in expressions:  # "Buy" and "buy"
+            name = f"{name}_{place + 1}"
         expressions[name] = _defined(frame, event, f"{sql_name(event)} IN ({listed})")
     guess.lines.append(f"{event}: {' ⊃ '.join(expressions)}, for a rarer event implies the more frequent ones")
     if left_out:

@@ -119,10 +119,14 @@ def dataset_name(path: Path, taken: Collection[str] = ()) -> str:
 
 def _toml(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(member)}" for key, member in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml(member)}" for key, member in value.items()) + " }"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def _role(
@@ -185,9 +189,10 @@ def _complete_rows(frame: pl.DataFrame, keys: Sequence[str], guess: Guess) -> No
 
 def _split(frame: pl.DataFrame, user: str, time: str | None, guess: Guess) -> None:
     """Cut by one moment, unless most users of the test rows would be new; without times at random."""
-    if time is None:
+    if time is None or frame[time].drop_nulls().n_unique() < 2:
         guess.table["splits"] = ["random"]
-        guess.lines.append("test rows are drawn at random, for there is no time")
+        why = "there is no time" if time is None else "all times are equal"
+        guess.lines.append(f"test rows are drawn at random, for {why}")
         return
     ordered = frame.select(user, time).drop_nulls().sort(time)
     cut = len(ordered) * 7 // 10

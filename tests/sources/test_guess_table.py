@@ -147,6 +147,20 @@ def test_columns_that_are_called_as_words_of_sql(tmp_path: Path) -> None:
     assert prepared_positives(tmp_path / "log.csv").keys() == {"order"}
 
 
+def test_events_in_other_letters_and_events_that_differ_in_case(tmp_path: Path) -> None:
+    events = ["показ"] * 36 + ["Buy"] * 12 + ["buy"] * 12
+    path = log(tmp_path, event=[events[7 * row % ROWS] for row in range(ROWS)])
+    assert list(table(path)["feedback"]) == ["f_показ", "buy", "buy_3"]
+    assert list(prepared_positives(path)) == ["f_показ", "buy", "buy_3"]
+
+
+def test_equal_times_cannot_be_cut(tmp_path: Path) -> None:
+    path = log(tmp_path, ts=[TIMES[0]] * ROWS)
+    assert table(path)["splits"] == ["random"]
+    assert "for all times are equal" in "\n".join(guess_table(path).lines)
+    assert prepared_positives(path) == {"interaction": 1.0}
+
+
 def test_new_users_in_the_end_are_split_by_user(tmp_path: Path) -> None:
     assert table(log(tmp_path))["splits"][0] == "global"
     assert table(log(tmp_path, customer=[f"u{row // 6}" for row in range(ROWS)]))["splits"][0] == "user"
