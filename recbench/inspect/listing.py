@@ -101,6 +101,17 @@ def losses_on(sampler: Sampler) -> list[str]:
     return [name for name, loss in losses.items() if any(why_not(loss, b, sampler=sampler) is None for b in backbones)]
 
 
+def samplers_of(loss: type[Loss]) -> list[str]:
+    """Return the names of the samplers on whose slates a loss can train some backbone."""
+    from recbench.backbones.base import BACKBONES
+    from recbench.losses.base import why_not
+    from recbench.samplers.base import SAMPLERS, create, defaults
+
+    samplers = {name: create(defaults(name)) for name in SAMPLERS.names()}
+    backbones = [BACKBONES.get(name) for name in BACKBONES.names()]
+    return [name for name, made in samplers.items() if any(why_not(loss, b, sampler=made) is None for b in backbones)]
+
+
 def feedback_of(loss: type[Loss]) -> str:
     """Return how many kinds of feedback a loss takes, in words."""
     return "several" if loss.min_tasks > 1 else "one or several" if loss.multitask else "one"

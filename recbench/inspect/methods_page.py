@@ -28,6 +28,7 @@ INTRODUCTION = """# Methods
 Every loss, balance strategy, sampler, source of negatives, backbone, baseline and metric, as its docstring says it:
 what it computes, its source, and its settings with their defaults. `--set loss.KEY=VALUE`, `--set sampler.KEY=VALUE`,
 `--set backbone.KEY=VALUE` and `--set train.KEY=VALUE` change a setting.
+`recbench card --loss NAME` has a loss's published and measured numbers too.
 This page is generated; write in the docstrings, then `python -m recbench.inspect.methods_page > docs/methods.md`.
 
 Letters: user u, positive item i, negative j, score s_ui, label y, T kinds of feedback from dense to sparse; B users of
@@ -64,15 +65,19 @@ def _losses() -> Iterator[str]:
     rows = [_table_row(Head, key, value, "loss.") for key, value in shared.items()]
     yield f"Settings of every loss; a loss whose defaults differ lists its own.\n\n{_table(rows)}"
     for name in LOSSES.names():
-        loss = LOSSES.get(name)
-        made = base.create(loss, INFO if loss.multitask else Info(100, 100, (0.4,)), base.defaults(loss))
-        facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", _pairs(loss)]
-        defaults = settings.defaults(loss)
-        rows = [_table_row(loss, key, value, "loss.") for key, value in defaults.items()]
-        of_head = {key: value for key, value in base.shared_defaults(loss).items() if key in shared}
-        other = {key: value for key, value in of_head.items() if value != shared[key]}
-        rows += [_table_row(Head, key, value, "loss.") for key, value in other.items()]
-        yield _section(f"`{name}`", loss, f"{'; '.join(facts)}.", rows)
+        yield loss_section(name)
+
+
+def loss_section(name: str) -> str:
+    """Return what the page says of one loss, in Markdown: docstring, what it takes and works with, its settings."""
+    loss, shared = LOSSES.get(name), settings.defaults(Head)
+    made = base.create(loss, INFO if loss.multitask else Info(100, 100, (0.4,)), base.defaults(loss))
+    facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", _pairs(loss)]
+    rows = [_table_row(loss, key, value, "loss.") for key, value in settings.defaults(loss).items()]
+    of_head = {key: value for key, value in base.shared_defaults(loss).items() if key in shared}
+    other = {key: value for key, value in of_head.items() if value != shared[key]}
+    rows += [_table_row(Head, key, value, "loss.") for key, value in other.items()]
+    return _section(f"`{name}`", loss, f"{'; '.join(facts)}.", rows)
 
 
 def _pairs(loss: type[Loss]) -> str:

@@ -42,3 +42,24 @@ def test_a_card_to_read(trained: Run) -> None:
 def test_a_card_of_nothing(run: Run) -> None:
     told = run("card")
     assert told.code == 2 and told.err.count("\n") == 1
+
+
+def test_the_passport_of_a_loss(run: Run) -> None:
+    told = run("card", "--loss", "ultragcn")
+    assert told.code == 0, told.err
+    assert "recbench verify loss ultragcn" in told.out and "0.1862" in told.out
+    assert run("card", "--loss", "ultragcn", "--json").json["loss"] == "ultragcn"
+    assert run("card", "--loss", "ultragcn", "--format", "markdown").out.startswith("### `ultragcn`")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--loss", "ultragcm"), "did you mean `ultragcn`"),
+        (("--loss", "bpr", "--run", "a"), "give one of them"),
+        (("--format", "markdown"), "add --loss NAME"),
+    ],
+)
+def test_what_a_passport_refuses(run: Run, words: tuple[str, ...], message: str) -> None:
+    told = run("card", *words)
+    assert told.code == 2 and message in told.err and told.err.count("\n") == 1

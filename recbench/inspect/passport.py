@@ -1,0 +1,155 @@
+"""The passport of a loss: what it is, what it works with, what is printed of it, and what was measured of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from recbench.capabilities import in_words
+from recbench.inspect.listing import feedback_of, partners_of, samplers_of
+from recbench.inspect.methods_page import loss_section
+from recbench.losses import base
+from recbench.losses.base import LOSSES
+from recbench.results.leaderboard import markdown_row, markdown_text
+from recbench.results.leaderboard_rows import LeaderboardRow
+from recbench.results.leaderboard_selection import is_usual
+from recbench.results.published import PublishedCell, PublishedTable, cells
+from recbench.settings import Value
+
+NOT_PRINTED = "no number of it is known to recbench"
+NOT_MEASURED = "nothing in the store; train and evaluate it"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of one method on one dataset, printed or measured."""
+
+    place: str  # what they are found by: a published table, or DATASET/SPLIT of the store
+    dataset: str
+    feedback: str
+    method: str  # as the paper calls it, or the loss
+    backbone: str
+    settings: tuple[str, ...]  # those that are not the defaults
+    values: dict[str, str]  # metric to number as printed, or mean ± standard deviation
+    seeds: int  # 0 where the paper does not say
+    incomparable: tuple[str, ...]  # why no number of recbench is the same quantity
+
+
+@dataclass(frozen=True)
+class Passport:
+    """All that recbench knows of a loss."""
+
+    loss: str
+    about: str  # its docstring: what it computes, and the source
+    code: str  # module that it is in
+    settings: dict[str, Value]  # with their defaults
+    feedback: str  # one, several, or either
+    needs: str  # of slates and backbones
+    backbones: tuple[str, ...]  # that it trains
+    samplers: tuple[str, ...]  # on whose slates it trains, besides its own
+    published: tuple[Numbers, ...]
+    measured: tuple[Numbers, ...]
+    verify: str  # command that checks the implementation
+
+
+def passport(name: str, tables: Iterable[PublishedTable], rows: Sequence[LeaderboardRow]) -> Passport:
+    """Return the passport of a loss, from published tables and the rows of a leaderboard.
+
+    Raises UsageError with the nearest name if there is no such loss.
+    """
+    loss = LOSSES.get(name)
+    return Passport(
+        loss=name,
+        about=inspect.getdoc(loss) or "",
+        code=loss.__module__,
+        settings=base.defaults(loss),
+        feedback=feedback_of(loss),
+        needs=in_words(loss.needs) if loss.needs else "nothing",
+        backbones=tuple(partners_of(loss)),
+        samplers=() if loss.fixed_sampler else tuple(samplers_of(loss)),
+        published=tuple(printed for table in tables for printed in _published(table, name)),
+        measured=tuple(_measured(name, rows)),
+        verify=f"recbench verify loss {name}",
+    )
+
+
+def _published(table: PublishedTable, loss: str) -> Iterator[Numbers]:
+    def method(cell: PublishedCell) -> tuple[str, str, str, str, tuple[str, ...]]:
+        return cell.dataset, cell.feedback, cell.method, cell.backbone, cell.settings
+
+    unit = " %" if table.protocol.unit == "percent" else ""
+    of_loss = sorted((cell for cell in cells(table) if cell.loss == loss), key=method)
+    for (dataset, feedback, name, backbone, settings), found in groupby(of_loss, key=method):
+        reasons = [*table.datasets[dataset].incomparable, *table.protocol.incomparable]
+        reasons += [table.protocol.selected_on_test] if table.protocol.selected_on_test else []
+        values = {cell.metric + (f":{cell.by}" if cell.by else ""): cell.printed + unit for cell in found}
+        seeds = table.protocol.seeds
+        yield Numbers(table.name, dataset, feedback, name, backbone, settings, values, seeds, tuple(reasons))
+
+
+def _measured(loss: str, rows: Sequence[LeaderboardRow]) -> Iterator[Numbers]:
+    """Yield the numbers of each backbone on each data in the setting that is best on validation, never on test."""
+
+    def method(row: LeaderboardRow) -> tuple[str, str, str, str, str, str]:
+        return row.dataset, row.split, row.fingerprint, row.feedback, row.backbone, row.settings
+
+    own = [row for row in rows if row.loss == loss and row.chosen and row.mean is not None and is_usual(row.column)]
+    for (dataset, split, _, feedback, backbone, settings), found in groupby(sorted(own, key=method), key=method):
+        values, seeds = {}, 0
+        for row in found:
+            values[row.metric] = f"{row.mean:.4f}" + ("" if row.sd is None else f" ± {row.sd:.4f}")
+            seeds = row.seeds
+        words = tuple(filter(None, settings.split(", ")))
+        yield Numbers(f"{dataset}/{split}", dataset, feedback, loss, backbone, words, values, seeds, ())
+
+
+def report(of: Passport) -> dict[str, object]:
+    """Return heading → text, list of lines or mapping, for `nested_table.report_table`."""
+    return {
+        "loss": of.loss,
+        "about": of.about,
+        "code": of.code,
+        "settings": of.settings,
+        "feedback": of.feedback,
+        "needs": of.needs,
+        "backbones": ", ".join(of.backbones),
+        "samplers": ", ".join(of.samplers) or "its own alone",
+        "published": list(_lines(of.published)) or NOT_PRINTED,
+        "measured": list(_lines(of.measured)) or NOT_MEASURED,
+        "verify": of.verify,
+    }
+
+
+def _lines(numbers: Iterable[Numbers]) -> Iterator[str]:
+    for of in numbers:
+        values = ", ".join(f"{metric} {value}" for metric, value in of.values.items())
+        settings = f" ({', '.join(of.settings)})" if of.settings else ""
+        seeds = f", {of.seeds} seed{'s' if of.seeds > 1 else ''}" if of.seeds else ""
+        place = of.place if of.place.startswith(f"{of.dataset}/") else f"{of.place}, {of.dataset}"
+        yield f"{place}, {of.feedback}: {of.method} × {of.backbone}{settings}: {values}{seeds}"
+        yield from (f"  not comparable: {reason}" for reason in of.incomparable)
+
+
+def markdown(of: Passport) -> str:
+    """Return the passport in Markdown, which begins as the page of methods has it."""
+    samplers = ", ".join(f"`{name}`" for name in of.samplers) or "its own alone"
+    parts = [loss_section(of.loss).strip(), f"Code: `{of.code}`. Needs {of.needs}. Samplers: {samplers}."]
+    parts += ["#### Published", _table(of.published) if of.published else f"{NOT_PRINTED.capitalize()}."]
+    parts += ["#### Measured", _table(of.measured) if of.measured else f"{NOT_MEASURED.capitalize()}."]
+    return "\n\n".join([*parts, f"Check of the implementation: `{of.verify}`"]) + "\n"
+
+
+def _table(numbers: Sequence[Numbers]) -> str:
+    """Return numbers as a table, and below it why they do not compare."""
+    reasons = list(dict.fromkeys(reason for of in numbers for reason in of.incomparable))
+    lines = [markdown_row(["from", "data", "method", "settings", "numbers", "seeds", "not comparable"])]
+    lines.append(markdown_row(["---"] * 7))
+    for of in numbers:
+        values = ", ".join(f"{metric} {value}" for metric, value in of.values.items())
+        marks = ", ".join(f"({reasons.index(reason) + 1})" for reason in of.incomparable)
+        words = [of.place, f"{of.dataset}, {of.feedback}", f"{of.method} × {of.backbone}", ", ".join(of.settings)]
+        lines.append(markdown_row([markdown_text(word) for word in (*words, values, str(of.seeds or ""), marks)]))
+    notes = [f"({number}) {markdown_text(reason)}" for number, reason in enumerate(reasons, 1)]
+    return "\n\n".join(["\n".join(lines), *notes])
