@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, stdout, store, typed_command
+from recbench.cli.app import (
+    TRAINING,
+    command,
+    print_json,
+    print_text,
+    print_warnings,
+    stderr,
+    stdout,
+    store,
+    typed_command,
+)
 from recbench.cli.options import Device, Jobs, Json, names
 from recbench.errors import InterruptionError, UsageError
 
@@ -102,6 +112,7 @@ def _answer(request: BakeoffRequest, console: Console, as_json: bool) -> None:
     entrants = run_bakeoff(bakeoff, results, console, typed_command())
     program = program_of(bakeoff, results, console)
     found = verdicts(bakeoff, entrants, results)
+    print_warnings(results)
     steps = words.next_steps(bakeoff, found, results, write_page(results, bakeoff.data.name))
     lines = list(words.answer_lines(found, program))
     if as_json:

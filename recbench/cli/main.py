@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import re
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -77,6 +78,14 @@ def print_error(message: str) -> None:
     print_text("error: " + " ".join(message.split()), stderr=True)
 
 
+def _runs_hint(error: BaseException) -> str:
+    """Return what to type where a run was named without `--run` to a command that has this option; else ""."""
+    context, words = getattr(error, "ctx", None), re.search(r"unexpected extra argument\S* \((.*)\)", str(error))
+    if context is None or words is None or not any("--run" in option.opts for option in context.command.params):
+        return ""
+    return f"; runs are named by {' '.join(f'--run {word}' for word in words[1].split())}"
+
+
 def explain(error: BaseException) -> tuple[str, int]:
     """Return what to tell the user about an error, and the exit code; "" where there is nothing to tell."""
     wrong_command_line = getattr(error, "format_message", None)
@@ -86,7 +95,7 @@ def explain(error: BaseException) -> tuple[str, int]:
         message = wrong_command_line().replace("Value error, ", "").rstrip(".")
         context = getattr(error, "ctx", None)
         command = NAME if context is None else context.command_path
-        return message and f"{message}; see `{command} --help`", 2
+        return message and f"{message}{_runs_hint(error)}; see `{command} --help`", 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", INTERRUPTED
     if isinstance(error, BrokenPipeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Literal, get_args, get_origin
 
@@ -81,9 +81,13 @@ def loss_section(name: str) -> str:
 
 
 def _pairs(loss: type[Loss]) -> str:
-    partners = partners_of(loss)
-    missing = [name for name in BACKBONES.names() if name not in partners]
-    return f"backbones: all but {_list(missing)}" if missing else "backbones: all"
+    return f"backbones: {_selection(partners_of(loss), BACKBONES.names())}"
+
+
+def _selection(able: Sequence[str], names: Sequence[str]) -> str:
+    """Return which of the names are able, or all but which, whichever is shorter."""
+    missing = [name for name in names if name not in able]
+    return "all" if not missing else _list(able) if len(able) < len(missing) else f"all but {_list(missing)}"
 
 
 def _strategies() -> Iterator[str]:
@@ -106,8 +110,7 @@ def _samplers() -> Iterator[str]:
         sampler = create(defaults(name))
         assert sampler is not None
         able = losses_on(sampler)
-        missing = [loss for loss in LOSSES.names() if loss not in able]
-        facts = [f"Losses: {_list(able) if len(able) < len(missing) else f'all but {_list(missing)}'}"]
+        facts = [f"Losses: {_selection(able, LOSSES.names())}"]
         facts += [f"needs of the backbone: {in_words(sampler.needs)}"] if sampler.needs else []
         rows = [_table_row(type(sampler), k, v, "sampler.") for k, v in settings.defaults(type(sampler)).items()]
         yield _section(f"`{name}`", type(sampler), f"{'; '.join(facts)}.", rows)
@@ -125,8 +128,7 @@ def _backbones() -> Iterator[str]:
     yield f"{_escaped(inspect.getdoc(Regulariser) or '')}\n\n{_table(rows)}"
     for name in BACKBONES.names():
         backbone = BACKBONES.get(name)
-        missing = [loss for loss in LOSSES.names() if loss not in losses_of(backbone)]
-        facts = f"Losses: all but {_list(missing)}." if missing else "Losses: all."
+        facts = f"Losses: {_selection(losses_of(backbone), LOSSES.names())}."
         rows = [_table_row(backbone, k, v, "backbone.") for k, v in settings.defaults(backbone).items()]
         yield _section(f"`{name}`", backbone, facts, rows)
 

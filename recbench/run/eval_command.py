@@ -18,6 +18,7 @@ from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
 
+MAX_DIGESTS = 12  # in a line
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
 
 
@@ -46,7 +47,10 @@ def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[
     if runs:
         return list({record.key.digest: record for word in runs for record in store.named(word)}.values())
     records = _last_records(store)
-    print_line(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
+    if len(records) <= MAX_DIGESTS:
+        print_line(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
+    else:
+        print_line(console, f"the {len(records)} runs of the last `train`")
     return records
 
 

@@ -70,7 +70,7 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
         if evaluations:
             groups.setdefault(key.group, []).append(record)
         else:
-            not_evaluated.append(key)
+            not_evaluated.append(record)
     return [_method(word, groups, not_evaluated) for word in words]
 
 
@@ -149,14 +149,16 @@ def _pairs(comparison: Comparison, letters: Mapping[str, str]) -> Table:
     return pairs
 
 
-def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated: Sequence[RunKey]) -> ComparedMethod:
+def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated: Sequence[RunRecord]) -> ComparedMethod:
     by_digest = [runs for runs in groups.values() if any(run.key.digest.startswith(word) for run in runs)]
     fitting = by_digest or [runs for runs in groups.values() if runs[0].key.is_method(word)]
     if not fitting:
-        trained = [key.digest for key in not_evaluated if key.digest.startswith(word) or key.is_method(word)]
+        trained = [run for run in not_evaluated if run.key.digest.startswith(word) or run.key.is_method(word)]
         if trained:
-            names = " ".join(f"--run {digest}" for digest in trained)
-            raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {names}`")
+            few = len(trained) <= MAX_METHODS
+            options = [f"--run {run.key.digest}" for run in trained] if few else [f"--run {word}"]
+            options += [f"--import {file}" for file in sorted({file for run in trained for file in run.imports})]
+            raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {' '.join(options)}`")
         raise UsageError(f"{word}: no evaluated run or method of that name; `recbench leaderboard` shows what there is")
     if len(fitting) > 1:
         listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:MAX_METHODS])

@@ -39,6 +39,12 @@ def test_a_card_to_read(trained: Run) -> None:
     assert "index of" not in single and "cindex" not in single
 
 
+def test_a_method_named_without_its_option(run: Run) -> None:
+    told = run("card", "gnolr")
+    assert told.code == 2 and "runs are named by --run gnolr; see `" in told.err and told.err.count("\n") == 1
+    assert "runs are named" not in run("doctor", "gnolr").err
+
+
 def test_a_card_of_nothing(run: Run) -> None:
     told = run("card")
     assert told.code == 2 and told.err.count("\n") == 1

@@ -98,3 +98,9 @@ def test_a_record_that_names_another_file_runs_nothing(prepared: Run, own: Path)
     assert prepared("eval", "--metric", "auc").code == 2
     assert prepared("eval", "--metric", "auc", "--trust").code == 1  # its digest is not in the run's key
     assert not (own.parent / "trace").exists()
+
+
+def test_compare_names_the_file_that_eval_needs(prepared: Run, own: Path) -> None:
+    prepared("train", "--import", str(own), "--loss", "mine", "--backbone", "twintower", "--epochs", "1")
+    told = prepared("compare", "mine/mf", "mine/twintower")
+    assert told.code == 2 and f" --import {own}`" in told.err
