@@ -40,5 +40,5 @@ def test_a_section_tells_source_settings_and_pairs() -> None:
     assert "| `loss.scale` | `2` | a number above 0 |" in section("gnolr")
     assert "| `sampler.share` | `0.05` | a number above 0 |" in section("adaptive")
     assert "backbones: `variational-autoencoder`." in section("mult-vae")
-    assert "Losses: `bce`" in section("rows") and "`listnet`" not in section("rows")
+    assert "`bce`" in section("rows") and "`listnet`" not in section("rows")
     assert "| `backbone.hidden` | `128-64` | text |" in section("mmoe")
