@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Literal, get_args, get_origin
 
@@ -84,7 +84,7 @@ def _pairs(loss: type[Loss]) -> str:
     return f"backbones: {_selection(partners_of(loss), BACKBONES.names())}"
 
 
-def _selection(able: Sequence[str], names: Sequence[str]) -> str:
+def _selection(able: list[str], names: list[str]) -> str:
     """Return which of the names are able, or all but which, whichever is shorter."""
     missing = [name for name in names if name not in able]
     return "all" if not missing else _list(able) if len(able) < len(missing) else f"all but {_list(missing)}"
