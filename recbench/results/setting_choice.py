@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -16,11 +16,11 @@ REFIT = "train.refit"
 class SettingChoice:
     """The settings that each method has been run with, a method being a loss, backbone and sampler on the same rows.
 
-    Runs that were fitted to validation rows too are methods of their own, as they learned from more.
+    Runs that were fitted to validation rows too are methods of their own, as they learned from more, and so are runs
+    whose epochs were chosen by another metric, as validation values of two metrics do not compare.
     """
 
     _valid: dict[Hashable, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(dict))
-    _select: dict[str, str] = field(default_factory=dict)  # group -> selection metric
     _tried: dict[Hashable, set[Hashable]] = field(default_factory=lambda: defaultdict(set))
     _chosen: dict[Hashable, str] = field(default_factory=dict)
 
@@ -32,20 +32,14 @@ class SettingChoice:
         if evaluated:
             of_group = self._valid[method, _refit(record)].setdefault(record.key.group, [])
             of_group.append(record.valid)
-            self._select[record.key.group] = record.select
             self._chosen.pop((method, _refit(record)), None)
 
     def is_chosen(self, record: RunRecord) -> bool:
-        """Whether the settings of a run have the best mean on validation among those of its method.
-
-        Where settings were selected by several metrics, those of the most frequent one are compared.
-        """
+        """Whether the settings of a run have the best mean on validation among those of its method."""
         place = _method(record), _refit(record)
         if place not in self._chosen:
             groups = self._valid[place]
-            usual = Counter(self._select[group] for group in groups).most_common(1)[0][0]
-            comparable = {group: values for group, values in groups.items() if self._select[group] == usual}
-            self._chosen[place] = max(comparable, key=lambda group: statistics.fmean(comparable[group]))
+            self._chosen[place] = max(groups, key=lambda group: statistics.fmean(groups[group]))
         return self._chosen[place] == record.key.group
 
     def settings_tried(self, record: RunRecord) -> int:
@@ -55,7 +49,7 @@ class SettingChoice:
 
 def _method(record: RunRecord) -> Hashable:
     key = record.key
-    return *key.place, key.loss, key.backbone, key.feedback, key.settings.get(CHOSEN_SAMPLER), key.device
+    return *key.place, key.loss, key.backbone, key.feedback, key.settings.get(CHOSEN_SAMPLER), key.device, record.select
 
 
 def _refit(record: RunRecord) -> bool:

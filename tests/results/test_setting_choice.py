@@ -89,10 +89,10 @@ def test_methods_choose_apart(store: Store, put: Put, other: dict[str, Any]) -> 
 
 
 def test_values_of_different_selection_metrics_do_not_compare(store: Store, put: Put) -> None:
-    usual = put(0.3, 0.7, lr=0.1, select="recall@20")
+    by_recall = put(0.3, 0.7, lr=0.1, select="recall@20")
     put(0.2, 0.7, lr=0.2, select="recall@20")
-    put(0.9, 0.7, lr=0.3, select="auc")
-    assert chosen(collect_rows(store)) == {usual}
+    by_auc = put(0.9, 0.7, lr=0.3, select="auc")
+    assert chosen(collect_rows(store)) == {by_recall, by_auc}
 
 
 def test_what_is_shown(store: Store, put: Put) -> None:
