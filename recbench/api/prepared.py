@@ -15,6 +15,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.manifest import Manifest, Part
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import unknown
 from recbench.memory import Memory
 from recbench.preparation import prepare as preparation
 from recbench.preparation.progress_display import Display
@@ -53,7 +54,12 @@ class PreparedData(Table):
         return Dataset.load(self.folder, torch.device(device))
 
     def rows(self, part: Part) -> pl.DataFrame:
-        """Return the rows of "train", "valid" or "test": numbers of user and item, and a column per feedback."""
+        """Return the rows of "train", "valid" or "test": numbers of user and item, and a column per feedback.
+
+        Raises UsageError for another part.
+        """
+        if part not in self.manifest.rows:
+            raise unknown("part", part, self.manifest.rows)
         data = self.load()
         log = data.read(part)
         columns = {"user": log.user, "item": log.item}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,25 +160,26 @@ def train(
     An interrupted call goes on after the last finished epoch when it is made again.
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
     """
-    chosen = dict(settings or {})
-    chosen |= {
+    own = {
         f"train.{name}": value
         for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr))
         if value is not None
     }
+    chosen = {**(settings or {}), **own}
+    if twice := own.keys() & (settings or {}).keys():
+        name = min(twice)
+        raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
     chosen |= {} if sampler is None else {"sampler.name": sampler}
     request = TrainRequest(
         loss=_name(loss, LOSSES),
         backbone=None if backbone is None else _name(backbone, BACKBONES),
         dataset=data.name if isinstance(data, PreparedData) else data,
         feedback=_words(feedback),
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
+        seeds=_seeds(seeds),
         settings=tuple(f"{name}={_typed(value)}" for name, value in chosen.items()),
         imports=(),
         preset=preset,
     )
-    if not request.seeds:
-        raise UsageError("seeds: expected at least one")
     store, console, target, completed = _store(), _console(quiet), pick_device(device), complete(request)
     sources = _sources(completed.loss, LOSSES) | _sources(str(completed.backbone), BACKBONES)
     sources |= {} if sampler is None else _sources(sampler, SAMPLERS)
@@ -236,6 +238,17 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """Return distinct seeds of 0 or more; raises UsageError for anything else."""
+    try:
+        chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(operator.index, seeds))
+    except TypeError:
+        raise UsageError(f"seeds={seeds!r}: expected how many, or a list of whole numbers") from None
+    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
+        raise UsageError(f"seeds={seeds!r}: expected at least one, distinct and none below 0")
+    return chosen
+
+
 def _typed(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -246,7 +259,8 @@ def _name(method: str | type[T], registry: Registry[T]) -> str:
         return method
     name = str(getattr(method, "name", ""))
     if name not in registry.names() or registry.get(name) is not method:
-        raise UsageError(f"{method.__name__} is not a registered {registry.kind}; decorate it with .add(NAME)")
+        words = getattr(method, "__name__", repr(method))
+        raise UsageError(f"{words} is not a registered {registry.kind}; decorate it with .add(NAME)")
     return name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -111,6 +112,24 @@ def test_nothing_is_written_for_a_pair_that_cannot_work(data: rb.PreparedData) -
         rb.train(data, loss="listnet", backbone="ytdnn")
     with pytest.raises(UsageError, match="bce"):
         rb.train(data, loss="bec")
+    assert not results_home().exists()
+
+
+@pytest.mark.parametrize("seeds", ["12", 1.5, [1.5], 0, -1, [-1], [0, 0], []])
+def test_seeds_are_distinct_whole_numbers(data: rb.PreparedData, seeds: Any) -> None:
+    with pytest.raises(UsageError, match="^seeds="):
+        rb.train(data, loss="bce", backbone="mf", seeds=seeds)
+    assert not results_home().exists()
+
+
+def test_what_cannot_be_meant(data: rb.PreparedData) -> None:
+    with pytest.raises(UsageError, match="train.lr is given as lr too"):
+        rb.train(data, loss="bce", backbone="mf", lr=0.1, settings={"train.lr": 0.2})
+    for loss in (None, ["bce", "bpr"], int):
+        with pytest.raises(UsageError, match="is not a registered loss"):
+            rb.train(data, loss=loss, backbone="mf")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="unknown part `tset`; did you mean `test`"):
+        data.rows("tset")  # type: ignore[arg-type]
     assert not results_home().exists()
 
 
