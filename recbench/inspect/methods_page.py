@@ -34,6 +34,22 @@ This page is generated; write in the docstrings, then `python -m recbench.inspec
 Letters: user u, positive item i, negative j, score s_ui, label y, T kinds of feedback from dense to sparse; B users of
 a batch, N items on each slate, K towers (vectors) per user and item, D dimension.
 """
+ELSEWHERE = """Two other benchmarks as they were read: IR-Benchmark, of June 2025
+(https://github.com/Tiny-Snow/IR-Benchmark), and RecBole 1.2.1 (https://github.com/RUCAIBox/RecBole).
+
+| | recbench | IR-Benchmark | RecBole |
+|---|---|---|---|
+| losses to choose by name | {losses} | 13 | CE or BPR, of sequential models |
+| backbones | {backbones} | 7 | 94 models, each with its loss |
+| losses of both | `adv-infonce` `bpr` `bsl` `lambdaloss-at-k` `lambdarank` `llpauc` `psl` `sl-at-k` `ssm` \
+| AdvInfoNCE, BPR, BSL, LambdaLoss@K, LambdaRank, LLPAUC, PSL, SL@K, SL | BPR |
+| losses that recbench lacks | | GuidedRec, LambdaLoss, SogCLR, SogSL@K | |
+| several kinds of feedback in one loss | yes | no | no |
+| a loss of one's own, with every backbone | one file, `--import` | no | a model of its own |
+| sequences | yes | no | yes |
+| mean, spread over seeds, paired tests | yes | no | tests by a script |
+| digests of the data | yes | no | no |
+"""
 INFO = Info(users=100, items=100, rates=(0.4, 0.2, 0.1), feedback=("view", "cart", "buy"))
 
 
@@ -48,6 +64,7 @@ def page() -> str:
         "Backbones": _backbones(),
         "Baselines": _baselines(),
         "Metrics": _metrics(),
+        "Who has what": [ELSEWHERE.format(losses=len(LOSSES.names()), backbones=len(BACKBONES.names()))],
     }
     parts = [INTRODUCTION]
     for title, sections in chapters.items():
