@@ -61,7 +61,7 @@ class TrainingDisplay:
         if self._progress is not None and self._task is not None:
             done = (epoch - 1) * self.rows + min(rows, self.rows)
             mean = "" if loss is None else f"  loss {loss:.4f}"
-            state = f"epoch {epoch}/{self.epochs}{mean}  {rate / 1000:,.0f}k rows/s"
+            state = f"epoch {epoch}/{self.epochs}{mean}  {_rate(rate)}"
             self._progress.update(self._task, completed=done, state=state)
 
     def epoch(self, line: EpochLine, is_best: bool) -> None:
@@ -71,8 +71,13 @@ class TrainingDisplay:
         valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if is_best else '  '}"
         print_line(
             self.console,
-            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}  {rate / 1000:,.0f}k rows/s{left}",
+            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}  {_rate(rate)}{left}",
         )
+
+
+def _rate(rows: float) -> str:
+    """Return a rate per second, in thousands from 1,000 on: one of small batches is not 0k."""
+    return f"{rows / 1000:,.0f}k rows/s" if rows >= 1000 else f"{rows:.0f} rows/s"
 
 
 def _clock(seconds: float) -> str:

@@ -16,3 +16,10 @@ def test_the_last_epoch_has_nothing_left(epoch: int, end: str) -> None:
     with TrainingDisplay(Console(file=screen), "bce", "auc", 3, 1000) as display:
         display.epoch(EpochLine(epoch, 0.5, 0.7, 1.0, 60.0), is_best=True)
     assert screen.getvalue().rstrip().endswith(end)
+
+
+def test_a_slow_training_has_a_rate() -> None:
+    screen = io.StringIO()
+    with TrainingDisplay(Console(file=screen), "bce", "auc", 3, 1000) as display:
+        display.epoch(EpochLine(3, 0.5, 0.7, 4.0, 60.0), is_best=True)
+    assert screen.getvalue().rstrip().endswith(" 250 rows/s")
