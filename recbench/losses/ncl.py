@@ -21,11 +21,10 @@ class NCL(Loss):
 
     Lin et al., WWW 2022, equations 4-14, https://arxiv.org/abs/2202.06200. `structure` weighs the first: the cosine of
     layer `layer` (even: of the same kind of node) with the node's own free vector is told from those with all users, or
-    all items. `prototype` weighs the second, once `warmup` epochs are over: k-means places `clusters` centres among
-    the free vectors of either side, anew every `refresh` epochs. The paper's 20 epochs are all that a run has by
-    default: raise `train.epochs` or lower `warmup`; a run that ends before has a note. Terms of items are weighed by
-    `alpha` besides. All are sums over the slates of a batch, as in the paper and its code, so that the published
-    weights hold for batches of about 4096; BPR is a mean. One propagation a step.
+    all items. `prototype` weighs the second, once `warmup` epochs are over (the paper's 20 are all that a run has by
+    default): k-means places `clusters` centres among the free vectors of either side, anew every `refresh` epochs.
+    Terms of items are weighed by `alpha` besides. All are sums over the slates of a batch, as in the paper, so that
+    published weights hold for batches of about 4096; BPR is a mean.
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
@@ -55,16 +54,14 @@ class NCL(Loss):
 
     def prepare(self, backbone: Backbone) -> None:
         """Make room for the clusters."""
-        dim, device = dimension(backbone), next(backbone.parameters()).device
-        users, items = backbone.users, backbone.items
-        self.of_users = Clusters(min(self.count, users), users, dim, learned=False).to(device)
-        self.of_items = Clusters(min(self.count, items), items, dim, learned=False).to(device)
+        dim, device, sizes = dimension(backbone), next(backbone.parameters()).device, (backbone.users, backbone.items)
+        clusters = [Clusters(min(self.count, size), size, dim, learned=False).to(device) for size in sizes]
+        self.of_users, self.of_items = clusters
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Place the centres where they are due."""
         self.clustered = epoch > self.warmup
-        if self.clustered and self.not_yet in self.notes:
-            self.notes.remove(self.not_yet)
+        self.notes[:] = [note for note in self.notes if not self.clustered or note != self.not_yet]
         if self.clustered and (epoch - 1 - self.warmup) % self.refresh == 0:
             free = of_graph(backbone).free_vectors.detach()[:, 0]
             self.of_users.renew(free[: backbone.users], restart=True)
@@ -72,12 +69,10 @@ class NCL(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean of BPR over pairs plus both weighed sums."""
-        (whole,) = towers.views
+        whole, value, counts = towers.views[0], bpr(towers, batch), counted_slates(batch)
         free, layer = whole.layer(0), whole.layer(min(self.layer, len(whole.layers) - 1))
-        value, counts = bpr(towers, batch), counted_slates(batch)
-        for (one, own, row), groups, weight in zip(
-            sides(layer, free, batch), (self.of_users, self.of_items), (1.0, self.alpha), strict=True
-        ):
+        of_sides = zip(sides(layer, free, batch), (self.of_users, self.of_items), (1.0, self.alpha), strict=True)
+        for (one, own, row), groups, weight in of_sides:
             value = value + self.structure * weight * sum_against_all(one, own, row, counts, self.temperature)
             if self.clustered:
                 query, centres = normalize(own[row], dim=-1) / self.temperature, normalize(groups.centres, dim=-1)

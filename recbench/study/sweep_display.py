@@ -91,7 +91,7 @@ class SweepDisplay:
         ranked = sorted(self.best.items(), key=lambda best: -best[1])
         best = ", ".join(f"{method} {value:.4f}" for method, value in ranked[:SHOWN])
         state = escape(f"best so far {best}  {self._left()}")
-        self._progress.update(self._task, completed=self.done, state=state)
+        self._progress.update(self._task, completed=self.done, state=state, refresh=True)
 
     def _left(self) -> str:
         if not self.trained or self.done == self.runs:

@@ -71,7 +71,7 @@ def test_an_interrupted_run_goes_on_with_its_sampler(
         ),
         (
             ("--sampler", "in-batch"),
-            "needs a positive in the first slot of each slate, which the slates InBatch() do not",
+            "needs a positive in the first slot of each slate, which the slates InBatch(mask_positives=True) do not",
         ),
         (("--sampler", "adaptive", "--backbone=neumf"), "choose another backbone or sampler"),
         (("--sampler", "popularity", "--loss=wbpr"), "loss `wbpr` is defined by its own slates"),
@@ -92,10 +92,13 @@ def test_samplers_are_listed_with_the_losses_that_take_them(run: Run) -> None:
     listed = {item["name"]: item for item in run("list", "samplers", "--json").json}
     assert set(listed) == {
         "adaptive",
+        "catalogue",
+        "catalogue-rows",
         "clusters",
         "in-batch",
         "lists",
         "mixed",
+        "pool",
         "popularity",
         "rows",
         "shared",

@@ -118,5 +118,5 @@ def test_dae_penalises_weights_and_no_biases(view: Dataset) -> None:
     (batch,) = Catalogue().batches(view, 10**9, torch.Generator().manual_seed(0))
     plain = made.loss(made.backbone.encode(batch), batch)
     autoencoder = cast(Autoencoder, made.backbone)
-    squares = float(autoencoder.first.square().sum() + autoencoder.item_table.square().sum())
-    assert float(made.loss.objective(autoencoder, batch) - plain) == pytest.approx(0.5 * squares, rel=1e-4)
+    squares = float(autoencoder.first.detach().square().sum() + autoencoder.item_table.detach().square().sum())
+    assert float((made.loss.objective(autoencoder, batch) - plain).detach()) == pytest.approx(0.5 * squares, rel=1e-4)

@@ -23,7 +23,9 @@ def test_without_a_sampler_there_are_no_settings_of_one(toy: Dataset) -> None:
     assert made.settings.keys() == defaults("bpr", "mf").keys() - {
         f"train.{name}"
         for name in ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip", "lazy")
-    } - {f"backbone.l2_{name}" for name in ("of", "slots", "form", "divisor")}
+    } - {f"backbone.l2_{name}" for name in ("of", "slots", "form", "divisor")} - {
+        f"backbone.{name}" for name in ("fold_in", "fold_in_l2", "fold_in_weight")
+    }
     assert non_default(made) == {}
 
 
