@@ -31,6 +31,7 @@ class Autoencoder(Backbone):
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "user codes", "new users"})
+    entities_at_once = 4096  # of wide layers
     numbers: ClassVar[int] = 1  # that the encoder makes for each number of the code
 
     def __init__(
@@ -72,10 +73,6 @@ class Autoencoder(Backbone):
         if batch.pairs is None:
             return self(batch.user, batch.item)  # type: ignore[no-any-return]
         return self.normalised(self._towers(batch.pairs.item, batch.pairs.start, batch.item))  # all that is in train
-
-    def tables(self, known: Histories | None = None, *, block: int = 4096) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all users [users, K, D] and all items [items, K, D], each computed once."""
-        return super().tables(known, block=block)
 
     def code(self, encoded: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the codes [B, dim] of what the encoder made [B, numbers], and what `Towers.divergence` holds."""

@@ -37,6 +37,7 @@ class Backbone(nn.Module, ABC):
     # Settings that came after runs had been recorded: left out of a key at their defaults, so that old names stay.
     omitted_when_default: ClassVar[frozenset[str]] = frozenset()
 
+    entities_at_once: int = 65536  # whose vectors `tables` computes together; fewer where layers are wide
     regulariser = Regulariser()  # what `l2` penalises, of a backbone that has it; `create` sets another
 
     def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
@@ -95,12 +96,12 @@ class Backbone(nn.Module, ABC):
         return replace(towers, user=F.normalize(towers.user, dim=-1), item=F.normalize(towers.item, dim=-1))
 
     @torch.no_grad()
-    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
+    def tables(self, known: Histories | None = None) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users [users, K, D] and all items [items, K, D], each computed once.
 
-        `known` is as in `forward`. Backbones of wide layers work in blocks of fewer entities than `block`.
+        `known` is as in `forward`.
         """
-        device = next(self.parameters()).device
+        device, block = next(self.parameters()).device, self.entities_at_once
         one = torch.zeros(1, dtype=torch.long, device=device)
         user = [self(rows, one[None], known).user for rows in torch.arange(self.users, device=device).split(block)]
         item = [self(one, rows[None]).item[0] for rows in torch.arange(self.items, device=device).split(block)]

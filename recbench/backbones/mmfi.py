@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.features import Features
-from recbench.batch import Towers
+from recbench.backbones.building_blocks.two_sides import TwoSidedBackbone
 from recbench.data.dataset import Dataset, Table
-from recbench.data.history import Histories
 from recbench.errors import UsageError
 from recbench.settings import Count, Range
 
@@ -21,7 +20,7 @@ PAIRS_AT_ONCE = 2**20  # entities times pairs that `tables` works on at once, fo
 
 
 @BACKBONES.add("mmfi")
-class MMFI(Backbone):
+class MMFI(TwoSidedBackbone):
     """Multi-task aware feature interaction: half of a vector is a mean of feature pairs, half one of single features.
 
     Song et al., TKDD 2024, https://doi.org/10.1145/3651312, as GNOLR (KDD 2025, Table 15) has it: on each side, and
@@ -38,8 +37,6 @@ class MMFI(Backbone):
     Dense vectors make one more feature, projected to `dim` numbers. Parameters and work grow with the square of the
     number of pairs: 63 features are 1953 pairs and 15 million weights of attention per tower.
     """
-
-    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,
@@ -61,17 +58,11 @@ class MMFI(Backbone):
                 f"backbone.dim={dim}: expected an even number, half for pairs of features, half for single"
             )
         sizes = (bottom, middle, shared, specific)
-        self.user_side = _Side("user", data.users, towers, dim, sizes, batch_norm, shared_gates)
-        self.item_side = _Side("item", data.items, towers, dim, sizes, batch_norm, shared_gates)
-
-    def embed(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the towers of user [B] and item [B, N]."""
-        return Towers(self.user_side(user), self.item_side(item.flatten()).unflatten(0, item.shape))
-
-    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all users and all items, in blocks that the pairs leave memory for."""
-        pairs = max(len(self.user_side.weight), len(self.item_side.weight))
-        return super().tables(known, block=min(block, max(1, PAIRS_AT_ONCE // pairs)))
+        user_side = _Side("user", data.users, towers, dim, sizes, batch_norm, shared_gates)
+        item_side = _Side("item", data.items, towers, dim, sizes, batch_norm, shared_gates)
+        pairs = max(len(user_side.weight), len(item_side.weight))
+        self.user_side, self.item_side = user_side, item_side
+        self.entities_at_once = min(self.entities_at_once, max(1, PAIRS_AT_ONCE // pairs))
 
 
 class _Side(nn.Module):

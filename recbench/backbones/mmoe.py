@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.building_blocks.perceptron import layer_widths, perceptron
-from recbench.batch import Towers
+from recbench.backbones.building_blocks.two_sides import TwoSidedBackbone
 from recbench.data.dataset import Dataset, Table
-from recbench.data.history import Histories
 from recbench.settings import Count
 
 Init = Literal["normal", "linear"]
 
 
 @BACKBONES.add("mmoe")
-class MMoE(Backbone):
+class MMoE(TwoSidedBackbone):
     """Experts that all towers of a side share, and for each tower its own mixture of them and its own perceptron.
 
     Ma et al., KDD 2018, section 4.2, https://doi.org/10.1145/3219819.3220007: tower k is h_k(sum_i g_k(x)_i f_i(x))
@@ -30,7 +29,7 @@ class MMoE(Backbone):
     first; `init=linear` starts them as every other layer.
     """
 
-    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
+    entities_at_once = 4096  # of wide experts
 
     def __init__(
         self,
@@ -50,14 +49,6 @@ class MMoE(Backbone):
         widths = [width, *layer_widths(hidden), dim]
         self.user_side = _Side(data.users, towers, experts, widths, Features(data.users, embedding, senet), init)
         self.item_side = _Side(data.items, towers, experts, widths, Features(data.items, embedding, senet), init)
-
-    def embed(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the towers of user [B] and item [B, N]."""
-        return Towers(self.user_side(user), self.item_side(item.flatten()).unflatten(0, item.shape))
-
-    def tables(self, known: Histories | None = None, *, block: int = 4096) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all users and all items, in blocks that the wide experts leave memory for."""
-        return super().tables(known, block=block)
 
 
 class _Side(nn.Module):

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.building_blocks.perceptron import layer_widths, perceptron
-from recbench.batch import Towers
+from recbench.backbones.building_blocks.two_sides import TwoSidedBackbone
 from recbench.data.dataset import Dataset
-from recbench.data.history import Histories
 from recbench.errors import UsageError
 from recbench.settings import Count, CountOrZero
 
 
 @BACKBONES.add("ple")
-class PLE(Backbone):
+class PLE(TwoSidedBackbone):
     """Levels of experts, some of each tower's own and some shared, and for each tower a mixture and its own perceptron.
 
     Tang et al., RecSys 2020, https://doi.org/10.1145/3383313.3412236. At each of the `levels`, tower k takes a mixture
@@ -29,7 +26,7 @@ class PLE(Backbone):
     Sizes are chosen here: as many experts as `mmoe` for two towers, but narrower.
     """
 
-    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
+    entities_at_once = 4096  # of wide experts
 
     def __init__(
         self,
@@ -54,14 +51,6 @@ class PLE(Backbone):
         self.user_side = _Side(Features(data.users, embedding, senet), experts, levels, widths)
         self.item_side = _Side(Features(data.items, embedding, senet), experts, levels, widths)
         self.to(data.users.value.device)
-
-    def embed(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the towers of user [B] and item [B, N]."""
-        return Towers(self.user_side(user), self.item_side(item.flatten()).unflatten(0, item.shape))
-
-    def tables(self, known: Histories | None = None, *, block: int = 4096) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all users and all items, in blocks that the experts leave memory for."""
-        return super().tables(known, block=block)
 
 
 class _Side(nn.Module):

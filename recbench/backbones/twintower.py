@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
-from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.building_blocks.perceptron import layer_widths, perceptron
-from recbench.batch import Towers
+from recbench.backbones.building_blocks.two_sides import TwoSidedBackbone
 from recbench.data.dataset import Dataset, Table
 from recbench.settings import Count
 
 
 @BACKBONES.add("twintower")
-class TwinTower(Backbone):
+class TwinTower(TwoSidedBackbone):
     """A multi-layer perceptron per tower over concatenated feature embeddings.
 
     Huang et al., CIKM 2013 (DSSM), https://doi.org/10.1145/2505515.2505665; sizes of GNOLR (KDD 2025), appendix A.2,
@@ -24,8 +22,6 @@ class TwinTower(Backbone):
     towers of a side. `senet` puts a squeeze-and-excitation gate before
     the perceptrons (see `field_gate`), an option of GNOLR's code that is off in the paper.
     """
-
-    offers: ClassVar[frozenset[str]] = Backbone.offers | {"new users"}
 
     def __init__(
         self,
@@ -42,10 +38,6 @@ class TwinTower(Backbone):
         widths = [*layer_widths(hidden), dim]
         self.user_side = _Side(data.users, towers, embedding, widths, senet)
         self.item_side = _Side(data.items, towers, embedding, widths, senet)
-
-    def embed(self, user: Tensor, item: Tensor) -> Towers:
-        """Return the towers of user [B] and item [B, N]."""
-        return Towers(self.user_side(user), self.item_side(item.flatten()).unflatten(0, item.shape))
 
 
 class _Side(nn.Module):

@@ -41,7 +41,8 @@ def test_shapes(name: str, towers: int, toy: Dataset) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_slate_equals_rows_of_the_tables(name: str, cosine: bool, toy: Dataset) -> None:
     backbone = made(name, toy, cosine=cosine)
-    users, items = backbone.tables(block=7)
+    backbone.entities_at_once = 7
+    users, items = backbone.tables()
     assert users.shape == (len(toy.users), 2, width(backbone))
     assert items.shape == (len(toy.items), 2, width(backbone))
     user, item = torch.tensor([0, 29]), torch.tensor([[39, 1], [5, 0]])

@@ -151,7 +151,7 @@ class GraphBackbone(Backbone):
         return Towers(*vectors, batch_penalty=penalty)
 
     @torch.no_grad()
-    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
+    def tables(self, known: Histories | None = None) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and all items from a single propagation."""
         encoding = self.propagate()
         if self.cosine:

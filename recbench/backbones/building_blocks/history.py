@@ -50,6 +50,7 @@ class HistoryBackbone(Backbone):
     ) -> None:
         super().__init__(data, towers, cosine)
         self.length = length
+        self.entities_at_once = max(1, min(self.entities_at_once, POSITIONS // length))
         self.seen = data.items.seen
         self.all_windows = windows == "all"
         self.in_train = self.histories(data.train)
@@ -95,11 +96,6 @@ class HistoryBackbone(Backbone):
         window, number = torch.unique(self.past.window[batch.row], return_inverse=True)
         states = self.states(self._read(self.past.histories, window))
         return self.normalised(self._towers(states[number, self.past.slot[batch.row]], batch.item))
-
-    @torch.no_grad()
-    def tables(self, known: Histories | None = None, *, block: int = 65536) -> tuple[Tensor, Tensor]:
-        """Return the vectors of all users and items, of fewer users at a time the longer the histories are."""
-        return super().tables(known, block=max(1, min(block, POSITIONS // self.length)))
 
     def _counts(self, log: Log) -> Tensor:
         return (log.label.amax(1) > 0) & (log.item < self.seen)

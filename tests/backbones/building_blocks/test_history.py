@@ -89,7 +89,8 @@ def test_a_row_has_seen_its_window_up_to_it_and_scoring_the_last_items(
         own, every = past(user, number), past(user, last)
         begins = [0, *(len(every) - behind for behind in range(length, len(every), length))]
         assert value == spelled(own[max(begin for begin in begins if begin < len(own)) :] if own else [])
-    known, _ = backbone.tables(block=3)
+    backbone.entities_at_once = 3
+    known, _ = backbone.tables()
     for user in range(5):
         assert known[user, 0, 0] == spelled(past(user, len(rows))[-length:])
 
