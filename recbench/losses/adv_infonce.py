@@ -40,7 +40,7 @@ class AdvInfoNCE(SampledSoftmaxLoss):
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
         self.every, self.rounds, self.adversary_lr = every, rounds, adversary_lr
-        self.register_buffer("weight", torch.tensor(weight), persistent=False)
+        self.register_numbers(weight=weight)
         self.user = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.users, dim)))
         self.item = nn.Parameter(nn.init.xavier_normal_(torch.empty(info.items, dim)))
         self.adversary_learns = False

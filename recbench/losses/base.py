@@ -63,6 +63,11 @@ class Loss(nn.Module, ABC):
         """Return the terms [T] whose sum is the loss, one per feedback; a loss that has them can be balanced."""
         raise NotImplementedError
 
+    def register_numbers(self, **numbers: float | Sequence[float]) -> None:
+        """Hold numeric settings as buffers of these names, which go where the model goes and are not in checkpoints."""
+        for name, value in numbers.items():
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
     def base_rates(self) -> Tensor | None:
         """Return the probabilities [K] that a learned bias starts from, or None to start from 0."""
         return None

@@ -22,7 +22,7 @@ class BCE(Loss):
 
     def __init__(self, info: Info, *, pos_weight: Positive = 1.0) -> None:
         super().__init__(info)
-        self.register_buffer("pos_weight", torch.tensor(pos_weight), persistent=False)
+        self.register_numbers(pos_weight=pos_weight)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over rows."""

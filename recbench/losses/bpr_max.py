@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn.functional import elu, logsigmoid
 
@@ -36,7 +35,7 @@ class BPRMax(SampledSoftmaxLoss):
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
         self.activation, self.elu_scale = activation, elu_scale
-        self.register_buffer("penalty", torch.tensor(penalty), persistent=False)
+        self.register_numbers(penalty=penalty)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""

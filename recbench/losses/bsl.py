@@ -39,8 +39,7 @@ class BSL(SampledSoftmaxLoss):
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
         self.form, self.users = form, info.users
-        self.register_buffer("ratio", torch.tensor(ratio), persistent=False)
-        self.register_buffer("power", torch.tensor(power), persistent=False)
+        self.register_numbers(ratio=ratio, power=power)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives, those of one user in the batch having one value but for their negatives."""

@@ -1,6 +1,5 @@
 """Cosine contrastive loss."""
 
-import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Towers
@@ -32,8 +31,7 @@ class CCL(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.register_buffer("margin", torch.tensor(margin), persistent=False)
-        self.register_buffer("weight", torch.tensor(weight), persistent=False)
+        self.register_numbers(margin=margin, weight=weight)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""

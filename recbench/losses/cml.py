@@ -41,8 +41,7 @@ class CML(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.covariance = covariance if covariance_weight else "off"
-        self.register_buffer("margin", torch.tensor(margin), persistent=False)
-        self.register_buffer("covariance_weight", torch.tensor(covariance_weight), persistent=False)
+        self.register_numbers(margin=margin, covariance_weight=covariance_weight)
         self.projects = False
 
     def prepare(self, backbone: Backbone) -> None:

@@ -1,6 +1,5 @@
 """Alignment and uniformity."""
 
-import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
@@ -26,7 +25,7 @@ class DirectAU(Loss):
 
     def __init__(self, info: Info, *, gamma: NonNegative = 1.0) -> None:
         super().__init__(info, Triplets(negatives=0))
-        self.register_buffer("gamma", torch.tensor(gamma), persistent=False)
+        self.register_numbers(gamma=gamma)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return alignment plus gamma times the mean of both uniformities."""

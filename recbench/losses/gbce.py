@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -29,7 +28,7 @@ class GBCE(Loss):
 
     def __init__(self, info: Info, *, negatives: Count = 16, calibration: Calibration = 0.75) -> None:
         super().__init__(info, Triplets(negatives))
-        self.register_buffer("calibration", torch.tensor(calibration), persistent=False)
+        self.register_numbers(calibration=calibration)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over slots; slot 0 of each slate is the positive."""

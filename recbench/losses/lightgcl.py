@@ -43,8 +43,7 @@ class LightGCL(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.contrast = self.by_layer if reading == "paper" else self.of_sums
-        self.register_buffer("weight", torch.tensor(weight), persistent=False)
-        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.register_numbers(weight=weight, temperature=temperature)
         self.low_rank = LowRank(rank)
         self.ask_for(Propagation(), self.low_rank)
 

@@ -51,9 +51,7 @@ class LLPAUC(SampledSoftmaxLoss):
         mask_positives: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.register_buffer("alpha", torch.tensor(alpha), persistent=False)
-        self.register_buffer("beta", torch.tensor(beta), persistent=False)
-        self.register_buffer("kappa", torch.tensor(kappa), persistent=False)
+        self.register_numbers(alpha=alpha, beta=beta, kappa=kappa)
         self.auxiliary = nn.ParameterDict({name: torch.tensor(start) for name, (start, _, _) in AUXILIARY.items()})
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

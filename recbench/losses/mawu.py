@@ -39,7 +39,7 @@ class MAWU(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives=0))
         self.uniformity = uniformity
-        self.register_buffer("gamma", torch.tensor([gamma_user, gamma_item]), persistent=False)
+        self.register_numbers(gamma=[gamma_user, gamma_item])
         self.user_margin = nn.Parameter(torch.zeros(info.users))
         self.item_margin = nn.Parameter(torch.zeros(info.items))
 

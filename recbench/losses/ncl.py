@@ -1,6 +1,5 @@
 """NCL: contrast with what neighbours are, in the graph and in a cluster."""
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -47,7 +46,7 @@ class NCL(Loss):
         super().__init__(info, Triplets(negatives))
         self.structure, self.prototype, self.alpha, self.layer = structure, prototype, alpha, layer
         self.count, self.warmup, self.refresh, self.clustered = clusters, warmup, refresh, False
-        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.register_numbers(temperature=temperature)
         self.not_yet = f"prototypes start after loss.warmup={warmup} epochs; training that ends before has none"
         self.notes += [self.not_yet] if warmup and prototype else []  # until the first are placed
         self.ask_for(Propagation())

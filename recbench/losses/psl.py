@@ -40,7 +40,7 @@ class PSL(SampledSoftmaxLoss):
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
         self.activation: Activation = activation
-        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.register_numbers(temperature=temperature)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over positives."""

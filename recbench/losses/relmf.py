@@ -34,7 +34,7 @@ class RelMF(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.power, self.non_negative = power, non_negative
-        self.register_buffer("clip", torch.tensor(clip), persistent=False)
+        self.register_numbers(clip=clip)
         self.register_buffer("propensity", torch.ones(info.items), persistent=False)
 
     def setup(self, data: Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from recbench.backbones.building_blocks.views import Dropped, Propagation
@@ -41,8 +40,7 @@ class SGL(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.contrast = contrast_with_all if against == "all" else contrast
-        self.register_buffer("weight", torch.tensor(weight), persistent=False)
-        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.register_numbers(weight=weight, temperature=temperature)
         self.ask_for(Propagation(), Dropped(drop, augment), Dropped(drop, augment))
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:

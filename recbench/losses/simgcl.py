@@ -1,6 +1,5 @@
 """SimGCL: contrast of two encodings with noise on every layer."""
 
-import torch
 from torch import Tensor
 
 from recbench.backbones.base import Backbone
@@ -40,8 +39,7 @@ class SimGCL(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.free_vectors = free_vectors
-        self.register_buffer("weight", torch.tensor(weight), persistent=False)
-        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.register_numbers(weight=weight, temperature=temperature)
         self.ask_for(Propagation(), Noise(noise), Noise(noise))
 
     def prepare(self, backbone: Backbone) -> None:

@@ -47,7 +47,7 @@ class SLAtK(SampledSoftmaxLoss):
         super().__init__(info, source, negatives, mask_positives)
         self.k, self.sample, self.every = k, sample, every
         self.detach, self.normalise, self.items = detach, normalise, info.items
-        self.register_buffer("weight_temperature", torch.tensor(weight_temperature), persistent=False)
+        self.register_numbers(weight_temperature=weight_temperature)
         self.register_buffer("quantile", torch.zeros(info.users))
 
     def setup(self, data: Dataset) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -51,7 +50,7 @@ class UltraGCN(SampledSoftmaxLoss):
         diagonal: bool = True,
     ) -> None:
         super().__init__(info, source, negatives, mask_positives)
-        self.register_buffer("weights", torch.tensor([w1, w2, w3, w4, negative_weight, item_weight]), persistent=False)
+        self.register_numbers(weights=[w1, w2, w3, w4, negative_weight, item_weight])
         self.neighbours, self.diagonal = neighbours, diagonal
 
     def setup(self, data: Dataset) -> None:

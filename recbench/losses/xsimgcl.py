@@ -1,6 +1,5 @@
 """XSimGCL: one encoding with noise is both ranked by and contrasted with one of its layers."""
 
-import torch
 from torch import Tensor
 
 from recbench.backbones.base import Backbone
@@ -39,8 +38,7 @@ class XSimGCL(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.layer, self.free_vectors = layer, free_vectors
-        self.register_buffer("weight", torch.tensor(weight), persistent=False)
-        self.register_buffer("temperature", torch.tensor(temperature), persistent=False)
+        self.register_numbers(weight=weight, temperature=temperature)
         self.ask_for(Noise(noise))
 
     def prepare(self, backbone: Backbone) -> None:
