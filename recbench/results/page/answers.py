@@ -20,7 +20,7 @@ class Answer:
     place: int  # of the dataset's section on the page
     column: Column
     row: LeaderboardRow
-    alike: tuple[str, ...]  # names of the others marked as best
+    alike: tuple[str, ...]  # names of other methods marked as best
     tested: bool  # whether there was such a test
     methods: int  # in the column
 
@@ -39,8 +39,9 @@ def answers(datasets: Sequence[DatasetTables]) -> list[Answer]:
 
 def _answer(place: int, column: Column, rows: Sequence[LeaderboardRow]) -> Answer:
     best, *others = rows
-    alike = dict.fromkeys(row.method.name for row in others if row.best)
-    return Answer(place, column, best, tuple(alike), best.compared, len(rows))
+    name = best.method.name
+    alike = dict.fromkeys(row.method.name for row in others if row.best and row.method.name != name)
+    return Answer(place, column, best, tuple(alike), best.compared, len({row.method.name for row in rows}))
 
 
 def _columns(table: FeedbackTable) -> Iterator[Column]:
