@@ -98,6 +98,16 @@ def prefixed(owner: str, values: Mapping[str, Value]) -> dict[str, Value]:
     return {f"{owner}.{key}": value for key, value in values.items()}
 
 
+def typed(value: object) -> str:
+    """Return the word by which a value is typed: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def typed_words(values: Mapping[str, object]) -> list[str]:
+    """Return `name=value` for each setting, as it is typed."""
+    return [f"{name}={typed(value)}" for name, value in values.items()]
+
+
 def whole_number(word: str) -> int:
     """Read a whole number as people write it: 1000, 1_000 or 1e3; raises ValueError for anything else."""
     try:

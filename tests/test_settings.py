@@ -127,3 +127,8 @@ def test_fields_of_a_dataclass_whose_base_is_of_another_module() -> None:
     assert settings.resolve(Mine, "sampler", {"least": "5"}) == {"least": 5}
     with pytest.raises(UsageError, match="sampler.least=0: expected at least 1"):
         settings.resolve(Mine, "sampler", {"least": "0"})
+
+
+def test_a_value_is_typed_as_it_is_read() -> None:
+    values: dict[str, settings.Value] = {"a": True, "b": False, "c": 1, "d": 0.5, "e": "1|2"}
+    assert settings.typed_words(values) == ["a=true", "b=false", "c=1", "d=0.5", "e=1|2"]

@@ -31,7 +31,7 @@ from recbench.run.baselines_beside import add_baseline_rows
 from recbench.run.eval_command import EvalRequest, evaluate_all
 from recbench.run.train_command import TrainRequest, complete, keys_of, train_plan
 from recbench.samplers import SAMPLERS
-from recbench.settings import Value
+from recbench.settings import Value, typed_words
 from recbench.terminal import TerminalConsole
 from recbench.training.model import pick_device
 
@@ -176,7 +176,7 @@ def train(
         dataset=data.name if isinstance(data, PreparedData) else data,
         feedback=_words(feedback),
         seeds=_seeds(seeds),
-        settings=tuple(f"{name}={_typed(value)}" for name, value in chosen.items()),
+        settings=tuple(typed_words(chosen)),
         imports=(),
         preset=preset,
     )
@@ -218,7 +218,7 @@ def fit_baselines(
         feedback=_words(feedback),
         only=_words(only),
         seeds=tuple(range(seeds)),
-        settings=tuple(f"{name}={_typed(value)}" for name, value in (settings or {}).items()),
+        settings=tuple(typed_words(settings or {})),
         budget=budget,
     )
     command = "recbench baselines"
@@ -247,10 +247,6 @@ def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
     if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
         raise UsageError(f"seeds={seeds!r}: expected at least one, distinct and none below 0")
     return chosen
-
-
-def _typed(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _name(method: str | type[T], registry: Registry[T]) -> str:

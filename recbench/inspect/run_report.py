@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recbench.results.record import Evaluation, RunRecord
+from recbench.settings import typed
 
 
 def run_report(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str, object]:
@@ -45,8 +46,4 @@ def run_report(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
 
 
 def _setting(name: str, value: object, record: RunRecord) -> str:
-    return f"{_word(value)} (not the default)" if name in record.non_default else _word(value)
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{typed(value)} (not the default)" if name in record.non_default else typed(value)

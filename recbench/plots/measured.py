@@ -11,7 +11,7 @@ from recbench.errors import UsageError, unknown
 from recbench.evaluation.request import parse
 from recbench.results.record import Evaluation, RunKey, RunRecord, of_all
 from recbench.results.store import Store
-from recbench.settings import Value
+from recbench.settings import Value, typed
 
 Run = tuple[RunRecord, list[Evaluation]]
 Part = Literal["test", "valid"]
@@ -89,7 +89,7 @@ def labels(records: Iterable[RunRecord], without: str = "") -> dict[str, str]:
     for group, key in groups.items():
         twins = [facts[other] for other, of_other in groups.items() if _method(of_other) == _method(key)]
         words = [
-            f"{name.rpartition('.')[2]}={str(value).lower() if isinstance(value, bool) else value}"
+            f"{name.rpartition('.')[2]}={typed(value)}"
             for name, value in facts[group].items()
             if name != without and any(twin.get(name) != value for twin in twins)
         ]

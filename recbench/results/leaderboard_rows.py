@@ -18,7 +18,7 @@ from recbench.registry import BASELINE
 from recbench.results.record import method_name, short_name
 from recbench.results.setting_choice import SettingChoice
 from recbench.results.store import RunKey, RunRecord, Store
-from recbench.settings import Value
+from recbench.settings import Value, typed
 
 
 class Column(NamedTuple):
@@ -310,7 +310,7 @@ def _labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
         facts = {group: _facts(records[group].key) for group in groups}
         for group, own in facts.items():
             words = [
-                f"{name}={_in_words(value)}"
+                f"{name}={typed(value)}"
                 for name, value in own.items()
                 if any(other.get(name) != value for other in facts.values())
             ]
@@ -327,8 +327,4 @@ def _facts(key: RunKey) -> dict[str, Value]:
 def _settings_in_words(settings: Mapping[str, Value]) -> str:
     short = [short_name(name) for name in settings]
     names = short if len(set(short)) == len(short) else list(settings)
-    return ", ".join(f"{name}={_in_words(value)}" for name, value in zip(names, settings.values(), strict=True))
-
-
-def _in_words(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ", ".join(f"{name}={typed(value)}" for name, value in zip(names, settings.values(), strict=True))

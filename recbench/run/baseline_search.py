@@ -133,13 +133,17 @@ def _sweep(
 ) -> Sweep:
     """Return a search in the form of other sweeps; `ranked` are its trials, the best first."""
     usual = defaults(key.loss)
-    words = [_words({name: point[name] for name in space}) for point, _ in ranked]
-    best = [word for point, _ in ranked[:1] for word in _words({k: v for k, v in point.items() if v != usual[k]})]
+    words = [settings.typed_words({name: point[name] for name in space}) for point, _ in ranked]
+    best = [
+        word
+        for point, _ in ranked[:1]
+        for word in settings.typed_words({k: v for k, v in point.items() if v != usual[k]})
+    ]
     fit = ["recbench baselines --only", key.loss, "--dataset", key.data, "--budget 0"]
     return Sweep(
         title=f"{key.loss} on {key.data}",
         groups={key.loss: key.group},
-        grid=[f"{name}={','.join(map(_word, values))}" for name, values in space.items()],
+        grid=[f"{name}={','.join(map(settings.typed, values))}" for name, values in space.items()],
         search=KIND,
         count=round(budget),
         seeds=[key.seed],
@@ -152,11 +156,3 @@ def _sweep(
         command=command,
         finished=now(),
     )
-
-
-def _words(values: Point) -> list[str]:
-    return [f"{name}={_word(value)}" for name, value in values.items()]
-
-
-def _word(value: settings.Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -19,6 +19,7 @@ from recbench.results.marks import PairedRun, paired_samples
 from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
+from recbench.settings import typed_words
 
 MAX_METHODS = 6  # methods that a word may mean
 OF_METHOD = ("sampler", "balance", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
@@ -172,15 +173,11 @@ def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated:
 
 def _label(run: RunRecord) -> str:
     settings = {short_name(name): value for name, value in run.non_default.items()}
-    return " ".join([run.key.method, *_words({name: settings[name] for name in settings if name in OF_METHOD})])
+    return " ".join([run.key.method, *typed_words({name: settings[name] for name in settings if name in OF_METHOD})])
 
 
 def _in_full(run: RunRecord) -> str:
-    return ", ".join([f"on {run.key.data} {'+'.join(run.key.feedback)}", *_words(run.non_default)])
-
-
-def _words(settings: Mapping[str, object]) -> list[str]:
-    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in settings.items()]
+    return ", ".join([f"on {run.key.data} {'+'.join(run.key.feedback)}", *typed_words(run.non_default)])
 
 
 def _fits(metric: MetricKey, word: str) -> bool:

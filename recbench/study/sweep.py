@@ -198,7 +198,7 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
         count=count,
         seeds=list(plan.seeds),
         trials=ranked,
-        best={loss: _settings(key) for loss, key in best.items()},
+        best={loss: settings.typed_words(non_default(key)) for loss, key in best.items()},
         commands={loss: _command(key, plan, device) for loss, key in best.items()},
         command=command,
         finished=now(),
@@ -210,15 +210,10 @@ def _command(key: RunKey, plan: _Plan, device: str) -> str:
     words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone]
     words += ["--dataset", key.data, "--feedback", ",".join(key.feedback)]
     words += [word for path in plan.request.common.imports for word in ("--import", str(path))]
-    words += [word for setting in _settings(key) for word in ("--set", setting)]
+    words += [word for setting in settings.typed_words(non_default(key)) for word in ("--set", setting)]
     words += [] if device == "auto" else ["--device", device]
     words += ["--seed", str(key.seed)] if key.seed else []
     return shlex.join([*words, "--seeds", str(max(SEEDS, len(plan.seeds)))])
-
-
-def _settings(key: RunKey) -> list[str]:
-    values = non_default(key).items()
-    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in values]
 
 
 def _words(point: space.Point) -> list[str]:
