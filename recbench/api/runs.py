@@ -29,7 +29,7 @@ from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.baselines_beside import add_baseline_rows
 from recbench.run.eval_command import EvalRequest, evaluate_all
-from recbench.run.train_command import TrainRequest, complete, keys_of, train_plan
+from recbench.run.train_command import TrainRequest, command_words, complete, keys_of, train_plan
 from recbench.samplers import SAMPLERS
 from recbench.settings import Value, typed_words
 from recbench.terminal import TerminalConsole
@@ -277,10 +277,7 @@ def _sources(name: str, registry: Registry[T]) -> dict[Path, str]:
 
 def _command(request: TrainRequest) -> str:
     """Return the command that trains the same; several where the seeds are not consecutive."""
-    words = ["recbench", "train", "--loss", request.loss, "--backbone", str(request.backbone)]
-    words += ["--dataset", request.dataset] if request.dataset else []
-    words += ["--feedback", ",".join(request.feedback)] if request.feedback else []
-    words += [word for setting in request.settings for word in ("--set", setting)]
+    words = command_words(request.loss, str(request.backbone), request.dataset, request.feedback, request.settings)
     first, count = request.seeds[0], len(request.seeds)
     if request.seeds == tuple(range(first, first + count)):
         return shlex.join([*words, "--seed", str(first), "--seeds", str(count)])

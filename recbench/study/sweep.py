@@ -19,7 +19,7 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
+from recbench.run.train_command import TrainRequest, command_words, complete, import_all, keys_of
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
@@ -207,10 +207,8 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
 
 def _command(key: RunKey, plan: _Plan, device: str) -> str:
     """Return the command that trains a point with several seeds, those of the sweep first."""
-    words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone]
-    words += ["--dataset", key.data, "--feedback", ",".join(key.feedback)]
-    words += [word for path in plan.request.common.imports for word in ("--import", str(path))]
-    words += [word for setting in settings.typed_words(non_default(key)) for word in ("--set", setting)]
+    typed = settings.typed_words(non_default(key))
+    words = command_words(key.loss, key.backbone, key.data, key.feedback, typed, plan.request.common.imports)
     words += [] if device == "auto" else ["--device", device]
     words += ["--seed", str(key.seed)] if key.seed else []
     return shlex.join([*words, "--seeds", str(max(SEEDS, len(plan.seeds)))])

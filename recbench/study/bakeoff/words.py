@@ -12,6 +12,7 @@ from recbench.registry import BASELINE
 from recbench.results.page.render import duration
 from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
+from recbench.run.train_command import command_words
 from recbench.settings import typed_words
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
@@ -130,20 +131,13 @@ def _beside(verdict: Verdict) -> Iterator[str]:
 
 
 def _train_command(key: RunKey, store: Store) -> str:
-    words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone, "--dataset", key.data]
-    words += ["--feedback", ",".join(key.feedback)]
-    settings = [
-        setting for setting in typed_words(store.record(key).non_default) if not setting.startswith("train.epochs=")
-    ]
-    words += [word for setting in settings for word in ("--set", setting)]
+    settings = {name: value for name, value in store.record(key).non_default.items() if name != "train.epochs"}
+    words = command_words(key.loss, key.backbone, key.data, key.feedback, typed_words(settings))
     return shlex.join([*words, "--seeds", str(SEEDS)])
 
 
 def _fit_command(key: RunKey, store: Store) -> str:
     words = ["recbench", "baselines", "--only", key.loss, "--dataset", key.data, "--budget", "0"]
-    words += [
-        word
-        for setting in [*typed_words(store.record(key).non_default), "train.refit=true"]
-        for word in ("--set", setting)
-    ]
+    settings = [*typed_words(store.record(key).non_default), "train.refit=true"]
+    words += [word for setting in settings for word in ("--set", setting)]
     return shlex.join(words)
