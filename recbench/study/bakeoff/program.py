@@ -19,7 +19,6 @@ STEPS = 6  # that are timed, after one that is not
 MOST_EPOCHS = 20
 FULL_EPOCHS = 8  # that a pass should have before there are more passes
 RATES = ("0.02", "0.005", "0.05")  # learning rates, in the order in which they are tried
-MOST_SEEDS = 3
 PROGRAMS = ((3, 3), (2, 3), (2, 2), (1, 2), (1, 1))  # learning rates and seeds, from the longest to the shortest
 
 
