@@ -23,7 +23,8 @@ def prepare_file(path: Path, given: Given, catalog: Path | None, console: Consol
     A catalogue that is there already is used as it is, so that it can be changed by hand. Raises UsageError where
     `given` says otherwise than it does.
     """
-    name = dataset_name(path, catalogues.load())
+    built_in = catalogues.load()
+    name = dataset_name(path, built_in)
     written_to = catalog or Path(f"{name}.toml")
     if written_to.exists():
         if given != Given() and catalogue_text(name, guess_table(path, given).table) != written_to.read_text():
@@ -31,7 +32,7 @@ def prepare_file(path: Path, given: Given, catalog: Path | None, console: Consol
                 f"{written_to} says something else of the columns of {path.name}; change it there, or delete it"
             )
         print_line(console, f"columns as {written_to} has them")
-        own = [known for known in catalogues.load(written_to) if known not in catalogues.load()]
+        own = [known for known in catalogues.load(written_to) if known not in built_in]
         name = own[0] if len(own) == 1 else name
     else:
         with console.status(f"looking at {path.name}"):
