@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -141,6 +142,7 @@ def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: st
     if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or elsewhere or fair:
         several = MethodsRequest(losses, backbones or (None,), request, fair)
         return train_several(several, store(), stderr(), device, options, typed_command())
+    request = replace(request, loss=losses[0], backbone=backbones[0] if backbones else None)
     return train_all(request, store(), stderr(), device, typed_command())
 
 

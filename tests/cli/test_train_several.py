@@ -50,6 +50,11 @@ def test_runs_are_those_of_single_commands(prepared: Run) -> None:
     assert "1 runs exist and are not trained again" in several.err
 
 
+def test_commas_too_many_are_no_names(prepared: Run) -> None:
+    single = prepared("train", "--loss", "bce", "--backbone", "mf", *QUICK)
+    assert prepared("train", "--loss", "bce,,", "--backbone", ",mf", *QUICK).out == single.out != ""
+
+
 def test_all_leaves_out_what_does_not_fit(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["bce", "esmm", "softmax"]
     monkeypatch.setattr(LOSSES, "names", lambda: names)
