@@ -16,6 +16,10 @@ from recbench.training.model import Model
 from recbench.training.scorer import Scorer
 
 
+class UndefinedMetricError(TrainingError):
+    """A validation metric that is undefined on the validation rows, whatever the model."""
+
+
 class Validation:
     """One metric on the validation rows, as a mean over the feedback types for which it is defined.
 
@@ -45,11 +49,11 @@ class Validation:
         return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")
 
     def __call__(self, model: Model) -> float:
-        """Return the metric of the model; raises TrainingError if it is undefined for every feedback."""
+        """Return the metric of the model; raises UndefinedMetricError if it is undefined for every feedback."""
         return self.measure(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
 
     def measure(self, predictions: Predictions) -> float:
-        """Return the metric of predictions for the rows `log`; raises TrainingError as a call does."""
+        """Return the metric of predictions for the rows `log`; raises UndefinedMetricError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
         scored = ScoredLog(
@@ -64,7 +68,7 @@ class Validation:
         values = evaluate([self.request], scored, self.protocol)
         defined = [value.value for value in values if not math.isnan(value.value)]
         if not defined:
-            raise TrainingError(
+            raise UndefinedMetricError(
                 f"validation {self.request} is undefined: the validation rows hold no such positives; "
                 f"choose another metric with --select"
             )

@@ -169,6 +169,16 @@ def test_a_catalogue_that_says_something_else_is_not_overwritten(run: Run, shop:
     assert Path("laden.toml").read_text() == "[laden]\ntitle = 'mine'\n"
 
 
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+def test_a_log_of_one_user_or_one_item_is_refused(run: Run, shop: str, column: str) -> None:
+    pl.read_csv(shop).with_columns(pl.lit("the only one").alias(column)).write_csv("one.csv")
+    result = run("bakeoff", "one.csv", "--losses", "bpr", *BAKE[2:])
+    assert result.code == 1
+    count = "users: 1, items: 40" if column == "user_id" else "users: 60, items: 1"
+    assert f"recall@5 is undefined ({count}); a bakeoff needs a log with more" in result.err.splitlines()[-1]
+    assert "--select" not in result.err
+
+
 def test_budgets() -> None:
     assert [command._seconds(word) for word in ("90s", "20m", "2h", "45", "1.5m")] == [90, 1200, 7200, 45, 90]
     for word in ("", "m", "-1s", "1d", "0s"):

@@ -33,6 +33,7 @@ from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.train_runs import finish_runs
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
+from recbench.training.validate import UndefinedMetricError
 
 ALWAYS_FITTED = ("popularity", "item-knn")  # whatever the budget
 # the order in which a budget is spent
@@ -153,7 +154,10 @@ def _trained(
 
 
 def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
-    """Return the program of this bakeoff: measured the first time, then kept, so that the same command goes on."""
+    """Return the program of this bakeoff: measured the first time, then kept, so that the same command goes on.
+
+    Raises DataError for data on which the losses cannot be compared.
+    """
     path = program_path(bakeoff, store)
     if path.exists():
         try:
@@ -164,7 +168,14 @@ def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
     for contestant in bakeoff.contestants:
         with console.status(f"timing {contestant.loss}"):
             key = _key(bakeoff, contestant)
-            costs[key.digest] = epoch_seconds(key, bakeoff.data)
+            try:
+                costs[key.digest] = epoch_seconds(key, bakeoff.data)
+            except UndefinedMetricError:
+                users, items = len(bakeoff.data.users), len(bakeoff.data.items)
+                raise DataError(
+                    f"{bakeoff.name}: no validation row says which loss is better, for {key.settings['train.select']} "
+                    f"is undefined (users: {users:,}, items: {items:,}); a bakeoff needs a log with more of them"
+                ) from None
     program = fit_program(costs, bakeoff.request.budget, bakeoff.request.jobs)
     save(path, program)
     return program
