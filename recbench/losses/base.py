@@ -157,26 +157,26 @@ LOSSES: Registry[Loss] = Registry("loss", "recbench.losses")
 def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> str | None:
     """Return why a loss cannot train a backbone on the slates of a sampler, in one line, or None if it can."""
     if loss.fixed_sampler and sampler != loss.sampler:
-        own = f"loss `{loss.name}` is defined by its own slates {loss.sampler}"
+        own = f"loss `{loss.name}` is defined by its own slates"
         return f"{own}; leave out --sampler, or see `recbench list samplers` for the losses that take others"
     if "catalogue" in sampler.gives and "catalogue" not in loss.needs:
         return (
             f"loss `{loss.name}` does not read slates of the whole catalogue, whose feedback is given as pairs; choose "
-            f"another sampler, or see `recbench list samplers` for the losses that work with {sampler}"
+            f"another sampler, or see `recbench list samplers` for the losses that work with {sampler.title}"
         )
     of_loss, of_backbone = f"loss `{loss.name}`", f"backbone `{backbone.name}`"
     no_backbone = f"{of_backbone} does not have"
     if sampler == loss.sampler:
-        no_slates = f"the slates {sampler} of {of_loss} do not have"
+        no_slates = f"the slates {sampler.title} of {of_loss} do not have"
         pairs = "see `recbench list losses` for the pairs that work"
         drawing = "choose another backbone, or other settings of the loss"  # which may say how negatives are drawn
     else:
-        no_slates = f"the slates {sampler} do not have"
+        no_slates = f"the slates {sampler.title} do not have"
         pairs = "see `recbench list samplers` for the losses that work with each"
         drawing = "choose another backbone or sampler"
     for name, missing, without, remedy in (
         (of_loss, loss.needs - OF_SLATES.keys() - backbone.offers, no_backbone, pairs),
-        (f"{of_loss} on slates {sampler}", sampler.needs - backbone.offers, no_backbone, drawing),
+        (f"{of_loss} on slates {sampler.title}", sampler.needs - backbone.offers, no_backbone, drawing),
         (of_loss, (loss.needs & OF_SLATES.keys()) - sampler.gives, no_slates, pairs),
         (of_backbone, backbone.needs - sampler.gives, no_slates, pairs),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,7 @@ class AdaptiveRank(ModelProposal):
     log_q = log p(item | user), summed over all factors. `refresh` gives p and q.
     """
 
+    sampler: ClassVar[str] = "adaptive"
     share: float = 0.05
 
     def on(self, data: Dataset) -> Negatives:
@@ -44,7 +46,7 @@ class AdaptiveRank(ModelProposal):
         return RankedNegatives(data.positives, weight, user, item)
 
 
-@SAMPLERS.add("adaptive")
+@SAMPLERS.add(AdaptiveRank.sampler)
 class AdaptiveTriplets(Triplets):
     """One positive and negatives that the model ranks high in a factor that matters to the user.
 

@@ -29,6 +29,12 @@ class Sampler(ABC):
     name: ClassVar[str]
 
     @property
+    def title(self) -> str:
+        """How a sentence calls its slates: by the name that is typed after `--sampler`, if there is one."""
+        name = getattr(self, "name", "")
+        return f"`{name}`" if name else str(self)
+
+    @property
     def gives(self) -> frozenset[str]:
         """What its batches carry, of the names in `recbench.capabilities`."""
         return frozenset()

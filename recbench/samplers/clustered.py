@@ -34,6 +34,7 @@ class Clustered(ModelProposal):
     that sum), which is log p(item | user), for an item is in one cluster. `refresh` gives it the vectors.
     """
 
+    sampler: ClassVar[str] = "clusters"
     scaled: ClassVar[bool] = True
     clusters: int = 100
     beta: float = 1.0
@@ -46,7 +47,7 @@ class Clustered(ModelProposal):
         return ClusteredNegatives(data.positives, weight, cluster, user, centres)
 
 
-@SAMPLERS.add("clusters")
+@SAMPLERS.add(Clustered.sampler)
 class ClusteredTriplets(Triplets):
     """One positive and negatives from clusters of items that lie where the user does, then by popularity^beta in them.
 

@@ -33,6 +33,7 @@ class Negatives(ABC):
 class Proposal(ABC):
     """A distribution of negatives, whatever the dataset."""
 
+    sampler: ClassVar[str] = ""  # name of the sampler that draws by it, if there is one
     needs: ClassVar[frozenset[str]] = frozenset()  # what it asks of a backbone's `offers`
 
     @abstractmethod
@@ -62,6 +63,8 @@ class ModelProposal(Proposal):
 class Uniform(Proposal):
     """All items alike; log_q = -log(number of items that are no positives of the user)."""
 
+    sampler: ClassVar[str] = "uniform"
+
     def on(self, data: Dataset) -> Negatives:
         """Return what draws uniformly."""
         return UniformNegatives(data.positives, data.items.seen)
@@ -85,6 +88,7 @@ class Popularity(Proposal):
     https://proceedings.mlr.press/v18/gantner12a.html.
     """
 
+    sampler: ClassVar[str] = "popularity"
     beta: float = 1.0
 
     def on(self, data: Dataset) -> Negatives:

@@ -8,7 +8,7 @@ from recbench.samplers.triplets import Triplets
 from recbench.settings import Count, NonNegative
 
 
-@SAMPLERS.add("popularity")
+@SAMPLERS.add(Popularity.sampler)
 class PopularTriplets(Triplets):
     """One positive and negatives in proportion to popularity^beta, the number of users who have the item.
 

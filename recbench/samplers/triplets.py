@@ -27,6 +27,12 @@ class Triplets(Sampler):
     proposal: Proposal = Uniform()
 
     @property
+    def title(self) -> str:
+        """The own name, or that of the sampler that draws by the same proposal, whatever its settings."""
+        alike = self.proposal.sampler if self.negatives and not hasattr(self, "name") else ""
+        return f"`{alike}`" if alike else super().title
+
+    @property
     def gives(self) -> frozenset[str]:
         """The row of each slate, its positive first, and negatives if there are any."""
         return frozenset({"row", "positive first", *(["negatives"] if self.negatives else [])})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from recbench.samplers.base import SAMPLERS
+from recbench.samplers.negatives import Uniform
 from recbench.samplers.triplets import Triplets
 from recbench.settings import Count
 
 
-@SAMPLERS.add("uniform")
+@SAMPLERS.add(Uniform.sampler)
 class UniformTriplets(Triplets):
     """One positive and uniform negatives that are not training positives of the user.
 

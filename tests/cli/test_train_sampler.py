@@ -71,7 +71,7 @@ def test_an_interrupted_run_goes_on_with_its_sampler(
         ),
         (
             ("--sampler", "in-batch"),
-            "needs a positive in the first slot of each slate, which the slates InBatch(mask_positives=True) do not",
+            "needs a positive in the first slot of each slate, which the slates `in-batch` do not",
         ),
         (("--sampler", "adaptive", "--backbone=neumf"), "choose another backbone or sampler"),
         (("--sampler", "popularity", "--loss=wbpr"), "loss `wbpr` is defined by its own slates"),

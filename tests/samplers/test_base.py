@@ -103,3 +103,13 @@ def test_a_recorded_setting_that_is_out_of_range_is_refused() -> None:
 def test_a_sampler_that_needs_vectors_has_a_refresh() -> None:
     with pytest.raises(NotImplementedError, match="Rows needs vectors and has no `refresh`"):
         Rows().refresh(torch.zeros(1, 1), torch.zeros(1, 1), torch.ones(()))
+
+
+@pytest.mark.parametrize("name", base.SAMPLERS.names())
+def test_a_sentence_calls_slates_by_the_name_that_is_typed(name: str) -> None:
+    assert base.SAMPLERS.get(name)().title == f"`{name}`"
+
+
+def test_slates_of_a_loss_are_called_as_the_sampler_that_draws_alike() -> None:
+    assert Triplets(5, Popularity(0.5)).title == "`popularity`"
+    assert Triplets(0).title == "Triplets(negatives=0, proposal=Uniform())"  # positive pairs alone: nobody draws alike

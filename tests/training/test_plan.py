@@ -51,5 +51,5 @@ def test_a_sampler_and_all_its_settings_are_of_the_key(toy: Dataset) -> None:
 
 def test_a_pair_that_cannot_work_is_refused(toy: Dataset) -> None:
     words = "loss `bpr` needs negatives of the user beside a positive and a positive in the first slot of each slate, "
-    with pytest.raises(UsageError, match=re.escape(words + "which the slates Rows() do not have; see `recbench list")):
+    with pytest.raises(UsageError, match=re.escape(words + "which the slates `rows` do not have; see `recbench list")):
         key(toy, name="rows")
