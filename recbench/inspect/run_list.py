@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.errors import UsageError
-from recbench.results.record import short_name
+from recbench.results.record import settings_in_words
 from recbench.results.store import RunRecord, Store
 from recbench.terminal import clean_line
 
@@ -39,8 +39,10 @@ def chosen_runs(
 
     `dataset` is DATASET or DATASET/SPLIT. Raises UsageError for a word that means no run.
     """
-    every = [record for record, _ in store.runs()]
-    named = [r for word in words for r in store.named(word, with_hidden=with_hidden)] if words else every
+    if words:
+        named = [record for word in words for record in store.named(word, with_hidden=with_hidden)]
+    else:
+        named = [record for record, _ in store.runs()]
     labels = store.labels
     tagged = None if tag is None else labels.tagged(tag)
     hidden: Collection[str] = () if with_hidden or words else frozenset(labels.hidden)
@@ -63,7 +65,7 @@ def listed(records: Iterable[RunRecord], store: Store) -> list[ListedRun]:
         ListedRun(
             run=record.key.digest,
             method=record.key.method,
-            settings=", ".join(f"{short_name(name)}={value}" for name, value in record.non_default.items()),
+            settings=settings_in_words(record.non_default),
             data=record.key.data,
             seed=record.key.seed,
             select=record.selected_by,

@@ -15,7 +15,7 @@ import msgspec
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
-from recbench.results.record import method_name, short_name
+from recbench.results.record import method_name, settings_in_words
 from recbench.results.setting_choice import SettingChoice
 from recbench.results.store import RunKey, RunRecord, Store
 from recbench.settings import Value, typed
@@ -302,7 +302,7 @@ def _natural(metric: str) -> list[tuple[int, str]]:
 
 def _labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
     """Return a label per group: settings that are not the default, and what else tells it from others."""
-    labels = {group: _settings_in_words(record.non_default) for group, record in records.items()}
+    labels = {group: settings_in_words(record.non_default) for group, record in records.items()}
     twins = defaultdict(list)
     for group, record in records.items():
         twins[*_data_and_method(record.key), labels[group]].append(group)
@@ -322,9 +322,3 @@ def _facts(key: RunKey) -> dict[str, Value]:
     facts: dict[str, Value] = {"trained_on": "+".join(key.feedback), "device": key.device}
     sources = {f"source of {name}": digest for name, digest in sorted(key.sources.items())}
     return facts | sources | dict(key.settings)
-
-
-def _settings_in_words(settings: Mapping[str, Value]) -> str:
-    short = [short_name(name) for name in settings]
-    names = short if len(set(short)) == len(short) else list(settings)
-    return ", ".join(f"{name}={typed(value)}" for name, value in zip(names, settings.values(), strict=True))

@@ -16,7 +16,7 @@ from msgspec import Meta
 from recbench.errors import UsageError
 from recbench.registry import BASELINE
 from recbench.results.json_structs import decode, encode
-from recbench.settings import Value
+from recbench.settings import Value, typed_words
 
 SCHEMA = 1
 CHOSEN_SAMPLER = "sampler.name"  # in the settings of a run that does not train on the loss's own slates
@@ -222,6 +222,13 @@ class Pack:
 def short_name(setting: str) -> str:
     """Return a setting without its owner: "beta" of "sampler.beta"; "sampler" stands for the name of the sampler."""
     return "sampler" if setting == CHOSEN_SAMPLER else setting.rpartition(".")[2]
+
+
+def settings_in_words(settings: Mapping[str, Value]) -> str:
+    """Return settings as "logit=learned, lr=0.1", without their owners where the names are distinct without."""
+    short = [short_name(name) for name in settings]
+    names = short if len(set(short)) == len(short) else list(settings)
+    return ", ".join(typed_words(dict(zip(names, settings.values(), strict=True))))
 
 
 def now() -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recbench.errors import DataError, UsageError
 from recbench.results.json_structs import decode, encode
-from recbench.results.record import Evaluation, RunKey, RunRecord, now
+from recbench.results.record import Evaluation, RunKey, RunRecord, now, settings_in_words
 
 names = st.text(st.characters(categories=["L", "N"], include_characters="-_ ×=+"), min_size=1, max_size=20)
 values = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -47,6 +47,18 @@ def test_group_is_the_digest_without_the_seed(key, seed):
 def test_digest_never_changes_between_versions(make_key):
     assert make_key().digest == "b11e9d0f9431"
     assert make_key().group == "636388f2749b"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"train.refit": True, "sampler.name": "pool", "loss.scale": 2.5}, "refit=true, sampler=pool, scale=2.5"),
+        ({"loss.negatives": 5, "sampler.negatives": 7}, "loss.negatives=5, sampler.negatives=7"),
+        ({}, ""),
+    ],
+)
+def test_settings_are_named_without_their_owner_where_that_is_distinct(settings, words):
+    assert settings_in_words(settings) == words
 
 
 @pytest.mark.parametrize(
