@@ -6,7 +6,7 @@ import inspect
 import operator
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,19 +17,17 @@ import polars as pl
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.data.dataset import Dataset
-from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import Registry, imported_file
-from recbench.results.record import Plan, RunRecord
+from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.baselines_beside import add_baseline_rows
 from recbench.run.eval_command import EvalRequest, evaluate_all
-from recbench.run.train_command import TrainRequest, command_words, complete, keys_of, train_plan
+from recbench.run.train_command import TrainRequest, command_words, complete, train_completed
 from recbench.samplers import SAMPLERS
 from recbench.settings import Value, typed_words
 from recbench.terminal import TerminalConsole
@@ -180,14 +178,13 @@ def train(
         imports=(),
         preset=preset,
     )
-    store, console, target, completed = _store(), _console(quiet), pick_device(device), complete(request)
+    completed = complete(request)
     sources = _sources(completed.loss, LOSSES) | _sources(str(completed.backbone), BACKBONES)
     sources |= {} if sampler is None else _sources(sampler, SAMPLERS)
-    dataset = Dataset.load(find_prepared(completed.dataset), target)
-    keys = keys_of(completed, dataset, target.type, {path.name: digest for path, digest in sources.items()})
-    plan = Plan(keys, [str(path) for path in sources if path.exists()], _command(completed))
-    store.write_plan(plan.keys, plan.imports, plan.command)
-    return Runs(tuple(train_plan(plan, dataset, store, console)))
+    completed = replace(completed, imports=tuple(path for path in sources if path.exists()))
+    digests = {path.name: digest for path, digest in sources.items()}
+    target, command = pick_device(device), _command(completed)
+    return Runs(tuple(train_completed(completed, digests, _store(), _console(quiet), target, command)))
 
 
 def runs(word: str) -> Runs:
@@ -277,7 +274,8 @@ def _sources(name: str, registry: Registry[T]) -> dict[Path, str]:
 
 def _command(request: TrainRequest) -> str:
     """Return the command that trains the same; several where the seeds are not consecutive."""
-    words = command_words(request.loss, str(request.backbone), request.dataset, request.feedback, request.settings)
+    method = request.loss, str(request.backbone)
+    words = command_words(*method, request.dataset, request.feedback, request.settings, request.imports)
     first, count = request.seeds[0], len(request.seeds)
     if request.seeds == tuple(range(first, first + count)):
         return shlex.join([*words, "--seed", str(first), "--seeds", str(count)])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from recbench import settings
@@ -43,14 +44,27 @@ class TrainRequest:
 def train_all(request: TrainRequest, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
     """Train one run per seed; runs that have a record are not trained again."""
     sources = import_all(request.imports)
-    target = pick_device(device)
-    completed = complete(request)
-    data = Dataset.load(find_prepared(completed.dataset), target)
-    keys = keys_of(completed, data, target.type, sources)
+    return train_completed(complete(request), sources, store, console, pick_device(device), command)
+
+
+def train_completed(
+    request: TrainRequest,
+    sources: Mapping[str, str],
+    store: Store,
+    console: Console,
+    device: torch.device,
+    command: str,
+) -> list[RunRecord]:
+    """Train a request that `complete` has returned; `sources` are the digests of the user's own code by name.
+
+    Raises UsageError for whatever does not exist or cannot work together, before anything is written.
+    """
+    data = Dataset.load(find_prepared(request.dataset), device)
+    keys = keys_of(request, data, device.type, sources)
     ready = _first_training(keys, data, store)
     if request.preset is not None:
-        print_line(console, f"preset {request.preset}: {' '.join(completed.settings)}")
-    default = "" if completed.dataset else " (the most recently prepared)"
+        print_line(console, f"preset {request.preset}: {' '.join(request.settings)}")
+    default = "" if request.dataset else " (the most recently prepared)"
     print_line(console, f"dataset {data.name}/{data.split}{default}")
     if read_manifest(data.folder).counts.matches is False:
         print_line(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")

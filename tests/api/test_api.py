@@ -13,7 +13,9 @@ from torch import Tensor
 import recbench as rb
 from recbench.errors import UsageError
 from recbench.home import home, results_home
+from recbench.registry import import_file
 from recbench.results.store import Store
+from tests.cli.own_loss import OWN_LOSS
 from tests.conftest import Run
 
 
@@ -49,6 +51,18 @@ def test_train_is_the_command(data: rb.PreparedData, prepared: Run) -> None:
 
 def test_the_command_of_a_run_trains_the_same(data: rb.PreparedData, prepared: Run) -> None:
     (record,) = rb.train(data, loss="bpr", backbone="mf", sampler="popularity", epochs=1, quiet=True)
+    typed = prepared(*record.command.split()[1:])
+    assert typed.code == 0 and f"run {record.key.digest} exists" in typed.err
+
+
+def test_the_command_imports_the_file_of_a_loss_of_ones_own(
+    data: rb.PreparedData, prepared: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN_LOSS)
+    import_file(file)
+    (record,) = rb.train(data, loss="mine", backbone="mf", epochs=1, quiet=True)
+    assert record.imports == [str(file)]
     typed = prepared(*record.command.split()[1:])
     assert typed.code == 0 and f"run {record.key.digest} exists" in typed.err
 
@@ -112,6 +126,8 @@ def test_nothing_is_written_for_a_pair_that_cannot_work(data: rb.PreparedData) -
         rb.train(data, loss="listnet", backbone="ytdnn")
     with pytest.raises(UsageError, match="bce"):
         rb.train(data, loss="bec")
+    with pytest.raises(UsageError, match="gift"):
+        rb.train(data, loss="nsb", settings={"train.select": "auc/gift"})
     assert not results_home().exists()
 
 
