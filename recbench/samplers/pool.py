@@ -34,35 +34,39 @@ class Pool(Sampler):
 
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every positive row once per epoch: item [1, B + pool], mask and label [B, B + pool]."""
-        rows, seen = positive_rows(data), data.items.seen
-        log_q = torch.full((1,), min(self.negatives, seen) / seen, device=rows.device).log()
+        rows = positive_rows(data)
         for index in visiting_order(data, generator, rows).split(size):
-            batch = logged_rows(data.train, index)
-            pool = torch.randperm(seen, generator=generator, device=rows.device)[: self.negatives]
-            own = torch.eye(len(index), dtype=torch.bool, device=rows.device)
-            label = batch.label.new_zeros(len(index), len(index) + len(pool), batch.label.shape[-1])
-            label.diagonal()[:] = batch.label[:, 0].T
-            yield Batch(
-                batch.user,
-                torch.cat([batch.item[:, 0], pool]).unsqueeze(0),
-                label,
-                torch.cat([own, self._counts(pool, batch.user, data)], 1),
-                torch.cat([log_q.new_zeros(len(index)), log_q.expand(len(pool))]).expand(len(index), -1),
-                rows=len(index),
-                row=batch.row,
-                positive_slots=len(index),
-            )
-
-    def _counts(self, pool: Tensor, user: Tensor, data: Dataset) -> Tensor:
-        """Return which items of the pool count for each user, [B, pool]."""
-        counts = torch.ones(len(user), len(pool) + 1, dtype=torch.bool, device=user.device)
-        if self.mask_positives:
-            slot = pool.new_full((len(data.items),), len(pool))  # of items beyond the pool: a column that is cut off
-            slot[pool] = torch.arange(len(pool), device=pool.device)
-            row, positive = items_of(data.positives, user)
-            counts[row, slot[positive]] = False
-        return counts[:, :-1]
+            pool = torch.randperm(data.items.seen, generator=generator, device=rows.device)[: self.negatives]
+            yield slates(logged_rows(data.train, index), pool, data, mask_positives=self.mask_positives)
 
     def rows(self, data: Dataset) -> int:
         """Return the number of positive rows."""
         return len(positive_rows(data))
+
+
+def slates(batch: Batch, pool: Tensor, data: Dataset, *, mask_positives: bool) -> Batch:
+    """Return the slates of B positives, logged rows, each beside the same pool of distinct items [P].
+
+    Slots 0..B-1 hold the positives, of which each user sees only its own.
+    """
+    size, device = len(batch.user), pool.device
+    mask = torch.ones(size, size + len(pool) + 1, dtype=torch.bool, device=device)
+    mask[:, :size] = torch.eye(size, dtype=torch.bool, device=device)
+    if mask_positives:
+        slot = pool.new_full((len(data.items),), size + len(pool))  # of items beyond the pool: a column that is cut off
+        slot[pool] = torch.arange(size, size + len(pool), device=device)
+        row, positive = items_of(data.positives, batch.user)
+        mask[row, slot[positive]] = False
+    label = batch.label.new_zeros(size, size + len(pool), batch.label.shape[-1])
+    label.diagonal()[:] = batch.label[:, 0].T
+    log_q = torch.cat([label.new_zeros(size), label.new_full((len(pool),), len(pool) / data.items.seen).log()])
+    return Batch(
+        batch.user,
+        torch.cat([batch.item[:, 0], pool]).unsqueeze(0),
+        label,
+        mask[:, :-1],
+        log_q.expand(size, -1),
+        rows=size,
+        row=batch.row,
+        positive_slots=size,
+    )
