@@ -22,7 +22,10 @@ from recbench.training.schedule import Schedule
 OWNERS = ("loss", "backbone", "sampler", "train")  # of settings
 
 # Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
-OMITTED_WHEN_DEFAULT = ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip", "lazy")
+OMITTED_WHEN_DEFAULT = (
+    *("train.noise", "train.validate_every", "train.optimizer", "train.weight_decay", "train.warmup", "train.decay"),
+    *("train.clip", "train.lazy", "sampler.mask_positives"),
+)
 
 
 def make_keys(
@@ -44,19 +47,16 @@ def make_keys(
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
-    for name, usual in settings.defaults(Schedule).items():
-        if name in OMITTED_WHEN_DEFAULT and of_training[name] == usual:
-            del of_training[name]
     of_loss = losses.resolve(loss_class, words["loss"])
     of_sampler = samplers.resolve(words["sampler"])  # none: the loss's own
-    if of_sampler.get("mask_positives") is True:  # as it was before there was that setting
-        del of_sampler["mask_positives"]
     values = (
         settings.prefixed("loss", of_loss)
         | settings.prefixed("backbone", backbones.resolve(backbone_class, words["backbone"]))
         | settings.prefixed("train", of_training)
         | settings.prefixed("sampler", of_sampler)
     )
+    usual = _defaults_beside(loss, backbone, values)
+    values = {name: value for name, value in values.items() if name not in OMITTED_WHEN_DEFAULT or value != usual[name]}
     chosen = choose_feedback(data, loss_class, feedback)
     reason = losses.why_not(loss_class, backbone_class, of_loss, chosen, samplers.create(of_sampler))
     reason = reason or backbones.why_no_new_users(backbone_class, data)
@@ -93,12 +93,17 @@ def defaults(loss: str, backbone: str) -> dict[str, settings.Value]:
 
 def non_default(key: RunKey) -> dict[str, settings.Value]:
     """Return the settings of a run that differ from the defaults."""
-    default = defaults(key.loss, key.backbone)
-    default |= settings.prefixed("loss", balances.defaults(str(key.settings.get("loss.balance", balances.SUM))))
-    sampler = key.settings.get(CHOSEN_SAMPLER)
-    if sampler is not None:
-        default |= settings.prefixed("sampler", samplers.defaults(str(sampler)))
+    default = _defaults_beside(key.loss, key.backbone, key.settings)
     return {name: value for name, value in key.settings.items() if value != default[name] or name == CHOSEN_SAMPLER}
+
+
+def _defaults_beside(loss: str, backbone: str, values: Mapping[str, settings.Value]) -> dict[str, settings.Value]:
+    """Return `defaults`, and those of the balance strategy and the sampler that these settings choose."""
+    default = defaults(loss, backbone)
+    default |= settings.prefixed("loss", balances.defaults(str(values.get("loss.balance", balances.SUM))))
+    if CHOSEN_SAMPLER in values:
+        default |= settings.prefixed("sampler", samplers.defaults(str(values[CHOSEN_SAMPLER])))
+    return default
 
 
 def choose_feedback(data: Dataset, loss: type[Loss], asked: Sequence[str]) -> tuple[str, ...]:
