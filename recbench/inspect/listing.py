@@ -61,12 +61,11 @@ def _losses() -> list[Item]:
 
 def _samplers() -> list[Item]:
     from recbench.capabilities import in_words
-    from recbench.samplers.base import SAMPLERS, create, defaults
+    from recbench.samplers.base import SAMPLERS
 
     items: list[Item] = []
     for name in SAMPLERS.names():
-        sampler = create(defaults(name))
-        assert sampler is not None
+        sampler = SAMPLERS.get(name)()
         about = {"name": name, "about": first_line(type(sampler)), "losses": losses_on(sampler)}
         own = settings.defaults(type(sampler))
         items.append({**about, "needs of the backbone": in_words(sampler.needs), "settings": own})
@@ -105,11 +104,11 @@ def samplers_of(loss: type[Loss]) -> list[str]:
     """Return the names of the samplers on whose slates a loss can train some backbone."""
     from recbench.backbones.base import BACKBONES
     from recbench.losses.base import why_not
-    from recbench.samplers.base import SAMPLERS, create, defaults
+    from recbench.samplers.base import SAMPLERS
 
-    samplers = {name: create(defaults(name)) for name in SAMPLERS.names()}
+    samplers = {name: SAMPLERS.get(name)() for name in SAMPLERS.names()}
     backbones = [BACKBONES.get(name) for name in BACKBONES.names()]
-    return [name for name, made in samplers.items() if any(why_not(loss, b, sampler=made) is None for b in backbones)]
+    return [name for name, own in samplers.items() if any(why_not(loss, b, sampler=own) is None for b in backbones)]
 
 
 def feedback_of(loss: type[Loss]) -> str:

@@ -20,7 +20,7 @@ from recbench.losses import base
 from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.building_blocks.head import Head
-from recbench.samplers.base import SAMPLERS, create, defaults
+from recbench.samplers.base import SAMPLERS
 from recbench.training.schedule import Schedule
 
 INTRODUCTION = """# Methods
@@ -124,8 +124,7 @@ def _samplers() -> Iterator[str]:
         "name and settings are then part of the run.\n"
     )
     for name in SAMPLERS.names():
-        sampler = create(defaults(name))
-        assert sampler is not None
+        sampler = SAMPLERS.get(name)()
         able = losses_on(sampler)
         facts = [f"Losses: {_selection(able, LOSSES.names())}"]
         facts += [f"needs of the backbone: {in_words(sampler.needs)}"] if sampler.needs else []
