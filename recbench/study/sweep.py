@@ -25,9 +25,10 @@ from recbench.study.fair import BUDGET, equal_terms
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.sweep_display import SweepDisplay
+from recbench.study.train_runs import run_missing
 from recbench.training.console import print_line
 from recbench.training.plan import OWNERS, non_default
-from recbench.training.train import Training, is_complete
+from recbench.training.train import Training
 
 Search = Literal["grid", "random", "optuna"]
 Pair = tuple[str, space.Point]  # a loss and its point
@@ -148,14 +149,9 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
 def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence[Pair]) -> list[Trial]:
     """Train what is not yet trained of these points and return a trial for each, equal ones once."""
     keys = {(loss, *_words(point)): plan.keys(loss, point) for loss, point in pairs}
-    named = {key.digest: (key, words) for words, group in keys.items() for key in group}
-    runs: dict[str, Finished] = {
-        digest: plan.store.record(key) for digest, (key, _) in named.items() if is_complete(key, plan.store)
-    }
-    display.already_trained(runs.values())
-    for finished in launcher.run([key for digest, (key, _) in named.items() if digest not in runs]):
-        runs[finished.key.digest] = finished
-        display.finished(finished, named[finished.key.digest][1][1:])
+    shown = {key.digest: words for (_, *words), group in keys.items() for key in group}
+    every = [key for group in keys.values() for key in group]
+    runs = run_missing(every, shown, plan.store, launcher, display)
     return [_trial(loss, words, [runs[key.digest] for key in group]) for (loss, *words), group in keys.items()]
 
 

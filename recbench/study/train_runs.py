@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
@@ -10,7 +10,7 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.launchers.base import Finished, LaunchOptions, Work, launch
+from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.train import is_complete
 
@@ -23,15 +23,30 @@ def finish_runs(
     `title` stands before the progress bar.
     """
     store = Store(work.results)
+    if all(is_complete(key, store) for key in keys):
+        return {key.digest: store.record(key) for key in keys}
+    count = len({key.digest for key in keys})
+    with launch(work, data, options, console) as launcher, SweepDisplay(console, count, title) as display:
+        return run_missing(keys, {}, store, launcher, display)
+
+
+def run_missing(
+    keys: Iterable[RunKey],
+    words: Mapping[str, Sequence[str]],
+    store: Store,
+    launcher: Launcher,
+    display: SweepDisplay,
+) -> dict[str, Finished]:
+    """Train what has no record yet, each run once, and return how each ended, by digest.
+
+    `words` are those shown beside a run, by digest: the settings that a sweep searches.
+    """
     named = {key.digest: key for key in keys}
     runs: dict[str, Finished] = {digest: store.record(key) for digest, key in named.items() if is_complete(key, store)}
-    if len(runs) == len(named):
-        return runs
-    with launch(work, data, options, console) as launcher, SweepDisplay(console, len(named), title) as display:
-        display.already_trained(runs.values())
-        for finished in launcher.run([key for digest, key in named.items() if digest not in runs]):
-            runs[finished.key.digest] = finished
-            display.finished(finished, [])
+    display.already_trained(runs.values())
+    for finished in launcher.run([key for digest, key in named.items() if digest not in runs]):
+        runs[finished.key.digest] = finished
+        display.finished(finished, words.get(finished.key.digest, ()))
     return runs
 
 
