@@ -11,7 +11,7 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError, unknown
+from recbench.errors import unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
@@ -23,10 +23,10 @@ from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.train_command import TrainRequest, keys_of
-from recbench.study.fair import BUDGET, equal_terms, require_no_rate, with_best_rate
+from recbench.study.fair import equal_terms, require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.train_runs import train_runs
+from recbench.study.tuning import tuned
 from recbench.training.console import print_line
 
 Group = tuple[str, str, tuple[str, ...]]  # loss, backbone and settings of cells that the same runs fill
@@ -87,8 +87,8 @@ def reproduce(
     print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
     if request.fair:
         train_requests = {
-            group: _tuned(train_request, store, console, device, options, command)
-            for group, train_request in train_requests.items()
+            group: tuned([one], equal_terms(one), store, console, device, options, command)[0]
+            for group, one in train_requests.items()
         }
         keys = _keys(train_requests, data, target.type)
     protocol = request.table.protocol
@@ -202,18 +202,6 @@ def _train_request(
 def _of_training(word: str, preset: presets.Preset) -> bool:
     """Whether a setting of a preset holds for every method; those of a single loss stand in the table."""
     return not word.startswith("loss.") or word in preset.paper.settings
-
-
-def _tuned(
-    request: TrainRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
-) -> TrainRequest:
-    """Return the request on equal terms, with the learning rate that is best on validation."""
-    equal = equal_terms(request)
-    searched = SweepRequest((request.loss,), BUDGET, replace(equal, seeds=(0,)), fair=True)
-    sweep = sweep_all(searched, store, console, device, options, command)
-    if request.loss not in sweep.best:
-        raise UsageError(f"{request.loss}: every trial failed; see the sweep {sweep.digest}")
-    return with_best_rate(equal, sweep.best[request.loss])
 
 
 def _evaluate(

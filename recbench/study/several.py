@@ -8,15 +8,14 @@ from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import TrainingError
-from recbench.results.record import RunRecord, method_name
+from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run.train_command import TrainRequest, complete, import_all, keys_of
-from recbench.study.fair import BUDGET, equal_terms, require_no_rate, with_best_rate
+from recbench.run.train_command import complete, import_all, keys_of
+from recbench.study.fair import require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import MethodsRequest, chosen_losses, fitting_methods
-from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.train_runs import train_runs
+from recbench.study.tuning import tuned
 from recbench.training.console import print_line
 
 
@@ -40,7 +39,7 @@ def train_several(
     default = "" if first.dataset else " (the most recently prepared)"
     print_line(console, f"dataset {data.name}/{data.split}{default}")
     if request.fair:
-        requests = _tuned(request, requests, store, console, device, options, command)
+        requests = tuned(requests, request.common, store, console, device, options, command)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
     seeds = len(request.common.seeds)
@@ -50,28 +49,3 @@ def train_several(
     work = Work(store.root, str(target), tuple(imports), command)
     records = {record.key.digest: record for record in train_runs(keys, data, work, console, options, "train")}
     return [records[key.digest] for group in groups for key in group]
-
-
-def _tuned(
-    request: MethodsRequest,
-    requests: list[TrainRequest],
-    store: Store,
-    console: Console,
-    device: str,
-    options: LaunchOptions,
-    command: str,
-) -> list[TrainRequest]:
-    """Return the requests on equal terms, each with the learning rate that is best on validation."""
-    tuned: list[TrainRequest] = []
-    for backbone in dict.fromkeys(one.backbone for one in requests):
-        equal = {one.loss: equal_terms(one) for one in requests if one.backbone == backbone}
-        searched = replace(request.common, backbone=backbone, seeds=request.common.seeds[:1])
-        sweep = sweep_all(
-            SweepRequest(tuple(equal), BUDGET, searched, fair=True), store, console, device, options, command
-        )
-        for loss, one in equal.items():
-            if loss not in sweep.best:
-                reason = next(trial.failed for trial in sweep.trials if trial.loss == loss and trial.failed)
-                raise TrainingError(f"{method_name(loss, str(backbone))}: no learning rate works: {reason}")
-            tuned.append(with_best_rate(one, sweep.best[loss]))
-    return tuned

@@ -1,0 +1,54 @@
+"""The search of `--fair`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from recbench.errors import TrainingError
+from recbench.results.store import Store
+from recbench.results.sweeps import Trial
+from recbench.run.train_command import TrainRequest
+from recbench.study import tuning
+from recbench.study.launchers.base import LaunchOptions
+from recbench.study.sweep import SweepRequest
+
+
+def request(loss: str, backbone: str) -> TrainRequest:
+    return TrainRequest(loss, backbone, "shop", (), (4, 5), ("train.lr=1", "train.epochs=2"), ())
+
+
+def tuned(requests: list[TrainRequest], folder: Path) -> list[TrainRequest]:
+    common = requests[0]
+    return tuning.tuned(requests, common, Store(folder), Console(quiet=True), "cpu", LaunchOptions(), "")
+
+
+def test_a_sweep_for_each_backbone_finds_the_rate_of_each_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps = []
+
+    def sweep(request: SweepRequest, *_: Any) -> SimpleNamespace:
+        sweeps.append((request.losses, request.common.backbone, request.common.seeds, request.fair))
+        rate = {"mf": "0.02", "neumf": "0.1"}[str(request.common.backbone)]
+        return SimpleNamespace(best={loss: ["loss.logit=learned", f"train.lr={rate}"] for loss in request.losses})
+
+    monkeypatch.setattr(tuning, "sweep_all", sweep)
+    found = tuned([request(loss, backbone) for backbone in ("mf", "neumf") for loss in ("bce", "bpr")], tmp_path)
+    assert sweeps == [(("bce", "bpr"), "mf", (4,), True), (("bce", "bpr"), "neumf", (4,), True)]
+    assert [(one.loss, one.backbone, one.settings[-1]) for one in found] == [
+        ("bce", "mf", "train.lr=0.02"),
+        ("bpr", "mf", "train.lr=0.02"),
+        ("bce", "neumf", "train.lr=0.1"),
+        ("bpr", "neumf", "train.lr=0.1"),
+    ]
+    assert all(one.seeds == (4, 5) and "train.lr=1" not in one.settings for one in found)
+
+
+def test_a_method_of_which_every_trial_failed_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Trial("bpr", ["train.lr=0.1"], ["0" * 12], "", None, None, 1.0, "the training diverged")
+    monkeypatch.setattr(tuning, "sweep_all", lambda *_: SimpleNamespace(best={}, trials=[trial]))
+    with pytest.raises(TrainingError, match="bpr × mf: no learning rate works: the training diverged"):
+        tuned([request("bpr", "mf")], tmp_path)
