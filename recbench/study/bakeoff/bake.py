@@ -110,12 +110,11 @@ def set_up(request: BakeoffRequest) -> Bakeoff:
     return Bakeoff(request, data, device, tuple(chosen))
 
 
-def run_bakeoff(bakeoff: Bakeoff, store: Store, console: Console, command: str) -> Entrants:
+def run_bakeoff(bakeoff: Bakeoff, program: Program, store: Store, console: Console, command: str) -> Entrants:
     """Train, tune and evaluate all contestants and baselines; what has a record is not done again.
 
     Returns, for both questions, the runs of the best learning rate of each method, and of the baselines.
     """
-    program = program_of(bakeoff, store, console)
     fitting = [one for one in bakeoff.contestants if _key(bakeoff, one).digest not in program.left_out]
     if len(fitting) < len(bakeoff.contestants):
         names = ", ".join(one.loss for one in bakeoff.contestants if one not in fitting)
