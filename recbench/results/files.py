@@ -58,7 +58,7 @@ def save(path: Path, value: object, *, once: bool = False) -> bool:
     return write_atomically(path, printed(data | {DIGEST: _digest(data)}), once=once)
 
 
-def write_atomically(path: Path, text: str, *, once: bool = False) -> bool:
+def write_atomically(path: Path, content: str | bytes, *, once: bool = False) -> bool:
     """Write a file so that it appears whole or not at all, its folders made as needed.
 
     With `once`, a file that exists stays and False is returned. Raises DataError if it cannot be written.
@@ -67,8 +67,8 @@ def write_atomically(path: Path, text: str, *, once: bool = False) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text)
+            with temporary.open("xb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             return _appear(temporary, path, once)

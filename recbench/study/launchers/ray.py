@@ -21,6 +21,7 @@ from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
+from recbench.results.files import write_atomically
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, PerRun, Work
@@ -32,7 +33,6 @@ from recbench.study.launchers.remote_run import (
     read_sources,
     to_arrays,
     train_here,
-    write_bytes,
 )
 from recbench.training.console import print_line
 from recbench.training.train import PROGRESS, is_complete, locked
@@ -171,7 +171,7 @@ class OnRay:
                 digest, progress = self.checkpoints.get_nowait()
                 flight = flights.get(digest)
                 if flight is not None:  # else it has finished
-                    write_bytes(self.store.folder(flight.run.key) / PROGRESS, progress)
+                    write_atomically(self.store.folder(flight.run.key) / PROGRESS, progress)
                     flight.run, flight.deaths = replace(flight.run, progress=progress), 0
 
 

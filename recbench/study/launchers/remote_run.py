@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +19,7 @@ from recbench.data.dataset import Dataset
 from recbench.errors import DataError, TrainingError
 from recbench.registry import source_digest
 from recbench.results.code_version import versions
+from recbench.results.files import write_atomically
 from recbench.results.json_structs import decode, encode
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
@@ -80,7 +80,7 @@ def train_here(run: RemoteRun, load: Callable[[RunKey], Dataset], send: Callable
         except DataError as error:
             return Reply(machine, failed=str(error))
         if run.progress is not None:
-            write_bytes(own / PROGRESS, run.progress)
+            write_atomically(own / PROGRESS, run.progress)
         work = replace(run.work, results=store.root, imports=imports)
         finished = attempt(run.key, work, load, wait=True, saved=lambda path: send(path.read_bytes()))
         if isinstance(finished, RunRecord):
@@ -102,7 +102,7 @@ def keep(run: RemoteRun, reply: Reply, store: Store) -> Finished:
     if record.key.digest != run.key.digest:
         raise DataError(f"{reply.machine} returned run {record.key.digest} in place of {run.key.digest}")
     folder = store.folder(run.key)
-    write_bytes(folder / WEIGHTS, reply.weights)
+    write_atomically(folder / WEIGHTS, reply.weights)
     if run.key not in store:
         store.write_record(record)
     (folder / PROGRESS).unlink(missing_ok=True)
@@ -143,31 +143,12 @@ def from_arrays(rest: Dataset, arrays: Mapping[str, NDArray[Any]], device: str) 
     return replace(rest, **parts)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole or not at all; raises DataError if it cannot be written."""
-    with _temporary(path) as temporary:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.received.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-    except OSError as error:
-        raise DataError(f"{path}: cannot write ({error}); free some space or choose RECBENCH_RESULTS") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _write_sources(folder: Path, run: RemoteRun) -> tuple[str, ...]:
     """Write the files of --import, and return their paths; raises DataError for one that has changed."""
     paths = []
     for name, content in run.sources.items():
         path = folder / "imports" / name
-        write_bytes(path, content)
+        write_atomically(path, content)
         if source_digest(path) != run.key.sources.get(name):
             raise DataError(f"{name} has changed since the command began; type it again")
         paths.append(str(path))
