@@ -10,10 +10,10 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import chain, count, cycle
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbench import settings
-from recbench.backbones.base import BACKBONES
+from benchmarks.steps import Step, recbench_step, untrained
 from recbench.backbones.building_blocks.graph import normalised_graph
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
@@ -31,23 +30,19 @@ from recbench.errors import UsageError
 from recbench.evaluation.evaluate import ScoredLog, evaluate
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
-from recbench.losses import base
-from recbench.losses.base import LOSSES
 from recbench.training.allocator import keep_freed_memory
-from recbench.training.model import Model, build
-from recbench.training.schedule import Schedule
+from recbench.training.model import Model
 from recbench.training.scorer import Scorer
 
 USERS, ITEMS, POSITIVES, TEST = 29_858, 40_981, 810_000, 217_000
 DIM, BATCH = 64, 5000
 PROTOCOL = Protocol("shape of gowalla", "valid")
-Step = Callable[[], int]
 
 
-def gowalla() -> Dataset:
-    """The prepared log, or a random one of its shape."""
+def gowalla(name: str = "gowalla") -> Dataset:
+    """The log prepared under this name, or a random one of its shape."""
     try:
-        return Dataset.load(find_prepared("gowalla"))
+        return Dataset.load(find_prepared(name))
     except UsageError:
         return shape_of_gowalla()
 
@@ -76,29 +71,11 @@ def shape_of_gowalla() -> Dataset:
     return Dataset("shape of gowalla", "random", "0" * 64, Path(), ("visit",), table(USERS), table(ITEMS), train, test)
 
 
-def made(data: Dataset, backbone: str, loss: str = "bpr", **words: str) -> Model:
+def first_epoch(data: Dataset, backbone: str, loss: str = "bpr", words: Sequence[str] = ()) -> Model:
     """An untrained model of recbench; the loss as it is in its first epoch, TIL-MI with its clusters."""
-    chosen = {"pretrain": "0"} if loss == "til-mi" else {}
-    values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), chosen).items()}
-    own = settings.resolve(BACKBONES.get(backbone), backbone, words)
-    model = build(
-        data, loss, backbone, values | {f"backbone.{k}": v for k, v in own.items()}, seed=0, schedule=Schedule(lr=1e-3)
-    )
+    model = untrained(data, loss, backbone, [*words, *(["loss.pretrain=0"] if loss == "til-mi" else [])])
     model.start_epoch(1)
     return model
-
-
-def recbench_step(data: Dataset, model: Model, size: int = BATCH) -> Step:
-    """recbench's own sampler, backbone, loss and step, one epoch after another."""
-    generator = torch.Generator().manual_seed(0)
-    batches = chain.from_iterable(model.loss.sampler.batches(data, size, generator) for _ in count())
-
-    def step() -> int:
-        batch = next(batches)
-        model.loss.step(model.backbone, batch, model.optimizer)
-        return batch.rows
-
-    return step
 
 
 def bare_step(data: Dataset, smooth: Callable[[Tensor], Tensor], l2: float) -> Step:
@@ -241,13 +218,13 @@ def main() -> None:
     rows = len(data.train)
     print(f"{data.name}: {rows:,} positives, batch {BATCH}, dimension {DIM}, {torch.get_num_threads()} threads")
 
-    neural = made(data, "neumf")
+    neural = first_epoch(data, "neumf")
     exhaustive(neural)  # first, while the peak of memory is still its own
 
-    model = made(data, "mf")
+    model = first_epoch(data, "mf")
     steps = {
         "bare loop, no sampling": bare_step(data, lambda table: table, 0.0),
-        "recbench": recbench_step(data, model),
+        "recbench": recbench_step(data, model, BATCH),
     }
     rates = side_by_side(steps, each=4, rounds=30)
     if find_spec("recbole") is not None:  # not among the dependencies
@@ -256,19 +233,21 @@ def main() -> None:
 
     graph = normalised_graph(data)
     for layers in (1, 3):
-        ours = made(data, "lightgcn", layers=str(layers))
+        ours = first_epoch(data, "lightgcn", words=[f"backbone.layers={layers}"])
         steps = {"torch.sparse loop, no sampling": bare_step(data, layers_of(graph, layers), 1e-4)}
-        steps["recbench"] = recbench_step(data, ours)
+        steps["recbench"] = recbench_step(data, ours, BATCH)
         rates = side_by_side(steps, each=2, rounds=3)
         shown(f"lightgcn, {layers} layers, bpr", rates, "torch.sparse loop, no sampling", rows)
 
     started = time.perf_counter()
-    ours = made(data, "mgccf")
+    mgccf = first_epoch(data, "mgccf")
     print(f"\nmgccf: built in {time.perf_counter() - started:.1f} s")
-    shown("mgccf, bpr", side_by_side({"recbench": recbench_step(data, ours)}, each=2, rounds=3), "recbench", rows)
-    shown("neumf, bpr", side_by_side({"recbench": recbench_step(data, neural)}, each=2, rounds=3), "recbench", rows)
+    for backbone, ours in (("mgccf", mgccf), ("neumf", neural)):
+        steps = {"recbench": recbench_step(data, ours, BATCH)}
+        shown(f"{backbone}, bpr", side_by_side(steps, each=2, rounds=3), "recbench", rows)
     for backbone in ("mf", "neumf", "mgccf", "lightgcn", "ytdnn"):
-        steps = {loss: recbench_step(data, made(data, backbone, loss)) for loss in ("bpr", "til-ui", "til-mi")}
+        models = {loss: first_epoch(data, backbone, loss) for loss in ("bpr", "til-ui", "til-mi")}
+        steps = {loss: recbench_step(data, ours, BATCH) for loss, ours in models.items()}
         shown(f"{backbone}, triplet importance", side_by_side(steps, each=2, rounds=3), "bpr", rows)
     scoring(data, model)
     print(f"peak memory {peak():.2f} GiB")

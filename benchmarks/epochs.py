@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import chain, count
 
 import torch
 
-from recbench.backbones import base as backbones
-from recbench.backbones.base import BACKBONES
+from benchmarks.steps import recbench_step, untrained
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
-from recbench.losses import base as losses
-from recbench.losses.base import LOSSES
-from recbench.samplers import base as samplers
-from recbench.settings import prefixed, split_words
 from recbench.training.allocator import keep_freed_memory
-from recbench.training.model import Model, build
-from recbench.training.schedule import Schedule
+from recbench.training.model import Model
 
 BATCH = 1024
 SECONDS = 4.0
@@ -48,34 +41,15 @@ METHODS = (
 )
 
 
-def model_of(data: Dataset, words: list[str]) -> Model:
-    """An untrained model of a loss, a backbone and settings."""
-    loss, backbone, *given = words
-    own = split_words(given, ("loss", "backbone", "sampler"))
-    values = (
-        prefixed("loss", losses.resolve(LOSSES.get(loss), own["loss"]))
-        | prefixed("backbone", backbones.resolve(BACKBONES.get(backbone), own["backbone"]))
-        | prefixed("sampler", samplers.resolve(own["sampler"]))
-    )
-    model = build(data, loss, backbone, values, seed=0, schedule=Schedule(lr=1e-3))
-    model.backbone.train()
-    model.start_epoch(1)
-    return model
-
-
 def epoch_seconds(data: Dataset, model: Model) -> float:
     """Processor time of an epoch."""
-    generator = torch.Generator().manual_seed(0)
-    sampler = model.loss.sampler
-    batches = chain.from_iterable(sampler.batches(data, BATCH, generator) for _ in count())
+    step = recbench_step(data, model, BATCH)
     for _ in range(WARM_UP):
-        model.loss.step(model.backbone, next(batches), model.optimizer)
+        step()
     began, rows = time.process_time(), 0
     while time.process_time() - began < SECONDS:
-        batch = next(batches)
-        model.loss.step(model.backbone, batch, model.optimizer)
-        rows += batch.rows
-    return (time.process_time() - began) * sampler.rows(data) / rows
+        rows += step()
+    return (time.process_time() - began) * model.loss.sampler.rows(data) / rows
 
 
 def main() -> int:
@@ -90,7 +64,9 @@ def main() -> int:
     of_bpr = 0.0
     for method in METHODS:
         began = time.process_time()
-        model = model_of(data, method.split())
+        loss, backbone, *words = method.split()
+        model = untrained(data, loss, backbone, words)
+        model.start_epoch(1)
         built, seconds = time.process_time() - began, epoch_seconds(data, model)
         of_bpr = of_bpr or seconds
         print(f"{method:66} {seconds:7.1f} s {seconds / of_bpr:7.1f}   built in {built:.1f} s", flush=True)

@@ -11,11 +11,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.steps import recbench_step, untrained
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
 from recbench.training.allocator import keep_freed_memory
-from recbench.training.model import build
-from recbench.training.plan import defaults
 from recbench.training.schedule import Schedule
 
 USERS, ITEMS, ROWS = 610, 6479, 100_000
@@ -53,12 +52,11 @@ def main() -> None:
     best: dict[int, tuple[float, float]] = {}
     for _ in range(ROUNDS):
         for negatives in (10, 1):
-            values = defaults("softmax", "mf") | {"loss.negatives": negatives}
-            model = build(data, "softmax", "mf", values, seed=0, schedule=schedule)
-            batches = model.loss.sampler.batches(data, schedule.batch_size, torch.Generator().manual_seed(0))
+            model = untrained(data, "softmax", "mf", [f"loss.negatives={negatives}"], schedule)
+            step = recbench_step(data, model, schedule.batch_size)
             for _ in range(STEPS):
                 clock, processor = time.perf_counter(), time.process_time()
-                model.loss.step(model.backbone, next(batches), model.optimizer)
+                step()
                 taken = time.perf_counter() - clock, time.process_time() - processor
                 before = best.get(negatives, taken)
                 best[negatives] = min(before[0], taken[0]), min(before[1], taken[1])

@@ -7,22 +7,16 @@ Adam, which are of whole tables either way, are left out. That both give the sam
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.steps import recbench_step, untrained
 from benchmarks.training import BATCH
-from recbench import settings
-from recbench.backbones.base import BACKBONES
-from recbench.batch import Batch
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
-from recbench.losses import base
-from recbench.losses.base import LOSSES
-from recbench.training.model import Model, build
 from recbench.training.row_updates import AdamRule
 from recbench.training.schedule import Schedule
 
@@ -60,32 +54,18 @@ def shape_of_aliccp() -> Dataset:
     )
 
 
-def model(data: Dataset, loss: str, backbone: str, schedule: Schedule) -> Model:
-    """An untrained model of default settings."""
-    values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), {}).items()}
-    values |= {f"backbone.{key}": value for key, value in settings.defaults(BACKBONES.get(backbone)).items()}
-    return build(data, loss, backbone, values, seed=0, schedule=schedule)
-
-
 class Run:
     """A model that is trained on and on."""
 
     def __init__(self, data: Dataset, loss: str, backbone: str, schedule: Schedule) -> None:
-        self.model = model(data, loss, backbone, schedule)
-        self.data, self.batches = data, self._batches()
-
-    def _batches(self) -> Iterator[Batch]:
-        generator = torch.Generator().manual_seed(0)
-        while True:
-            yield from self.model.loss.sampler.batches(self.data, self.model.schedule.batch_size, generator)
+        self.model = untrained(data, loss, backbone, schedule=schedule)
+        self.step = recbench_step(data, self.model, schedule.batch_size)
 
     def steps(self, count: int) -> tuple[int, float, float]:
         """Make steps; return the rows, the seconds by the clock and those of processor time."""
         clock, processor, rows = time.perf_counter(), time.process_time(), 0
         for _ in range(count):
-            batch = next(self.batches)
-            self.model.loss.step(self.model.backbone, batch, self.model.optimizer)
-            rows += batch.rows
+            rows += self.step()
         return rows, time.perf_counter() - clock, time.process_time() - processor
 
 

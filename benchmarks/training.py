@@ -19,14 +19,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as RowDataset
 
-from recbench import settings
-from recbench.backbones.base import BACKBONES
+from benchmarks.steps import Step, recbench_step, untrained
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
-from recbench.losses import base
-from recbench.losses.base import LOSSES
 from recbench.samplers import Rows
-from recbench.training.model import build
 from recbench.training.schedule import Schedule
 
 BATCH = 1024
@@ -186,19 +182,9 @@ def loader_step(data: Dataset, rows: RowDataset[Any]) -> Callable[[], int]:
     return step
 
 
-def recbench_step(data: Dataset, loss: str, backbone: str = "twintower") -> Callable[[], int]:
-    """recbench's own sampler, backbone, loss and step."""
-    values = {f"loss.{key}": value for key, value in base.resolve(LOSSES.get(loss), {}).items()}
-    values |= {f"backbone.{key}": value for key, value in settings.defaults(BACKBONES.get(backbone)).items()}
-    model = build(data, loss, backbone, values, seed=0, schedule=Schedule(lr=0.01))
-    batches = model.loss.sampler.batches(data, BATCH, torch.Generator().manual_seed(0))
-
-    def step() -> int:
-        batch = next(batches)
-        model.loss.step(model.backbone, batch, model.optimizer)
-        return batch.rows
-
-    return step
+def own_step(data: Dataset, loss: str, backbone: str = "twintower") -> Step:
+    """recbench's own steps."""
+    return recbench_step(data, untrained(data, loss, backbone, schedule=Schedule(lr=0.01)), BATCH)
 
 
 def feeding(batches: Iterator[object], count: Callable[[Any], int]) -> Callable[[], int]:
@@ -212,10 +198,10 @@ def main() -> None:
     bare = rate(bare_step(data), STEPS)
     cases = {
         "bare loop (bound)": bare,
-        "recbench bce": rate(recbench_step(data, "bce"), STEPS),
-        "recbench gnolr": rate(recbench_step(data, "gnolr"), STEPS),
-        "recbench bpr, mf": rate(recbench_step(data, "bpr", "mf"), STEPS // 3),
-        "recbench listnet": rate(recbench_step(data, "listnet"), STEPS),
+        "recbench bce": rate(own_step(data, "bce"), STEPS),
+        "recbench gnolr": rate(own_step(data, "gnolr"), STEPS),
+        "recbench bpr, mf": rate(own_step(data, "bpr", "mf"), STEPS // 3),
+        "recbench listnet": rate(own_step(data, "listnet"), STEPS),
         "per-row DataLoader, plain": rate(loader_step(data, PlainRows(data)), STEPS // 5),
         "per-row DataLoader, Arrow": rate(loader_step(data, ArrowRows(data)), STEPS // 10),
     }
