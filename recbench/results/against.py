@@ -110,9 +110,7 @@ def impossible(loss: str, backbone: str, words: Sequence[str]) -> str:
 
 def reasons_for(table: PublishedTable, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:
     """Return why no number on `data` is the paper's on `usual`, both DATASET/SPLIT, as far as is known."""
-    reasons = [*table.datasets[dataset].incomparable, *table.protocol.incomparable]
-    if table.protocol.selected_on_test:
-        reasons.append(table.protocol.selected_on_test)
+    reasons = [*table.incomparable(dataset)]
     if data != usual:
         reasons.append(f"measured on {data}; the paper's data are {usual}")
     if miscounted:

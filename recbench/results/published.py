@@ -117,6 +117,11 @@ class PublishedTable:
         """What the table is found by: "gnolr/table2"."""
         return f"{self.paper}/table{self.table}"
 
+    def incomparable(self, dataset: str) -> tuple[str, ...]:
+        """Return why no number on a dataset of the table is the same quantity here, whatever it is measured on."""
+        selected = filter(None, (self.protocol.selected_on_test,))
+        return *self.datasets[dataset].incomparable, *self.protocol.incomparable, *selected
+
 
 @dataclass(frozen=True)
 class PublishedCell:
