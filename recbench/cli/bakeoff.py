@@ -93,6 +93,8 @@ def _prepared(data: str, given: Given, catalog: Path | None, console: Console) -
         return prepare_file(path, given, catalog, console)
     if given != type(given)() or catalog is not None:
         raise UsageError(f"{data}: no such file; --user, --item, --time, --feedback and --catalog are for files")
+    if path.suffix[1:].isalpha():  # as of a file; in a name of a split only numbers follow a dot
+        raise UsageError(f"{data}: no such file, and no dataset is called so; see `recbench list datasets`")
     return prepare_dataset(data, console)
 
 
