@@ -49,6 +49,11 @@ class SLAtK(SampledSoftmaxLoss):
         self.detach, self.normalise, self.items = detach, normalise, info.items
         self.register_numbers(weight_temperature=weight_temperature)
         self.register_buffer("quantile", torch.zeros(info.users))
+        if k >= info.items:
+            self.notes.append(
+                f"loss.k={k} covers all {info.items} items, so that the weights tell none of them apart: this is close "
+                "to the plain softmax loss; set loss.k lower"
+            )
 
     def setup(self, data: Dataset) -> None:
         """Take the training positives."""

@@ -41,16 +41,22 @@ class BaselineRequest:
 
 
 def run_baselines(
-    request: BaselineRequest, evaluation: EvalRequest, store: Store, console: Console, command: str
+    request: BaselineRequest,
+    evaluation: EvalRequest,
+    store: Store,
+    console: Console,
+    command: str,
+    data: Dataset | None = None,
 ) -> list[EvaluatedRun]:
     """Fit the baselines that are not on record, compute the metrics of all and keep them.
 
-    One that lacks a library, or memory for this dataset, is left out with a line that says so. Raises UsageError for
+    One that lacks a library, or memory for this dataset, is left out with a line that says so. `data` is the dataset of
+    the request, for who has read it already. Raises UsageError for
     whatever does not exist, and if nothing is left.
     """
     names = _baseline_names(request.only)
     values = resolved_settings(names, request.settings)
-    data = Dataset.load(find_prepared(request.dataset))
+    data = data or Dataset.load(find_prepared(request.dataset))
     feedback = data.narrow(request.feedback).feedback if request.feedback else data.feedback
     metrics = requests_for(evaluation, feedback)
     for name in (name for metric in metrics for name in (metric.feedback, metric.by) if name is not None):
@@ -114,7 +120,7 @@ def fit_and_evaluate(
             record, fitted = store.record(key), None
         else:
             record, fitted = fit_run(key, data.narrow(key.feedback), store, command)
-        return evaluate_run(record, store, metrics, evaluation, fitted)
+        return evaluate_run(record, store, metrics, evaluation, fitted, data)
 
 
 def _baseline_names(only: Sequence[str]) -> list[str]:

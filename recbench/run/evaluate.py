@@ -77,11 +77,12 @@ def evaluate_run(
     requests: Sequence[Request],
     options: EvalOptions = EvalOptions(),  # noqa: B008
     fitted: Fitted | None = None,
+    data: Dataset | None = None,
 ) -> EvaluatedRun:
     """Score the test rows with a run's best weights, compute the metrics and add them to the run's results.
 
     The scores are kept beside the run, and taken from there the next time; to `rescore`, only from there. What the run
-    fitted is restored for them, unless it is given as `fitted`.
+    fitted is restored for them, unless it is given as `fitted`; its dataset is read, unless it is given as `data`.
 
     A metric without a feedback is computed for every type the run was trained on; a run trained on a single type
     may be asked for any other. Of split `users`, the first rows of each test user are its history, and only the rest
@@ -95,7 +96,9 @@ def evaluate_run(
         for request in requests
         for name in ([request.feedback] if request.feedback else key.feedback)
     ]
-    held_out = _gather(key, requests, options)
+    if data is None:
+        data = load_dataset(key, "cpu" if key.is_baseline else options.device)
+    held_out = _gather(key, _trained_on(key, data), requests, options)
     predictions, notes = _score(key, held_out, requests, store, options, fitted)
     values, bound = _measure(held_out, predictions, requests, options)
     evaluation = Evaluation(
@@ -119,9 +122,8 @@ def evaluate_run(
     return EvaluatedRun(record, values, bound, list(dict.fromkeys(notes)))
 
 
-def _gather(key: RunKey, requests: Sequence[Request], options: EvalOptions) -> _HeldOut:
-    """Read the test rows of a run."""
-    whole = load_dataset(key, "cpu" if key.is_baseline else options.device)
+def _gather(key: RunKey, whole: Dataset, requests: Sequence[Request], options: EvalOptions) -> _HeldOut:
+    """Read the test rows of a run on this dataset."""
     data = whole.narrow(_feedback_types(key, whole, requests))
     given, log = data.given_and_scored(data.read("test"))
     new_users = ""
@@ -228,7 +230,11 @@ def _keep(store: Store, key: RunKey, evaluation: Evaluation, values: Sequence[Va
 
 def load_dataset(key: RunKey, device: torch.device | str) -> Dataset:
     """Load the data a run was trained on; raises DataError if what is prepared now is something else."""
-    data = Dataset.load(find_prepared(key.data), device)
+    return _trained_on(key, Dataset.load(find_prepared(key.data), device))
+
+
+def _trained_on(key: RunKey, data: Dataset) -> Dataset:
+    """Return the data as they are; raises DataError unless the run was trained on them."""
     if data.fingerprint != key.fingerprint:
         raise DataError(
             f"run {key.digest} was trained on {key.data}@{key.fingerprint[:12]}, but what is prepared "

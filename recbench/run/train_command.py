@@ -62,15 +62,30 @@ def train_completed(
     data = Dataset.load(find_prepared(request.dataset), device)
     keys = keys_of(request, data, device.type, sources)
     ready = _first_training(keys, data, store)
-    if request.preset is not None:
-        print_line(console, f"preset {request.preset}: {' '.join(request.settings)}")
-    default = "" if request.dataset else " (the most recently prepared)"
-    print_line(console, f"dataset {data.name}/{data.split}{default}")
-    if read_manifest(data.folder).counts.matches is False:
-        print_line(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
+    announce([request], data, console)
     plan = Plan(keys, [str(path) for path in request.imports], command)
     store.write_plan(plan.keys, plan.imports, plan.command)
     return train_plan(plan, data, store, console, ready)
+
+
+def announce(requests: Sequence[TrainRequest], data: Dataset, console: Console) -> None:
+    """Print what completed requests of one preset and dataset have in common, and what of the dataset is not usual.
+
+    The settings of a preset may depend on the loss: then there is a line for each.
+    """
+    preset, words = requests[0].preset, {" ".join(request.settings): request for request in requests}
+    for settings_of_preset, request in words.items() if preset is not None else ():
+        whose = f" for {request.loss} × {request.backbone}" if len(words) > 1 else ""
+        print_line(console, f"preset {preset}{whose}: {settings_of_preset}")
+    default = "" if requests[0].dataset else " (the most recently prepared)"
+    print_line(console, f"dataset {data.name}/{data.split}{default}")
+    warn_of_counts(data, console)
+
+
+def warn_of_counts(data: Dataset, console: Console) -> None:
+    """Print a line if these are not the complete data of the catalogue, to which published numbers belong."""
+    if read_manifest(data.folder).counts.matches is False:
+        print_line(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
 
 
 def import_all(paths: Sequence[Path]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run.train_command import complete, import_all, keys_of
+from recbench.run.train_command import announce, complete, import_all, keys_of
 from recbench.study.fair import require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import MethodsRequest, chosen_losses, fitting_methods
@@ -36,8 +36,7 @@ def train_several(
     data = Dataset.load(find_prepared(first.dataset), here)
     with console.status("looking at which methods fit the data"):
         requests = fitting_methods(request, data, store, sources, console)
-    default = "" if first.dataset else " (the most recently prepared)"
-    print_line(console, f"dataset {data.name}/{data.split}{default}")
+    announce(requests, data, console)
     if request.fair:
         requests = tuned(requests, request.common, store, console, device, options, command)
     groups = [keys_of(one, data, target.type, sources) for one in requests]

@@ -19,7 +19,7 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.train_command import TrainRequest, command_words, complete, import_all, keys_of
+from recbench.run.train_command import TrainRequest, command_words, complete, import_all, keys_of, warn_of_counts
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
@@ -93,6 +93,7 @@ def sweep_all(
     shares = ", ".join(f"{loss} ({number} points)" for loss, number in points.items())
     title = f"sweep on {plan.data.name}/{plan.data.split}: {shares}, {runs} runs"
     print_line(console, title)
+    warn_of_counts(plan.data, console)
     work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command)
     with launch(work, plan.data, options, console) as launcher, SweepDisplay(console, runs) as display:
         trials = _run(plan, launcher, display, pairs) if pairs else _adapt(plan, launcher, display, count)

@@ -12,6 +12,7 @@ import pytest
 
 from recbench.baselines.base import BASELINES
 from recbench.cli import bakeoff as command
+from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.study.bakeoff import bake
@@ -136,6 +137,18 @@ def test_interrupted_and_typed_again(run: Run, shop: str, monkeypatch: pytest.Mo
     done = len(again)
     assert run("bakeoff", shop, *BAKE).code == 0
     assert len(again) == done
+
+
+def test_the_dataset_is_read_once(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, read = Dataset.load, []
+
+    def count(*arguments: Any) -> Dataset:
+        read.append(arguments)
+        return load(*arguments)
+
+    monkeypatch.setattr(Dataset, "load", count)
+    assert run("bakeoff", shop, *BAKE).code == 0
+    assert len(read) == 1
 
 
 def test_a_dataset_that_is_prepared(prepared: Run, shop: str) -> None:

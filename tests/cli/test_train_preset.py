@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recbench.home import results_home
-from recbench.run import preset
+from recbench.run import preset, train_command
 from tests.conftest import Run
 
 TOY = """
@@ -53,6 +54,21 @@ def test_a_preset_says_what_is_left_open(prepared: Run, toy: Path) -> None:
     (key,) = keys()
     assert (key["backbone"], key["feedback"]) == ("mf", ["cart", "buy"])
     assert (key["settings"]["train.lr"], key["settings"]["loss.scale"], key["settings"]["backbone.dim"]) == (0.5, 3, 4)
+
+
+def test_several_losses_say_what_one_says(prepared: Run, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        train_command, "warn_of_counts", lambda data, _: print(f"counts of {data.name}", file=sys.stderr)
+    )
+    one = prepared("train", "--preset", "toy/shop", "--loss", "gnolr").err.splitlines()
+    several = prepared("train", "--preset", "toy/shop", "--loss", "gnolr,bce").err.splitlines()
+    common = "train.epochs=1 train.lr=0.5 backbone.dim=4"
+    assert one[:3] == [f"preset toy/shop: {common} loss.scale=3", "dataset synthetic/global", "counts of synthetic"]
+    assert several[:4] == [
+        f"preset toy/shop for gnolr × mf: {common} loss.scale=3",
+        f"preset toy/shop for bce × mf: {common} loss.pos_weight=2",
+        *one[1:3],
+    ]
 
 
 def test_what_is_typed_wins(prepared: Run, toy: Path) -> None:

@@ -97,3 +97,18 @@ def test_gradients(detach: str, view: Dataset) -> None:
 def test_slates(view: Dataset) -> None:
     check_slates("sl-at-k", view)
     assert value("sl-at-k") != 0
+
+
+def test_a_k_of_the_whole_catalogue_is_noted(view: Dataset) -> None:
+    items = view.info.items
+    (note,) = made_for(view, k=str(items))[1].notes
+    assert f"loss.k={items} covers all {items} items" in note
+    assert not made_for(view, k=str(items - 1))[1].notes
+
+
+def test_a_k_beyond_the_catalogue_is_the_softmax_loss(view: Dataset) -> None:
+    """No user has that many items, so that every positive is among the first K and weighs 1."""
+    made, loss = made_for(view, k=str(view.info.items + 1))
+    made.start_epoch(1)
+    assert torch.equal(loss.quantile, torch.full_like(loss.quantile, -torch.inf))
+    assert torch.equal(torch.sigmoid(torch.tensor(0.3) - loss.quantile), torch.ones_like(loss.quantile))

@@ -224,7 +224,7 @@ def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
         if (metric, name) not in present
     ]
     if wanted:
-        evaluate_run(record, store, wanted, EvalOptions(device=bakeoff.device))
+        evaluate_run(record, store, wanted, EvalOptions(device=bakeoff.device), data=bakeoff.data)
 
 
 def _baselines(
@@ -237,6 +237,8 @@ def _baselines(
     silent, records = Console(quiet=True, force_terminal=False), []
     left_out: dict[str, list[str]] = {}
     deadline = time.monotonic() + 2 * share
+    on_device = bakeoff.data.train.user.device.type != "cpu"  # where baselines do not compute
+    data = Dataset.load(bakeoff.data.folder) if on_device else bakeoff.data
     available = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
     place = {name: number for number, name in enumerate(BASELINE_ORDER)}
     for name in sorted(available, key=lambda name: (place.get(name, len(place)), name)):
@@ -255,7 +257,7 @@ def _baselines(
         )
         with console.status(f"tuning {name} for {question}"):
             try:
-                outcomes = run_baselines(request, EvalRequest(metrics=bakeoff.metrics), store, silent, command)
+                outcomes = run_baselines(request, EvalRequest(metrics=bakeoff.metrics), store, silent, command, data)
             except UsageError as error:
                 left_out.setdefault(str(error), []).append(name)
             else:
