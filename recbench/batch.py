@@ -66,7 +66,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Encoding:
-    """All users, then all items, as one view of a backbone has them."""
+    """All users, then all items, as one view of a backbone has them; or no users and the items that a view draws."""
 
     vectors: Tensor  # [users + items, K, D]
     users: int

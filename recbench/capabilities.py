@@ -23,6 +23,7 @@ OF_BACKBONES = {
     "free vectors": "such vectors that are themselves parameters, the rows of `user_table` and `item_table`",
     "forward derivatives": "forward-mode derivatives in every operation",
     "graph views": "encodings of all users and items over changed graphs",
+    "feature views": "encodings of items by some of their features",
     "layers": "vectors that are the mean of the layers of a graph convolution",
     "new users": "vectors of users without training rows, by their features or by what is known of them",
     "user codes": "users encoded from what they have had",

@@ -66,7 +66,8 @@ class Backbone(nn.Module, ABC):
     def encode_views(self, batch: Batch, views: Iterable[View]) -> Towers:
         """Return the towers of a batch as the first of these views has them, with the encodings of all in `views`.
 
-        Each view is encoded once. Only backbones that offer views have this.
+        Each view is encoded once. Only backbones that offer views have this. The towers are those of `encode` where
+        views are of some items alone (`View.complete`).
         """
         raise UsageError(f"backbone `{self.name}`: has no `encode_views`, whatever it says that it offers")
 
@@ -109,9 +110,13 @@ class Backbone(nn.Module, ABC):
 
 
 class View(nn.Module, ABC):
-    """One way to encode all users and items. Random ones draw from torch's global generator, as dropout does."""
+    """One way to encode all users and items, or some items.
+
+    Random ones draw from torch's global generator, as dropout does.
+    """
 
     random: ClassVar[bool] = False
+    complete: ClassVar[bool] = True  # of all users and items, rather than of some items that it draws
 
     @abstractmethod
     def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:

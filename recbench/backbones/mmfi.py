@@ -99,16 +99,14 @@ class _Side(nn.Module):
         self.bias = nn.Parameter(torch.zeros(towers, dim // 2))
         self.to(table.value.device)
 
-    def forward(self, row: Tensor) -> Tensor:
-        paired, single = self._fields(row).chunk(2, -1)
+    def forward(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
+        paired, single = self._fields(row, kept).chunk(2, -1)
         pairs = paired[:, self.first] * paired[:, self.second] * self.weight[:, None]
         return torch.cat([self.over_pairs(pairs), self.over_fields(single) + self.bias], -1)  # [n, K, D]
 
-    def _fields(self, row: Tensor) -> Tensor:
-        fields = self.features.fields(row)
-        if self.project is None or self.features.dense is None:
-            return fields
-        return torch.cat([fields, self.project(self.features.dense[row])[:, None]], 1)
+    def _fields(self, row: Tensor, kept: Tensor | None) -> Tensor:
+        fields, dense = self.features.fields(row, kept), self.features.dense_vectors(row, kept)
+        return fields if self.project is None else torch.cat([fields, self.project(dense)[:, None]], 1)
 
 
 class _Attention(nn.Module):

@@ -67,8 +67,8 @@ class _Side(nn.Module):
             nn.init.normal_(self.gates.weight)
         self.to(table.value.device)
 
-    def forward(self, row: Tensor) -> Tensor:
-        features = self.features(row)
+    def forward(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
+        features = self.features(row, kept)
         expert = F.leaky_relu(self.experts(features)).unflatten(1, self.shape)
         mixture = self.gate(features) @ expert  # [n, K, width]
         return torch.stack([tower(mixture[:, k]) for k, tower in enumerate(self.towers)], 1)  # [n, K, D]

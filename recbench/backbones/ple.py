@@ -63,8 +63,8 @@ class _Side(nn.Module):
         )
         self.towers = nn.ModuleList(perceptron(widths) for _ in range(experts[0]))
 
-    def forward(self, row: Tensor) -> Tensor:
-        features = self.features(row)
+    def forward(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
+        features = self.features(row, kept)
         own, shared = features.unsqueeze(1).expand(-1, len(self.towers), -1), features
         for level in self.levels:
             own, shared = level(own, shared)

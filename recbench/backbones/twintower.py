@@ -47,6 +47,6 @@ class _Side(nn.Module):
         self.towers = nn.ModuleList(perceptron([self.features.output, *widths]) for _ in range(towers))
         self.to(table.value.device)
 
-    def forward(self, row: Tensor) -> Tensor:
-        features = self.features(row)
+    def forward(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
+        features = self.features(row, kept)
         return torch.stack([tower(features) for tower in self.towers], 1)  # [n, K, D]

@@ -12,18 +12,20 @@ from recbench.training.model import Model
 
 
 def views(trial: Trial) -> None:
-    """Views drawn from one seed are equal, random ones from another differ, and each is encoded from all entities."""
+    """Views drawn from one seed are equal, random ones from another differ, and each has its shape."""
     data = trial.data()
     if not len(trial.model(data).loss.views):
         raise InapplicableError("it asks for no views")
     for backbone in trial.backbones:
         model = trial.model(data, backbone)
         first, same, other = (_views(model, trial.batch, seed) for seed in (1, 1, 2))
-        shape = (len(data.users) + len(data.items), model.loss.towers)
         for number, (vectors, view) in enumerate(zip(first, model.loss.views, strict=True)):
             random = bool(view.random)
             where = f"with {backbone}, view {number}"
-            require(tuple(vectors.shape[:2]) == shape, f"{where}: {list(vectors.shape)} is not [users + items, K, D]")
+            count = len(data.users) + len(data.items) if view.complete else len(vectors)
+            expected = "[users + items, K, D]" if view.complete else "[items, K, D]"
+            shape = (count, model.loss.towers)
+            require(tuple(vectors.shape[:2]) == shape, f"{where}: {list(vectors.shape)} is not {expected}")
             require(torch.equal(vectors, same[number]), f"{where}: differs between two draws from one seed")
             drawn = not torch.equal(vectors, other[number])
             require(drawn or not random, f"{where}: is `random` and does not depend on torch's global generator")

@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.building_blocks.feature_views import Masked, Unmasked
 from recbench.backbones.building_blocks.views import Noise, Propagation
 from recbench.backbones.mf import MF
 from recbench.backbones.neumf import NeuMF
@@ -76,6 +77,7 @@ def measured(name: str) -> frozenset[str]:
             has.add("layers")
     except UsageError:
         pass
+    has |= {"feature views"} if masks_features(backbone, batch) else set()
     try:
         with torch.no_grad(), forward_ad.dual_level():
             dual = {n: forward_ad.make_dual(p.detach(), torch.ones_like(p)) for n, p in backbone.named_parameters()}
@@ -84,6 +86,17 @@ def measured(name: str) -> frozenset[str]:
     except NotImplementedError:
         pass
     return frozenset(has)
+
+
+def masks_features(backbone: Backbone, batch: Batch) -> bool:
+    """Whether a backbone makes vectors of items by a part of their features, which then depend on that part."""
+    unmasked = Unmasked(100, "random", 0.0)
+    unmasked.setup(VIEW)
+    try:
+        left, masked = backbone.encode_views(batch, [unmasked, Masked(unmasked)]).views
+    except UsageError:
+        return False
+    return left.vectors.shape == masked.vectors.shape and not torch.allclose(left.vectors, masked.vectors)
 
 
 def encoded_users(backbone: Backbone) -> set[str]:

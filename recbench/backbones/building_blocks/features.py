@@ -15,9 +15,13 @@ class Features(nn.Module):
     All features share one flat table with offsets, so that a batch costs one gather. Id 0 (unknown, padding)
     starts at zero. With `senet`, every field is first multiplied by a number in (0, 1) that depends on all fields of
     the same entity; the dense vectors count as one field.
+
+    What is not `kept` is left out of single entities: a mask of the `values` of each of them, one for each slot of a
+    column and one for all dense vectors. A feature of which nothing is kept is as one that is unknown.
     """
 
     index: Tensor
+    unknown: Tensor
     weight: Tensor
     dense: Tensor | None
 
@@ -29,8 +33,10 @@ class Features(nn.Module):
         column_of_slot = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths))
         device = table.value.device
         self.widths = widths
+        self.values = sum(widths) + (table.dense is not None)
         self.output = embedding * len(widths) + (0 if table.dense is None else table.dense.shape[1])
-        self.register_buffer("index", table.value + offset[column_of_slot].to(device), persistent=False)
+        self.register_buffer("unknown", offset[column_of_slot].to(device), persistent=False)
+        self.register_buffer("index", table.value + self.unknown, persistent=False)
         self.register_buffer("weight", _bag_weights(table.value, widths), persistent=False)
         self.register_buffer("dense", table.dense, persistent=False)
         self.table = RowTable(torch.randn(sum(sizes), embedding))
@@ -38,23 +44,34 @@ class Features(nn.Module):
             self.table[offset.long()] = 0
         self.gate = field_gate(len(widths) + (table.dense is not None)) if senet else None
 
-    def forward(self, row: Tensor) -> Tensor:
-        """Return the concatenated features [n, output] of entities [n]."""
-        fields, dense = self.fields(row), None if self.dense is None else self.dense[row]
+    def forward(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Return the concatenated features [n, output] of entities [n], of which `kept` [n, values] is kept."""
+        fields, dense = self.fields(row, kept), self.dense_vectors(row, kept)
         if self.gate is not None:
             fields, dense = _gated(self.gate, fields, dense)
         return fields.flatten(1) if dense is None else torch.cat([fields.flatten(1), dense], 1)
 
-    def fields(self, row: Tensor) -> Tensor:
+    def dense_vectors(self, row: Tensor, kept: Tensor | None = None) -> Tensor | None:
+        """Return the dense vectors [n, numbers] of entities [n], of which `kept` [n, values] is kept."""
+        if self.dense is None or kept is None:
+            return None if self.dense is None else self.dense[row]
+        return self.dense[row] * kept[:, -1:]
+
+    def fields(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return the embeddings [n, features, embedding] of entities [n], without gate or dense vectors."""
-        vectors = rows_of(self.table, self.index[row])  # [n, slots, embedding]
-        if max(self.widths, default=1) == 1:
+        index, weight = self.index[row], self.weight[row] if max(self.widths, default=1) > 1 else None
+        if kept is not None:
+            kept = kept[:, : index.shape[1]]
+            index = torch.where(kept, index, self.unknown)
+            weight = None if weight is None else _bag_weights((self.weight[row] * kept), self.widths)
+        vectors = rows_of(self.table, index)  # [n, slots, embedding]
+        if weight is None:
             return vectors
         parts, start = [], 0
         for width in self.widths:
             part = vectors[:, start : start + width]
             if width > 1:
-                part = (part * self.weight[row, start : start + width, None]).sum(1, keepdim=True)
+                part = (part * weight[:, start : start + width, None]).sum(1, keepdim=True)
             parts.append(part)
             start += width
         return torch.cat(parts, 1)

@@ -1,0 +1,96 @@
+"""Views of items of which some features are masked."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from recbench.backbones.base import Backbone, View
+from recbench.backbones.building_blocks.two_sides import TwoSidedBackbone
+from recbench.batch import Encoding
+from recbench.data.dataset import Dataset
+from recbench.data.mutual_information import mutual_information
+from recbench.errors import UsageError
+
+
+class Unmasked(View):
+    """Some items, drawn uniformly for each step, without one half of their features, which is masked.
+
+    Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. Which half, of F features floor(F / 2) and the same ones
+    for all items, is drawn for each step too: `random` features, or `correlated` ones: a feature drawn at random and
+    those that have most mutual information with it over the training items. Of what is left, each value is dropped
+    with probability `drop`, on its own. `setup` must come first. Dense vectors are one feature, whose mutual
+    information with others counts as 0.
+    """
+
+    random: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+    related: Tensor  # [F, F] the features by how much they have to do with each, itself first
+    feature: Tensor  # [values] which feature each number of an item is of
+    item: Tensor  # [n] the items of this step
+    masked: Tensor  # [F] whether each feature is masked in this step
+
+    def __init__(self, items: int, mask: Literal["correlated", "random"], drop: float) -> None:
+        super().__init__()
+        self.items, self.mask, self.drop = items, mask, drop
+
+    def setup(self, data: Dataset) -> None:
+        """Find what the features of the items have to do with each other; raises UsageError where there is only one."""
+        table = data.items
+        widths = [column.width for column in table.columns] + [1] * (table.dense is not None)
+        if len(widths) < 2:
+            raise UsageError(
+                f"masking half of the features takes two or more, and items of {data.name} have {len(widths)}; "
+                f"choose a dataset that says more of its items, or another loss"
+            )
+        shared = torch.zeros(len(widths), len(widths), dtype=torch.double, device=table.value.device)
+        if self.mask == "correlated":
+            known = len(table.columns)
+            shared[:known, :known] = mutual_information(table)
+        shared.fill_diagonal_(torch.inf)
+        of_value = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths))
+        self.register_buffer("related", shared.argsort(dim=1, descending=True, stable=True), persistent=False)
+        self.register_buffer("feature", of_value.to(table.value.device), persistent=False)
+
+    def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+        """Draw the items and what is masked, and return the vectors of the items without it."""
+        count, device = len(self.related), self.related.device
+        self.item = drawn_items(backbone.items, min(self.items, backbone.items), device)
+        order = torch.randperm(count, device=device)
+        chosen = order if self.mask == "random" else self.related[order[:1]][0]
+        self.masked = torch.zeros(count, dtype=torch.bool, device=device).index_fill(0, chosen[: count // 2], True)
+        return self.encoded(backbone, ~self.masked)
+
+    def encoded(self, backbone: Backbone, kept: Tensor) -> Encoding:
+        """Return the vectors of the items of this step by the features that are `kept` [F], less what is dropped."""
+        if not isinstance(backbone, TwoSidedBackbone):
+            raise UsageError(f"backbone `{backbone.name}`: does not encode items by features that could be masked")
+        left = torch.rand(len(self.item), len(self.feature), device=kept.device) >= self.drop
+        return Encoding(backbone.item_side(self.item, left & kept[self.feature]), 0)
+
+
+class Masked(View):
+    """The same items as in an earlier view, by the features that are masked there."""
+
+    random: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+
+    def __init__(self, other: Unmasked) -> None:
+        super().__init__()
+        self.other = other
+
+    def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
+        """Return the vectors of the items by what the other view, of the same step, has masked."""
+        return self.other.encoded(backbone, self.other.masked)
+
+
+def drawn_items(items: int, count: int, device: torch.device) -> Tensor:
+    """Return [count] distinct numbers below `items`, each as likely as any other, in time that does not grow with it.
+
+    One number of each of `count` parts of the circle of all numbers, which is turned at random.
+    """
+    border = torch.arange(count + 1, device=device) * items // count
+    place = border[:-1] + (torch.rand(count, device=device, dtype=torch.double) * border.diff()).long()
+    return (place + torch.randint(items, (1,), device=device)) % items
