@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -23,8 +22,8 @@ from recbench.results.store import Store
 from recbench.training import checkpoint
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.console import print_line
-from recbench.training.model import Model, build, check_finite, check_gradient
-from recbench.training.optimizer import set_rates
+from recbench.training.epoch import TrainedEpoch, generator_of, train_epoch
+from recbench.training.model import Model, build, check_gradient
 from recbench.training.plan import non_default
 from recbench.training.schedule import Schedule
 from recbench.training.training_display import EpochLine, TrainingDisplay
@@ -33,8 +32,6 @@ from recbench.training.validate import Validation
 PROGRESS = "progress.safetensors"
 WEIGHTS = "weights.safetensors"
 LOCK = "lock"  # beside the record of a run that a process is training
-SHOW_EVERY = 0.2  # seconds between changes of the live display
-CHECK_EVERY = 100  # steps between looks at the loss, each of which waits for the device
 
 
 @dataclass
@@ -57,14 +54,6 @@ class TrainingState:
     def epochs(self) -> int:
         """Epochs done to find the best one."""
         return self.curve[-1]["epoch"] if self.curve else 0
-
-
-class TrainedEpoch(NamedTuple):
-    """One pass over the training rows."""
-
-    loss: float  # mean over its steps
-    seconds: float
-    slots: int  # item slots seen
 
 
 class Training:
@@ -90,20 +79,63 @@ class Training:
         Weights and record appear by rename. A run that has a record, and lost its weights, gets them back beside it.
         Raises TrainingError if the training rows hold nothing to learn from, or if the loss becomes infinite.
         """
-        keep_freed_memory()
         folder = store.folder(self.key)
+        self.begin(folder, console)
+        with self.display(console) as display:
+            while self.selecting:
+                began = time.perf_counter()
+                self.validate([self._epoch(number, display) for number in self.next_epochs], began, display)
+                self.save_progress(folder)
+        return self.finish(store, console, imports, command)
+
+    def begin(self, folder: Path, console: Console) -> None:
+        """Get ready for the next epoch: resume, or make sure that there is something to learn."""
+        keep_freed_memory()
         if (folder / PROGRESS).exists():
             self._resume(folder / PROGRESS, console)
         else:
-            generator = _generator(self.key.seed, 1, self.data.train.user.device)
+            generator = generator_of(self.key.seed, 1, self.data.train.user.device)
             check_gradient(self.model, self.data, self.schedule.batch_size, generator)
         for note in self.model.loss.notes:
             print_line(console, f"  note: {note}")
+
+    def display(self, console: Console) -> TrainingDisplay:
+        """Return what shows the run while it looks for the best epoch."""
         title = f"{self.key.method}, seed {self.key.seed}"
-        with TrainingDisplay(console, title, self.validation.label, self.schedule.epochs, self.rows) as display:
-            while self._selecting:
-                self._train_and_validate(display)
-                self._save_progress(folder)
+        return TrainingDisplay(console, title, self.validation.label, self.schedule.epochs, self.rows)
+
+    @property
+    def selecting(self) -> bool:
+        """Whether the best epoch is still to be found."""
+        state, schedule = self.state, self.schedule
+        waited = state.epochs - state.best_epoch
+        return not state.refitted and state.epochs < schedule.epochs and waited < schedule.patience
+
+    @property
+    def next_epochs(self) -> range:
+        """The epochs to train until validation is looked at again."""
+        done = self.state.epochs
+        return range(done + 1, min(done + self.schedule.validate_every, self.schedule.epochs) + 1)
+
+    def validate(self, trained: Sequence[TrainedEpoch], began: float, display: TrainingDisplay) -> None:
+        """Validate after `next_epochs`, begun at that time, and keep the weights if they are the best so far."""
+        state, last = self.state, trained[-1]
+        number = self.next_epochs[-1]
+        seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
+        seconds += sum(epoch.seconds for epoch in trained)
+        slots += sum(epoch.slots for epoch in trained)
+        metric = self.validation(self.model)
+        state.curve.append(Epoch(epoch=number, loss=last.loss, metric=metric, seconds=seconds, slots=slots))
+        is_best = state.best_epoch == 0 or metric > state.valid
+        if is_best:
+            state.best_epoch = number
+            state.best = {name: checkpoint.copy_of(part) for name, part in self.model.state().items()}
+        pace = (time.perf_counter() - began) / len(trained)
+        display.epoch(EpochLine(number, last.loss, metric, last.seconds, pace), is_best)
+
+    def finish(self, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
+        """Refit if that is asked for, and write weights and record."""
+        folder = store.folder(self.key)
         if self.schedule.refit:
             self._refit(folder, console)
         checkpoint.save(folder / WEIGHTS, self.model.state() if self.schedule.refit else self.state.best)
@@ -118,13 +150,6 @@ class Training:
         self.data = model.backbone.sequences(self.data)
         return model
 
-    @property
-    def _selecting(self) -> bool:
-        """Whether the best epoch is still to be found."""
-        state, schedule = self.state, self.schedule
-        waited = state.epochs - state.best_epoch
-        return not state.refitted and state.epochs < schedule.epochs and waited < schedule.patience
-
     def _resume(self, path: Path, console: Console) -> None:
         remedy = "delete it to train from the first epoch"
         try:
@@ -134,7 +159,7 @@ class Training:
         print_line(console, f"  resuming after epoch {self.state.refitted or self.state.epochs}")
 
     def _take_over(self, saved: dict[str, Any]) -> None:
-        """Continue from what `_save_progress` wrote: state, weights, optimiser, random numbers and notes."""
+        """Continue from what `save_progress` wrote: state, weights, optimiser, random numbers and notes."""
         self.state = TrainingState(**saved["state"])
         if self.state.refitted:
             self._start_refit()
@@ -145,7 +170,8 @@ class Training:
         if saved["random_cuda"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["random_cuda"])
 
-    def _save_progress(self, folder: Path) -> None:
+    def save_progress(self, folder: Path) -> None:
+        """Keep what a resumed run needs."""
         progress = {
             "model": self.model.state(),
             "optimizer": self.model.optimizer.state_dict(),
@@ -157,25 +183,6 @@ class Training:
         checkpoint.save(folder / PROGRESS, progress)
         if self.saved is not None:
             self.saved(folder / PROGRESS)
-
-    def _train_and_validate(self, display: TrainingDisplay) -> None:
-        """Train until the next validation, validate, and keep the weights if they are the best so far."""
-        began = time.perf_counter()
-        state, done = self.state, self.state.epochs
-        number = min(done + self.schedule.validate_every, self.schedule.epochs)
-        seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
-        for epoch in range(done + 1, number + 1):
-            trained = self._epoch(epoch, display)
-            seconds += trained.seconds
-            slots += trained.slots
-        metric = self.validation(self.model)
-        state.curve.append(Epoch(epoch=number, loss=trained.loss, metric=metric, seconds=seconds, slots=slots))
-        is_best = state.best_epoch == 0 or metric > state.valid
-        if is_best:
-            state.best_epoch = number
-            state.best = {name: checkpoint.copy_of(part) for name, part in self.model.state().items()}
-        pace = (time.perf_counter() - began) / (number - done)
-        display.epoch(EpochLine(number, trained.loss, metric, trained.seconds, pace), is_best)
 
     def _start_refit(self) -> None:
         """Start anew on train and validation rows."""
@@ -198,38 +205,10 @@ class Training:
                 state.refit_slots += trained.slots
                 line = EpochLine(state.refitted, trained.loss, None, trained.seconds, trained.seconds)
                 display.epoch(line, is_best=False)
-                self._save_progress(folder)
+                self.save_progress(folder)
 
     def _epoch(self, number: int, display: TrainingDisplay) -> TrainedEpoch:
-        model = self.model
-        generator = _generator(self.key.seed, number, self.data.train.user.device)
-        model.backbone.train()
-        model.loss.train()
-        model.start_epoch(number)
-        started = shown = time.perf_counter()
-        pending: list[torch.Tensor] = []
-        total, steps, slots, rows = 0.0, 0, 0, 0
-        rows_of_epoch = 0 if self.schedule.constant_rate else model.loss.sampler.rows(self.data)
-        for batch in model.loss.sampler.batches(self.data, self.schedule.batch_size, generator):
-            if rows_of_epoch:
-                before, after = rows / rows_of_epoch, (rows + batch.rows) / rows_of_epoch
-                set_rates(model.optimizer, self.schedule.rate_factor(number - 1 + before, number - 1 + after))
-            pending.append(model.loss.step(model.backbone, batch, model.optimizer))
-            slots += batch.slots
-            rows += batch.rows
-            if len(pending) == CHECK_EVERY:
-                total += check_finite(pending, number, steps + 1)
-                steps += len(pending)
-                pending.clear()
-            time_now = time.perf_counter()
-            if time_now - shown > SHOW_EVERY:
-                shown = time_now
-                display.advance(number, rows, total / steps if steps else None, rows / (time_now - started))
-        if pending:
-            total += check_finite(pending, number, steps + 1)
-            steps += len(pending)
-        model.end_epoch()
-        return TrainedEpoch(total / steps, time.perf_counter() - started, slots)
+        return train_epoch(self.model, self.data, self.schedule, self.key.seed, number, display)
 
     def _record(self, imports: list[str], command: str) -> RunRecord:
         state, last = self.state, self.state.curve[-1]
@@ -322,9 +301,3 @@ def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
     except (RuntimeError, KeyError) as error:
         raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
     return model
-
-
-def _generator(seed: int, epoch: int, device: torch.device) -> torch.Generator:
-    """Return the generator of one epoch's batches, a function of (seed, epoch) alone."""
-    digest = sha256(f"{seed}/{epoch}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
