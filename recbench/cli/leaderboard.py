@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
 from recbench.cli.options import Json, OnlyDataset, OnlyMetrics, output_path
 from recbench.errors import UsageError
+from recbench.terminal import as_json_text
+
+if TYPE_CHECKING:
+    from recbench.results.leaderboard_rows import LeaderboardRow
+    from recbench.results.store import Store
 
 Format = Literal["table", "markdown", "latex", "csv", "json", "html", "parquet"]
 
@@ -21,6 +26,7 @@ Format = Literal["table", "markdown", "latex", "csv", "json", "html", "parquet"]
     "recbench leaderboard --format markdown > board.md",
     "recbench leaderboard --metric recall@20 --metric ndcg@20 --format latex > table.tex",
     "recbench leaderboard --format html -o board.html",
+    "recbench leaderboard --matrix --metric recall@20",
     "recbench leaderboard --against gnolr/table2",
 )
 def leaderboard(
@@ -41,6 +47,10 @@ def leaderboard(
             help="Every setting and metric, not each method's best setting on validation and the usual metrics.",
         ),
     ] = False,
+    matrix: Annotated[
+        bool,
+        typer.Option("--matrix", help="Methods by datasets: ranks, and differences to the best baseline."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
@@ -56,11 +66,16 @@ def leaderboard(
         )
     if form in ("html", "parquet") and output is None and sys.stdout.isatty():
         raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
+    if matrix and (against is not None or everything):
+        raise UsageError(f"--matrix does not go with {'--all' if everything else '--against'}; leave one out")
     if against is not None:
         _against(against, dataset, metric, form, output)
         return
     results = store()
     rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
+    if matrix:
+        _matrix(rows, results, metric, form, output)
+        return
     print_warnings(results)
     note = ""
     if form in ("table", "markdown", "latex") and not everything:
@@ -74,6 +89,28 @@ def leaderboard(
         from recbench.results.leaderboard_export import export
 
         export(form, rows, results, output, note)
+
+
+def _matrix(rows: list[LeaderboardRow], results: Store, metrics: list[str], form: Format, output: Path | None) -> None:
+    """Print methods by datasets."""
+    from recbench.results.leaderboard_export import deliver
+    from recbench.results.matrix import text
+    from recbench.results.matrix.differences import Differences
+    from recbench.results.matrix.methods_by_datasets import matrices
+
+    if form == "html" or form == "parquet":
+        raise UsageError(f"--matrix prints table, markdown, latex, csv or json, not {form}; the page has it too")
+    found = matrices(rows, Differences(results), metrics_asked=bool(metrics))
+    print_warnings(results)
+    if not found:
+        raise UsageError("no run has a usual metric of retrieval or ranking; name one with --metric")
+    if form == "table":
+        stdout().print(text.terminal_matrices(found))
+    elif form == "json":
+        deliver(as_json_text(text.records(found)).encode() + b"\n", output)
+    else:
+        write = {"markdown": text.markdown, "latex": text.latex, "csv": text.csv}[form]
+        deliver(write(found).encode(), output)
 
 
 def _against(name: str, dataset: str | None, metrics: list[str], form: Format, output: Path | None) -> None:

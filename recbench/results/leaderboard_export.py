@@ -38,6 +38,7 @@ SCHEMA = {
     "valid": pl.Float64(),
     "chosen": pl.Boolean(),
     "settings_tried": pl.Int64(),
+    "refit": pl.Boolean(),
 }
 
 
@@ -68,7 +69,7 @@ def export(
     if path is None and form == "parquet":
         sys.stdout.buffer.write(content)
     else:
-        _deliver(content, path)
+        deliver(content, path)
 
 
 def write_page(store: Store, dataset: str) -> Path:
@@ -93,7 +94,7 @@ def export_published(
         text = as_json_text(document) + "\n"
     else:
         text = rows_markdown(rows) if form == "markdown" else rows_as_csv(rows)
-    _deliver(text.encode(), path)
+    deliver(text.encode(), path)
 
 
 def csv(rows: Sequence[LeaderboardRow]) -> str:
@@ -101,7 +102,8 @@ def csv(rows: Sequence[LeaderboardRow]) -> str:
     return as_csv([{name: getattr(row, name) for name in COLUMNS} for row in rows], COLUMNS)
 
 
-def _deliver(content: bytes, path: Path | None) -> None:
+def deliver(content: bytes, path: Path | None) -> None:
+    """Write to a file that appears whole or not at all, or to stdout; raises DataError if it cannot be written."""
     if path is None:
         print_text(content.decode(), end="")
     else:

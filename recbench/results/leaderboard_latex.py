@@ -16,6 +16,8 @@ ESCAPES = {
     "×": r"$\times$",
     "±": r"$\pm$",
     "↓": r"$\downarrow$",
+    "▲": r"$\uparrow$",
+    "▼": r"$\downarrow$",
     "<": r"$<$",
     ">": r"$>$",
 }

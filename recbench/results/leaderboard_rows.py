@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,10 +15,9 @@ import msgspec
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
-from recbench.results.record import method_name, settings_in_words
-from recbench.results.setting_choice import SettingChoice
+from recbench.results.record import method_name
+from recbench.results.setting_choice import REFIT, SettingChoice, setting_labels
 from recbench.results.store import RunKey, RunRecord, Store
-from recbench.settings import Value, typed
 
 
 class Column(NamedTuple):
@@ -75,11 +74,12 @@ class LeaderboardRow(msgspec.Struct, frozen=True):
     compared: bool  # whether it was compared with the best, user by user; see marks
     bound: float | None  # value that the true probabilities reach
     tested: int  # runs of this loss and backbone, of whatever settings, that have seen these test rows
-    below: str  # the best baseline of the column that learned from no more rows, if it is better; "" otherwise
+    below: str  # the best baseline of the column that learned from no more rows, if better and told apart; else ""
     select: str  # the metric on validation rows that chose the epochs
     valid: float  # that metric, a mean over the runs
     chosen: bool  # whether no other setting of the method is better on validation
     settings_tried: int  # of the method on these data, evaluated or not
+    refit: bool  # whether the runs have learned from validation rows too
 
     @property
     def column(self) -> Column:
@@ -110,10 +110,6 @@ class _Measured:
     bounds: dict[Column, float | None] = field(default_factory=dict)
     choice: SettingChoice = field(default_factory=SettingChoice)
 
-    def is_refit(self, row: LeaderboardRow) -> bool:
-        """Whether the runs of a row have learned from validation rows too."""
-        return bool(self.records[row.run].key.settings.get("train.refit"))
-
 
 def collect_rows(
     store: Store, dataset: str | None = None, metrics: Sequence[str] | None = None
@@ -125,7 +121,7 @@ def collect_rows(
     """
     measured = _measured(store, dataset)
     positions = _metric_positions({column for _, column in measured.values}, metrics)
-    labels = _labels(measured.groups)
+    labels = setting_labels(measured.groups)
     tested: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for (group, _), by_run in measured.values.items():
         tested[_data_and_method(measured.groups[group].key)].update(by_run)
@@ -140,7 +136,7 @@ def collect_rows(
         feedback = order.get((column.dataset, column.feedback), len(order))
         return (*column[:3], feedback, column.feedback, positions[column], column.signature)
 
-    return [row for column in sorted(columns, key=place) for row in _marked(columns[column], measured)]
+    return [row for column in sorted(columns, key=place) for row in _marked(columns[column])]
 
 
 def meaning_of_bold(rows: Sequence[LeaderboardRow]) -> str:
@@ -238,27 +234,57 @@ def _row(
         valid=statistics.fmean(record.valid for record in records),
         chosen=measured.choice.is_chosen(records[0]),
         settings_tried=measured.choice.settings_tried(records[0]),
+        refit=bool(key.settings.get(REFIT)),
     )
 
 
-def _marked(rows: list[LeaderboardRow], measured: _Measured) -> list[LeaderboardRow]:
+def _marked(rows: list[LeaderboardRow]) -> list[LeaderboardRow]:
     """Return the rows of one column, best first, with the marks of the best and of being below a baseline.
 
     Both compare settings that validation chose: the best of many settings on test rows is the luckiest.
     """
-    rows = sorted(rows, key=_rank)
+    rows = _baselines_once(sorted(rows, key=rank_key))
     chosen = [row for row in rows if row.chosen]
     baselines = [row for row in chosen if row.backbone == BASELINE]
     marked = []
     for row in rows:
         best = row.chosen and row.mean is not None and row.mean == chosen[0].mean
-        refit = measured.is_refit(row)
-        baseline = next((other for other in baselines if refit or not measured.is_refit(other)), None)
+        baseline = next((other for other in baselines if row.refit or not other.refit), None)
         below = ""
         if baseline is not None and row.backbone != BASELINE and row.mean is not None:
-            below = baseline.loss if _rank(row)[0] > _rank(baseline)[0] else ""
+            below = baseline.loss if rank_key(row)[0] > rank_key(baseline)[0] else ""
         marked.append(msgspec.structs.replace(row, best=best, below=below))
     return marked
+
+
+def _baselines_once(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
+    """Return the rows of one column, of each baseline those chosen that were made as the trained methods beside them.
+
+    A baseline may have been tuned by several validation metrics, and fitted with and without the validation rows. One
+    counts that was tuned by the metric by which most trained methods chose their epochs, and that learned from the
+    rows that trained methods learned from: from both where there are both. Where nothing was trained, what most
+    baselines have counts.
+    """
+    chosen = [row for row in rows if row.chosen]
+    beside = [row for row in chosen if row.backbone != BASELINE] or chosen
+    selects = Counter(row.select for row in beside)
+    refits = Counter(row.refit for row in beside)
+    usual = set(refits) if beside is not chosen else {max(refits, key=lambda refit: refits[refit])} if refits else set()
+    kept: dict[tuple[str, ...], list[LeaderboardRow]] = defaultdict(list)
+    for row in chosen:
+        if row.backbone == BASELINE:
+            kept[row.loss, *row.trained_on].append(row)
+    for place, twins in kept.items():
+        select = max((twin.select for twin in twins), key=lambda select: selects[select])
+        twins = [twin for twin in twins if twin.select == select]
+        kept[place] = [twin for twin in twins if twin.refit in usual] or twins
+    runs = {row.run for twins in kept.values() for row in twins}
+    return [
+        row
+        if row.backbone != BASELINE or not row.chosen or row.run in runs
+        else msgspec.structs.replace(row, chosen=False)
+        for row in rows
+    ]
 
 
 def _mean_curve(records: Sequence[RunRecord]) -> list[float]:
@@ -276,7 +302,8 @@ def _mean_and_sd(values: list[float | None]) -> tuple[float | None, float | None
     return mean, statistics.stdev(defined, mean) if len(defined) > 1 else None
 
 
-def _rank(row: LeaderboardRow) -> tuple[float, str, str, str]:
+def rank_key(row: LeaderboardRow) -> tuple[float, str, str, str]:
+    """Return what sorts the rows of a column, best first; of equal means the names decide."""
     better = better_of(row.signature)
     if row.mean is None:
         score = math.inf
@@ -298,27 +325,3 @@ def _feedback_order(records: Iterable[RunRecord]) -> dict[tuple[str, str], int]:
 def _natural(metric: str) -> list[tuple[int, str]]:
     parts = re.split(r"([0-9]{1,15})", metric)
     return [(int(part), "") if n % 2 else (-1, part) for n, part in enumerate(parts)]
-
-
-def _labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
-    """Return a label per group: settings that are not the default, and what else tells it from others."""
-    labels = {group: settings_in_words(record.non_default) for group, record in records.items()}
-    twins = defaultdict(list)
-    for group, record in records.items():
-        twins[*_data_and_method(record.key), labels[group]].append(group)
-    for groups in twins.values():
-        facts = {group: _facts(records[group].key) for group in groups}
-        for group, own in facts.items():
-            words = [
-                f"{name}={typed(value)}"
-                for name, value in own.items()
-                if any(other.get(name) != value for other in facts.values())
-            ]
-            labels[group] = ", ".join(filter(None, [labels[group], *words]))
-    return labels
-
-
-def _facts(key: RunKey) -> dict[str, Value]:
-    facts: dict[str, Value] = {"trained_on": "+".join(key.feedback), "device": key.device}
-    sources = {f"source of {name}": digest for name, digest in sorted(key.sources.items())}
-    return facts | sources | dict(key.settings)

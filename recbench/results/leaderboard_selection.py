@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
 
 USUAL = frozenset(("auc", "gauc", "logloss", "recall", "ndcg", "hr", "mrr", "precision", "map"))
+RETRIEVAL = ("recall", "ndcg", "hr")  # of the whole catalogue, in the order of preference
+RANKING = ("auc", "gauc")  # of the rows that users were shown
 
 
 def worth_showing(rows: Sequence[LeaderboardRow], *, metrics_asked: bool) -> list[LeaderboardRow]:
@@ -37,7 +39,12 @@ def is_usual(column: Column) -> bool:
     special = any(
         word.startswith(("dialect=", "ranked by=", "candidates=sampled", "candidates=file")) for word in words
     )
-    return re.split(r"[@(]", column.metric)[0] in USUAL and not special
+    return name_of(column.metric) in USUAL and not special
+
+
+def name_of(metric: str) -> str:
+    """Return a metric without its cut-off and averaging: "recall" of recall@20, "gauc" of gauc(mean)."""
+    return re.split(r"[@(]", metric)[0]
 
 
 def of_whole_catalogue(rows: Iterable[LeaderboardRow]) -> list[str]:

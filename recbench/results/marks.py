@@ -63,7 +63,8 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
         same = {int(d.second) for d in compare(samples, resamples=resamples, against_first=True) if not d.real}
         for position in tested:
             best = rows[position].best or position in same
-            marked[position] = msgspec.structs.replace(rows[position], best=best, compared=True)
+            below = "" if best else rows[position].below  # nothing is the best and worse than a baseline at once
+            marked[position] = msgspec.structs.replace(rows[position], best=best, compared=True, below=below)
     return marked
 
 

@@ -1,13 +1,14 @@
-"""Which settings of a method the leaderboard shows: those that are best on validation rows."""
+"""Which settings of a method the leaderboard shows, those that are best on validation rows, and how it names them."""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
-from recbench.results.record import CHOSEN_SAMPLER, RunRecord
+from recbench.results.record import CHOSEN_SAMPLER, RunKey, RunRecord, settings_in_words
+from recbench.settings import Value, typed
 
 REFIT = "train.refit"
 
@@ -47,6 +48,24 @@ class SettingChoice:
         return len(self._tried[_method(record)])
 
 
+def setting_labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
+    """Return a label per group: settings that are not the default, and what else tells it from others."""
+    labels = {group: settings_in_words(record.non_default) for group, record in records.items()}
+    twins = defaultdict(list)
+    for group, record in records.items():
+        twins[record.key.place, record.key.loss, record.key.backbone, labels[group]].append(group)
+    for groups in twins.values():
+        facts = {group: _facts(records[group].key) for group in groups}
+        for group, own in facts.items():
+            words = [
+                f"{name}={typed(value)}"
+                for name, value in own.items()
+                if any(other.get(name) != value for other in facts.values())
+            ]
+            labels[group] = ", ".join(filter(None, [labels[group], *words]))
+    return labels
+
+
 def _method(record: RunRecord) -> Hashable:
     key = record.key
     return *key.place, key.loss, key.backbone, key.feedback, key.settings.get(CHOSEN_SAMPLER), key.device, record.select
@@ -54,3 +73,9 @@ def _method(record: RunRecord) -> Hashable:
 
 def _refit(record: RunRecord) -> bool:
     return bool(record.key.settings.get(REFIT))
+
+
+def _facts(key: RunKey) -> dict[str, Value]:
+    facts: dict[str, Value] = {"trained_on": "+".join(key.feedback), "device": key.device}
+    sources = {f"source of {name}": digest for name, digest in sorted(key.sources.items())}
+    return facts | sources | dict(key.settings)

@@ -24,7 +24,7 @@ def row(**changes: Any) -> LeaderboardRow:
         **{"settings": "lr=0.1", "metric": "recall@20", "feedback": "visit", "mean": 0.17, "sd": 0.002, "seeds": 2},
         **{"values": [0.17, 0.17], "seconds": 1.0, "curve": [], "signature": SIGNATURE, "run": "r", "runs": ["r"]},
         **{"trained_on": ["visit"], "best": False, "compared": False, "bound": None, "tested": 1, "below": ""},
-        **{"select": "recall@20", "valid": 0.2, "chosen": True, "settings_tried": 1},
+        **{"select": "recall@20", "valid": 0.2, "chosen": True, "settings_tried": 1, "refit": False},
     }
     return LeaderboardRow(**usual | changes)
 

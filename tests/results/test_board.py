@@ -15,6 +15,7 @@ FIELDS = (  # what CSV, JSON and Parquet are read by
     "valid",
     "chosen",
     "settings_tried",
+    "refit",
 )
 FIXED = {"loss.logit": "fixed", "loss.scale": 2.0}
 

@@ -13,8 +13,10 @@ from tests.results.conftest import auc, evaluation_of, key_of, record_of
 SIGNATURE = "auc|ties:half"
 
 
-def add(store: Store, loss: str, users: np.ndarray, seed: int = 0, parts: bool = True) -> None:
-    key = key_of(loss=loss, seed=seed)
+def add(
+    store: Store, loss: str, users: np.ndarray, seed: int = 0, parts: bool = True, backbone: str = "twintower"
+) -> None:
+    key = key_of(loss=loss, seed=seed, backbone=backbone)
     store.write_record(record_of(key))
     evaluation = evaluation_of(key, auc(float(users.mean())))
     store.add_evaluation(key, evaluation)
@@ -98,3 +100,15 @@ def test_sums_of_an_undefined_metric_take_no_other_away(store, users):
     warnings: list[str] = []
     assert list(read_contributions(store.folder(key), warnings)) == [("auc", "click", SIGNATURE)]
     assert warnings == []
+
+
+def test_nothing_is_marked_as_best_and_as_worse_than_a_baseline(store, users):
+    noise = np.random.default_rng(1).normal(0, 0.05, 400)
+    add(store, "ease", users, backbone="baseline")
+    add(store, "bce", users + noise - noise.mean() - 0.001)
+    add(store, "bpr", users + noise - noise.mean() - 0.03)
+    assert [row.below for row in collect_rows(store)] == ["", "ease", "ease"]
+    rows = with_shared_best(collect_rows(store), store)
+    assert [(row.loss, row.best, row.below) for row in rows] == [
+        ("ease", True, ""), ("bce", True, ""), ("bpr", False, "ease"),
+    ]  # fmt: skip

@@ -186,3 +186,46 @@ def test_a_method_is_not_said_to_be_like_itself(store: Store, put: Put) -> None:
     put(0.8, 0.6, lr=0.1, loss="bce")
     (answer,) = answers(arrange(collect_rows(store)))
     assert answer.row.loss == "gnolr" and answer.alike == () and answer.methods == 2
+
+
+def baseline(put: Put, test: float | None, **changes: Any) -> str:
+    settings = {"train.select": changes.get("select", "auc")}
+    return put(
+        changes.pop("valid", 0.5), test, **{"loss": "ease", "backbone": "baseline", "settings": settings} | changes
+    )
+
+
+def test_a_baseline_stands_once_tuned_as_the_trained_methods_beside_it(store: Store, put: Put) -> None:
+    kept = baseline(put, 0.6, select="recall@20")
+    baseline(put, 0.7, select="auc")
+    trained = {put(0.5, 0.5, loss=loss, select="recall@20") for loss in ("bce", "bpr")}
+    by_auc = put(0.5, 0.5, loss="gnolr", select="auc")
+    assert chosen(collect_rows(store)) == {kept, *trained, by_auc}
+
+
+@pytest.mark.parametrize(
+    ("trained", "expected"), [((False,), {"plain"}), ((True,), {"refit"}), ((False, True), {"plain", "refit"})]
+)
+def test_a_baseline_learned_from_the_rows_of_trained_methods(
+    store: Store, put: Put, trained: tuple[bool, ...], expected: set[str]
+) -> None:
+    runs = {"plain": baseline(put, 0.6), "refit": baseline(put, 0.7, refit=True)}
+    for refit in trained:
+        put(0.5, 0.5, loss="bce", refit=refit)
+    shown = {row.run for row in collect_rows(store) if row.chosen and row.loss == "ease"}
+    assert shown == {runs[name] for name in expected}
+
+
+def test_without_trained_methods_baselines_stand_as_most_of_them_are(store: Store, put: Put) -> None:
+    baseline(put, 0.6)
+    kept = {baseline(put, 0.7, loss=loss, refit=True) for loss in ("ease", "slim")}
+    only_plain = baseline(put, 0.5, loss="popularity")  # which there is no other line of
+    assert chosen(collect_rows(store)) == {*kept, only_plain}
+
+
+def test_a_baseline_is_not_lost_from_a_column_that_its_usual_run_lacks(store: Store, put: Put) -> None:
+    usual = baseline(put, None, select="recall@20", values=[auc(0.2, metric="recall@20", signature=CATALOGUE)])
+    other = baseline(put, 0.7, select="auc")
+    put(0.5, None, loss="bce", select="recall@20", values=[auc(0.5), auc(0.3, metric="recall@20", signature=CATALOGUE)])
+    rows = [row for row in collect_rows(store) if row.chosen and row.loss == "ease"]
+    assert {(row.run, row.metric) for row in rows} == {(usual, "recall@20"), (other, "auc")}

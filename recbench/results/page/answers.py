@@ -6,11 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
-from recbench.results.leaderboard_selection import is_usual
+from recbench.results.leaderboard_selection import RANKING, RETRIEVAL, is_usual, name_of
 from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable
-
-RETRIEVAL = ("recall", "ndcg", "hr")  # of the whole catalogue, in the order of preference
-RANKING = ("auc", "gauc")  # of the rows that users were shown
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,5 @@ def _columns(table: FeedbackTable) -> Iterator[Column]:
 
 def _first(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
     """Return the column of the first of these metrics, none if there is no such metric."""
-    fitting = [
-        column
-        for name in names
-        for column in columns
-        if column.metric.partition("@")[0].partition("(")[0] == name and is_usual(column)
-    ]
+    fitting = [column for name in names for column in columns if name_of(column.metric) == name and is_usual(column)]
     return fitting[:1]

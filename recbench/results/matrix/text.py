@@ -1,0 +1,209 @@
+"""Matrices of methods by datasets as text: for the terminal, Markdown, LaTeX, CSV and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from recbench.results.csv_text import as_csv
+from recbench.results.leaderboard import markdown_row, markdown_text
+from recbench.results.leaderboard_latex import escaped
+from recbench.results.matrix.methods_by_datasets import Cell, Matrix, MatrixColumn
+from recbench.results.matrix.rank_block import RankBlock, rank_block
+from recbench.terminal import clean_line
+
+MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}
+STYLES = {"better": "blue", "worse": "yellow", "even": "", "": ""}
+NAMES = 16  # cells that names of methods keep at least
+HEADING = 18  # cells of a line of a heading at most
+GAP = 2  # between columns
+MEAN_RANK = "mean rank"
+
+
+def terminal_matrices(matrices: Sequence[Matrix]) -> RenderableType:
+    """Return the matrices for a rich console, in tables no wider than it."""
+    return _TerminalMatrices(matrices)
+
+
+def markdown(matrices: Sequence[Matrix]) -> str:
+    """Return the matrices as Markdown."""
+    lines = []
+    for matrix in matrices:
+        block = rank_block(matrix)
+        columns = matrix.columns
+        lines += [f"## {markdown_text(matrix.metric)}\n"]
+        headings = [f"{column.title} {column.column.feedback}" for column in columns]
+        lines += [markdown_row(["method", *map(markdown_text, headings), MEAN_RANK])]
+        lines += [markdown_row(["---", *["---:"] * (len(columns) + 1)])]
+        for name in matrix.methods:
+            numbers = [_bold(cell_words(column, name), column.cells.get(name), "**") for column in columns]
+            lines.append(markdown_row([markdown_text(name), *numbers, _mean_rank(block, name)]))
+        lines += ["", *(f"{markdown_text(note)}\n" for note in _notes(matrix, block))]
+    return "\n".join(lines)
+
+
+def latex(matrices: Sequence[Matrix]) -> str:
+    """Return the matrices as LaTeX tables, which need the package booktabs."""
+    return "\n\n".join(["% \\usepackage{booktabs}", *("\n".join(_latex_lines(matrix)) for matrix in matrices)]) + "\n"
+
+
+def csv(matrices: Sequence[Matrix]) -> str:
+    """Return a line per number: its method and dataset, rank, difference to the best baseline, interval."""
+    lines = records(matrices)
+    return as_csv(lines, tuple(lines[0]) if lines else ())
+
+
+def records(matrices: Sequence[Matrix]) -> list[dict[str, Any]]:
+    """Return the numbers of the matrices, each with where it comes from."""
+    return [
+        {
+            "metric": matrix.metric,
+            "dataset": column.column.dataset,
+            "split": column.column.split,
+            "fingerprint": column.column.fingerprint,
+            "feedback": column.column.feedback,
+            "loss": cell.row.loss,
+            "backbone": cell.row.backbone,
+            "settings": cell.row.settings,
+            "mean": cell.row.mean,
+            "sd": cell.row.sd,
+            "seeds": cell.row.seeds,
+            "rank": cell.rank,
+            "methods": len(column.cells),
+            "baseline": column.baseline,
+            "difference": cell.difference,
+            "low": cell.interval and cell.interval[0],
+            "high": cell.interval and cell.interval[1],
+            "verdict": cell.verdict,
+            "signature": cell.row.signature,
+            "run": cell.row.run,
+        }
+        for matrix in matrices
+        for column in matrix.columns
+        for cell in column.cells.values()
+    ]
+
+
+def cell_words(column: MatrixColumn, name: str) -> str:
+    """Return the difference to the best baseline, or else the value, and the rank: "▲ +0.0121 (1)", "0.2125 (2)"."""
+    cell = column.cells.get(name)
+    if cell is None:
+        return "-"
+    number = f"{cell.row.mean:.4f}" if cell.difference is None else f"{cell.difference:+.4f}"
+    mark = MARKS[cell.verdict]
+    return f"{mark}{' ' if mark else ''}{number} ({cell.rank:g})"
+
+
+def _bold(words: str, cell: Cell | None, mark: str) -> str:
+    return f"{mark}{words}{mark}" if cell and cell.row.best else words
+
+
+def _mean_rank(block: RankBlock | None, name: str) -> str:
+    return f"{block.mean_ranks[name]:.2f}" if block and name in block.mean_ranks else "-"
+
+
+def _notes(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
+    """Yield what the numbers and marks mean."""
+    if any(column.baseline for column in matrix.columns):
+        beyond = "beyond chance (over users and seeds, corrected for the number of methods)" if matrix.tested else ""
+        untested = "" if matrix.tested else "; not tested, because the scores of single users are not kept"
+        marks = " ".join(filter(None, ("▲ better and ▼ worse", beyond)))
+        yield f"with a sign: the difference to the best baseline, which has none (rank); {marks}{untested}"
+    else:
+        yield "value (rank among the methods of the column); there is no baseline"
+    yield block.words if block else "no two methods stand on two datasets, so that there are no mean ranks"
+
+
+def _latex_lines(matrix: Matrix) -> Iterator[str]:
+    block = rank_block(matrix)
+    yield r"\begin{table}"
+    yield r"\centering"
+    yield rf"\caption{{{escaped('; '.join([matrix.metric, *_notes(matrix, block)]))}}}"
+    yield rf"\begin{{tabular}}{{l{'r' * (len(matrix.columns) + 1)}}}"
+    yield r"\toprule"
+    yield _latex_line(["Method", *(escaped(column.title) for column in matrix.columns), "Mean rank"])
+    yield _latex_line(["", *(escaped(column.column.feedback) for column in matrix.columns), ""])
+    yield r"\midrule"
+    for name in matrix.methods:
+        numbers = []
+        for column in matrix.columns:
+            words, cell = escaped(cell_words(column, name)), column.cells.get(name)
+            numbers.append(rf"\textbf{{{words}}}" if cell and cell.row.best else words)
+        yield _latex_line([escaped(name), *numbers, _mean_rank(block, name)])
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield r"\end{table}"
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+class _TerminalMatrices:
+    """Tables that break into several where the console is too narrow for all datasets."""
+
+    def __init__(self, matrices: Sequence[Matrix]) -> None:
+        self.matrices = matrices
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        for matrix in self.matrices:
+            block = rank_block(matrix)
+            yield Text(clean_line(f"{matrix.metric}: methods by datasets"), style="bold")
+            for part, columns in enumerate(_fitting(matrix, options.max_width)):
+                yield _grid(matrix, columns, block if part == 0 else None, options.ascii_only)
+                yield Text()
+            for note in _notes(matrix, block):
+                yield Text(_encodable(clean_line(note), options.ascii_only), style="dim")
+            if matrix is not self.matrices[-1]:
+                yield Text()
+
+
+def _fitting(matrix: Matrix, width: int) -> Iterator[list[MatrixColumn]]:
+    """Yield the columns that fit the width beside the names of methods."""
+    free = width - NAMES - GAP - len(MEAN_RANK)
+    columns: list[MatrixColumn] = []
+    room = free
+    for column in matrix.columns:
+        cells = max(len(cell_words(column, name)) for name in column.cells)
+        needed = GAP + max(cells, *map(len, _heading(column)))
+        if columns and needed > room:
+            yield columns
+            columns, room = [], free
+        columns.append(column)
+        room -= needed
+    yield columns
+
+
+def _heading(column: MatrixColumn) -> list[str]:
+    """Return dataset, split and feedback on short lines."""
+    dataset, _, split = clean_line(column.title).partition("/")
+    return [line for word in (dataset, split, clean_line(column.column.feedback)) for line in wrap(word, HEADING)]
+
+
+def _grid(matrix: Matrix, columns: Sequence[MatrixColumn], block: RankBlock | None, ascii_only: bool) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    grid.add_column(Text(_encodable("loss × backbone", ascii_only)), overflow="fold")
+    for column in columns:
+        grid.add_column(Text("\n".join(_heading(column))), justify="right", no_wrap=True, overflow="fold")
+    if block:
+        grid.add_column(MEAN_RANK, justify="right", no_wrap=True)
+    for name in matrix.methods:
+        if any(name in column.cells for column in columns):
+            numbers = []
+            for column in columns:
+                cell = column.cells.get(name)
+                style = f"{STYLES[cell.verdict]} {'bold' if cell.row.best else ''}".strip() if cell else ""
+                numbers.append(Text(_encodable(cell_words(column, name), ascii_only), style=style))
+            mean = [_mean_rank(block, name)] if block else []
+            grid.add_row(Text(_encodable(clean_line(name), ascii_only)), *numbers, *mean)
+    return grid
+
+
+def _encodable(text: str, ascii_only: bool) -> str:
+    return text.replace("×", "x").replace("▲", "^").replace("▼", "v") if ascii_only else text

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import csv as reader
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from recbench.results.leaderboard_rows import collect_rows
+from recbench.results.matrix import text
+from recbench.results.matrix.differences import Differences
+from recbench.results.matrix.methods_by_datasets import Matrix, matrices
+from recbench.results.matrix.rank_block import rank_block
+from recbench.results.store import Store
+from recbench.results.user_contributions import UserContributions, write_contributions
+from tests.conftest import Run
+from tests.results.conftest import SETTINGS, auc, evaluation_of, key_of, record_of
+
+Put = Callable[..., None]
+
+
+@pytest.fixture
+def put(store: Store) -> Put:
+    """Write a run of a loss, or of a baseline, that reached a value on a dataset."""
+
+    def write(loss: str, dataset: str, value: float, *, users: Any = None, **changes: Any) -> None:
+        of_value = {name: changes.pop(name) for name in ("metric", "feedback", "signature") if name in changes}
+        backbone = "baseline" if loss in ("ease", "popularity") else "mf"
+        fields = {"loss": loss, "dataset": dataset, "backbone": backbone, "feedback": ("click",)} | changes
+        settings = {**SETTINGS, **fields.pop("settings", {})}
+        key = key_of(settings=settings, **fields)
+        if key not in store:
+            store.write_record(record_of(key))
+        evaluation = evaluation_of(key, auc(value, **of_value))
+        store.add_evaluation(key, evaluation)
+        if users is not None:
+            part = UserContributions(np.arange(len(users)), users, np.ones(len(users)))
+            write_contributions(store, key, evaluation, {("auc", "click", "auc|ties:half"): part})
+
+    return write
+
+
+def only(store: Store, metrics: list[str] | None = None) -> Matrix:
+    rows = collect_rows(store, None, metrics)
+    (matrix,) = matrices(rows, Differences(store), metrics_asked=bool(metrics))
+    return matrix
+
+
+def test_ranks_and_differences_by_hand(store: Store, put: Put) -> None:
+    for loss, one, two in (("ease", 0.7, 0.5), ("bce", 0.8, 0.5), ("bpr", 0.6, 0.9)):
+        put(loss, "one", one)
+        put(loss, "two", two)
+    put("popularity", "one", 0.65)
+    first, second = only(store).columns
+    assert (first.title, first.baseline, second.baseline) == ("one/random", "ease (baseline)", "ease (baseline)")
+    cells = {name: (cell.rank, cell.difference, cell.verdict) for name, cell in first.cells.items()}
+    assert cells == {
+        "bce × mf": (1, pytest.approx(0.1), "better"),
+        "ease (baseline)": (2, None, ""),
+        "popularity (baseline)": (3, pytest.approx(-0.05), "worse"),
+        "bpr × mf": (4, pytest.approx(-0.1), "worse"),
+    }
+    assert {name: cell.rank for name, cell in second.cells.items()} == {
+        "bpr × mf": 1, "bce × mf": 2.5, "ease (baseline)": 2.5,
+    }  # fmt: skip
+
+
+def test_lower_is_better_where_the_metric_says_so(store: Store, put: Put) -> None:
+    low = {"metric": "logloss", "signature": "logloss; better=lower"}
+    for loss, value in (("ease", 0.5), ("bce", 0.4), ("bpr", 0.6)):
+        put(loss, "one", value, **low)
+    cells = only(store, ["logloss"]).columns[0].cells
+    assert {name: (cell.rank, cell.verdict) for name, cell in cells.items()} == {
+        "bce × mf": (1, "better"), "ease (baseline)": (2, ""), "bpr × mf": (3, "worse"),
+    }  # fmt: skip
+    assert cells["bce × mf"].difference == pytest.approx(-0.1)
+
+
+def test_intervals_where_the_scores_of_users_are_kept(store: Store, put: Put) -> None:
+    users = np.random.default_rng(0).normal(0.6, 0.1, 400)
+    noise = np.random.default_rng(1).normal(0, 0.05, 400)
+    noise -= noise.mean()
+    put("ease", "one", float(users.mean()), users=users)
+    for loss, gap in (("bce", 0.03), ("bpr", -0.001), ("jrc", -0.03)):
+        values = users + noise + gap
+        put(loss, "one", float(values.mean()), users=values)
+    cells = only(store).columns[0].cells
+    assert {name: cell.verdict for name, cell in cells.items()} == {
+        "bce × mf": "better", "ease (baseline)": "", "bpr × mf": "even", "jrc × mf": "worse",
+    }  # fmt: skip
+    half = 1.96 * noise.std() / 20  # of a mean over 400 users
+    for name, gap in (("bce × mf", 0.03), ("bpr × mf", -0.001), ("jrc × mf", -0.03)):
+        assert cells[name].interval == (pytest.approx(gap - half, abs=1e-3), pytest.approx(gap + half, abs=1e-3))
+
+
+def test_of_several_lines_of_a_method_the_test_rows_decide_nothing(store: Store, put: Put) -> None:
+    put("bce", "one", 0.6)
+    put("bce", "one", 0.9, settings={"train.refit": True})
+    put("bpr", "one", 0.7)
+    cells = only(store).columns[0].cells
+    assert {name: cell.row.mean for name, cell in cells.items()} == {"bpr × mf": 0.7, "bce × mf": 0.6}
+
+
+def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
+    for place, dataset in enumerate("abcdef"):
+        for loss, value in (("ease", 0.5), ("bce", 0.6 + place / 100), ("bpr", 0.4)):
+            put(loss, dataset, value)
+            put(loss, dataset, 1 - value, feedback="buy")  # the other way round: on the whole all are alike
+    put("jrc", "a", 0.9)
+    block = rank_block(only(store))
+    assert block is not None
+    assert block.datasets == tuple("abcdef")
+    assert block.mean_ranks == {"bce × mf": 2, "bpr × mf": 2, "ease (baseline)": 2}
+    for dataset in "abcdef":
+        put("bce", dataset, 0.99, feedback="like")
+        put("ease", dataset, 0.2, feedback="like")
+        put("bpr", dataset, 0.1, feedback="like")
+    block = rank_block(only(store))
+    assert block is not None and list(block.mean_ranks.values()) == [1, 2, 3]
+    assert block.test is not None and block.test.real  # the same order on all of six
+
+
+def test_few_datasets_are_said(store: Store, put: Put) -> None:
+    put("bce", "a", 0.5)
+    put("bpr", "a", 0.6)
+    assert rank_block(only(store)) is None
+    assert "there are no mean ranks" in text.markdown([only(store)])
+    put("bce", "b", 0.5)
+    put("bpr", "b", 0.6)
+    block = rank_block(only(store))
+    assert block is not None and block.test is None and "too few to test" in block.words
+
+
+def rendered(matrix: Matrix, width: int) -> str:
+    console = Console(width=width, file=None, record=True, force_terminal=False)
+    with console.capture() as capture:
+        console.print(text.terminal_matrices([matrix]))
+    return capture.get()
+
+
+def test_a_narrow_terminal_has_several_tables(store: Store, put: Put) -> None:
+    for dataset in ("one", "two", "three", "four"):
+        for loss, value in (("ease", 0.5), ("bce", 0.6)):
+            put(loss, dataset, value)
+    shown = rendered(only(store), 60)
+    assert all(len(line) <= 60 for line in shown.splitlines())
+    assert shown.count("bce × mf") == 2 and shown.count("▲ +0.1000 (1)") == 4 and shown.count("mean rank") == 2
+
+
+def test_markdown_latex_csv_and_json(store: Store, put: Put) -> None:
+    for loss, value in (("ease", 0.5), ("bce_x", 0.6)):
+        put(loss, "one", value)
+    matrix = only(store)
+    lines = text.markdown([matrix]).splitlines()
+    assert lines[2:6] == [
+        "| method | one/random click | mean rank |",
+        "| --- | ---: | ---: |",
+        r"| bce\_x × mf | **▲ +0.1000 (1)** | - |",
+        "| ease (baseline) | 0.5000 (2) | - |",
+    ]
+    assert r"bce\_x $\times$ mf & \textbf{$\uparrow$ +0.1000 (1)} & - \\" in text.latex([matrix])
+    (first, second) = reader.DictReader(text.csv([matrix]).splitlines())
+    assert (first["loss"], first["rank"], first["baseline"]) == ("bce_x", "1.0", "ease (baseline)")
+    assert float(first["difference"]) == pytest.approx(0.1) and second["difference"] == ""
+
+
+def test_the_command(store: Store, put: Put, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for dataset in ("one", "two"):
+        for loss, value in (("ease", 0.5), ("bce", 0.6)):
+            put(loss, dataset, value)
+    monkeypatch.setenv("RECBENCH_RESULTS", str(store.root))
+    shown = run("leaderboard", "--matrix", "--json")
+    assert [(line["loss"], line["rank"]) for line in shown.json] == [("bce", 1), ("ease", 2)] * 2
+    assert "mean rank" in run("leaderboard", "--matrix").out
+    refused = run("leaderboard", "--matrix", "--format", "html", "-o", "x.html")
+    assert refused.code == 2 and "--matrix prints table" in refused.err
+    refused = run("leaderboard", "--matrix", "--all")
+    assert refused.code == 2 and "--matrix does not go with --all" in refused.err
