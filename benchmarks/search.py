@@ -8,7 +8,7 @@ import time
 import torch
 
 from recbench.data.dataset import Positives
-from recbench.evaluation.retrieval import search
+from recbench.evaluation.exact_search import search_exactly
 
 USERS, ITEMS, DIM, K, SEEN = 29_858, 40_981, 64, 20, 27
 
@@ -21,7 +21,7 @@ def main() -> None:
     user = torch.randint(USERS, (USERS * SEEN,), generator=generator)
     seen = Positives.from_pairs(user, torch.randint(ITEMS, user.shape, generator=generator), USERS, ITEMS)
     started = time.perf_counter()
-    search(query, item, K, seen)
+    search_exactly(query, item, K, seen)
     seconds = time.perf_counter() - started
     started = time.perf_counter()
     for block in query.split(1024):

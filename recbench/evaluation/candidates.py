@@ -28,13 +28,13 @@ class Ranking(NamedTuple):
 def exhaustive(score: Callable[[Tensor], Tensor], user: Tensor, items: int, k: int, seen: Positives) -> Ranking:
     """Rank all items for each user [U], in blocks of users.
 
-    `score(user [u])` returns the scores [u, items] on any device. `seen` holds the pairs to leave out, by
-    position in `user`. Raises TrainingError if a score is NaN.
+    `score(user [u])` returns the scores [u, items] on any device, where the ranking then is. `seen` holds the pairs to
+    leave out, by position in `user`, on its device. Raises TrainingError if a score is NaN.
     """
     size = max(1, _BLOCK // items)
     blocks = []
     for start in range(0, len(user), size):
-        position = torch.arange(start, min(start + size, len(user)))
+        position = torch.arange(start, min(start + size, len(user)), device=user.device)
         block = require_numbers(score(user[position]))
         block = block.clamp(min=torch.finfo(block.dtype).min)  # -inf is kept for the items left out
         seen_here = restrict(seen, position)
@@ -66,7 +66,7 @@ def _first(score: Tensor, k: int) -> Ranking:
     if top.shape[1] > k:
         tied = (top[:, k - 1] == top[:, k]).nonzero()[:, 0]
         item[tied] = _break_tie(score[tied], top[tied, k - 1 : k], k)
-    return keep_first(item.cpu(), score.gather(1, item).double().cpu(), k)
+    return keep_first(item, score.gather(1, item).double(), k)
 
 
 def _break_tie(score: Tensor, last: Tensor, k: int) -> Tensor:

@@ -13,9 +13,10 @@ from recbench.data.dataset import Log, Positives
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
 from recbench.evaluation.candidates import exhaustive, require_numbers
 from recbench.evaluation.catalogue import Catalogue
+from recbench.evaluation.exact_search import search_exactly
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.predictions import BlockScores, CatalogueScores
-from recbench.evaluation.retrieval import IndexKind, SearchCost, search, search_and_measure
+from recbench.evaluation.retrieval import IndexKind, SearchCost, search_and_measure
 
 _USERS = 4096  # in a block
 _PAIRS = 8192  # in a block of inner products, near the caches
@@ -87,13 +88,15 @@ def rank_catalogue(
 ) -> RankedLists:
     """Search all items for each user with a positive of one feedback column; equal scores in the order of item rows.
 
-    `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives.
+    `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives. The
+    lists are on the device of the vectors where scores are inner products, else on the CPU.
     """
-    seen = Positives(seen.start.cpu(), seen.item.cpu())
+    device = torch.device("cpu") if isinstance(scores, BlockScores) else scores.user.device
+    seen = Positives(seen.start.to(device), seen.item.to(device))
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
-    relevant = _positives(log, column, users, items)
-    every_user = log.user.unique().long().cpu()
+    relevant = _positives(log, column, users, items, device)
+    every_user = log.user.unique().long().to(device)
     if rules.seen_positives == "left out":
         relevant = without(relevant, seen, items)
     elif rules.seen_positives == "ranked":
@@ -105,18 +108,16 @@ def rank_catalogue(
     searched: Literal["exact"] | IndexKind = "exact"
     cost = None
     if isinstance(scores, BlockScores):
-        ranking = exhaustive(scores.score, user, items, depth, seen)
+        listed = exhaustive(scores.score, user, items, depth, seen).item.cpu()
+    elif index == "flat":
+        listed = search_exactly(scores.user[user], scores.item, depth, seen).item
     else:
-        query = scores.user[user.to(scores.user.device)]
-        if index == "flat":
-            ranking = search(query, scores.item, depth, seen)
-        else:
-            ranking, cost = search_and_measure(query, scores.item, depth, seen, index)
-            searched = index
-    hit = torch.zeros(len(user), k, dtype=torch.bool)
-    for rows in torch.arange(len(user)).split(_USERS):
-        hit[rows, :depth] = contains(relevant, rows.unsqueeze(1), ranking.item[rows], items)
-    item = torch.nn.functional.pad(ranking.item, (0, k - depth), value=-1)
+        ranking, cost = search_and_measure(scores.user[user], scores.item, depth, seen, index)
+        listed, searched = ranking.item, index
+    hit = torch.zeros(len(user), k, dtype=torch.bool, device=device)
+    for rows in torch.arange(len(user), device=device).split(_USERS):
+        hit[rows, :depth] = contains(relevant, rows.unsqueeze(1), listed[rows], items)
+    item = torch.nn.functional.pad(listed, (0, k - depth), value=-1)
     others = len(every_user) - len(user)
     return RankedLists(hit, relevant.start.diff(), (item >= 0).sum(1), user, item, others, searched, cost)
 
@@ -137,7 +138,7 @@ def rank_candidates(
     seen = Positives(seen.start.cpu(), seen.item.cpu())
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
-    relevant = without(_positives(log, column, users, items), seen, items)
+    relevant = without(_positives(log, column, users, items, torch.device("cpu")), seen, items)
     every_user = log.user.unique().long().cpu()
     user = every_user if rules.users == "with rows" else relevant.start.diff().nonzero()[:, 0]
     blocks = []
@@ -158,10 +159,10 @@ def rank_candidates(
     )
 
 
-def _positives(log: Log, column: int, users: int, items: int) -> Positives:
-    """Return the pairs [users × items] of a log that have one feedback, on the CPU."""
+def _positives(log: Log, column: int, users: int, items: int, device: torch.device) -> Positives:
+    """Return the pairs [users × items] of a log that have one feedback."""
     row = log.label[:, column].nonzero()[:, 0]
-    return Positives.from_pairs(log.user[row].cpu(), log.item[row].cpu(), users, items)
+    return Positives.from_pairs(log.user[row].to(device), log.item[row].to(device), users, items)
 
 
 def _score_pairs(scores: CatalogueScores, user: Tensor, item: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Search of the whole catalogue for the items with the largest inner product, through faiss."""
+"""Search of the whole catalogue for the items with the largest inner product by an approximate index of faiss."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Positives
-from recbench.errors import TrainingError
-from recbench.evaluation.candidates import Ranking, exhaustive, keep_first
+from recbench.evaluation.candidates import Ranking, keep_first
+from recbench.evaluation.exact_search import prepared, search_exactly
 from recbench.evaluation.pairs import contains, restrict
 
-IndexKind = Literal["flat", "hnsw", "ivf"]
+ApproximateKind = Literal["hnsw", "ivf"]
+IndexKind = Literal["flat"] | ApproximateKind  # flat: exact, by comparison with every item
 
-_DEEPEST = 2048  # candidates; users who need more of them (many seen items) are searched without an index
+_DEEPEST = 2048  # candidates; users who need more of them (many seen items) are searched without the index
 _GATHERED = 1 << 23  # numbers in a block of gathered item vectors: 64 MiB of float64
 _HNSW_LINKS = 32  # of an item
 _MIN_EF_SEARCH = 128  # width of the search of the HNSW graph
@@ -37,67 +38,52 @@ class SearchCost:
     flat_seconds: float  # of the exact search, likewise
 
 
-def search(
-    query: Tensor, item: Tensor, k: int, seen: Positives, index: IndexKind = "flat", prebuilt: Any = None
-) -> Ranking:
-    """Return the first k items, by inner product, of each query [U, D] among item [I, D], without those seen.
-
-    `seen` holds the pairs to leave out, by position in `query`. The order is by the product in float64
-    descending, then item row ascending. `flat` is exact, also at the cut-off, whatever the number of threads;
-    `hnsw` and `ivf` may miss items. `prebuilt` is the index, if `build` made it already. Works on the CPU,
-    wherever the vectors are. Raises TrainingError if a vector is not finite.
-    """
-    query, item = _prepared(query), _prepared(item)
-    k_possible = min(k, len(item))
-    faiss_index = prebuilt or build(item, index)
-    result = Ranking(torch.full((len(query), k), -1), torch.full((len(query), k), -torch.inf, dtype=torch.double))
-    doubtful = []
-    depth = _depth(k_possible + 1 + seen.start.diff(), len(item))
-    for size in torch.unique(depth).tolist():
-        group = (depth == size).nonzero()[:, 0]
-        if size > _DEEPEST:
-            doubtful.append(group)
-            continue
-        for user in group.split(max(1, _GATHERED // (size * query.shape[1]))):
-            candidates, bound = _candidates(faiss_index, query[user], item, size, restrict(seen, user))
-            first = keep_first(candidates.item, candidates.score, k)
-            result.item[user], result.score[user] = first
-            if index == "flat" and size < len(item):
-                doubtful.append(user[first.score[:, k_possible - 1] <= bound])
-    user = torch.cat([torch.empty(0, dtype=torch.long), *doubtful])
-    if len(user):
-        result.item[user], result.score[user] = _without_index(query[user], item, k, restrict(seen, user))
-    return result
-
-
 def search_and_measure(
-    query: Tensor, item: Tensor, k: int, seen: Positives, index: IndexKind
+    query: Tensor, item: Tensor, k: int, seen: Positives, index: ApproximateKind
 ) -> tuple[Ranking, SearchCost]:
-    """Search with an approximate index and measure it against the exact search."""
-    item = _prepared(item)
+    """Search with an approximate index and measure it against `search_exactly`, whose arguments these are.
+
+    The index works on the CPU, wherever the vectors are; the ranking is where they are.
+    """
+    query, item = prepared(query), prepared(item)
     started = time.perf_counter()
-    faiss_index = build(item, index)
+    faiss_index = build(item.cpu(), index)
     ready = time.perf_counter()
-    ranking = search(query, item, k, seen, index, faiss_index)
+    ranking = _search(faiss_index, query.cpu(), item.cpu(), k, Positives(seen.start.cpu(), seen.item.cpu()))
     done = time.perf_counter()
-    exact = search(query, item, k, seen)
+    exact = Ranking(*(part.cpu() for part in search_exactly(query, item, k, seen)))
     flat_seconds = time.perf_counter() - done
     user = torch.arange(len(query)).unsqueeze(1).expand_as(exact.item)
     listed = exact.item >= 0
     pairs = Positives.from_pairs(user[listed], exact.item[listed], len(query), len(item))
     recall = contains(pairs, user, ranking.item, len(item)).sum().double() / listed.sum()
-    return ranking, SearchCost(float(recall), ready - started, done - ready, flat_seconds)
+    found = Ranking(*(part.to(query.device) for part in ranking))
+    return found, SearchCost(float(recall), ready - started, done - ready, flat_seconds)
 
 
-def build(item: Tensor, kind: IndexKind) -> Any:
+def _search(index: Any, query: Tensor, item: Tensor, k: int, seen: Positives) -> Ranking:
+    """Return the first k items that an index finds, in the order of products in float64; some may be missing."""
+    result = Ranking(torch.full((len(query), k), -1), torch.full((len(query), k), -torch.inf, dtype=torch.double))
+    depth = _depth(min(k, len(item)) + 1 + seen.start.diff(), len(item))
+    for size in torch.unique(depth).tolist():
+        group = (depth == size).nonzero()[:, 0]
+        if size > _DEEPEST:
+            found = search_exactly(query[group], item, k, restrict(seen, group))
+            result.item[group], result.score[group] = found
+            continue
+        for user in group.split(max(1, _GATHERED // (size * query.shape[1]))):
+            candidates = _candidates(index, query[user], item, size, restrict(seen, user))
+            result.item[user], result.score[user] = keep_first(candidates.item, candidates.score, k)
+    return result
+
+
+def build(item: Tensor, kind: ApproximateKind) -> Any:
     """Build the faiss index of item [I, D], float32 on the CPU."""
     import faiss
 
     count, dim = item.shape
     index: Any
-    if kind == "flat":
-        index = faiss.IndexFlatIP(dim)
-    elif kind == "hnsw":
+    if kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
     else:
         cells = max(1, min(count // 4, round(4 * math.sqrt(count))))
@@ -110,47 +96,24 @@ def build(item: Tensor, kind: IndexKind) -> Any:
     return index
 
 
-def _candidates(index: Any, query: Tensor, item: Tensor, size: int, seen: Positives) -> tuple[Ranking, Tensor]:
-    """Return the `size` best candidates of each query, scored in float64 (seen: -inf), and the bound [u] on the score
-    of all other items.
+def _candidates(index: Any, query: Tensor, item: Tensor, size: int, seen: Positives) -> Ranking:
+    """Return the `size` best candidates of each query, scored in float64 (seen: -inf).
 
-    faiss adds float32 products in an order that depends on the place of the item and the number of queries;
-    hence the second scoring, and the bound on the error of the first.
+    faiss adds float32 products in an order that depends on the place of the item and the number of queries.
     """
     if hasattr(index, "hnsw"):
         index.hnsw.efSearch = max(_MIN_EF_SEARCH, 2 * size)
-    score, first = (torch.from_numpy(array) for array in index.search(query.numpy(), size))
+    first = torch.from_numpy(index.search(query.numpy(), size)[1])
     exact = (query.double().unsqueeze(1) * item[first].double()).sum(2)
     user = torch.arange(len(query)).unsqueeze(1)
     removed = contains(seen, user, first, len(item)) | (first < 0)
-    error = query.shape[1] * 2.0**-23 * query.norm(dim=1).double() * item.norm(dim=1).max()
-    return Ranking(first, exact.masked_fill(removed, -torch.inf)), score[:, -1] + error
-
-
-def _without_index(query: Tensor, item: Tensor, k: int, seen: Positives) -> Ranking:
-    """Rank every item; equal vectors share one product, so that they tie exactly."""
-    distinct, number = torch.unique(item, dim=0, return_inverse=True)
-    vectors = distinct.double().T
-    return exhaustive(
-        lambda user: (query[user].double() @ vectors)[:, number],
-        torch.arange(len(query)),
-        len(item),
-        k,
-        seen,
-    )
+    return Ranking(first, exact.masked_fill(removed, -torch.inf))
 
 
 def _depth(needed: Tensor, items: int) -> Tensor:
     """Candidates to search for each user: a power of two, so that few searches serve all users."""
     power = torch.ceil(torch.log2(needed.double())).long()
     return (2**power).clamp(max=items)
-
-
-def _prepared(vectors: Tensor) -> Tensor:
-    vectors = vectors.detach().float().cpu().contiguous()
-    if not vectors.isfinite().all():
-        raise TrainingError("a user or item vector is not finite; the training diverged, so lower the learning rate")
-    return vectors
 
 
 @contextmanager

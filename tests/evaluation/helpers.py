@@ -28,6 +28,19 @@ def pairs_of(seen: set[tuple[int, int]], users: int, items: int) -> Positives:
     return Positives.from_pairs(pairs[:, 0], pairs[:, 1], users, items)
 
 
+def random_pairs(users: int, items: int, per_user: int, generator: torch.Generator) -> Positives:
+    user = torch.arange(users).repeat_interleave(per_user)
+    return Positives.from_pairs(user, torch.randint(items, (len(user),), generator=generator), users, items)
+
+
+def as_set(pairs: Positives) -> set[tuple[int, int]]:
+    return set(zip(pairs.user.tolist(), pairs.item.tolist(), strict=True))
+
+
+def vectors(count: int, dim: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(count, dim, generator=generator)
+
+
 def make_lists(
     hit: list[list[int]] | Tensor,
     relevant: list[int] | Tensor,
