@@ -16,6 +16,7 @@ from recbench.backbones.base import evaluation_mode
 from recbench.batch import Batch
 from recbench.errors import RecbenchError
 from recbench.evaluation.ranking import auc
+from recbench.inspect.capture_checks import captured
 from recbench.inspect.loss_trial import (
     BATCH,
     InapplicableError,
@@ -342,6 +343,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         resumes,
         scoring,
         views,
+        captured,
         learns,
     )
 }

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import torch
 
 from recbench.data.dataset import Dataset
-from recbench.training.model import Model, check_finite
+from recbench.training.captured_step import Step
 from recbench.training.optimizer import set_rates
 from recbench.training.schedule import Schedule
+from recbench.training.step_losses import StepLosses
 from recbench.training.training_display import TrainingDisplay
 
 SHOW_EVERY = 0.2  # seconds between changes of the live display
-CHECK_EVERY = 100  # steps between looks at the loss, each of which waits for the device
 
 
 class TrainedEpoch(NamedTuple):
@@ -27,40 +27,36 @@ class TrainedEpoch(NamedTuple):
 
 
 def train_epoch(
-    model: Model, data: Dataset, schedule: Schedule, seed: int, number: int, display: TrainingDisplay
+    step: Step, data: Dataset, schedule: Schedule, seed: int, number: int, display: TrainingDisplay
 ) -> TrainedEpoch:
-    """Train a model for the epoch of that number, counted from 1, on batches that seed and number decide.
+    """Train the model of `step` for the epoch of that number, counted from 1, on batches that seed and number decide.
 
     Raises TrainingError if the loss becomes infinite.
     """
-    generator = generator_of(seed, number, data.train.user.device)
+    model, device = step.model, data.train.user.device
+    generator = generator_of(seed, number, device)
     model.backbone.train()
     model.loss.train()
     model.start_epoch(number)
+    step.start_epoch()
     started = shown = time.perf_counter()
-    pending: list[torch.Tensor] = []
-    total, steps, slots, rows = 0.0, 0, 0, 0
+    losses = StepLosses(number, device)
+    slots, rows = 0, 0
     rows_of_epoch = 0 if schedule.constant_rate else model.loss.sampler.rows(data)
     for batch in model.loss.sampler.batches(data, schedule.batch_size, generator):
         if rows_of_epoch:
             before, after = rows / rows_of_epoch, (rows + batch.rows) / rows_of_epoch
             set_rates(model.optimizer, schedule.rate_factor(number - 1 + before, number - 1 + after))
-        pending.append(model.loss.step(model.backbone, batch, model.optimizer))
+        losses.add(step(batch))
         slots += batch.slots
         rows += batch.rows
-        if len(pending) == CHECK_EVERY:
-            total += check_finite(pending, number, steps + 1)
-            steps += len(pending)
-            pending.clear()
         time_now = time.perf_counter()
         if time_now - shown > SHOW_EVERY:
             shown = time_now
-            display.advance(number, rows, total / steps if steps else None, rows / (time_now - started))
-    if pending:
-        total += check_finite(pending, number, steps + 1)
-        steps += len(pending)
+            display.advance(number, rows, losses.mean, rows / (time_now - started))
+    mean = losses.mean_of_epoch()
     model.end_epoch()
-    return TrainedEpoch(total / steps, time.perf_counter() - started, slots)
+    return TrainedEpoch(mean, time.perf_counter() - started, slots)
 
 
 def generator_of(seed: int, epoch: int, device: torch.device) -> torch.Generator:

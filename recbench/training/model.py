@@ -127,16 +127,3 @@ def check_gradient(model: Model, data: Dataset, batch_size: int, generator: torc
         f"{data.name}: the training rows hold nothing that loss `{loss.name}` could learn from: no slate has both a "
         f"positive and a negative; choose a loss of single rows, such as bce or gnolr, or data with more items"
     )
-
-
-def check_finite(losses: list[torch.Tensor], epoch: int, first_step: int) -> float:
-    """Return the sum of step losses; raises TrainingError naming the first step whose loss is not finite."""
-    values = torch.stack(losses)
-    bad = (~values.isfinite()).nonzero()
-    if len(bad):
-        step = first_step + int(bad[0, 0])
-        raise TrainingError(
-            f"the loss became {float(values[bad[0, 0]])} at step {step} of epoch {epoch}; "
-            f"try a lower --lr, a smaller loss.scale, or loss.logit=learned"
-        )
-    return float(values.double().sum())

@@ -6,6 +6,7 @@ from inspect import unwrap
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 
@@ -49,8 +50,20 @@ def clip_gradients(optimizer: Optimizer, norm: float) -> None:
 def set_rates(optimizer: Optimizer, factor: float) -> None:
     """Set the learning rate of each group of parameters to `factor` times that which it began with."""
     for group in optimizer.param_groups:
+        rate = group.setdefault("initial_lr", group["lr"]) * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def hold_rates(optimizer: Optimizer) -> None:
+    """Hold the learning rates as tensors beside the parameters, which a recorded step reads anew; in 32 bits."""
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
         group.setdefault("initial_lr", group["lr"])
-        group["lr"] = group["initial_lr"] * factor
+        if not isinstance(group["lr"], Tensor) or group["lr"].device != device:
+            group["lr"] = torch.tensor(float(group["lr"]), dtype=torch.float32, device=device)
 
 
 def _without_compiler(optimizer: type[Optimizer]) -> Any:

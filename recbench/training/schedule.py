@@ -26,9 +26,10 @@ class Schedule:
     weights at each step. `clip` is the Euclidean norm that the gradient is scaled down to where it is longer; 0: never.
     Optimisers are torch's, with its defaults besides. `lazy` updates rows of a table when they are next read, to what
     the optimiser would have made of them meanwhile: for given gradients within 1e-5 of the largest weights
-    (`row_updates`). The validation metric `select` chooses the epoch, looked at every `validate_every` epochs; with
-    `refit`, training starts anew on train and validation rows for as many epochs as were best. `noise` is put into the
-    positives of train, as in `pos=0.5,neg=0.5`.
+    (`row_updates`). With `capture`, steps on CUDA are recorded and repeated as one launch each where that is possible,
+    to the same numbers (`captured_step`). The validation metric `select` chooses the epoch, looked at every
+    `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many epochs as were
+    best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
     """
 
     epochs: int = 20
@@ -44,6 +45,7 @@ class Schedule:
     decay: Literal["none", "cosine", "linear"] = "none"  # of the learning rate, after that and until `epochs` are over
     clip: NonNegative = 0.0  # norm that gradients are scaled down to where they exceed it; 0: never
     lazy: Literal["auto", "on", "off"] = "auto"  # updates of a table's rows when they are read; auto: of large tables
+    capture: bool = True  # steps on CUDA as recorded graphs where that is possible, with the same numbers
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.training import checkpoint
 from recbench.training.allocator import keep_freed_memory
+from recbench.training.captured_step import make_step
 from recbench.training.console import print_line
 from recbench.training.epoch import TrainedEpoch, generator_of, train_epoch
 from recbench.training.model import Model, build, check_gradient
@@ -148,6 +149,7 @@ class Training:
         key = self.key
         model = build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule)
         self.data = model.backbone.sequences(self.data)
+        self.step = make_step(model, self.schedule)
         return model
 
     def _resume(self, path: Path, console: Console) -> None:
@@ -208,7 +210,7 @@ class Training:
                 self.save_progress(folder)
 
     def _epoch(self, number: int, display: TrainingDisplay) -> TrainedEpoch:
-        return train_epoch(self.model, self.data, self.schedule, self.key.seed, number, display)
+        return train_epoch(self.step, self.data, self.schedule, self.key.seed, number, display)
 
     def _record(self, imports: list[str], command: str) -> RunRecord:
         state, last = self.state, self.state.curve[-1]
@@ -233,7 +235,7 @@ class Training:
             commit=commit,
             dirty=dirty,
             imports=imports,
-            notes=self.model.loss.notes,
+            notes=[*self.model.loss.notes, *self.step.notes],
         )
 
 

@@ -22,7 +22,17 @@ def test_without_a_sampler_there_are_no_settings_of_one(toy: Dataset) -> None:
     made = key(toy)
     assert made.settings.keys() == defaults("bpr", "mf").keys() - {
         f"train.{name}"
-        for name in ("noise", "validate_every", "optimizer", "weight_decay", "warmup", "decay", "clip", "lazy")
+        for name in (
+            "noise",
+            "validate_every",
+            "optimizer",
+            "weight_decay",
+            "warmup",
+            "decay",
+            "clip",
+            "lazy",
+            "capture",
+        )
     } - {f"backbone.l2_{name}" for name in ("of", "slots", "form", "divisor")} - {
         f"backbone.{name}" for name in ("fold_in", "fold_in_l2", "fold_in_weight")
     }

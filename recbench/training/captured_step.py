@@ -1,0 +1,269 @@
+"""Training steps: one by one, or recorded as a CUDA graph and repeated, which is one launch instead of hundreds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from recbench.batch import Batch
+from recbench.training.capturable import Waits, changed, held_by
+from recbench.training.model import Model
+from recbench.training.optimizer import hold_rates
+from recbench.training.schedule import Schedule
+
+EAGER = 3  # steps before a batch of some shape is recorded, in which whatever is made at first use is made
+ASIDE = 3  # steps after these, as recordings are made
+MOST_GRAPHS = 32  # of different shapes; each holds the memory of a step
+
+
+class Step:
+    """Makes training steps one by one.
+
+    With `hold_rates`, learning rates are tensors on the device, as a recorded step needs where they change.
+    """
+
+    def __init__(self, model: Model, hold_rates: bool = False) -> None:
+        self.model = model
+        self.hold_rates = hold_rates
+        self.notes: list[str] = []  # remarks that the user should read beside the result
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Make one update and return the objective before it, a scalar that no later step changes."""
+        return self.model.loss.step(self.model.backbone, batch, self.model.optimizer)
+
+    def start_epoch(self) -> None:
+        """Get ready for an epoch, once the model is."""
+        if self.hold_rates:
+            hold_rates(self.model.optimizer)
+
+
+class Recording(ABC):
+    """A step that was recorded, to be repeated on the same memory."""
+
+    @abstractmethod
+    def replay(self) -> None:
+        """Make the step again."""
+
+
+class Recorder(ABC):
+    """Makes recordings."""
+
+    def aside(self, step: Callable[[], Tensor]) -> Tensor:
+        """Make a step as recordings are made, and return its objective."""
+        return step()
+
+    @abstractmethod
+    def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
+        """Make a step and record it; return the recording and the objective, which every replay overwrites."""
+
+
+class CapturedStep(Step):
+    """Records the step of each shape of batch that comes often, and repeats it; other steps are made one by one.
+
+    The numbers are those of `Step`: the same operators in the same order. A recording reads its batch from memory that
+    is filled before each replay, and makes the `Batch` itself, so that nothing which the batch keeps goes stale. A step
+    that waits for the device or counts in Python is not recorded, for the reason in `notes`; what an epoch's start
+    changes in the model is seen, and the step recorded anew.
+    """
+
+    def __init__(self, model: Model, recorder: Recorder, hold_rates: bool = False) -> None:
+        super().__init__(model, hold_rates)
+        self.recorder = recorder
+        self.recorded: dict[Hashable, tuple[StaticBatch, Recording, Tensor]] = {}
+        self.possible: bool | None = None  # None: not known yet
+        self._seen: Counter[Hashable] = Counter()
+        self._held: dict[str, object] = {}  # by the model when it was recorded
+
+    def start_epoch(self) -> None:
+        """Forget the recordings if the model has changed since, other than in the values of its tensors."""
+        super().start_epoch()
+        self._seen.clear()
+        if self.recorded and changed(self._held, held_by(self.model)) is not None:
+            self.recorded.clear()
+            self.possible = None
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Make one update and return the objective before it, a scalar that no later step changes."""
+        if self.possible is False:
+            return super().__call__(batch)
+        shape = shape_of(batch)
+        if shape in self.recorded:
+            static, recording, objective = self.recorded[shape]
+            static.fill(batch)
+            recording.replay()
+            return objective.clone()
+        self._seen[shape] += 1
+        if self._seen[shape] < EAGER or len(self.recorded) == MOST_GRAPHS:
+            return super().__call__(batch)
+        if self.possible is None and self._seen[shape] == EAGER:
+            return self._examined(batch)
+        if self._seen[shape] <= EAGER + ASIDE:
+            return self.recorder.aside(lambda: super(CapturedStep, self).__call__(batch))
+        return self._record(shape, batch)
+
+    def _examined(self, batch: Batch) -> Tensor:
+        """Make a step and find out whether it could be recorded."""
+        before = held_by(self.model)
+        with Waits() as waits:
+            objective = super().__call__(batch)
+        name = changed(before, held_by(self.model))
+        reason = waits.reason if name is None else f"a step changes `{name}`, which is neither parameter nor buffer"
+        self.possible = reason is None
+        if reason is not None:
+            self._give_up(reason)
+        return objective
+
+    def _record(self, shape: Hashable, batch: Batch) -> Tensor:
+        static = StaticBatch(batch)
+        try:
+            with capturable(self.model.optimizer):
+                recording, objective = self.recorder.record(lambda: super(CapturedStep, self).__call__(static.batch()))
+        except RuntimeError as error:
+            self._give_up(str(error).strip().partition("\n")[0])
+            return super().__call__(batch)
+        self.recorded[shape] = static, recording, objective
+        self._held = held_by(self.model)
+        return objective.clone()
+
+    def _give_up(self, reason: str) -> None:
+        self.possible = False
+        self.recorded.clear()
+        loss, backbone = self.model.loss.name, self.model.backbone.name
+        self.notes.append(f"steps of {loss} × {backbone} are made one by one, not as a CUDA graph: {reason}")
+
+
+class StaticBatch:
+    """Memory of the shape of one batch, into which others of that shape are written."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.template = batch
+        self.tensors = [_like(tensor) for tensor in tensors_of(batch)]
+        self.fill(batch)
+
+    def fill(self, batch: Batch) -> None:
+        """Write a batch of the same shape into the memory."""
+        for tensor, source in zip(self.tensors, tensors_of(batch), strict=True):
+            _once(tensor).copy_(_once(source))
+
+    def batch(self) -> Batch:
+        """Return the memory as a batch that has computed nothing yet."""
+        batch: Batch = _with_tensors(self.template, iter(self.tensors))
+        return batch
+
+
+class CudaGraphs(Recorder):
+    """Records steps as CUDA graphs that share their memory, which is theirs until all are forgotten."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)
+        self.pool = torch.cuda.graph_pool_handle()
+
+    def aside(self, step: Callable[[], Tensor]) -> Tensor:
+        """Make a step on the stream of the recordings."""
+        now = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(now)
+        with torch.cuda.stream(self.stream):
+            objective = step()
+        now.wait_stream(self.stream)
+        return objective
+
+    def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
+        """Record a step, which does not make it, and make it."""
+        graph = CudaGraph()
+        here = torch.cuda.stream(
+            torch.cuda.current_stream(self.device)
+        )  # to which torch does not return from a failure
+        with here, torch.cuda.graph(graph.graph, pool=self.pool, stream=self.stream):
+            objective = step()
+        graph.replay()
+        return graph, objective
+
+
+class CudaGraph(Recording):
+    """A CUDA graph."""
+
+    def __init__(self) -> None:
+        self.graph = torch.cuda.CUDAGraph()
+
+    def replay(self) -> None:
+        """Launch it."""
+        self.graph.replay()
+
+
+def make_step(model: Model, schedule: Schedule) -> Step:
+    """Return what makes the steps of a model: recorded on CUDA if the schedule and its optimiser allow it."""
+    device = next(model.backbone.parameters()).device
+    if device.type != "cuda":
+        return Step(model)
+    reads_rates = schedule.optimizer in ("adam", "adamw")  # from tensors
+    hold_rates = reads_rates and not schedule.constant_rate
+    reason = None
+    if schedule.optimizer == "adagrad":
+        reason = "adagrad counts its steps on the CPU"
+    elif not (schedule.constant_rate or reads_rates):
+        reason = f"{schedule.optimizer} does not read a changing learning rate from the device"
+    if reason is None and schedule.capture:
+        return CapturedStep(model, CudaGraphs(device), hold_rates)
+    step = Step(model, hold_rates)
+    step.notes += [] if reason is None else [f"steps are made one by one, not as a CUDA graph: {reason}"]
+    return step
+
+
+@contextmanager
+def capturable(optimizer: Optimizer) -> Iterator[None]:
+    """Let an optimiser be recorded, whose fused steps are the same either way; torch wants to be told so."""
+    groups = [group for group in optimizer.param_groups if "capturable" in group]
+    for group in groups:
+        group["capturable"] = True
+    try:
+        yield
+    finally:
+        for group in groups:
+            group["capturable"] = False
+
+
+def shape_of(value: object) -> Hashable:
+    """Return what batches have in common that one recording serves: all but the values of tensors, and `rows`."""
+    if isinstance(value, Tensor):
+        return value.shape, value.stride(), value.dtype
+    if is_dataclass(value):
+        return tuple(shape_of(getattr(value, field.name)) for field in fields(value) if field.name != "rows")
+    return value if isinstance(value, Hashable) else None
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """Return the tensors of a batch, in the order of its fields."""
+    if isinstance(value, Tensor):
+        return [value]
+    if is_dataclass(value):
+        return [tensor for field in fields(value) for tensor in tensors_of(getattr(value, field.name))]
+    return []
+
+
+def _with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
+    """Return a batch with other tensors in the place of its own, which has computed nothing yet."""
+    if isinstance(value, Tensor):
+        return next(tensors)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _with_tensors(getattr(value, f.name), tensors) for f in fields(value)})
+    return value
+
+
+def _like(tensor: Tensor) -> Tensor:
+    """Return memory laid out as a tensor is, expanded dimensions included."""
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
+
+
+def _once(tensor: Tensor) -> Tensor:
+    """Return a tensor with one entry along the dimensions that it is expanded along."""
+    expanded = [size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)]
+    return tensor[tuple(slice(0, 1) if wide else slice(None) for wide in expanded)] if any(expanded) else tensor
