@@ -93,7 +93,7 @@ def labels(records: Iterable[RunRecord], without: str = "") -> dict[str, str]:
             for name, value in facts[group].items()
             if name != without and any(twin.get(name) != value for twin in twins)
         ]
-        named[group] = ", ".join([" × ".join(_method(key)), *words])
+        named[group] = ", ".join([key.method, *words])
     return named
 
 

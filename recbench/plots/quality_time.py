@@ -6,10 +6,24 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
+from typing import Any
 
-from recbench.plots.figure import figure, legend, look
+from recbench.plots.figure import COLOURS, figure, legend
 from recbench.plots.measured import Measured, Run, labels, measured, missing
+from recbench.plots.point_labels import label_points
 from recbench.plots.series import SPREAD, Point, logarithmic, mean_of
+from recbench.results.setting_choice import SettingChoice
+from recbench.terminal import clean
+
+WIDTH, HEIGHT = 5.6, 4.2  # of a panel, in inches
+ACROSS = 2
+LETTERS = 30  # of a line of a label
+KINDS = {False: "trained", True: "baseline"}
+LOOKS: dict[bool, dict[str, Any]] = {
+    False: {"color": COLOURS[0], "marker": "o"},
+    True: {"color": COLOURS[1], "marker": "s"},
+}
 
 
 @dataclass(frozen=True)
@@ -17,6 +31,8 @@ class MethodCost:
     """Runs that differ only in their seed."""
 
     label: str
+    baseline: bool
+    chosen: bool  # whether no other setting of the method is better on validation
     seconds: Point  # of training, validation left out
     value: Point
 
@@ -48,13 +64,19 @@ def devices(runs: Sequence[Run]) -> list[str]:
 
 def _cloud(runs: Sequence[Run], of_feedback: Measured) -> Cloud:
     records = [record for record, _ in runs if record.key.digest in of_feedback.values]
-    named = labels(records)
+    choice = SettingChoice()
+    for record in records:
+        choice.add(record, evaluated=True)
+    named = labels(record for record in records if choice.is_chosen(record))
+    named = labels(records) | named  # the settings that tell the chosen apart are few
     groups = defaultdict(list)
     for record in records:
         groups[record.key.group].append(record)
     methods = [
         MethodCost(
             label=named[group],
+            baseline=records[0].key.is_baseline,
+            chosen=choice.is_chosen(records[0]),
             seconds=mean_of("", [record.seconds for record in records]),
             value=mean_of("", [of_feedback.values[record.key.digest] for record in records]),
         )
@@ -64,23 +86,46 @@ def _cloud(runs: Sequence[Run], of_feedback: Measured) -> Cloud:
 
 
 def draw(panels: Sequence[Cloud], on: Sequence[str], path: Path, title: str) -> None:
-    """Write one marker per method, with standard deviations both ways."""
+    """Write one marker per method with standard deviations both ways, and as many names as there is room for.
+
+    A method stands with the setting that validation chose; its other settings are small and faint, without a name. The
+    first to be named are methods that none is both better and faster than, then the others, best first.
+    """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    names = list(dict.fromkeys(method.label for cloud in panels for method in cloud.methods))
-    with figure(path, title, len(panels)) as (made, axes):
-        handles = {}
+    with figure(path, title, len(panels), across=ACROSS, width=WIDTH, height=HEIGHT) as (made, axes):
         for ax, cloud in zip(axes, panels, strict=True):
             for method in cloud.methods:
-                style = look(names.index(method.label)) | {"linestyle": "none", "markersize": 6}
                 x, y = method.seconds, method.value
-                bars = ax.errorbar(x.mean, y.mean, y.sd or None, x.sd or None, elinewidth=0.9, **style)
-                handles[method.label] = bars
+                style = LOOKS[method.baseline] | {"linestyle": "none"}
+                if method.chosen:
+                    bars: dict[str, Any] = {"ecolor": "0.7", "elinewidth": 0.7, "capsize": 1.5, "zorder": 2}
+                    ax.errorbar(x.mean, y.mean, y.sd or None, x.sd or None, markersize=5, **style, **bars)
+                else:
+                    ax.plot(x.mean, y.mean, markersize=2.5, alpha=0.35, zorder=1.5, **style)
             seconds = [method.seconds.mean for method in cloud.methods]
             if logarithmic(seconds):
                 ax.set_xscale("log")
                 ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(seconds) < 100 * min(seconds) else (1,)))
                 ax.xaxis.set_major_formatter("{x:g}")
                 ax.xaxis.set_minor_formatter(NullFormatter())
+            ax.margins(0.12)
             ax.set(title=cloud.title, xlabel=f"training time (s), {', '.join(on)}", ylabel=cloud.y)
-        legend(made, list(handles.values()), list(handles), SPREAD)
+        kinds = [
+            baseline for baseline in (False, True) if any(m.baseline == baseline for c in panels for m in c.methods)
+        ]
+        handles = [axes[0].plot([], [], linestyle="none", **LOOKS[baseline])[0] for baseline in kinds]
+        legend(made, handles, [KINDS[baseline] for baseline in kinds], SPREAD)
+        for ax, cloud in zip(axes, panels, strict=True):
+            named = [method for method in cloud.methods if method.chosen]
+            named.sort(key=lambda method: not _is_on_front(method, cloud.methods))
+            points = [(method.seconds.mean, method.value.mean) for method in named]
+            if left := label_points(ax, points, [clean("\n".join(wrap(method.label, LETTERS))) for method in named]):
+                ax.set_title(f"{cloud.title} ({left} without a name, for want of room)")
+
+
+def _is_on_front(method: MethodCost, others: Sequence[MethodCost]) -> bool:
+    """Whether no other method is both faster and better."""
+    return not any(
+        other.seconds.mean < method.seconds.mean and other.value.mean > method.value.mean for other in others
+    )

@@ -61,11 +61,11 @@ class Matrix:
         return any(cell.interval for column in self.columns for cell in column.cells.values())
 
 
-def matrices(rows: Sequence[LeaderboardRow], differences: Differences, *, metrics_asked: bool) -> list[Matrix]:
+def matrices(rows: Sequence[LeaderboardRow], differences: Differences | None, *, metrics_asked: bool) -> list[Matrix]:
     """Return a matrix per metric that was asked for, or else for retrieval and for ranking the one with most numbers.
 
     `rows` are of `collect_rows`; of each method the setting that validation chose counts. Of several definitions on
-    the same data, that of most methods does.
+    the same data, that of most methods does. Without `differences` there are no intervals, and no test decides.
     """
     by_metric: dict[str, list[LeaderboardRow]] = defaultdict(list)
     for row in rows:
@@ -85,7 +85,7 @@ def _most(by_metric: Mapping[str, Sequence[LeaderboardRow]], family: Sequence[st
     return [max(fitting, key=place)] if fitting else []
 
 
-def _columns(rows: Sequence[LeaderboardRow], differences: Differences) -> list[MatrixColumn]:
+def _columns(rows: Sequence[LeaderboardRow], differences: Differences | None) -> list[MatrixColumn]:
     by_data: dict[tuple[str, ...], dict[Column, dict[str, LeaderboardRow]]] = defaultdict(dict)
     for row in sorted(rows, key=_preference):
         by_data[row.column[:4]].setdefault(row.column, {}).setdefault(row.method.name, row)
@@ -106,11 +106,13 @@ def _preference(row: LeaderboardRow) -> tuple[object, ...]:
     return row.select != row.metric, row.refit, -row.seeds, row.settings
 
 
-def _column(column: MatrixColumn, of_methods: Mapping[str, LeaderboardRow], differences: Differences) -> MatrixColumn:
+def _column(
+    column: MatrixColumn, of_methods: Mapping[str, LeaderboardRow], differences: Differences | None
+) -> MatrixColumn:
     rows = sorted(of_methods.values(), key=rank_key)
     ranked = ranks(np.array([[rank_key(row)[0] for row in rows]]))[0].tolist()
     best = _best_baseline(rows)
-    against = differences.to(best, rows) if best else {}
+    against = differences.to(best, rows) if best and differences else {}
     for row, rank in zip(rows, ranked, strict=True):
         cell = Cell(row, rank)
         if best and row is not best and row.mean is not None and best.mean is not None:
