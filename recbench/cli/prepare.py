@@ -31,7 +31,8 @@ SplitDays = Annotated[
     whole_option("--split-days", "Days of test, as many before being valid; splits days, sessions.", 1, 10**6),
 ]
 SplitDate = Annotated[
-    date | None, typer.Option(metavar="YYYY-MM-DD", help="First day of test (UTC); split date.", parser=_day)
+    date | None,
+    typer.Option(metavar="YYYY-MM-DD", help="First day of test (UTC); means --split date.", parser=_day),
 ]
 
 
@@ -42,7 +43,7 @@ SplitDate = Annotated[
     "recbench prepare kuairand-pure --rule all --feedback click,like,follow",
     "recbench prepare ml-20m --feedback 'rating>=3,rating>=4,rating>=5'",
     "recbench prepare kuairand-pure --split days --split-days 3",
-    "recbench prepare ml-1m --split date --split-date 2001-01-01",
+    "recbench prepare ml-1m --split-date 2001-01-01",
     "recbench prepare synthetic --rows 1e6",
     "recbench prepare shop --catalog my.toml",
 )
@@ -100,11 +101,11 @@ def example(
     kind: Annotated[Literal["shop"], typer.Argument(help="Which example: shop, a log of events.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without such files.")],
 ) -> None:
-    """Write a complete example of a dataset of your own: a log and its catalogue entry, to copy and change."""
-    from recbench.sources.example_shop import CATALOGUE, LOG, write_example
+    """Write a complete example of a dataset of your own: a log, its items and their catalogue entry, to copy."""
+    from recbench.sources.example_shop import CATALOGUE, ITEMS, LOG, write_example
 
     commands = write_example(folder)
-    print_text(f"{folder}: {LOG}, {CATALOGUE}; look at both, then type")
+    print_text(f"{folder}: {LOG}, {ITEMS}, {CATALOGUE}; look at them, then type")
     for line in commands:
         print_text(f"    {line}")
 

@@ -40,6 +40,7 @@ class EntityTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: Count  # distinct keys: fewer than entities where features vary from row to row
     seen: Count  # the first `seen` entities occur in train
     columns: tuple[Column, ...]
+    undescribed: Count = 0  # entities that the table of their features lacks
 
     def __post_init__(self) -> None:
         if not (self.seen <= self.count and self.keys <= self.count):

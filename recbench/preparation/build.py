@@ -14,6 +14,7 @@ from recbench.memory import Memory
 from recbench.preparation import entities, filters, labels
 from recbench.preparation.coded_log import CodedLog, read_log
 from recbench.preparation.entities import Entities
+from recbench.preparation.features import attach_features, settled_features
 from recbench.preparation.frame_file import FrameFile, scatter, write_frames
 from recbench.preparation.manifest_contents import Built
 from recbench.preparation.order_statistics import even_bounds
@@ -30,19 +31,22 @@ def build(spec: DatasetSpec, source: Source, split: Split, folder: Path, memory:
     Raises DataError for files and columns that are not as the catalogue says, and for splits that leave a part empty.
     """
     work = folder / "work"
-    size = sum(path.stat().st_size for path in source.files.values())
-    progress.step(f"reading {', '.join(source.files) or spec.name}", size or None)
+    files = source.every_file
+    size = sum(path.stat().st_size for path in files.values())
+    progress.step(f"reading {', '.join(files) or spec.name}", size or None)
     raw = load_reader(spec.reader)(spec, source)
     log = read_log(spec, raw, memory, work)
-    users = entities.attach_features(log.users, raw.users, spec.user, work / "users.parquet")
-    items = entities.attach_features(log.items, raw.items, spec.item, work / "items.parquet")
+    users = attach_features(log.users, raw.users, spec.user, work / "users.parquet")
+    items = attach_features(log.items, raw.items, spec.item, work / "items.parquet")
     progress.step("filtering")
-    log = _filtered(spec, log, users, items, split, memory, work)
+    log = _filtered(spec, log, users.rows, items.rows, split, memory, work)
     progress.step("splitting", log.rows, "rows")
     log = _split(log, split, work / "parts", progress)
     progress.step("counting")
     counts = count_rows(spec, log, split)
     progress.step("encoding users and items")
+    users = settled_features(log, "user", spec.user, work / "settled-users.parquet") if spec.user.settled else users
+    items = settled_features(log, "item", spec.item, work / "settled-items.parquet") if spec.item.settled else items
     user = entities.fit(spec, spec.user, log.users, users, counts.users)
     item = entities.fit(spec, spec.item, log.items, items, counts.items)
     _write_entities(folder, "user", user, memory, work)

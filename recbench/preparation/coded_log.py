@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class CodedLog:
 
     Every frame has `row` (number in file order), `user` and `item` (codes) and `pattern` (the feedback as bits), then,
     where there are such, `time`, the parts of the shipped split as `given`, `truth_<feedback>`, and at last `part`.
+    Where the features of a side are made one value per key, `<side> features` is the code of those of the row.
     """
 
     groups: tuple[FrameFile, ...]
@@ -40,6 +41,7 @@ class CodedLog:
     items: Keys
     timed: bool
     truth: tuple[str, ...]
+    features: Mapping[str, Keys] = field(default_factory=dict)  # by side, where `<side> features` is
 
     @property
     def rows(self) -> int:
@@ -91,6 +93,11 @@ def read_log(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) ->
     """
     users = Keys(_identity(spec.user, raw.users is not None), folder / "user-keys.parquet")
     items = Keys(_identity(spec.item, raw.items is not None), folder / "item-keys.parquet")
+    features = {
+        name: Keys(side.identity, folder / f"{name}-features.parquet")
+        for name, side in (("user", spec.user), ("item", spec.item))
+        if side.settled
+    }
     rows, read, units = FrameFile(folder / "log.parquet"), 0, TimeUnits(spec.time_unit)
     for block in raw.log:
         block = block.with_columns(cs.float().fill_nan(None), pl.int_range(read, read + pl.len()).alias(ROW_NUMBER))
@@ -106,19 +113,20 @@ def read_log(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) ->
             "item": items.code(block),
             "pattern": pl.Series(labels.patterns(labels.evaluate(block.drop(ROW_NUMBER), spec))),
         }
+        columns |= {f"{side} features": keys.code(block) for side, keys in features.items()}
         if spec.time is not None:
             columns["time"] = block[spec.time]
             units.add(block[spec.time])
         if raw.part_column in block.columns:
             columns["given"] = pl.Series(part_numbers(spec.name, block[raw.part_column]))
         rows.append(pl.DataFrame(columns | {name: block[name] for name in raw.truth}))
-        memory.check(len(users) + len(items))
+        memory.check(sum(map(len, (users, items, *features.values()))))
     if not rows.rows:
         raise DataError(f"{spec.name}: no log rows; check the files and the filter ({spec.filter})")
     units.check(spec)
-    for keys in (users, items):
+    for keys in (users, items, *features.values()):
         keys.features.close()
-    return CodedLog((rows.close(),), users, items, spec.time is not None, raw.truth)
+    return CodedLog((rows.close(),), users, items, spec.time is not None, raw.truth, features)
 
 
 def part_numbers(dataset: str, column: pl.Series) -> NDArray[np.uint8]:
@@ -132,7 +140,7 @@ def part_numbers(dataset: str, column: pl.Series) -> NDArray[np.uint8]:
 
 
 def _identity(side: Side, table: bool) -> tuple[str, ...]:
-    return (side.key,) if table and side.key else side.identity
+    return (side.key,) if (table or side.settled) and side.key else side.identity
 
 
 def _chosen_rows(spec: DatasetSpec, block: pl.DataFrame) -> pl.Series:

@@ -15,6 +15,7 @@ from recbench.data.manifest import Column, EntityTable
 from recbench.errors import DataError
 from recbench.preparation import buckets
 from recbench.preparation.entity_keys import CODE, Keys
+from recbench.preparation.features import Features
 from recbench.preparation.frame_file import FrameFile, even_ranges, scatter
 from recbench.sources.dataset_spec import DatasetSpec, Side
 
@@ -30,6 +31,7 @@ class Entities:
     features: FrameFile  # code, and the key and features as in the raw data
     row: NDArray[np.int32]  # row of each code, -1 for those that no log row names, [codes]
     seen: int
+    undescribed: int  # entities that the table of their features lacks
     keys: int  # distinct keys: fewer than entities where features vary from row to row
     encodings: list[FeatureEncoding]
     separator: str
@@ -42,7 +44,8 @@ class Entities:
     @property
     def table(self) -> EntityTable:
         """What the manifest records of them."""
-        return EntityTable(self.count, self.keys, self.seen, tuple(encoding.column for encoding in self.encodings))
+        columns = tuple(encoding.column for encoding in self.encodings)
+        return EntityTable(self.count, self.keys, self.seen, columns, self.undescribed)
 
 
 @dataclass(frozen=True)
@@ -52,27 +55,6 @@ class FeatureEncoding:
     column: Column
     vocabulary: pl.DataFrame | None = field(default=None, compare=False)  # id, value
     edges: NDArray[np.float64] | None = field(default=None, compare=False)
-
-
-def attach_features(keys: Keys, table: Iterable[pl.DataFrame] | None, side: Side, path: Path) -> FrameFile:
-    """Write the features of every entity of the log, from the entity table where there is one, and return the file.
-
-    An entity that the table lacks has empty features. Raises DataError for a missing column.
-    """
-    if table is None or side.key is None:
-        return keys.features
-    rows, described = FrameFile(path), np.zeros(len(keys), np.bool_)
-    codes = pl.concat(list(keys.features.frames()))
-    for block in table:
-        for name in side.identity:
-            if name not in block.columns:
-                raise DataError(f"no column `{name}` among {', '.join(block.columns)}; correct the catalogue")
-        matches = codes.join(block.select(side.identity), on=side.key, how="inner", nulls_equal=True)
-        described[matches[CODE].to_numpy()] = True
-        rows.append(matches.select(CODE, *side.identity))
-    for missing in codes.filter(~pl.Series(described)[codes[CODE]]).iter_slices():
-        rows.append(pl.concat([missing, matches.head(0)], how="diagonal_relaxed").select(CODE, *side.identity))
-    return rows.close()
 
 
 def without_empty_features(features: FrameFile, side: Side, size: int) -> NDArray[np.bool_]:
@@ -92,7 +74,7 @@ def _vector_message(dataset: str, name: str, widths: list[int]) -> str:
     return f"{dataset}: vector `{name}` holds {found} numbers in different rows; it must be as many in every row"
 
 
-def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: NDArray[np.uint32]) -> Entities:
+def fit(spec: DatasetSpec, side: Side, keys: Keys, features: Features, rows: NDArray[np.uint32]) -> Entities:
     """Number the entities that have log rows and make vocabularies and bucket edges from the train rows.
 
     `rows` are the numbers of rows of each part (train first) by code, [3, codes].
@@ -104,17 +86,18 @@ def fit(spec: DatasetSpec, side: Side, keys: Keys, features: FrameFile, rows: ND
     row[order] = np.arange(len(order), dtype=np.int32)
 
     def values(name: str) -> Iterator[WeightedValues]:
-        for frame in features.frames([CODE, name]):
+        for frame in features.rows.frames([CODE, name]):
             weight = train[frame[CODE].to_numpy()]
             yield frame[name].filter(pl.Series(weight > 0)), weight[weight > 0]
 
     return Entities(
         side=side,
         identity=keys.identity,
-        features=features,
+        features=features.rows,
         row=row,
         seen=int((train > 0).sum()),
-        keys=_distinct(side, keys, features, row),
+        undescribed=int((features.undescribed & (row >= 0)).sum()),
+        keys=_distinct(side, keys, features.rows, row),
         encodings=[_fit_feature(spec, side, name, partial(values, name)) for name in side.features],
         separator=spec.bag_separator,
     )

@@ -84,6 +84,14 @@ def _filters(spec: DatasetSpec) -> Iterator[str]:
     if spec.core is not None:
         rounds = "until nothing changes" if spec.core.rounds is None else f"{spec.core.rounds} times"
         yield f"items with fewer than {spec.core.item} rows go, then users with fewer than {spec.core.user}, {rounds}"
+    for name, side in (("user", spec.user), ("item", spec.item)):
+        if side.file_time is not None:
+            yield f"features of a row's {name} are those of {side.file} at the time of the row"
+        if side.settled:
+            yield (
+                f"features of {name}s are the {side.changing} value that is not empty in the train rows of each, of "
+                "those in no train row in their other rows"
+            )
     if spec.min_count > 1:
         yield f"values of categorical features on fewer than {spec.min_count} train rows are unknown"
 

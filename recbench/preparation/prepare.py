@@ -45,7 +45,7 @@ class Variant:
     feedback: str | None = None  # names and expressions, joined by commas
     ratio: Ratio | None = None  # of train, valid and test
     split_days: int | None = None  # days of test, splits `days` and `sessions`
-    split_date: date | None = None  # first day of test, split `date`
+    split_date: date | None = None  # first day of test; stands for split `date` where none is named
 
 
 CATALOGUE = Variant()
@@ -90,8 +90,13 @@ def prepare(
     folder = prepared_home() / name / _folder_name(name, variant, spec, split, catalog)
     if spec.known_users and not split.shipped:
         raise UsageError(f"{name}: `known_users` looks at the shipped train part; prepare it with --split given")
+    located = raw_files.locate(spec, (*split.raw_files(spec), *spec.tables), raw, progress, accept)
+    tables = {word: located.pop(word) for word in spec.tables}
+    described = {path for of_word in tables.values() for path in of_word.values()}
+    log = {name: path for of_word in located.values() for name, path in of_word.items() if path not in described}
     source = Source(
-        files=raw_files.locate(spec, split.raw_files(spec), raw, progress, accept),
+        files=log,
+        tables=tables,
         shipped_parts=split.shipped,
         rows=rows if spec.files or rows is not None else ROWS,
         seed=seed,
@@ -109,14 +114,17 @@ def prepare(
 def _chosen(name: str, variant: Variant, catalog: Path | None) -> tuple[DatasetSpec, type[Split]]:
     """Return the dataset as the variant has it, and the class of its split."""
     spec = find(name, catalog, variant.rule)
-    split = check_split(name, variant.split or spec.split, spec.splits, spec.time is not None)
+    usual = spec.split if variant.split_date is None else "date"
+    split = check_split(name, variant.split or usual, spec.splits, spec.time is not None)
     if variant.feedback is not None:
         spec = choose_feedback(spec, variant.feedback)
     typed = {option: getattr(variant, option) for option in ("ratio", "split_days", "split_date")}
     typed = {option: value for option, value in typed.items() if value is not None}
     for option in typed:
         if option not in split.options:
-            raise UsageError(f"--{option.replace('_', '-')} has no effect on split `{split.name}`; leave it out")
+            named = option != "split_days" or variant.split is not None
+            advice = "leave it out" if named else "add --split days, or leave it out"
+            raise UsageError(f"--{option.replace('_', '-')} has no effect on split `{split.name}`; {advice}")
     if typed or split.name != spec.split:
         spec = replace(spec, expect=replace(spec.expect, train=None, test=None))
     return replace(spec, **typed), split
@@ -154,7 +162,7 @@ def _write(
 ) -> Manifest:
     """Write the prepared folder and return its manifest."""
     began = time.monotonic()
-    described = raw_files.FileDigests(source.files)
+    described = raw_files.FileDigests(source.every_file)
     waiting = f"another `recbench prepare` is writing {folder}; waiting for it"
     with replacing(folder, lambda: progress.show_message(waiting)) as temporary:
         try:
@@ -181,7 +189,7 @@ def _reusable(folder: Path, options: Options, source: Source) -> Manifest | None
     """Return the manifest of a folder that is prepared from the same files and options and not damaged."""
     try:
         manifest = read_manifest(folder)
-        if manifest.options != options or not raw_files.unchanged(manifest.sources, source.files):
+        if manifest.options != options or not raw_files.unchanged(manifest.sources, source.every_file):
             return None
         verify_files(folder, manifest.files)
         return manifest

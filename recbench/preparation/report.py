@@ -62,6 +62,12 @@ def warnings(manifest: Manifest) -> list[str]:
             lines.append(
                 f"{table.count:,} {side} for {table.keys:,} keys, since features vary between rows; retrieval, GAUC "
                 "and the filter of seen items count each combination of key and features by itself"
+                + (f'; changing = "last" in `{side[:-1]}` makes them one' if manifest.options.reader == "table" else "")
+            )
+        file = (manifest.options.user if side == "users" else manifest.options.item).file
+        if table.undescribed and file is not None:
+            lines.append(
+                f"{table.undescribed:,} of {table.count:,} {side} are not in {file}, so that their features are empty"
             )
     return lines + [f"{file} was not found; prepared without it" for file in manifest.absent]
 

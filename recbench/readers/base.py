@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -40,11 +40,17 @@ class Source:
     """Where and what to read: the files by name (as in the catalogue), and the options of `prepare`."""
 
     files: Mapping[str, Path]
+    tables: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)  # those of a `Side.file`, by that word
     shipped_parts: bool = False  # whether the split is that of the raw files, so that the log must say each row's part
     rows: int | None = None  # of generated data
     seed: int = 0
     block: int = BLOCK  # bytes of text to hold at once
     advance: Advance = ignore_progress  # hears of the bytes read
+
+    @property
+    def every_file(self) -> Mapping[str, Path]:
+        """All files by name, those of the log first."""
+        return {name: path for files in (self.files, *self.tables.values()) for name, path in files.items()}
 
     def file(self, name: str) -> Path:
         """Return the path of a file that the reader cannot do without; raises UsageError if the catalogue lacks it."""

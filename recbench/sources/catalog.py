@@ -19,6 +19,7 @@ from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, KCore, Si
 from recbench.sources.regular_file import read_catalogue_text
 
 LONGEST_NAME = 64  # characters of a feedback, of which names of folders are made
+DATE_FIRST = tuple(sorted(DatasetSpec.splits, key=lambda split: split != "date"))  # where a date is named
 GIVEN = {"name", "folder"}  # fields of a DatasetSpec that are no keys of its table
 
 
@@ -142,6 +143,8 @@ def _build(name: str, table: dict[str, Any], folder: Path | None, rule: str | No
         table = {**table, "expect": {}, "note": "", **changed, **sides, "rule": rule}
     if isinstance(day := table.get("split_date"), str):
         table = {**table, "split_date": parse_day(day, f"{name}: split_date =")}
+    if "split_date" in table and "splits" not in table:
+        table = {**table, "splits": DATE_FIRST}
     try:
         spec = msgspec.convert({**table, "name": name}, DatasetSpec)
     except msgspec.ValidationError as error:

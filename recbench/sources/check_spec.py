@@ -31,6 +31,7 @@ def check_spec(spec: DatasetSpec) -> DatasetSpec:
     _check_counts(spec)
     for side, columns in (("user", spec.user), ("item", spec.item)):
         _check_side(f"{spec.name}.{side}", columns)
+        _check_features(f"{spec.name}.{side}", columns, spec)
     return spec
 
 
@@ -76,6 +77,8 @@ def _check_splits(spec: DatasetSpec) -> None:
     for split in spec.splits:
         if split not in splits:
             raise _refused(spec, str(unknown("split", split, splits)))
+    if spec.split_date is not None and "date" not in spec.splits:
+        raise _refused(spec, "`split_date` has no effect, as `splits` lacks `date`; put it first there")
 
 
 def _check_time_and_columns(spec: DatasetSpec) -> None:
@@ -87,7 +90,8 @@ def _check_time_and_columns(spec: DatasetSpec) -> None:
         raise _refused(spec, "`time` is empty; name the column of times, or leave it out")
     if spec.time_zone is not None and spec.time_zone not in available_timezones():
         raise _refused(spec, str(unknown("time zone", spec.time_zone, sorted(available_timezones()))))
-    lacking = [name for name in (*spec.user.identity, *spec.item.identity) if spec.columns and name not in spec.columns]
+    of_log = (*spec.user.in_log.identity, *spec.item.in_log.identity)
+    lacking = [name for name in of_log if spec.columns and name not in spec.columns]
     if lacking:
         raise _refused(spec, str(unknown("column", lacking[0], spec.columns)))
 
@@ -131,6 +135,30 @@ def _check_side(where: str, side: Side) -> None:
                 f"{where}: a column cannot be called {name[:40]!r} (no `/` or control character, up to "
                 f"{LONGEST_COLUMN} bytes, not `row`); rename it"
             )
+
+
+def _check_features(where: str, side: Side, spec: DatasetSpec) -> None:
+    """Raise UsageError for features of a file, or of several values a key, that cannot be meant."""
+    if side.file is None:
+        given = next((key for key in ("file_key", "file_time", "file_separator") if getattr(side, key) is not None), "")
+        if given:
+            raise UsageError(
+                f'{where}: `{given}` is of a file; name it, as in file = "{where.rpartition(".")[2]}s.csv"'
+            )
+    elif spec.reader != "table":
+        raise UsageError(f"{where}: `file` is for reader `table`; leave it out")
+    elif side.key is None:
+        raise UsageError(f"{where}: `file` needs a `key`, the column of the log by which its rows are found")
+    elif side.file_time is not None and spec.time is None:
+        raise UsageError(f"{where}: `file_time` needs a `time` of the log")
+    elif side.settled and side.file_time is None:
+        raise UsageError(
+            f"{where}: `changing` has no effect on a file of one row per key; add `file_time`, or leave it out"
+        )
+    if side.settled and side.key is None:
+        raise UsageError(f"{where}: `changing` needs a `key`")
+    if side.settled and spec.complete:
+        raise UsageError(f"{where}: `changing` and `complete` do not go together; leave one out")
 
 
 def _check_text_layout(spec: DatasetSpec) -> None:

@@ -20,6 +20,33 @@ class Side:
     numeric: tuple[str, ...] = ()
     bag: tuple[str, ...] = ()  # text: values joined by the dataset's bag_separator
     vector: tuple[str, ...] = ()  # text: numbers joined by the dataset's bag_separator, as many in every row
+    file: str | None = None  # the features stand there, not in the log: a name or pattern as in `files`
+    file_key: str | None = None  # what the key is called there, if not as in the log
+    file_time: str | None = None  # since when a row of it holds; else each key stands on one row
+    file_separator: str | None = None  # of its fields, if not as in the log
+    # of features that vary between the rows of one key: all, each combination being an entity of its own, or the first
+    # or last value of the train rows that is not empty
+    changing: Literal["as of", "first", "last"] = "as of"
+
+    @property
+    def in_log(self) -> Side:
+        """What the log itself has of this side: all, or the key alone."""
+        return self if self.file is None else Side(self.key)
+
+    @property
+    def in_file(self) -> Side:
+        """What the file has of this side, under the names of its columns there."""
+        own = self.file_key or self.key
+
+        def named(columns: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(own or name if name == self.key else name for name in columns)
+
+        return Side(own, named(self.categorical), named(self.numeric), named(self.bag), named(self.vector))
+
+    @property
+    def settled(self) -> bool:
+        """Whether features that vary between rows are made one value per key, by the train rows."""
+        return self.changing != "as of"
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -122,6 +149,11 @@ class DatasetSpec:
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> keys of this table it replaces
     rule: str = "default"  # the name of this rule, of which `rules` are the others
     folder: Path | None = None  # folder of the user's own TOML, which its files are relative to
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names or patterns of the files that describe users and items."""
+        return tuple(dict.fromkeys(side.file for side in (self.user, self.item) if side.file is not None))
 
     @property
     def split(self) -> str:

@@ -30,14 +30,15 @@ Accept = Callable[[str], bool]  # asked with the licence and where it stands
 
 def locate(
     spec: DatasetSpec, needed: Sequence[str], raw: Path | None, progress: Progress, accept: Accept
-) -> dict[str, Path]:
-    """Return the path of every raw file by its name in the catalogue: those `needed`, and the optional ones if there.
+) -> dict[str, Found]:
+    """Return the raw files that each name of the catalogue stands for: those `needed`, and the optional ones if there.
 
     They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
-    user's own TOML, then in the raw folder of recbench. A pattern such as "events-*.csv.gz" (reader `table` only)
-    stands for all files that match it, by name. What is missing is unpacked from the archives that lie there, and
-    without `raw` downloaded, if `accept` agrees to a licence that asks for it. Raises DataError that says how to get
-    what is missing still, and for what is not a file; UsageError if `raw` is not a folder.
+    user's own TOML, then in the raw folder of recbench. For reader `table`, a pattern such as "events-*.csv.gz" stands
+    for all files that match it and a folder for all that lie in it or deeper, in the order of their names. What is
+    missing is unpacked from the archives that lie there, and without `raw` downloaded, if `accept` agrees to a licence
+    that asks for it. Raises DataError that says how to get what is missing still, and for what is not a file;
+    UsageError if `raw` is not a folder.
     """
     folder = raw if raw is not None else raw_home(spec.name)
     if raw is not None and not raw.is_dir():
@@ -58,10 +59,10 @@ def locate(
         if spec.by_hand:
             progress.show_message(_download_instructions(spec, raw or folder))
         raise DataError(_missing_message(spec, missing(needed), raw, folder))
-    paths = {name: path for word in wanted if word in files for name, path in files[word].items()}
-    for path in paths.values():
+    found = {word: files[word] for word in wanted if word in files}
+    for path in (path for of_word in found.values() for path in of_word.values()):
         require_regular(path)
-    return paths
+    return found
 
 
 def _files_present(spec: DatasetSpec, wanted: Sequence[str], folder: Path, raw: Path | None) -> dict[str, Found]:
@@ -70,13 +71,32 @@ def _files_present(spec: DatasetSpec, wanted: Sequence[str], folder: Path, raw: 
     for name in wanted:
         beside = spec.folder if raw is None else None
         if beside is not None and (beside / name).exists():
-            files[name] = {name: beside / name}
+            files[name] = _stands_for(spec, name, beside / name)
         elif (path := _find_file(folder, name, spec.name)) is not None:
-            files[name] = {name: path}
+            files[name] = _stands_for(spec, name, path)
         elif spec.reader == "table" and any(character in name for character in "*?["):
             found = (beside is not None and _matching(beside, name, 0)) or _matching(folder, name, DEPTH)
             files |= {name: found} if found else {}
     return files
+
+
+def _stands_for(spec: DatasetSpec, name: str, path: Path) -> Found:
+    """Return the file at a path or, for reader `table`, all files of a folder and those below it.
+
+    Hidden files, and those that programs put beside data, such as `_SUCCESS`, are none. Raises DataError if it has no
+    file.
+    """
+    if spec.reader != "table" or not path.is_dir():
+        return {name: path}
+    below = {path_below.relative_to(path): path_below for path_below in sorted(path.rglob("*")) if path_below.is_file()}
+    found = {
+        f"{name.rstrip('/')}/{own.as_posix()}": path_below
+        for own, path_below in below.items()
+        if not any(part.startswith((".", "_")) for part in own.parts)
+    }
+    if not found:
+        raise DataError(f"{path}: a folder without files; name a file, or put some there")
+    return found
 
 
 def _matching(folder: Path, pattern: str, depth: int) -> Found:

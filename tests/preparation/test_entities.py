@@ -13,6 +13,7 @@ from recbench.errors import DataError
 from recbench.preparation import entities
 from recbench.preparation.entities import Entities
 from recbench.preparation.entity_keys import Keys
+from recbench.preparation.features import attach_features
 from recbench.sources.catalog import find
 from recbench.sources.dataset_spec import Side
 
@@ -25,7 +26,7 @@ def built(
     keys = Keys((side.key,) if table is not None and side.key else side.identity, folder / "keys.parquet")
     code = pl.concat([keys.code(block) for block in log.iter_slices(2)]).to_numpy()
     blocks = None if table is None else table.iter_slices(2)
-    features = entities.attach_features(keys, blocks, side, folder / "table.parquet")
+    features = attach_features(keys, blocks, side, folder / "table.parquet")
     counts = np.zeros((3, len(keys)), np.uint32)
     np.add.at(counts, (np.where(train, 0, 2), code), 1)
     entity = entities.fit(spec, side, keys, features, counts)

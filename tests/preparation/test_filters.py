@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from recbench.errors import DataError
 from recbench.memory import Memory
 from recbench.preparation import coded_log, entities, filters
+from recbench.preparation.features import attach_features
 from recbench.readers.base import RawTables
 from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
@@ -121,5 +122,10 @@ def test_entities_that_lack_a_feature(tmp_path: Path) -> None:
     log = logged(tmp_path / "a", [(1, 1), (2, 1), (3, 1)])
     side = Side("u", ("u", "city"), ("age",))
     table = pl.DataFrame({"u": [3, 1], "city": ["A", None], "age": [1.0, 2.0]})
-    features = entities.attach_features(log.users, [table], side, tmp_path / "users.parquet")
-    assert entities.without_empty_features(features, side, 3).tolist() == [False, False, True]  # 2 is not in the table
+    features = attach_features(log.users, [table], side, tmp_path / "users.parquet")
+    assert features.undescribed.tolist() == [False, True, False]
+    assert entities.without_empty_features(features.rows, side, 3).tolist() == [
+        False,
+        False,
+        True,
+    ]  # 2 is not in the table

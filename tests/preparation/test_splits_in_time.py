@@ -81,6 +81,16 @@ def test_days_and_dates_lie_side_by_side(tmp_path: Path) -> None:
     assert shop(tmp_path, Variant(split="date"), toml.replace("= 2024-03-03", '= "2024-03-03"')).fresh is False
 
 
+def test_a_date_means_the_split_of_dates(tmp_path: Path) -> None:
+    typed = shop(tmp_path, Variant(split_date=date(2024, 3, 4)))
+    assert typed.folder.name == "date+2024-03-04"
+    toml = OWN.replace("[shop]\n", '[shop]\nsplit_date = "2024-03-04"\n')
+    assert not shop(tmp_path, Variant(), toml).fresh  # the same folder
+    assert shop(tmp_path, Variant(split="global"), toml).folder.name == "global"
+    with pytest.raises(UsageError, match="`split_date` has no effect, as `splits` lacks `date`; put it first there"):
+        shop(tmp_path, Variant(), toml.replace("[shop]\n", '[shop]\nsplits = ["global"]\n'))
+
+
 def test_another_day_in_the_catalogue_changes_nothing_of_other_splits(tmp_path: Path) -> None:
     assert shop(tmp_path, Variant(split="user")).fresh
     toml = OWN.replace("[shop]\n", "[shop]\nsplit_date = 2024-03-03\nsplit_days = 3\n")
@@ -155,7 +165,11 @@ def test_a_later_train_row_breaks_the_certificate_of_leave_one_out(tmp_path: Pat
         (Variant(split="days", split_days=4), "--split-days 4: the days of the log, .* choose 1 to 3, or another"),
         (Variant(split="sessions", split_days=0), "--split-days 0: expected a whole number from 1 to 1,000,000"),
         (Variant(split="user", split_days=4), "--split-days has no effect on split `user`; leave it out"),
-        (Variant(split_date=date(2024, 3, 1)), "--split-date has no effect on split `global`; leave it out"),
+        (
+            Variant(split="user", split_date=date(2024, 3, 1)),
+            "--split-date has no effect on split `user`; leave it out",
+        ),
+        (Variant(split_days=2), "--split-days has no effect on split `global`; add --split days, or leave it out"),
         (Variant(split="days", ratio=(8, 1, 1)), "--ratio has no effect on split `days`; leave it out"),
     ],
 )

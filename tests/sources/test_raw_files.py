@@ -8,7 +8,7 @@ import pytest
 
 from recbench.errors import DataError, UsageError
 from recbench.home import raw_home
-from recbench.preparation.prepare import prepare
+from recbench.preparation.prepare import Variant, prepare
 from recbench.progress import Progress
 from recbench.sources import catalog
 from recbench.sources.raw_files import locate
@@ -17,7 +17,8 @@ from tests.preparation.shop import TOML, write
 
 def located(toml: str, folder: Path, raw: Path | None = None) -> dict[str, Path]:
     spec = catalog.find("shop", write(folder, toml=toml))
-    return locate(spec, spec.files, raw, Progress(), lambda _: False)
+    located = locate(spec, spec.files, raw, Progress(), lambda _: False)
+    return {name: path for of_word in located.values() for name, path in of_word.items()}
 
 
 def test_a_pattern_stands_for_all_files_that_match_it(tmp_path: Path) -> None:
@@ -34,6 +35,40 @@ def test_a_pattern_stands_for_all_files_that_match_it(tmp_path: Path) -> None:
     assert [path.name for path in located(absolute, tmp_path).values()] == ["part-a.csv", "part-b.csv"]
     with pytest.raises(DataError, match=r"nothing-\*.csv not found"):
         located(TOML.replace('"log.csv"', '"nothing-*.csv"'), tmp_path)
+
+
+def test_a_folder_stands_for_all_files_below_it(tmp_path: Path) -> None:
+    toml = TOML.replace('"log.csv"', '"logs"')
+    (tmp_path / "logs" / "day=2").mkdir(parents=True)
+    (tmp_path / "logs" / "_temporary").mkdir()
+    for name in ("day=2/b.csv", "day=2/a.csv", "c.csv", "_SUCCESS", ".hidden", "_temporary/part.csv"):
+        (tmp_path / "logs" / name).write_text("x")
+    names = ["logs/c.csv", "logs/day=2/a.csv", "logs/day=2/b.csv"]
+    assert located(toml, tmp_path) == {name: tmp_path / name for name in names}
+    assert list(located(toml.replace('"logs"', '"logs/"'), tmp_path)) == names
+    assert list(located(toml.replace('"logs"', f'"{tmp_path}/logs"'), tmp_path).values()) == [
+        tmp_path / name for name in names
+    ]
+    raw = tmp_path / "raw"
+    (raw / "deep" / "logs").mkdir(parents=True)
+    (raw / "deep" / "logs" / "z.csv").write_text("x")
+    assert located(toml, tmp_path, raw) == {"logs/z.csv": raw / "deep" / "logs" / "z.csv"}
+
+
+def test_files_are_read_by_name_which_orders_equal_times(tmp_path: Path) -> None:
+    own = write(tmp_path, toml=TOML.replace('"log.csv"', '"logs"'))
+    header, *lines = (tmp_path / "log.csv").read_text().splitlines(keepends=True)
+    lines = [",".join([*line.split(",")[:5], "1000", line.split(",")[6]]) for line in lines]  # all at one time
+    (tmp_path / "log.csv").write_text("".join([header, *lines]))
+    whole = prepare("shop", Variant("user"), catalog=write(tmp_path, lines=[line.strip().split(",") for line in lines]))
+    (tmp_path / "logs").mkdir()
+    for name, part in (("b.csv", lines[20:]), ("a.csv", lines[:20])):
+        (tmp_path / "logs" / name).write_text("".join([header, *part]))
+    own.write_text(TOML.replace('"log.csv"', '"logs"'))
+    parts = prepare("shop", Variant("user"), catalog=own, force=True)
+    assert parts.manifest.fingerprint == whole.manifest.fingerprint
+    (tmp_path / "logs" / "a.csv").rename(tmp_path / "logs" / "c.csv")
+    assert prepare("shop", Variant("user"), catalog=own).manifest.fingerprint != whole.manifest.fingerprint
 
 
 def test_the_characters_of_patterns_may_stand_in_names(tmp_path: Path) -> None:
@@ -73,7 +108,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
         prepare("shop", catalog=own)
     (tmp_path / "log.csv").unlink()
     (tmp_path / "log.csv").mkdir()
-    with pytest.raises(DataError, match="log.csv: a folder, where a file is expected"):
+    with pytest.raises(DataError, match="log.csv: a folder without files"):
         prepare("shop", catalog=own)
 
 
