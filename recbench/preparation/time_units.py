@@ -35,7 +35,8 @@ class TimeUnits:
         other = max(others, key=lambda unit: others[unit])
         fit = others[other]
         outside = self._early + self._late
-        strange = 2 * self._late > self._rows or (2 * self._early > self._rows and spec.folder is None)
+        from_anything = spec.relative_time or spec.folder is not None
+        strange = 2 * self._late > self._rows or (2 * self._early > self._rows and not from_anything)
         if strange or 2 * fit > self._rows:
             advice = (
                 f'{fit:,} lie inside as {NAMES[other]}: say time_unit = "{other}" in the catalogue'

@@ -115,6 +115,7 @@ class DatasetSpec:
     by_hand: dict[str, str] = field(default_factory=dict)  # file to get on the page -> its size in words
     time: str | None = None
     time_unit: str = "s"  # of numbers: s, ms, us or ns since 1970
+    relative_time: bool = False  # whether times count from an unnamed moment in place of 1970
     time_format: str | None = None  # of text, such as "%d.%m.%Y %H:%M"; else ISO 8601; reader `table` only
     time_zone: str | None = None  # of text and dates that name none, such as "Europe/Berlin"; reader `table` only
     splits: tuple[str, ...] = (

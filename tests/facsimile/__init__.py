@@ -19,6 +19,7 @@ from tests.facsimile import (
     kuairand,
     movielens_csv,
     movielens_text,
+    pairs,
     retailrocket,
     taobao,
 )
@@ -44,6 +45,15 @@ _WRITERS: Mapping[str, Callable[[Path, int, int], Contents]] = {
     "gowalla-lightgcn": gowalla.write_gowalla,
     "gowalla-checkins": gowalla.write_checkins,
     "lastfm": gowalla.write_lastfm,
+    "yelp2018": gowalla.write_gowalla,
+    "amazon-book": gowalla.write_gowalla,
+    "amazon-beauty": amazon.write_beauty,
+    "citeulike-a": pairs.write_citeulike,
+    "citeulike-t": pairs.write_citeulike,
+    "ml-1m-m1": pairs.write_item_lists,
+    "kuairec": pairs.write_kuairec,
+    "steam": pairs.write_steam,
+    "yambda-50m": pairs.write_yambda,
 }
 NAMES = tuple(_WRITERS)
 

@@ -1,4 +1,4 @@
-"""Amazon 2014, Books and CDs: ratings_*.csv, reviews_*_5.json.gz, and the files that ComiRec makes of Books.
+"""Amazon 2014, Books, CDs and Beauty: ratings_*.csv, reviews_*_5.json.gz, and the files that ComiRec makes of Books.
 
 `rows` counts ratings, all of them held in memory. Rules: `reviews` keeps users and items of five ratings, again and
 again, each pair once: the rows of the JSON file; `comirec` is the same in parts by user; `core` keeps ratings of four
@@ -66,6 +66,7 @@ class ReviewCategory:
 
 
 BOOKS, CDS = ReviewCategory("Books", 2.804, 9.66), ReviewCategory("CDs_and_Vinyl", 2.375, 7.708)
+BEAUTY = ReviewCategory("Beauty", 2.2, 8.116)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ def write_books(folder: Path, rows: int, seed: int) -> Contents:
 def write_cds(folder: Path, rows: int, seed: int) -> Contents:
     """Write ratings_CDs_and_Vinyl.csv and reviews_CDs_and_Vinyl_5.json.gz."""
     return _write(CDS, folder, rows, seed, None)
+
+
+def write_beauty(folder: Path, rows: int, seed: int) -> Contents:
+    """Write ratings_Beauty.csv and reviews_Beauty_5.json.gz; users rate more often than the real ones."""
+    return _write(BEAUTY, folder, rows, seed, None)
 
 
 PreparedFiles = tuple[dict[str, int], Counts]

@@ -11,7 +11,12 @@ from tests import facsimile
 from tests.facsimile import Contents
 
 ROWS = 2000
-MORE = {"amazon-books": 12_000, "amazon-cd": 20_000, "gowalla-checkins": 8000}  # so that something passes each rule
+MORE = {
+    "amazon-books": 12_000,
+    "amazon-cd": 20_000,
+    "amazon-beauty": 20_000,
+    "gowalla-checkins": 8000,
+}  # so that something passes each rule
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import polars as pl
+
 from tests.facsimile import (
     Counts,
 )
@@ -18,6 +20,8 @@ Row = tuple[str, str | None, str | None, dict[str, bool]]  # part, user, item, f
 
 
 def lines(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        return [str(row) for row in pl.read_parquet(path).rows()]
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     latin = path.suffix == ".dat" or path.name.startswith("u.")
     text = raw.decode("iso-8859-1" if latin else "utf-8")

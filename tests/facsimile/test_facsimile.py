@@ -30,6 +30,13 @@ from tests.facsimile import (
 from tests.facsimile.conftest import MORE, ROWS
 from tests.facsimile.recount import LISTS, lines
 from tests.facsimile.recount_logs import check_ae, check_aliccp, check_kuairand, check_retailrocket, check_taobao
+from tests.facsimile.recount_pairs import (
+    check_citeulike,
+    check_item_lists,
+    check_kuairec,
+    check_steam,
+    check_yambda,
+)
 from tests.facsimile.recount_ratings import (
     check_1m,
     check_100k,
@@ -39,7 +46,7 @@ from tests.facsimile.recount_ratings import (
     check_movielens_csv,
 )
 
-CSV_HEADERS = ("kuairand", "retailrocket", "ml-20m", "ml-25m", "ml-32m")
+CSV_HEADERS = ("kuairand", "kuairec", "retailrocket", "ml-20m", "ml-25m", "ml-32m")
 
 
 CHECKS: dict[str, Callable[[Path, Contents], None]] = {
@@ -50,10 +57,15 @@ CHECKS: dict[str, Callable[[Path, Contents], None]] = {
     "ml-100k": check_100k,
     "ml-1m": check_1m,
     **dict.fromkeys(("ml-20m", "ml-25m", "ml-32m"), check_movielens_csv),
-    **dict.fromkeys(("amazon-books", "amazon-cd"), check_amazon),
+    **dict.fromkeys(("amazon-books", "amazon-cd", "amazon-beauty"), check_amazon),
     "taobao": check_taobao,
     "gowalla-checkins": check_checkins,
-    **dict.fromkeys(("gowalla", "gowalla-lightgcn", "lastfm"), check_lines),
+    **dict.fromkeys(("gowalla", "gowalla-lightgcn", "lastfm", "yelp2018", "amazon-book"), check_lines),
+    **dict.fromkeys(("citeulike-a", "citeulike-t"), check_citeulike),
+    "ml-1m-m1": check_item_lists,
+    "kuairec": check_kuairec,
+    "steam": check_steam,
+    "yambda-50m": check_yambda,
 }
 
 

@@ -14,7 +14,12 @@ from recbench.sources import catalog
 from tests import facsimile
 
 ROWS = 3000
-CORE = {"amazon-books": 12_000, "amazon-cd": 20_000, "gowalla-checkins": 9000}  # where a core must be left
+CORE = {
+    "amazon-books": 12_000,
+    "amazon-cd": 20_000,
+    "amazon-beauty": 20_000,
+    "gowalla-checkins": 9000,
+}  # where a core must be left
 RULES = {  # dataset/rule -> what a facsimile calls the rows that the rule keeps; "" is the whole log
     "aliccp/frequent-12": "frequent",
     "aliccp/consistent": "consistent",
@@ -28,11 +33,18 @@ RULES = {  # dataset/rule -> what a facsimile calls the rows that the rule keeps
     "taobao/all-behaviours": "window",
     "amazon-books/comirec": "reviews",
     "amazon-cd/core-10": "core",
+    "amazon-beauty/default": "reviews",
     "gowalla-checkins/default": "core",
+    "steam/default": "",
+    "steam/sasrec": "five",
+    "yambda-50m/default": "counted",
     **{f"ae-{country}/default": "" for country in ("es", "fr", "nl", "us")},
     **{
         f"{name}/default": ""
-        for name in ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "gowalla", "gowalla-lightgcn", "lastfm")
+        for name in (
+            *("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-32m", "gowalla", "gowalla-lightgcn", "lastfm", "yelp2018"),
+            *("amazon-book", "ml-1m-m1", "kuairec", "citeulike-a", "citeulike-t"),
+        )
     },
     **{f"retailrocket/{rule}": "" for rule in ("percent-rank", "floor", "round")},
 }

@@ -13,7 +13,7 @@ from tests.preparation.shop import TOML, write
 
 def test_shipped_catalogue() -> None:
     specs = catalog.load()
-    assert len(specs) == 21
+    assert len(specs) == 30
     for name, spec in specs.items():
         assert spec.title and spec.licence and spec.citation and spec.page
         assert spec.log_columns
