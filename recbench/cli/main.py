@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from recbench import __version__
+from recbench import __version__, torchrun
 from recbench.cli.app import NAME, app
-from recbench.errors import RecbenchError
+from recbench.errors import RecbenchError, UsageError
 from recbench.threads import spin_briefly
 
 INTERRUPTED = 130
@@ -46,6 +46,8 @@ def entry() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console that cannot write × is no reason to fail
     try:
+        if torchrun.place() is not None and sys.argv[1:2] != ["train"]:
+            raise UsageError("torchrun starts `recbench train` alone; type other commands without it")
         code = app(standalone_mode=False, prog_name=NAME)
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
@@ -56,9 +58,18 @@ def entry() -> None:
         if isinstance(error, OSError) and error.filename is None:  # stdout: full or closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, code = explain(error)
-        if message:
+        if message and _speaks(error):
             print_error(message)
     sys.exit(code)
+
+
+def _speaks(error: BaseException) -> bool:
+    """Return whether this process is to tell of an error: of those that torchrun started, the first of a machine.
+
+    What is a bug is told by every one.
+    """
+    place = torchrun.place()
+    return place is None or place.local_rank == 0 or explain(error)[0].startswith("unexpected")
 
 
 def _open_closed_streams() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recbench import torchrun
 from recbench.cli.app import TRAINING, command, print_text, stderr, store, typed_command
 from recbench.cli.options import (
     Address,
@@ -140,6 +141,11 @@ def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: st
     losses, backbones = names(request.loss), names(request.backbone)
     elsewhere = options.launcher != "local" or (options.jobs or 1) > 1
     if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or elsewhere or fair:
+        if torchrun.place() is not None:
+            raise UsageError(
+                "torchrun trains one method by all its processes; name one loss and one backbone, "
+                "and leave out --fair, --jobs and --launcher"
+            )
         several = MethodsRequest(losses, backbones or (None,), request, fair)
         return train_several(several, store(), stderr(), device, options, typed_command())
     request = replace(request, loss=losses[0], backbone=backbones[0] if backbones else None)
@@ -147,6 +153,9 @@ def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: st
 
 
 def _print_records(records: Iterable[RunRecord]) -> None:
+    place = torchrun.place()
+    if place is not None and place.rank:
+        return
     for record in records:
         print_text(
             f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar, cast
 
@@ -23,6 +23,13 @@ from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.losses.building_blocks.head import Head, Logit
 from recbench.registry import Registry
 from recbench.samplers import SAMPLERS, Rows, Sampler
+
+Encoder = Callable[[Backbone, Batch, Sequence[View]], Towers]
+
+
+def encode_alone(backbone: Backbone, batch: Batch, views: Sequence[View]) -> Towers:
+    """Return the towers of a batch, with the encodings of the views if there are any."""
+    return backbone.encode_views(batch, views) if len(views) else backbone.encode(batch)
 
 
 class Loss(nn.Module, ABC):
@@ -53,6 +60,7 @@ class Loss(nn.Module, ABC):
             self.sampler = sampler
         self.notes: list[str] = []  # remarks that the user should read beside the result
         self.balance: Balance | None = None  # what combines the terms; None: their sum, which `forward` returns
+        self.encoder: Encoder = encode_alone  # what makes towers of the batches of training
         self.views = nn.ModuleList()  # that each step gets as `Towers.views`; the batch's towers are of the first
 
     @abstractmethod
@@ -119,8 +127,7 @@ class Loss(nn.Module, ABC):
 
     def encode(self, backbone: Backbone, batch: Batch) -> Towers:
         """Return the towers of a batch of training with their logits, and the views that the loss asks for."""
-        views = cast(Sequence[View], self.views)
-        towers: Towers = self.head(backbone.encode_views(batch, views) if len(views) else backbone.encode(batch))
+        towers: Towers = self.head(self.encoder(backbone, batch, cast(Sequence[View], self.views)))
         return towers
 
     def objective(self, backbone: Backbone, batch: Batch) -> Tensor:

@@ -7,7 +7,7 @@ from torch.nn.functional import softplus
 
 from recbench.backbones.base import Backbone
 from recbench.data.dataset import Dataset
-from recbench.losses import LOSSES, Batch, Info, Towers
+from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.item_neighbours import item_neighbours
 from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, NonNegative
@@ -75,6 +75,6 @@ class UltraGCN(SampledSoftmaxLoss):
         """Return the loss of a batch, the neighbours' included, plus the backbone's penalty of the slate alone."""
         slates = Slates.of(batch)
         positive = batch.item.expand(len(batch.user), -1).gather(1, slates.slot)[:, 0]
-        near = self.head(backbone.encode(replace(batch, item=self.near[positive], mask=None)))
+        near = Loss.encode(self, backbone, replace(batch, item=self.near[positive], mask=None))
         drawn = (self.omega[positive] * softplus(-near.logit[..., 0])).sum(1)
         return super().objective(backbone, batch) + self.weights[5] * slates.mean(drawn)

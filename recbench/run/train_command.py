@@ -19,9 +19,11 @@ from recbench.results.record import Plan, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import load_dataset
+from recbench.terminal import TerminalConsole
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
 from recbench.training.plan import OWNERS, make_keys
+from recbench.training.ranks import current, join, noticing_loss, own_device
 from recbench.training.train import Training, is_complete, train
 
 DEFAULT_BACKBONE = "twintower"
@@ -59,12 +61,15 @@ def train_completed(
 
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
     """
+    ranks, device = join(), own_device(device)
+    console = console if ranks.first else TerminalConsole(quiet=True)
     data = Dataset.load(find_prepared(request.dataset), device)
     keys = keys_of(request, data, device.type, sources)
     ready = _first_training(keys, data, store)
     announce([request], data, console)
     plan = Plan(keys, [str(path) for path in request.imports], command)
-    store.write_plan(plan.keys, plan.imports, plan.command)
+    if ranks.first:
+        store.write_plan(plan.keys, plan.imports, plan.command)
     return train_plan(plan, data, store, console, ready)
 
 
@@ -137,8 +142,9 @@ def command_words(
 
 def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     """Finish the runs of the last `train`, each after its last finished epoch."""
-    plan = store.read_plan()
-    unfinished = [key for key in plan.keys if not is_complete(key, store)]
+    console = console if join().first else TerminalConsole(quiet=True)
+    plan = current().from_first(store.read_plan)
+    unfinished = [key for key in plan.keys if not _is_complete(key, store)]
     if not unfinished:
         raise UsageError("nothing to resume: every run of the last `train` is finished")
     first = unfinished[0]
@@ -146,7 +152,7 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
     target = pick_device(first.device if device == "auto" else device)
     if target.type != first.device:
         raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")
-    data = load_dataset(first, target)
+    data = load_dataset(first, own_device(target))
     print_line(console, f"dataset {data.name}/{data.split}, {len(unfinished)} of {len(plan.keys)} runs to finish")
     return train_plan(replace(plan, keys=unfinished), data, store, console, _first_training(unfinished, data, store))
 
@@ -169,26 +175,25 @@ def train_plan(
     """
     records = []
     for key in plan.keys:
-        if is_complete(key, store):
+        if _is_complete(key, store):
             print_line(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
-            records.append(store.record(key))
+            records.append(current().from_first(lambda key=key: store.record(key)))  # type: ignore[misc]
             continue
         print_line(
             console, f"run {key.digest}: {key.method} on {', '.join(key.feedback)}, seed {key.seed}, {key.device}"
         )
-        records.append(
-            train(
-                ready.pop() if ready and ready[0].key == key else Training(key, data.narrow(key.feedback)),
-                store,
-                console,
-                imports=plan.imports,
-                command=plan.command,
-            )
-        )
+        training = ready.pop() if ready and ready[0].key == key else Training(key, data.narrow(key.feedback))
+        with noticing_loss():
+            records.append(train(training, store, console, imports=plan.imports, command=plan.command))
     return records
 
 
 def _first_training(keys: Sequence[RunKey], data: Dataset, store: Store) -> list[Training]:
     """Return the first run to train, so that what cannot work is refused before anything is written."""
-    first = next((key for key in keys if not is_complete(key, store)), None)
+    first = next((key for key in keys if not _is_complete(key, store)), None)
     return [] if first is None else [Training(first, data.narrow(first.feedback))]
+
+
+def _is_complete(key: RunKey, store: Store) -> bool:
+    """Return whether a run is complete where the first rank keeps its results."""
+    return current().from_first(lambda: is_complete(key, store))

@@ -18,6 +18,7 @@ from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import base as samplers
 from recbench.training.optimizer import check_optimizer, make_optimizer
+from recbench.training.ranks import current
 from recbench.training.row_updates import RowUpdates, check_row_updates, row_updates
 from recbench.training.schedule import Schedule
 
@@ -121,7 +122,7 @@ def check_gradient(model: Model, data: Dataset, batch_size: int, generator: torc
         with evaluation_mode(loss, backbone):
             value = loss(loss.encode(backbone, batch), batch)
         gradients = torch.autograd.grad(value, parameters, allow_unused=True) if value.requires_grad else ()
-        if any(gradient is not None and bool(gradient.any()) for gradient in gradients):
+        if current().any(any(gradient is not None and bool(gradient.any()) for gradient in gradients)):
             return
     raise TrainingError(
         f"{data.name}: the training rows hold nothing that loss `{loss.name}` could learn from: no slate has both a "

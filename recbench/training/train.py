@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
-from recbench.errors import DataError
+from recbench.errors import DataError, UsageError
 from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
@@ -26,7 +26,9 @@ from recbench.training.console import print_line
 from recbench.training.epoch import TrainedEpoch, generator_of, train_epoch
 from recbench.training.model import Model, build, check_gradient
 from recbench.training.plan import non_default
+from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
+from recbench.training.shared_training import check_agreement, notes_of, share_out, why_not
 from recbench.training.training_display import EpochLine, TrainingDisplay
 from recbench.training.validate import Validation
 
@@ -67,6 +69,7 @@ class Training:
     def __init__(self, key: RunKey, data: Dataset, saved: Callable[[Path], None] | None = None) -> None:
         self.key = key
         self.saved = saved
+        self.ranks = current()
         self.schedule = Schedule.of(key.settings)
         self.validation = Validation(data, self.schedule.select)
         self.data = self.schedule.training(data, key.seed)
@@ -92,7 +95,7 @@ class Training:
     def begin(self, folder: Path, console: Console) -> None:
         """Get ready for the next epoch: resume, or make sure that there is something to learn."""
         keep_freed_memory()
-        if (folder / PROGRESS).exists():
+        if self.ranks.from_first((folder / PROGRESS).exists):
             self._resume(folder / PROGRESS, console)
         else:
             generator = generator_of(self.key.seed, 1, self.data.train.user.device)
@@ -125,7 +128,7 @@ class Training:
         seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
         seconds += sum(epoch.seconds for epoch in trained)
         slots += sum(epoch.slots for epoch in trained)
-        metric = self.validation(self.model)
+        metric = self.ranks.from_first(lambda: self.validation(self.model))  # is over all rows, no sum of parts
         state.curve.append(Epoch(epoch=number, loss=last.loss, metric=metric, seconds=seconds, slots=slots))
         is_best = state.best_epoch == 0 or metric > state.valid
         if is_best:
@@ -139,23 +142,29 @@ class Training:
         folder = store.folder(self.key)
         if self.schedule.refit:
             self._refit(folder, console)
-        checkpoint.save(folder / WEIGHTS, self.model.state() if self.schedule.refit else self.state.best)
-        if self.key not in store:
-            store.write_record(self._record(imports, command))
-        (folder / PROGRESS).unlink(missing_ok=True)
-        return store.record(self.key)
+        if self.ranks.first:
+            checkpoint.save(folder / WEIGHTS, self.model.state() if self.schedule.refit else self.state.best)
+            if self.key not in store:
+                store.write_record(self._record(imports, command))
+            (folder / PROGRESS).unlink(missing_ok=True)
+        return self.ranks.from_first(lambda: store.record(self.key))
 
     def _new_model(self) -> Model:
         key = self.key
         model = build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule)
+        if self.ranks.size > 1:
+            reason = why_not(model, self.data)
+            if reason is not None:
+                raise UsageError(f"torchrun: {reason}, or train in one process")
+            share_out(model, self.ranks)
         self.data = model.backbone.sequences(self.data)
-        self.step = make_step(model, self.schedule)
+        self.step = make_step(model, model.schedule)
         return model
 
     def _resume(self, path: Path, console: Console) -> None:
         remedy = "delete it to train from the first epoch"
         try:
-            self._take_over(checkpoint.load(path, remedy))
+            self._take_over(self.ranks.from_first(lambda: checkpoint.load(path, remedy)))
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: does not fit the run ({str(error).splitlines()[0]}); {remedy}") from error
         print_line(console, f"  resuming after epoch {self.state.refitted or self.state.epochs}")
@@ -174,6 +183,8 @@ class Training:
 
     def save_progress(self, folder: Path) -> None:
         """Keep what a resumed run needs."""
+        if not self.ranks.first:
+            return
         progress = {
             "model": self.model.state(),
             "optimizer": self.model.optimizer.state_dict(),
@@ -210,7 +221,9 @@ class Training:
                 self.save_progress(folder)
 
     def _epoch(self, number: int, display: TrainingDisplay) -> TrainedEpoch:
-        return train_epoch(self.step, self.data, self.schedule, self.key.seed, number, display)
+        trained = train_epoch(self.step, self.data, self.schedule, self.key.seed, number, display)
+        check_agreement(self.ranks, trained.loss, number)
+        return trained
 
     def _record(self, imports: list[str], command: str) -> RunRecord:
         state, last = self.state, self.state.curve[-1]
@@ -235,7 +248,7 @@ class Training:
             commit=commit,
             dirty=dirty,
             imports=imports,
-            notes=[*self.model.loss.notes, *self.step.notes],
+            notes=[*self.model.loss.notes, *self.step.notes, *notes_of(self.ranks)],
         )
 
 
@@ -246,11 +259,11 @@ def train(
 
     While another process trains it, wait for its record; without `wait`, raise `filelock.Timeout`.
     """
-    folder = store.folder(training.key)
-    with locked(folder, console, wait):
-        if is_complete(training.key, store):
-            return store.record(training.key)
-        for abandoned in folder.glob(".*.tmp"):  # by a process that was killed
+    folder, ranks = store.folder(training.key), training.ranks
+    with locked(folder, console, wait) if ranks.first else nullcontext():
+        if ranks.from_first(lambda: is_complete(training.key, store)):
+            return ranks.from_first(lambda: store.record(training.key))
+        for abandoned in folder.glob(".*.tmp") if ranks.first else ():  # by a process that was killed
             abandoned.unlink(missing_ok=True)
         return training.run(store, console, imports, command)
 

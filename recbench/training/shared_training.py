@@ -1,0 +1,187 @@
+"""One run on several ranks: each encodes its share of every batch, and has the loss of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from recbench.backbones.base import Backbone, View
+from recbench.backbones.building_blocks.graph import GraphBackbone
+from recbench.backbones.building_blocks.regulariser import Pair, Penalty, Regulariser
+from recbench.batch import Batch, Pairs, Towers
+from recbench.data.dataset import Dataset
+from recbench.errors import TrainingError
+from recbench.losses.base import Loss, encode_alone
+from recbench.samplers.base import logged_rows
+from recbench.training.model import Model
+from recbench.training.ranks import Ranks
+
+DISAGREEMENT = 1e-4  # of the losses of an epoch, relative, from which on something is wrong
+
+
+def why_not(model: Model, data: Dataset) -> str | None:
+    """Return why several ranks cannot train a model to the numbers of one process, in one line; None if they can.
+
+    Losses need not be sums over the batch's rows: every rank computes them for the whole batch.
+    """
+    loss, backbone, schedule = model.loss, model.backbone, model.schedule
+    if type(loss).step is not Loss.step:
+        return f"loss `{loss.name}` makes steps of its own, which read the backbone's weights in more than one place"
+    if loss.balance is not None and getattr(loss.balance, "at", "") == "parameters":
+        return (
+            f"loss.balance={loss.balance.name} takes the gradients of each term at the backbone's weights, of "
+            f"which a rank has those of its share; set loss.balance.at=vectors"
+        )
+    if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in backbone.modules()):
+        return f"backbone `{backbone.name}` normalises by the rows of a batch, of which a rank encodes its share"
+    if not isinstance(backbone, GraphBackbone) and _draws(backbone, data):
+        return (
+            f"backbone `{backbone.name}` draws numbers for every row of a batch, of which a rank encodes its share; "
+            f"set backbone.dropout=0 if it has that"
+        )
+    if schedule.lazy == "on":
+        return "train.lazy=on: tables of which every rank has all rows are updated as a whole; leave it out"
+    return None
+
+
+def share_out(model: Model, ranks: Ranks) -> None:
+    """Let each rank encode its share of every batch, and all make the same step.
+
+    The objective is computed by every rank, for the whole batch and from the vectors of all ranks, so that the
+    gradient of whatever all do alike is the same on all of them. That of the vectors goes back to the rank that made
+    them, times the number of ranks: the mean over ranks is then the gradient of the whole, whatever the loss.
+    """
+    model.schedule = replace(model.schedule, lazy="off", capture=False)
+    model.loss.encoder = SharedEncoder(ranks)
+    for parameter in (*model.backbone.parameters(), *model.loss.parameters()):
+        if parameter.requires_grad:
+            parameter.register_post_accumulate_grad_hook(_averaging(ranks))
+
+
+def check_agreement(ranks: Ranks, loss: float, epoch: int) -> None:
+    """Raise TrainingError unless all ranks had about the same mean loss in an epoch, as they do if all goes well."""
+    losses = [loss] if ranks.size == 1 else ranks.all_of(loss)
+    if max(losses) - min(losses) > DISAGREEMENT * max(map(abs, losses)):
+        raise TrainingError(
+            f"the processes had different losses in epoch {epoch}, from {min(losses):g} to {max(losses):g}, and so no "
+            f"longer train one model; do all machines have the same data, code and versions?"
+        )
+
+
+def notes_of(ranks: Ranks) -> list[str]:
+    """Return what to note of a run by how many processes trained it."""
+    if ranks.size == 1:
+        return []
+    return [f"trained by {ranks.size} processes together, each with the loss and the negatives of the whole batch"]
+
+
+@dataclass(frozen=True)
+class SharedEncoder:
+    """Encodes batches by all ranks together, each its share of the users and of the slates or of the shared slate.
+
+    Backbones that smooth all vectors over a graph in every step do so on every rank.
+    """
+
+    ranks: Ranks
+
+    def __call__(self, backbone: Backbone, batch: Batch, views: Sequence[View]) -> Towers:
+        """Return the towers of the whole batch."""
+        if isinstance(backbone, GraphBackbone):
+            return encode_alone(backbone, batch, views)
+        own, users = self.ranks.own, len(batch.user)
+        is_common = len(batch.item) == 1  # one slate for all users, of which every rank encodes some items
+        if not is_common:
+            item = own(batch.item)
+        elif backbone.decomposable:
+            item = own(batch.item[0])[None]
+        else:
+            item = batch.item
+
+        def of_users(value: Tensor) -> Tensor:
+            return self.ranks.gathered(value, users)
+
+        def of_items(value: Tensor) -> Tensor:
+            if not is_common:
+                return of_users(value)
+            return self.ranks.gathered(value[0], batch.item.shape[1])[None] if backbone.decomposable else value
+
+        usual = backbone.regulariser
+        backbone.regulariser = OverRanks(**vars(usual), gather=lambda pair: (of_users(pair[0]), of_items(pair[1])))
+        try:
+            towers = backbone.encode(self._share(batch, item))
+        finally:
+            backbone.regulariser = usual
+        return replace(
+            towers,
+            user=of_users(towers.user),
+            item=of_items(towers.item),
+            pair=None if towers.pair is None else of_users(towers.pair),
+            divergence=None if towers.divergence is None else of_users(towers.divergence),
+        )
+
+    def _share(self, batch: Batch, item: Tensor) -> Batch:
+        """Return what backbones read of this rank's users: not the labels of a slate that all share."""
+        own = self.ranks.own
+        return replace(
+            batch,
+            user=own(batch.user),
+            item=item,
+            label=own(batch.label),
+            mask=None,
+            log_q=None,
+            row=None if batch.row is None else own(batch.row),
+            pairs=None if batch.pairs is None else _pairs_of(batch.pairs, own(torch.arange(len(batch.user)))),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverRanks(Regulariser):
+    """The same penalty where a rank has encoded its share of a batch, of the rows of all ranks."""
+
+    gather: Callable[[Pair], Pair]
+
+    def penalty(
+        self, l2: float, backbone: nn.Module, *, rows: Pair, vectors: Pair, tables: Sequence[Tensor]
+    ) -> Penalty | None:
+        """Return the penalty as a function of the whole batch; None without weight."""
+        if l2 and self.l2_of == "vectors":
+            vectors = self.gather(vectors)
+        elif l2 and self.l2_of.startswith("rows"):
+            rows = self.gather(rows)
+        return super().penalty(l2, backbone, rows=rows, vectors=vectors, tables=tables)
+
+
+def _pairs_of(pairs: Pairs, user: Tensor) -> Pairs:
+    """Return the pairs of these users [n] of a batch, in their order."""
+    user = user.to(pairs.start.device)
+    first, count = pairs.start[user], pairs.start.diff()[user]
+    start = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    place = torch.repeat_interleave(first - start[:-1], count) + torch.arange(int(start[-1]), device=user.device)
+    return Pairs(start, pairs.item[place], pairs.label[place])
+
+
+def _averaging(ranks: Ranks) -> Callable[[Tensor], None]:
+    def average(parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        ranks.average(parameter.grad)
+
+    return average
+
+
+@torch.no_grad()
+def _draws(backbone: Backbone, data: Dataset) -> bool:
+    """Return whether encoding a batch of training draws random numbers; torch's generators stay as they are."""
+    batch = logged_rows(data.train, torch.arange(min(2, len(data.train)), device=data.train.user.device))
+    with torch.random.fork_rng():
+        before = _generators(data.train.user.device)
+        backbone.encode(batch)
+        after = _generators(data.train.user.device)
+    return not all(map(torch.equal, before, after))
+
+
+def _generators(device: torch.device) -> list[Tensor]:
+    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *own]
