@@ -29,21 +29,24 @@ def why_not(model: Model, data: Dataset) -> str | None:
     """
     loss, backbone, schedule = model.loss, model.backbone, model.schedule
     if type(loss).step is not Loss.step:
-        return f"loss `{loss.name}` makes steps of its own, which read the backbone's weights in more than one place"
+        return f"loss `{loss.name}` makes steps of its own, of which a process cannot do a share; train in one process"
     if loss.balance is not None and getattr(loss.balance, "at", "") == "parameters":
         return (
-            f"loss.balance={loss.balance.name} takes the gradients of each term at the backbone's weights, of "
-            f"which a rank has those of its share; set loss.balance.at=vectors"
+            f"loss.balance={loss.balance.name} takes the gradients of each term at all weights, of which a process has "
+            f"those of its share; set loss.balance.at=vectors"
         )
     if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in backbone.modules()):
-        return f"backbone `{backbone.name}` normalises by the rows of a batch, of which a rank encodes its share"
+        return (
+            f"backbone `{backbone.name}` normalises by the rows of a batch, of which a process encodes its share; leave "
+            f"the normalisation out, or train in one process"
+        )
     if not isinstance(backbone, GraphBackbone) and _draws(backbone, data):
         return (
-            f"backbone `{backbone.name}` draws numbers for every row of a batch, of which a rank encodes its share; "
-            f"set backbone.dropout=0 if it has that"
+            f"backbone `{backbone.name}` draws numbers for every row of a batch, of which a process encodes its share; "
+            f"set backbone.dropout=0 if it has that, or train in one process"
         )
     if schedule.lazy == "on":
-        return "train.lazy=on: tables of which every rank has all rows are updated as a whole; leave it out"
+        return "train.lazy=on: tables of which every process has all rows are updated as a whole; leave it out"
     return None
 
 

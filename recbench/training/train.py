@@ -155,7 +155,7 @@ class Training:
         if self.ranks.size > 1:
             reason = why_not(model, self.data)
             if reason is not None:
-                raise UsageError(f"torchrun: {reason}, or train in one process")
+                raise UsageError(f"torchrun: {reason}")
             share_out(model, self.ranks)
         self.data = model.backbone.sequences(self.data)
         self.step = make_step(model, model.schedule)
