@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,10 +37,10 @@ def why_not(model: Model, data: Dataset) -> str | None:
         )
     if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in backbone.modules()):
         return (
-            f"backbone `{backbone.name}` normalises by the rows of a batch, of which a process encodes its share; leave "
-            f"the normalisation out, or train in one process"
+            f"backbone `{backbone.name}` normalises by the rows of a batch, of which a process encodes its share; "
+            f"leave the normalisation out, or train in one process"
         )
-    if not isinstance(backbone, GraphBackbone) and _draws(backbone, data):
+    if not _is_encoded_whole(backbone, loss.views) and _draws(backbone, data):
         return (
             f"backbone `{backbone.name}` draws numbers for every row of a batch, of which a process encodes its share; "
             f"set backbone.dropout=0 if it has that, or train in one process"
@@ -85,14 +85,14 @@ def notes_of(ranks: Ranks) -> list[str]:
 class SharedEncoder:
     """Encodes batches by all ranks together, each its share of the users and of the slates or of the shared slate.
 
-    Backbones that smooth all vectors over a graph in every step do so on every rank.
+    Backbones that smooth all vectors over a graph in every step do so on every rank, and so do views.
     """
 
     ranks: Ranks
 
     def __call__(self, backbone: Backbone, batch: Batch, views: Sequence[View]) -> Towers:
         """Return the towers of the whole batch."""
-        if isinstance(backbone, GraphBackbone):
+        if _is_encoded_whole(backbone, views):
             return encode_alone(backbone, batch, views)
         own, users = self.ranks.own, len(batch.user)
         is_common = len(batch.item) == 1  # one slate for all users, of which every rank encodes some items
@@ -155,6 +155,11 @@ class OverRanks(Regulariser):
         elif l2 and self.l2_of.startswith("rows"):
             rows = self.gather(rows)
         return super().penalty(l2, backbone, rows=rows, vectors=vectors, tables=tables)
+
+
+def _is_encoded_whole(backbone: Backbone, views: Sized) -> bool:
+    """Return whether every rank encodes all, and so draws the same numbers, too."""
+    return isinstance(backbone, GraphBackbone) or len(views) > 0
 
 
 def _pairs_of(pairs: Pairs, user: Tensor) -> Pairs:

@@ -47,6 +47,7 @@ METHODS: list[tuple[str, str, dict[str, Any]]] = [
     ("bpr", "sasrec", {"backbone.dropout": 0.0}),
     ("bpr", "lightgcn", {}),
     ("simgcl", "lightgcn", {}),
+    ("ssl", "twintower", {}),
     ("ultragcn", "mf", {}),
     ("nsb", "mf", {"loss.balance": "gradnorm", "loss.balance.alpha": 1.5, "loss.balance.at": "vectors"}),
 ]
