@@ -23,7 +23,7 @@ class Autoencoder(Backbone):
     """A code per user, made of what the user has had, from which the scores of all items are decoded.
 
     The items of a user, 1 / sqrt(their number) each, go through layers with tanh to a code of `dim` numbers and back;
-    the last layer has a vector and a bias for each item. Liang et al., WWW 2018, section 3,
+    the last layer has a vector and a bias for each item. Liang et al., WWW 2018,
     https://arxiv.org/abs/1802.05814, whose Mult-DAE has no further layers. `hidden` are their widths from the items to
     the code, and in reverse from the code to the items, as in 600-300; `dropout` is the share of a user's items that
     training leaves out. A history holds the distinct positives of train, the item that a loss asks for among them.

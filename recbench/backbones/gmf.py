@@ -17,7 +17,7 @@ from recbench.settings import Count, NonNegative
 class GMF(Backbone):
     """Generalised matrix factorisation: the score is h . (p * q), an inner product of h * p and q.
 
-    He et al., WWW 2017, equation 9, https://arxiv.org/abs/1708.05031, the part of `neumf` without the perceptron. Each
+    He et al., WWW 2017, https://arxiv.org/abs/1708.05031, the part of `neumf` without the perceptron. Each
     tower has vectors and an h of its own; h starts at Glorot's uniform distribution, as in `neumf`. `l2` weighs half
     the squared norms of the batch's p and q, per user. Entities unseen in training have the zero vector.
     """

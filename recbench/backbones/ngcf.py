@@ -28,7 +28,7 @@ from recbench.settings import Count, NonNegative, Share
 class NGCF(GraphBackbone):
     """Free vectors and what layers of messages and their products make of them over the user-item graph, side by side.
 
-    Wang et al., SIGIR 2019, equations 3-9, https://arxiv.org/abs/1905.08108: e' = LeakyReLU(W1 (m + e) + W2 (m * e)),
+    Wang et al., SIGIR 2019, https://arxiv.org/abs/1905.08108: e' = LeakyReLU(W1 (m + e) + W2 (m * e)),
     of slope 0.2, where m is the sum of the neighbours' e, each divided by sqrt(d d') of the degrees. `dropout` is of
     the e' (message dropout); they are put side by side at unit length, after e at its own, so that the vectors have
     `dim` * (`layers` + 1) numbers. In the authors' code (`messages=released`) m is the mean of an entity and its

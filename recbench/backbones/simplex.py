@@ -24,7 +24,7 @@ Fraction = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= numb
 class SimpleX(Backbone):
     """The user's vector is own * e_u + (1 - own) * V a, where a aggregates the vectors of the items the user has had.
 
-    Mao et al., CIKM 2021, equations 2-5, https://arxiv.org/abs/2109.12613, trained there with the loss `ccl`. a is the
+    Mao et al., CIKM 2021, https://arxiv.org/abs/2109.12613, trained there with the loss `ccl`. a is the
     mean (`aggregate=mean`), or a sum weighed by the softmax of tanh(W e_k) . e_u (`user-attention`) or of
     tanh(W e_k) . q with a learned q (`self-attention`). History and target share one table of items; `dropout` is of
     the user's vector. With `own=1` it is `mf` with dropout. The history is the last `length` of all training positives

@@ -19,7 +19,7 @@ class VariationalAutoencoder(Autoencoder):
 
     The encoder gives the mean and the log-variance of each of the `dim` numbers, without tanh; only a loss that reads
     `Towers.divergence`, as `mult-vae` does, holds them near a standard normal distribution. Liang et al., WWW 2018,
-    section 2.2, https://arxiv.org/abs/1802.05814, whose Mult-VAE has I-600-200-600-I.
+    https://arxiv.org/abs/1802.05814, whose Mult-VAE has I-600-200-600-I.
     """
 
     offers: ClassVar[frozenset[str]] = Autoencoder.offers | {"code distributions"}

@@ -11,7 +11,7 @@ from recbench.settings import Count, NonNegative
 class CCL(SampledSoftmaxLoss):
     """Cosine contrastive loss: (1 - s_ui)_+ + weight * mean over negatives j of (s_uj - margin)_+, s a cosine.
 
-    Mao et al., CIKM 2021 (SimpleX), equation 1, https://arxiv.org/abs/2109.12613. The paper draws negatives for each
+    Mao et al., CIKM 2021 (SimpleX), https://arxiv.org/abs/2109.12613. The paper draws negatives for each
     positive of its `own`, from all items (`mask_positives=false`); a `pool` that the batch shares is far cheaper. On
     LightGCN's Gowalla it has 800 of them, margin 0.9 and weight 150; on other data weights of 10 to 300.
     """

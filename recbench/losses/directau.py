@@ -12,7 +12,7 @@ from recbench.settings import NonNegative
 class DirectAU(Loss):
     """Alignment and uniformity of unit vectors: mean |u - v|^2 over positives + gamma (U(users) + U(items)) / 2.
 
-    Wang et al., KDD 2022, equations 6 and 7, https://arxiv.org/abs/2206.12811. U is the log of the mean of
+    Wang et al., KDD 2022, https://arxiv.org/abs/2206.12811. U is the log of the mean of
     exp(-2 |x - y|^2) over the pairs of a batch, the user or item that stands in it twice included. There are no
     negatives. gamma is 0.5 to 5 in the paper, by dataset. It is trained on the sphere and ranks by inner products, so
     that the norms, which no gradient moves alone, matter; `cosine=true` leaves them out.

@@ -20,7 +20,7 @@ from recbench.settings import Count, NonNegative, Positive
 class LightGCL(Loss):
     """BPR on the sum of the layers plus `weight` times InfoNCE of each layer with that of a graph of low `rank`.
 
-    Cai et al., ICLR 2023, equations 3-9, https://arxiv.org/abs/2302.08191. Cosines of a batch's users with all users,
+    Cai et al., ICLR 2023, https://arxiv.org/abs/2302.08191. Cosines of a batch's users with all users,
     of its positive items with all items; sums over layers, means over the batch. With `reading=released`, as in the
     authors' code, inner products of the layers' sums instead, that of a positive pair held to [-5, 5] after division
     by the temperature, and the items are those of negatives too. That code decays all parameters as well

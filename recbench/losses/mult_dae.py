@@ -13,7 +13,7 @@ from recbench.settings import NonNegative
 class MultDAE(Loss):
     """Minus the log-likelihood of all that a user has had, as draws from one softmax over the catalogue.
 
-    Liang et al., WWW 2018, equation 9, https://arxiv.org/abs/1802.05814: the sum over the user's positives, mean over
+    Liang et al., WWW 2018, https://arxiv.org/abs/1802.05814: the sum over the user's positives, mean over
     users, plus `l2` times the squares of all weights of the autoencoder but biases; 0.01 / 500 as in the released code.
     The noise is the dropout of the backbone `autoencoder`.
     """

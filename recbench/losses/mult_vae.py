@@ -14,7 +14,7 @@ from recbench.settings import Count, NonNegative
 class MultVAE(Loss):
     """Minus the log-likelihood of all that a user has had, plus beta times the divergence of his code from the prior.
 
-    Liang et al., WWW 2018, equations 4-7, https://arxiv.org/abs/1802.05814: the likelihood is that of `mult-dae`, given
+    Liang et al., WWW 2018, https://arxiv.org/abs/1802.05814: the likelihood is that of `mult-dae`, given
     one code drawn for the user, and the prior is standard normal. The weight of the divergence rises on a straight line
     from 0 to `beta` in the first `beta` * `anneal` steps, as in the released code, min(0.2, step / 200,000): training
     of fewer than 40,000 steps never reaches it, and asks for a smaller `anneal`.

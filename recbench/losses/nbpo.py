@@ -16,12 +16,12 @@ from recbench.settings import Count, NonNegative
 class NBPO(Loss):
     """Likelihood of labels of which some are flipped, with probabilities that are learned beside the scores.
 
-    Yu & Qin, SIGIR 2020, https://arxiv.org/abs/2007.07204. With relevance R = s_ui and the flip's logit G = <p_u, q_i>,
-    vectors of `noise_dim` numbers of the loss's own: log sigmoid(R) + log sigmoid(-G) for a positive,
+    Yu & Qin, SIGIR 2020, https://doi.org/10.1145/3397271.3401155. With relevance R = s_ui and the flip's logit G =
+    <p_u, q_i>, vectors of `noise_dim` numbers of the loss's own: log sigmoid(R) + log sigmoid(-G) for a positive,
     log(sigmoid(-R) + sigmoid(R) sigmoid(G)) for a negative, which may be a positive that was missed. The paper descends
-    a surrogate with constant weights sigmoid(R), sigmoid(G), sigmoid(-G); `gradient=exact` the likelihood itself.
-    p starts uniform in [0, start / sqrt(noise_dim)], q below 0 likewise, so that flips are rare at first, without
-    which R collapses. `repeat_positives` counts each positive as often as it has negatives, as the authors' code does.
+    a surrogate with constant weights sigmoid(R), sigmoid(G), sigmoid(-G); `gradient=exact` the likelihood itself. p
+    starts uniform in [0, start / sqrt(noise_dim)], q below 0 likewise, so that flips are rare at first, without which R
+    collapses. `repeat_positives` counts each positive as often as it has negatives, as the authors' code does.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from recbench.settings import Count, CountOrZero, NonNegative, Positive
 class NCL(Loss):
     """BPR plus InfoNCE of a layer with the free vectors, and of these with the centres of their clusters.
 
-    Lin et al., WWW 2022, equations 4-14, https://arxiv.org/abs/2202.06200. `structure` weighs the first: the cosine of
+    Lin et al., WWW 2022, https://arxiv.org/abs/2202.06200. `structure` weighs the first: the cosine of
     layer `layer` (even: of the same kind of node) with the node's own free vector is told from those with all users, or
     all items. `prototype` weighs the second, once `warmup` epochs are over (the paper's 20 are all that a run has by
     default): k-means places `clusters` centres among the free vectors of either side, anew every `refresh` epochs.

@@ -13,7 +13,7 @@ from recbench.settings import Count, NonNegative
 class RelMF(Loss):
     """Squared error of the relevance r = sigmoid(s), by propensities: (y / t)(1 - r)^2 + (1 - y / t) r^2.
 
-    Saito et al., WSDM 2020, equations 8 and 11, https://arxiv.org/abs/1909.03601. The propensity t of an item is
+    Saito et al., WSDM 2020, https://arxiv.org/abs/1909.03601. The propensity t of an item is
     (popularity / the highest popularity)^power, `clip` at least; without a clip the estimate has no bias, but for
     rare items a weight so negative that it has no lower bound. `non_negative` sets negative losses of a slot to 0.
     With `power=0` it is the squared error of the label. Half of the slots are positives, as in the authors' code,

@@ -12,7 +12,7 @@ from recbench.settings import Share
 class SelfCFED(SelfCF):
     """SelfCF, embedding dropout: targets are the vectors themselves after dropout of a share `drop` of their numbers.
 
-    Zhou et al., TORS 2023, section 3.2, https://arxiv.org/abs/2107.03019: -(cos(q(u), i') + cos(q(i), u')) / 2 with a
+    Zhou et al., TORS 2023, https://arxiv.org/abs/2107.03019: -(cos(q(u), i') + cos(q(i), u')) / 2 with a
     linear predictor q and no negatives. The authors drop 0.5 with LightGCN and 0.05 with free vectors.
     """
 

@@ -12,7 +12,7 @@ from recbench.settings import Share
 class SelfCFEP(SelfCF):
     """SelfCF, edge pruning: targets are one more propagation of the vectors, with a share `drop` of the graph dropped.
 
-    Zhou et al., TORS 2023, section 3.2, https://arxiv.org/abs/2107.03019: -(cos(q(u), i') + cos(q(i), u')) / 2 with a
+    Zhou et al., TORS 2023, https://arxiv.org/abs/2107.03019: -(cos(q(u), i') + cos(q(i), u')) / 2 with a
     linear predictor q and no negatives. What is left of the graph is scaled by 1 / (1 - drop) and keeps its degrees.
     """
 

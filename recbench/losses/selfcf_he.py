@@ -13,7 +13,7 @@ from recbench.settings import Share
 class SelfCFHE(SelfCF):
     """SelfCF, historical embedding: targets are `momentum` times what a row was when last seen plus 1 - momentum now.
 
-    Zhou et al., TORS 2023, section 3.2, https://arxiv.org/abs/2107.03019: -(cos(q(u), i') + cos(q(i), u')) / 2 with a
+    Zhou et al., TORS 2023, https://arxiv.org/abs/2107.03019: -(cos(q(u), i') + cos(q(i), u')) / 2 with a
     linear predictor q and no negatives. As in the authors' code what is kept is the vector itself, not the mean, and
     is random at first.
     """

@@ -16,7 +16,7 @@ from recbench.settings import Count, NonNegative, Positive, Share
 class SGL(Loss):
     """BPR plus `weight` times InfoNCE between the encodings over two graphs without a share of their edges or nodes.
 
-    Wu et al., SIGIR 2021, equations 4-12, https://arxiv.org/abs/2010.10783. Two graphs are drawn for each epoch:
+    Wu et al., SIGIR 2021, https://arxiv.org/abs/2010.10783. Two graphs are drawn for each epoch:
     without a share `drop` of the edges, of the nodes, or (`walk`) of other edges on each layer. Each user of the batch
     in the one encoding is told from all users in the other, each positive item from all items; with `against=batch`
     from the distinct ones of the batch, as in SELFRec, which is several times as fast. The paper sums both parts over

@@ -15,7 +15,7 @@ from recbench.settings import Count, NonNegative, Positive
 class SimGCL(Loss):
     """BPR plus `weight` times InfoNCE between two encodings with noise of length `noise` on every layer.
 
-    Yu et al., SIGIR 2022, equations 2 and 6-8, https://arxiv.org/abs/2112.08679: -log softmax of cosines over
+    Yu et al., SIGIR 2022, https://arxiv.org/abs/2112.08679: -log softmax of cosines over
     `temperature`, among the distinct users of a batch, and again among its positive items; means of both are added.
     The free vectors are no part of any encoding, of that for scores neither, unless `free_vectors`. Three
     propagations a step. `weight` is 0.5 on Yelp2018 and 2 on Amazon-Book in the paper. Here `backbone.l2` is on the

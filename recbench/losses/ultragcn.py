@@ -17,7 +17,7 @@ from recbench.settings import Count, NonNegative
 class UltraGCN(SampledSoftmaxLoss):
     """Cross-entropies weighed by degrees, and the neighbours of each positive drawn to its user; a GCN's limit on `mf`.
 
-    Mao et al., CIKM 2021, equations 10-14, https://arxiv.org/abs/2110.15114. For a positive i and negatives j:
+    Mao et al., CIKM 2021, https://arxiv.org/abs/2110.15114. For a positive i and negatives j:
     (w1 + w2 b_ui) softplus(-s_ui) + negative_weight mean_j (w3 + w4 b_uj) softplus(s_uj), where
     b_ui = sqrt(d_u + 1) / d_u / sqrt(d_i + 1) with the numbers d of positives, + item_weight times the sum over the
     `neighbours` k of i with the largest omega_ik of omega_ik softplus(-s_uk), where omega_ik = sqrt(D_i + 1) / D_i /

@@ -15,7 +15,7 @@ from recbench.settings import Count, NonNegative, Positive
 class XSimGCL(Loss):
     """BPR on an encoding with noise of length `noise` on every layer, plus `weight` times InfoNCE with its `layer`.
 
-    Yu et al., TKDE 2023, section 3.3, https://arxiv.org/abs/2209.02544: as `simgcl`, but one propagation a step serves
+    Yu et al., TKDE 2023, https://arxiv.org/abs/2209.02544: as `simgcl`, but one propagation a step serves
     both, and the positive pairs are the final vector and that of layer l* of the same user or item. A layer
     that the backbone does not have counts as its last. Scores have no noise. The penalty of the authors' code is that
     which `simgcl` names.

@@ -16,19 +16,20 @@ from recbench.errors import UsageError
 
 
 class Unmasked(View):
-    """Some items, drawn uniformly for each step, without one half of their features, which is masked.
+    """Some items, drawn uniformly for each step, without about half of their features, which are masked.
 
-    Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. Which half, of F features floor(F / 2) and the same ones
-    for all items, is drawn for each step too: `random` features, or `correlated` ones: a feature drawn at random and
-    those that have most mutual information with it over the training items. Of what is left, each value is dropped
-    with probability `drop`, on its own. `setup` must come first. Dense vectors are one feature, whose mutual
-    information with others counts as 0.
+    Yao et al., CIKM 2021, section 3.2, https://arxiv.org/abs/2007.12865. Which of the F features are masked is drawn
+    for each step too, alike for all items: floor(F / 2) of them (`random`), or (`correlated`) one feature and the
+    floor(F / 2) that have most mutual information with it over the training items, but never all. Of what is left,
+    each value of a bag is dropped with probability `drop`, on its own. `setup` must come first. Dense vectors are one
+    feature, whose mutual information with others counts as 0.
     """
 
     random: ClassVar[bool] = True
     complete: ClassVar[bool] = False
     related: Tensor  # [F, F] the features by how much they have to do with each, itself first
     feature: Tensor  # [values] which feature each number of an item is of
+    several: Tensor  # [values] whether it is one of several values
     item: Tensor  # [n] the items of this step
     masked: Tensor  # [F] whether each feature is masked in this step
 
@@ -50,25 +51,30 @@ class Unmasked(View):
             known = len(table.columns)
             shared[:known, :known] = mutual_information(table)
         shared.fill_diagonal_(torch.inf)
-        of_value = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths))
+        width = torch.tensor(widths)
+        of_value = torch.repeat_interleave(torch.arange(len(widths)), width)
         self.register_buffer("related", shared.argsort(dim=1, descending=True, stable=True), persistent=False)
         self.register_buffer("feature", of_value.to(table.value.device), persistent=False)
+        self.register_buffer("several", (width > 1)[of_value].to(table.value.device), persistent=False)
 
     def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
         """Draw the items and what is masked, and return the vectors of the items without it."""
         count, device = len(self.related), self.related.device
         self.item = drawn_items(backbone.items, min(self.items, backbone.items), device)
-        order = torch.randperm(count, device=device)
-        chosen = order if self.mask == "random" else self.related[order[:1]][0]
-        self.masked = torch.zeros(count, dtype=torch.bool, device=device).index_fill(0, chosen[: count // 2], True)
+        chosen = torch.randperm(count, device=device)
+        if self.mask == "random":
+            chosen = chosen[: count // 2]
+        else:
+            chosen = self.related[chosen[:1]][0, : min(count // 2 + 1, count - 1)]
+        self.masked = torch.zeros(count, dtype=torch.bool, device=device).index_fill(0, chosen, True)
         return self.encoded(backbone, ~self.masked)
 
     def encoded(self, backbone: Backbone, kept: Tensor) -> Encoding:
         """Return the vectors of the items of this step by the features that are `kept` [F], less what is dropped."""
         if not isinstance(backbone, TwoSidedBackbone):
             raise UsageError(f"backbone `{backbone.name}`: does not encode items by features that could be masked")
-        left = torch.rand(len(self.item), len(self.feature), device=kept.device) >= self.drop
-        return Encoding(backbone.item_side(self.item, left & kept[self.feature]), 0)
+        dropped = self.several & (torch.rand(len(self.item), len(self.feature), device=kept.device) < self.drop)
+        return Encoding(backbone.item_side(self.item, kept[self.feature] & ~dropped), 0)
 
 
 class Masked(View):

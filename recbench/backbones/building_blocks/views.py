@@ -29,7 +29,7 @@ class Propagation(View):
 class Noise(Propagation):
     """Noise of Euclidean length `size` on every layer, in the orthant of the vector that it is added to.
 
-    SimGCL (Yu et al., SIGIR 2022, equations 6 and 7, https://arxiv.org/abs/2112.08679): a uniform direction of
+    SimGCL (Yu et al., SIGIR 2022, https://arxiv.org/abs/2112.08679): a uniform direction of
     [0, 1)^D with the signs of the vector.
     """
 

@@ -17,7 +17,7 @@ def item_neighbours(
     """Return for each item the `most` others k of largest weight, and these weights, both [items, most or fewer].
 
     The weight is sqrt(D_i + 1) / D_i / sqrt(D_k + 1) times A_ik, the number of common users, where D_i is the sum of
-    A_ik over k; with `diagonal` an item counts as its own neighbour. Mao et al., CIKM 2021 (UltraGCN), equation 11,
+    A_ik over k; with `diagonal` an item counts as its own neighbour. Mao et al., CIKM 2021 (UltraGCN),
     https://arxiv.org/abs/2110.15114. Places without a neighbour have weight 0. Rows are ranked in blocks.
     """
     users = len(pairs.start) - 1

@@ -61,6 +61,6 @@ def log_mean(total: Tensor, number: Tensor) -> Tensor:
 def uniformity(vector: Tensor, counts: Tensor) -> Tensor:
     """Return log mean of exp(-2 |x - y|^2) over pairs of unit vectors [B, D] that count [B]; 0 where there is no pair.
 
-    Wang & Isola, ICML 2020, equation 8, https://arxiv.org/abs/2005.10242, with t = 2.
+    Wang & Isola, ICML 2020, https://arxiv.org/abs/2005.10242, with t = 2.
     """
     return log_mean(gaussian_potential(vector, counts), number_of_pairs(counts))
