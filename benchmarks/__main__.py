@@ -8,6 +8,7 @@ import sys
 QUICK = ("startup", "board", "gauc", "training", "search")
 LONG = (
     "prepare",
+    "prepare_growth",
     "collaborative",
     "epochs",
     "softmaxes",

@@ -14,6 +14,7 @@ from recbench.errors import DataError, UsageError
 MAX_LIMIT = 1 << 50
 MIN_LIMIT = 1 << 29  # the interpreter and its libraries take half of this
 PER_ENTITY = 200  # bytes: key, code, counts, and one feature while it is sorted
+MOST_RANGES = 128
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -63,10 +64,13 @@ class Memory:
         """Bytes of text to read at once."""
         return min(32 << 20, self.limit // 96)
 
-    @property
-    def rows(self) -> int:
-        """Number of rows of the log to hold at once."""
-        return min(1 << 20, self.limit // 1024)
+    def rows(self, total: int) -> int:
+        """Number of rows to hold at once of a log of `total` rows that is cut into ranges.
+
+        There are at most MOST_RANGES where the limit allows that: each is an open file, and every block of the log
+        leaves a piece in each.
+        """
+        return min(self.limit // 1024, max(1 << 20, -(-total // MOST_RANGES)))
 
     @property
     def values(self) -> int:

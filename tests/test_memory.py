@@ -19,3 +19,10 @@ def test_memory() -> None:
     Memory(1 << 30).check(1_000_000)
     with pytest.raises(DataError, match=r"9,000,000 users and items need about 1.9 GiB, more than the 1.0 GiB"):
         Memory(1 << 30).check(9_000_000)
+
+
+def test_a_long_log_is_cut_into_few_ranges_as_far_as_the_limit_allows() -> None:
+    memory = Memory(12 * 10**9)
+    assert memory.rows(10**6) == memory.rows(10**8) == 1 << 20
+    assert memory.rows(10**9) == -(-(10**9) // 128)
+    assert Memory(10**9).rows(10**9) == 10**9 // 1024

@@ -23,6 +23,7 @@ from recbench.preparation.splits.base import Split
 from recbench.progress import Progress
 from recbench.readers.base import Source, load_reader
 from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.text_blocks import map_ahead
 
 
 def build(spec: DatasetSpec, source: Source, split: Split, folder: Path, memory: Memory, progress: Progress) -> Built:
@@ -63,7 +64,7 @@ def _filtered(
 ) -> CodedLog:
     """Return the log after the filters that look at more than one row, grouped by user where the split needs it."""
     if spec.distinct or split.needs_whole_users(log.timed):
-        log = filters.group_by_user(log, memory.rows, work / "by-user")
+        log = filters.group_by_user(log, memory.rows(log.rows), work / "by-user")
     if spec.distinct:
         log = filters.drop_repeats(log, work / "distinct")
     left_users, left_items = np.ones(len(log.users), np.bool_), np.ones(len(log.items), np.bool_)
@@ -123,10 +124,14 @@ def _write_rows(folder: Path, log: CodedLog, built: Built, memory: Memory, progr
 def _in_time_order(log: CodedLog, memory: Memory, folder: Path) -> Iterator[pl.DataFrame]:
     """Yield all rows in time order, ties by file order, a range of time at once."""
     key = "time" if log.timed else "row"
-    for group in scatter(log.frames(), key, even_bounds(log.values(key), memory.rows), folder):
-        if group.rows:
-            yield pl.concat(list(group.frames())).sort(list(dict.fromkeys((key, "row"))))
+    groups = scatter(log.frames(), key, even_bounds(log.values(key), memory.rows(log.rows)), folder)
+
+    def ordered(group: FrameFile) -> pl.DataFrame:
+        frame = pl.concat(list(group.frames())).sort(list(dict.fromkeys((key, "row"))))
         group.remove()
+        return frame
+
+    yield from map_ahead(ordered, (group for group in groups if group.rows))
 
 
 def _stored_columns(frame: pl.DataFrame, built: Built) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from recbench.preparation.order_statistics import Values
 from recbench.preparation.time_units import TimeUnits
 from recbench.readers.base import RawTables
 from recbench.sources.dataset_spec import DatasetSpec, Side
+from recbench.sources.text_blocks import map_ahead
 
 Mask = NDArray[np.bool_]
 ROW_NUMBER = "number of the row"  # a column name that no file has
@@ -107,10 +109,11 @@ def read_log(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) ->
             continue
         if not raw.optional_keys:
             _check_keys(spec, block)
+        user, item = map_ahead(partial(Keys.code, block=block), (users, items))
         columns = {
             "row": pl.Series(np.arange(rows.rows, rows.rows + len(block), dtype=np.uint32)),
-            "user": users.code(block),
-            "item": items.code(block),
+            "user": user,
+            "item": item,
             "pattern": pl.Series(labels.patterns(labels.evaluate(block.drop(ROW_NUMBER), spec))),
         }
         columns |= {f"{side} features": keys.code(block) for side, keys in features.items()}

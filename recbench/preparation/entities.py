@@ -224,11 +224,16 @@ def _numbered(distinct: pl.Series) -> pl.DataFrame:
 
 
 def _union(parts: Iterable[pl.Series]) -> pl.Series:
-    """Return the distinct values of all parts, holding little more than those at once."""
+    """Return the distinct values of all parts, holding at most about twice those at once."""
     union: pl.Series | None = None
+    fresh: list[pl.Series] = []
     for part in parts:
-        union = part if union is None else pl.concat([union, part]).unique()
-    return pl.Series([], dtype=pl.Null) if union is None else union
+        fresh.append(part)
+        if union is None or sum(map(len, fresh)) > len(union):  # so that all parts together cost what the union does
+            union, fresh = pl.concat([*([] if union is None else [union]), *fresh]).unique(), []
+    if union is None:
+        return pl.Series([], dtype=pl.Null)
+    return pl.concat([union, *fresh]).unique()
 
 
 def _look_up(value: pl.Series, vocabulary: pl.DataFrame) -> pl.Series:

@@ -10,27 +10,25 @@ from numpy.typing import NDArray
 
 from recbench.errors import DataError
 from recbench.preparation.frame_file import FrameFile
+from recbench.preparation.hash_index import HashIndex
 
 CODE = "\tcode"  # the column of codes: a name that no column of a dataset has
-SEEDS = (1, 2)  # of the two hashes that stand for a row of several columns
+SEEDS = (1, 2)  # of the two hashes that stand for a row
 
 
 class Keys:
     """The distinct rows of the identity columns, each with a code 0, 1, … by first appearance in file order.
 
-    Memory grows with the number of entities: about 40 bytes each, since rows of several columns are known by 128 bits
-    of hash. The columns themselves go to `features`, a file with the column `code`.
+    They are known by 128 bits of hash; the columns themselves go to `features`, a file with the column `code`.
     """
 
     def __init__(self, identity: tuple[str, ...], path: Path) -> None:
         self.identity = identity
         self.features = FrameFile(path)
-        self._known: pl.DataFrame | None = None
-        self._fresh: list[pl.DataFrame] = []
-        self._count = 0
+        self._index = HashIndex()
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._index)
 
     @property
     def single(self) -> bool:
@@ -45,45 +43,36 @@ class Keys:
         for name in self.identity:
             if name not in block.columns:
                 raise DataError(f"no column `{name}` among {', '.join(block.columns)}; correct the catalogue")
-        key = self._key(block)
-        columns = key.columns
-        distinct = key.with_row_index("first").unique(columns, keep="first", maintain_order=True)
-        known = self._known_among(distinct, columns)
-        fresh = distinct.join(known, on=columns, how="anti", nulls_equal=True, maintain_order="left")
-        fresh = fresh.with_columns(pl.int_range(self._count, self._count + len(fresh), dtype=pl.UInt32).alias(CODE))
-        self._remember(block, fresh)
-        both = pl.concat([known, fresh]).select(*columns, CODE)
-        return key.join(both, on=columns, how="left", nulls_equal=True, maintain_order="left")[CODE]
+        keys = _hashes(block.select(self.identity))
+        code = self._index.find(keys)
+        lacking = np.flatnonzero(code < 0)
+        if len(lacking):
+            first = lacking[_first_of_each(keys[lacking])]
+            codes = pl.Series(CODE, np.arange(len(self), len(self) + len(first), dtype=np.uint32))
+            self._index.add(keys[first])
+            self.features.append(block.select(pl.col(self.identity).gather(first)).with_columns(codes))
+            code[lacking] = self._index.find(keys[lacking])
+        return pl.Series(CODE, code.astype(np.uint32))
+
+    def find(self, rows: pl.DataFrame) -> NDArray[np.int64]:
+        """Return the code of each row of identity columns, typed as in `features`, -1 for one that has none, [R]."""
+        return self._index.find(_hashes(rows))
 
     def order(self, first: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return all codes, those of `first` [entities] before the rest, each group by key, or else by appearance."""
         if not self.single:
             return np.argsort(~first, kind="stable")
-        known = self._all_known()
-        keys = known.select("k0", CODE).with_columns(last=~pl.Series(first)[known[CODE]])
-        return keys.sort("last", "k0", nulls_last=True)[CODE].cast(pl.Int64).to_numpy()
+        known = pl.concat(list(self.features.frames([*self.identity, CODE])))
+        keys = known.with_columns(last=~pl.Series(first)[known[CODE]])
+        return keys.sort("last", *self.identity, nulls_last=True)[CODE].cast(pl.Int64).to_numpy()
 
-    def _key(self, block: pl.DataFrame) -> pl.DataFrame:
-        if self.single:
-            return block.select(pl.col(self.identity[0]).alias("k0"))
-        columns = block.select(self.identity)
-        return pl.DataFrame({f"k{place}": columns.hash_rows(seed) for place, seed in enumerate(SEEDS)})
 
-    def _known_among(self, distinct: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-        known = self._all_known() if self._count else distinct.head(0).with_columns(pl.lit(0, pl.UInt32).alias(CODE))
-        matches = distinct.join(known.drop("first", strict=False), on=columns, how="inner", nulls_equal=True)
-        return matches.select("first", *columns, CODE)
+def _hashes(rows: pl.DataFrame) -> NDArray[np.uint64]:
+    """Return 128 bits for each row, [R, 2]."""
+    return np.stack([rows.hash_rows(seed).to_numpy() for seed in SEEDS], axis=1)
 
-    def _remember(self, block: pl.DataFrame, fresh: pl.DataFrame) -> None:
-        if len(fresh):
-            self._fresh.append(fresh.drop("first"))
-            self._count += len(fresh)
-            rows = block.select(pl.col(self.identity).gather(fresh["first"])).with_columns(fresh[CODE])
-            self.features.append(rows)
 
-    def _all_known(self) -> pl.DataFrame:
-        """Return all known keys and their codes in one frame."""
-        parts = ([] if self._known is None else [self._known]) + self._fresh
-        if len(parts) > 1 or self._known is None:
-            self._known, self._fresh = pl.concat(parts), []
-        return self._known
+def _first_of_each(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the place of the first of each distinct key [R, 2], ascending."""
+    distinct = pl.DataFrame(keys, ["k0", "k1"]).with_row_index("place").unique(["k0", "k1"], keep="first")
+    return np.sort(distinct["place"].to_numpy()).astype(np.int64)

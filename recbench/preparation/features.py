@@ -39,25 +39,27 @@ def attach_features(keys: Keys, table: Iterable[pl.DataFrame] | None, side: Side
     if table is None or side.key is None:
         return Features(keys.features, described)
     rows = FrameFile(path)
-    codes = pl.concat(list(keys.features.frames()))
-    matches = codes.head(0)
+    log = next(keys.features.frames())[side.key]
+    matches = pl.DataFrame()
     of_table: list[object] = []
     for block in table:
         for name in side.identity:
             if name not in block.columns:
                 raise DataError(f"no column `{name}` among {', '.join(block.columns)}; correct the catalogue")
         of_table = of_table or block[side.key].head(SHOWN).to_list()
-        own = block.select(side.identity).with_columns(as_ids(block[side.key], codes[side.key].dtype))
-        matches = codes.join(own, on=side.key, how="inner", nulls_equal=True)
+        own = block.select(side.identity).with_columns(as_ids(block[side.key], log.dtype))
+        code = pl.Series(CODE, keys.find(own.select(side.key)))
+        matches = own.with_columns(code).filter(code >= 0).select(pl.col(CODE).cast(pl.UInt32), *side.identity)
         described[matches[CODE].to_numpy()] = True
-        rows.append(matches.select(CODE, *side.identity))
+        rows.append(matches)
     if side.file is not None and not described.any():
-        of_log = codes[side.key].head(SHOWN).to_list()
+        of_log = log.head(SHOWN).to_list()
         raise DataError(
             f"{side.file}: has none of the {len(keys):,} values of `{side.key}` in the log ({_listed(of_log)}), but "
             f'{_listed(of_table)}; name the column that has them, as in file_key = "id"'
         )
-    for missing in codes.filter(~pl.Series(described)[codes[CODE]]).iter_slices():
+    for named in keys.features.frames():
+        missing = named.filter(~pl.Series(described)[named[CODE]])
         rows.append(pl.concat([missing, matches.head(0)], how="diagonal_relaxed").select(CODE, *side.identity))
     return Features(rows.close(), ~described)
 
@@ -80,7 +82,12 @@ def settled_features(log: CodedLog, name: str, side: Side, path: Path) -> Featur
 
 def _ends(log: CodedLog, name: str, side: Side) -> pl.DataFrame:
     """Return the first or last row of each combination of features, of train and of the other parts."""
-    ends = pl.DataFrame()
+    ends, fresh = pl.DataFrame(), list[pl.DataFrame]()
+
+    def of(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        rows = _from_the_end(pl.concat(parts), side)
+        return rows.unique([FEATURES, PART], keep="first", maintain_order=True)
+
     for frame in log.frames():
         rows = frame.select(
             pl.col(f"{name} features").alias(FEATURES),
@@ -89,8 +96,10 @@ def _ends(log: CodedLog, name: str, side: Side) -> pl.DataFrame:
             pl.col("time" if log.timed else "row").alias(TIME),
             pl.col("row").alias(ROW),
         )
-        ends = _from_the_end(pl.concat([ends, rows]), side).unique([FEATURES, PART], keep="first", maintain_order=True)
-    return ends
+        fresh.append(of([rows]))
+        if sum(map(len, fresh)) > len(ends):  # so that all frames together cost what the rows do
+            ends, fresh = of([ends, *fresh]), []
+    return of([ends, *fresh])
 
 
 def _from_the_end(rows: pl.DataFrame, side: Side, before: Sequence[str] = ()) -> pl.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -104,28 +106,64 @@ def shared_with_train(
     Only rows of these users count, about `rows` of them in `others`, and only those that are `positive` by any
     of these feedback types. Values are compared by 64 bits of hash, a share of them at a time.
     """
-    total = np.zeros(3, np.int64)
     shares = -(-rows // KEYS)
 
-    def keys(part: str, share: int) -> Iterator[NDArray[np.uint64]]:
+    def keys(part: str) -> Iterator[NDArray[np.uint64]]:
         for frame in _batches(folder / f"{part}.parquet", [*columns, *positive]):
             frame = frame.filter(pl.Series(users[frame["user"].to_numpy()]))
             frame = frame.filter(pl.any_horizontal(pl.col(positive) > 0)) if positive else frame
-            key = frame.select(columns).hash_rows().to_numpy()
-            yield key[key % shares == share]
+            yield frame.select(columns).hash_rows().to_numpy()
 
-    for share in range(shares):
-        hashes = np.concatenate([key for part in others for key in keys(part, share)])
-        hashes.sort()
-        in_train = np.zeros(len(hashes), np.bool_)  # only the first of equal ones
-        for key in keys("train", share) if len(hashes) else ():
-            key.sort()  # a search in order runs through memory in order
-            place = np.minimum(np.searchsorted(hashes, key), len(hashes) - 1)
-            in_train[place[hashes[place] == key]] = True
-        rows_in_train = np.searchsorted(hashes, hashes[in_train], side="right") - np.flatnonzero(in_train)
-        total += (in_train.sum(), len(hashes) and 1 + (hashes[1:] != hashes[:-1]).sum(), rows_in_train.sum())
-    shared, distinct, shared_rows = total.tolist()
+    def all_others() -> Iterator[NDArray[np.uint64]]:
+        for part in others:
+            yield from keys(part)
+
+    if shares <= 1:
+        return _count_shared(all_others(), keys("train")) if shares else (0, 0, 0)
+    with TemporaryDirectory(prefix="recbench-") as name:  # each row is hashed once, whatever the number of shares
+        other_files = _share_out(all_others(), shares, Path(name) / "others")
+        train_files = _share_out(keys("train"), shares, Path(name) / "train")
+        found = [
+            _count_shared(_stored(other), _stored(train)) for other, train in zip(other_files, train_files, strict=True)
+        ]
+    shared, distinct, shared_rows = np.sum(found, axis=0).tolist()
     return shared, distinct, shared_rows
+
+
+def _count_shared(others: Iterable[NDArray[np.uint64]], train: Iterable[NDArray[np.uint64]]) -> tuple[int, int, int]:
+    """Return how many distinct hashes train shares with others, how many these have, and rows of others in train."""
+    hashes = np.concatenate([*others, np.empty(0, np.uint64)])
+    hashes.sort()
+    in_train = np.zeros(len(hashes), np.bool_)  # only the first of equal ones
+    for key in train if len(hashes) else ():
+        key = np.sort(key)  # a search in order runs through memory in order
+        place = np.minimum(np.searchsorted(hashes, key), len(hashes) - 1)
+        in_train[place[hashes[place] == key]] = True
+    rows_in_train = np.searchsorted(hashes, hashes[in_train], side="right") - np.flatnonzero(in_train)
+    distinct = len(hashes) and 1 + int((hashes[1:] != hashes[:-1]).sum())
+    return int(in_train.sum()), distinct, int(rows_in_train.sum())
+
+
+def _share_out(keys: Iterable[NDArray[np.uint64]], shares: int, folder: Path) -> list[Path]:
+    """Write hashes to as many files, so that equal ones are in one file."""
+    folder.mkdir()
+    paths = [folder / str(share) for share in range(shares)]
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for key in keys:
+            share = key % np.uint64(shares)
+            order = np.argsort(share, kind="stable")
+            bounds = np.searchsorted(share[order], np.arange(shares + 1))
+            for file, start, stop in zip(files, bounds[:-1], bounds[1:], strict=True):
+                file.write(key[order[start:stop]].tobytes())
+    return paths
+
+
+def _stored(path: Path) -> Iterator[NDArray[np.uint64]]:
+    """Yield the hashes of a file, KEYS at once."""
+    with path.open("rb") as file:
+        while len(keys := np.fromfile(file, np.uint64, KEYS)):
+            yield keys
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -13,7 +13,7 @@ from recbench.readers.base import Source
 from recbench.readers.building_blocks.layout import INNER, TYPES, Kind, Layout
 from recbench.readers.building_blocks.record_blocks import RecordBlock, read_records
 from recbench.readers.building_blocks.row_block import RowBlock
-from recbench.sources.text_blocks import ignore_progress
+from recbench.sources.text_blocks import ignore_progress, map_ahead
 
 EXPECTED = {"int": "a whole number", "float": "a number"}
 
@@ -31,8 +31,7 @@ def scan_row_blocks(path: Path, layout: Layout, source: Source) -> Iterator[RowB
     """Yield what `scan_delimited` yields, with the numbers of the lines."""
     layout = resolve_kinds([path], layout, source)
     rows, values, numbers = 0, [], []
-    for records in read_records(path, layout, source):
-        block = _typed(records, layout)
+    for block in map_ahead(lambda records: _typed(records, layout), read_records(path, layout, source)):
         for name in layout.required:
             if block.frame[name].null_count():
                 row = block.frame[name].is_null().arg_max() or 0

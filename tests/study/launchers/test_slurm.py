@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -31,6 +34,7 @@ def data(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     monkeypatch.setattr(slurm, "CLUSTER", "local")
     monkeypatch.setattr(slurm, "LOOK_EVERY", 0.2)
+    monkeypatch.setattr(slurm.OnSlurm, "_done", lambda self: [job for job in self.jobs if job.done()])
     return Dataset.load(find_prepared("synthetic/global"))
 
 
@@ -96,6 +100,8 @@ def test_times_and_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeyp
     for word in ("4", "h", "0h", "4:00"):
         with pytest.raises(UsageError, match=f"--time {word}: expected a time"):
             slurm.minutes(word)
+    with pytest.raises(UsageError, match="--time 4m: at least 5m"):
+        slurm.minutes("4m")
     work = Work(tmp_path, "cpu", (), "")
     with pytest.raises(UsageError, match="Slurm gives whole processors"):
         slurm.OnSlurm(work, LaunchOptions("slurm", per_run="gpus=0.5"), Console(quiet=True))
@@ -103,3 +109,45 @@ def test_times_and_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeyp
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UsageError, match="no srun on this machine"):
         slurm.OnSlurm(work, LaunchOptions("slurm"), Console(quiet=True))
+
+
+class Job:
+    """What the launcher sees of a job of Slurm."""
+
+    def __init__(self, job_id: str, folder: Path) -> None:
+        self.job_id = job_id
+        self.paths = SimpleNamespace(result_pickle=folder / job_id)
+
+
+def answer(text: str, code: int = 0) -> Callable[..., SimpleNamespace]:
+    return lambda command, **_: SimpleNamespace(stdout=text, returncode=code)
+
+
+def test_a_job_has_ended_when_it_has_a_result_or_has_left_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recbench.study.launchers import slurm
+
+    opened = slurm.OnSlurm.__new__(slurm.OnSlurm)
+    waits, runs, gone, done = (Job(name, tmp_path) for name in ("7_0", "7_1", "7_2", "8"))
+    opened.jobs, opened.missed = dict.fromkeys((waits, runs, gone, done)), Counter()
+    done.paths.result_pickle.touch()
+    monkeypatch.setattr(slurm.subprocess, "run", answer("7 7_0\n9 7_1\n8 8_N/A\n"))
+    looks = [opened._done() for _ in range(slurm.LOOKS)]
+    assert looks == [[done]] * (slurm.LOOKS - 1) + [[done, gone]]
+    monkeypatch.setattr(slurm.subprocess, "run", answer("", 1))  # Slurm is restarting
+    assert opened._done() == [done]
+    monkeypatch.setattr(slurm.subprocess, "run", answer("7 7_2\n"))  # a job that was requeued is back
+    opened._done()
+    assert set(opened.missed) == {waits, runs}
+
+
+def test_a_job_without_a_time_gets_that_of_its_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    from recbench.study.launchers import slurm
+
+    queues = "long*|10:00|infinite\nurgent|n/a|2-01:30:00\nfree|n/a|infinite\n"
+    monkeypatch.setattr(slurm.subprocess, "run", answer(queues))
+    found = [slurm._usual_minutes(name) for name in (None, "long", "urgent", "free")]
+    assert found == [10, 10, 2 * 24 * 60 + 90, slurm.YEAR]
+    with pytest.raises(UsageError, match="--partition lung: Slurm has none of this name, but long, urgent, free"):
+        slurm._usual_minutes("lung")
