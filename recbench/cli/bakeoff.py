@@ -45,6 +45,7 @@ def _seconds(word: str) -> float:
     TRAINING,
     "recbench bakeoff my.csv",
     "recbench bakeoff my.csv --user customer --item sku --feedback click,buy --budget 1h",
+    "recbench bakeoff my.csv --items items.parquet --users users.csv",
     "recbench bakeoff ml-1m --backbone mf --jobs 2",
 )
 def bakeoff(
@@ -55,6 +56,8 @@ def bakeoff(
     feedback: Annotated[
         str | None, typer.Option(help="Feedback, from frequent to rare: columns, or as in 'like=stars>=4'.")
     ] = None,
+    users: Annotated[Path | None, typer.Option(metavar="FILE", help="A table of users and their features.")] = None,
+    items: Annotated[Path | None, typer.Option(metavar="FILE", help="A table of items and their features.")] = None,
     budget: Annotated[
         float, typer.Option(metavar="TIME", help="Such as 90s, 20m or 2h.", show_default="20m", parser=_seconds)
     ] = 1200,
@@ -76,7 +79,7 @@ def bakeoff(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        given = Given(user, item, time_column, feedback)
+        given = Given(user, item, time_column, feedback, users, items)
         dataset = _prepared(data, given, catalog, stderr())
         request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device)
         _answer(request, stderr(), as_json)
@@ -92,7 +95,8 @@ def _prepared(data: str, given: Given, catalog: Path | None, console: Console) -
     if path.is_file():
         return prepare_file(path, given, catalog, console)
     if given != type(given)() or catalog is not None:
-        raise UsageError(f"{data}: no such file; --user, --item, --time, --feedback and --catalog are for files")
+        options = "--user, --item, --time, --feedback, --users, --items and --catalog"
+        raise UsageError(f"{data}: no such file; {options} are for files")
     if path.suffix[1:].isalpha():  # as of a file; in a name of a split only numbers follow a dot
         raise UsageError(f"{data}: no such file, and no dataset is called so; see `recbench list datasets`")
     return prepare_dataset(data, console)

@@ -14,6 +14,7 @@ import polars as pl
 from recbench.errors import DataError, UsageError, unknown
 from recbench.sources.catalog import choose_feedback
 from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.guess_features import guess_features
 from recbench.sources.guess_feedback import guess_feedback, plain, sql_name
 from recbench.sources.unknown_table import LOOK, Guess, numbers_of, read_start_of_table, unit_of
 
@@ -71,6 +72,8 @@ class Given:
     item: str | None = None
     time: str | None = None
     feedback: str | None = None  # names of feedback that would be guessed, or expressions, joined by commas
+    users: Path | None = None  # a table of users, in place of what the log says of them
+    items: Path | None = None
 
 
 def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
@@ -96,7 +99,8 @@ def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
     _complete_rows(frame, [name for name in (user, item, time) if name], guess)
     _split(frame, user, time, guess)
     guess.lines.insert(0, f"user = {user}, item = {item}" + (f", time = {time}" if time else ", no time"))
-    _features(frame, {"user": user, "item": item}, [name for name in rest if name not in used], guess)
+    tables = {side: file for side, file in (("user", given.users), ("item", given.items)) if file is not None}
+    guess_features(frame, {"user": user, "item": item}, [name for name in rest if name not in used], tables, guess)
     return guess
 
 
@@ -205,43 +209,3 @@ def _split(frame: pl.DataFrame, user: str, time: str | None, guess: Guess) -> No
         )
     else:
         guess.table["splits"] = ["global", "user"]
-
-
-def _features(frame: pl.DataFrame, keys: Mapping[str, str], rest: Sequence[str], guess: Guess) -> None:
-    """Note the columns that say something of a user or of an item; a feature has one value per key."""
-    kinds: dict[str, dict[str, list[str]]] = {side: {"categorical": [key]} for side, key in keys.items()}
-    left_out = []
-    for name in rest:
-        side = next((side for side, key in keys.items() if _is_of(frame, key, name)), None)
-        if side is None or "/" in name or name == "row" or frame[name].n_unique() < 2:
-            left_out.append(name)
-            continue
-        kinds[side].setdefault(_kind(frame[name], frame[keys[side]].n_unique()), []).append(name)
-    for side, key in keys.items():
-        guess.table[side] = {"key": key, **kinds[side]}
-        features = [name for names in kinds[side].values() for name in names if name != key]
-        if features:
-            guess.lines.append(f"features of the {side}: {', '.join(features)}")
-    if left_out:
-        guess.lines.append(
-            f"not used: {', '.join(left_out)}, for they differ, or are empty, in some rows of one user or item"
-        )
-
-
-def _is_of(frame: pl.DataFrame, key: str, name: str) -> bool:
-    pairs = frame.select(key, name).drop_nulls(key).unique()
-    return len(pairs) == pairs[key].n_unique()
-
-
-def _kind(column: pl.Series, entities: int) -> str:
-    numbers = numbers_of(column)
-    distinct = column.n_unique()
-    if numbers is not None and distinct > min(50, entities // 2):
-        return "numeric"
-    if (
-        numbers is None
-        and column.dtype == pl.String
-        and column.str.contains("|", literal=True).sum() / len(column) > 0.3
-    ):
-        return "bag"
-    return "categorical"

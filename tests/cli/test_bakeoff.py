@@ -102,7 +102,11 @@ def test_a_log_of_events_whose_most_frequent_is_on_every_row(
     frame = pl.read_csv(shop)
     event = pl.when(pl.col("buy") == 1).then(pl.lit("buy")).when(pl.col("click") == 1).then(pl.lit("click"))
     frame.select("user_id", "item_id", "timestamp", event=event.otherwise(pl.lit("view"))).write_csv("events.csv")
-    answer = run("bakeoff", "events.csv", "--losses", "bce", *BAKE[2:], "--json").json
+    pl.DataFrame({"id": range(1, 40), "brand": ["A", "B", "C"] * 13}).write_csv("things.csv")
+    result = run("bakeoff", "events.csv", "--items", "things.csv", "--losses", "bce", *BAKE[2:], "--json")
+    assert "guessed: features of the item, from things.csv by its column id: brand" in result.err
+    assert "warning: 1 of 40 items are not in " in result.err
+    answer = result.json
     asked = {(verdict["metric"], verdict["feedback"]) for verdict in answer["verdicts"]}
     recalls = {("recall@5", name) for name in ("view", "click", "buy")}
     assert asked == {*recalls, ("auc", "click"), ("auc", "buy")}

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.preparation.prepare import prepare
 from recbench.sources.guess_table import Given, catalogue_text, dataset_name, guess_table
@@ -152,6 +153,80 @@ def test_events_in_other_letters_and_events_that_differ_in_case(tmp_path: Path) 
     path = log(tmp_path, event=[events[7 * row % ROWS] for row in range(ROWS)])
     assert list(table(path)["feedback"]) == ["f_показ", "buy", "buy_3"]
     assert list(prepared_positives(path)) == ["f_показ", "buy", "buy_3"]
+
+
+def products(folder: Path, name: str = "products.csv", separator: str = ",", **columns: list[Any]) -> Path:
+    """A table of the six items of the log, and one more."""
+    frame = pl.DataFrame(
+        {
+            "title": [f"Title {n}" for n in range(7)],
+            "id": [f"商{n}" for n in range(7)],
+            "brand": ["A", "B", "A", "B", "A", "-", "C"],
+            "tags": ["x|y", "y", "x", "x|z", "z|y", "x", "y|z"],
+            "price": [n + 0.5 for n in range(7)],
+            **columns,
+        }
+    )
+    path = folder / name
+    frame.write_parquet(path) if path.suffix == ".parquet" else frame.write_csv(path, separator=separator)
+    return path
+
+
+@pytest.mark.parametrize(("name", "separator"), [("p.csv", ","), ("p.csv", ";"), ("p.parquet", ",")])
+def test_a_table_of_items_beside_the_log(tmp_path: Path, name: str, separator: str) -> None:
+    path = log(tmp_path, city=[f"Łódź {row % 10 % 3}" for row in range(ROWS)], price=[row % 6 for row in range(ROWS)])
+    given = Given(items=products(tmp_path, name, separator))
+    found = table(path, given)
+    assert (found["item"]["key"], found["item"]["file_key"]) == ("sku", "id")
+    assert found["item"].get("file_separator", ",") == separator
+    kinds = {kind: found["item"][kind] for kind in ("categorical", "bag", "numeric")}
+    assert kinds == {"categorical": ["sku", "brand"], "bag": ["tags"], "numeric": ["price"]}
+    assert found["user"] == {"key": "customer", "categorical": ["customer", "city"]}
+    assert found.get("null_values", ["-"]) == ["-"]
+    lines = "\n".join(guess_table(path, given).lines)
+    assert "features of the item, from p." in lines and "not used of p." in lines and "title" in lines
+    assert prepared_positives(path, given) == {"interaction": 1.0}
+
+
+def test_lists_of_a_table_of_users(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"customer": [f"ö{n}" for n in range(10)], "v": [[0.5, n] for n in range(10)]})
+    frame.with_columns(likes=pl.Series([["a", "b"][: n % 3] for n in range(10)])).write_parquet(tmp_path / "u.parquet")
+    found = table(log(tmp_path), Given(users=tmp_path / "u.parquet"))["user"]
+    assert (found["vector"], found["bag"], "file_key" in found) == (["v"], ["likes"], False)
+    assert prepared_positives(log(tmp_path), Given(users=tmp_path / "u.parquet")) == {"interaction": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"id": ["商0"] * 7}, "some values of id stand on several rows; keep one row of each, or say `file_time`"),
+        ({"id": list("abcdefg")}, "no column has values of sku of the log, such as 商"),
+    ],
+)
+def test_tables_that_cannot_be_joined(tmp_path: Path, columns: dict[str, list[Any]], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        guess_table(log(tmp_path), Given(items=products(tmp_path, **columns)))
+
+
+def test_a_table_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none.csv: cannot be read \(No such file"):
+        guess_table(log(tmp_path), Given(items=tmp_path / "none.csv"))
+    headless = written(tmp_path, "1,2,3\n4,5,6\n", "headless.csv")
+    with pytest.raises(UsageError, match=r"headless.csv: no header; write the names"):
+        guess_table(log(tmp_path), Given(items=headless))
+
+
+def test_a_price_that_few_rows_lack_makes_no_other_item(tmp_path: Path) -> None:
+    price = [None if row % 10 == 3 else float(row % 6) + 0.5 for row in range(ROWS)]
+    coupon = [f"c{row % 10}" if row < 10 else None for row in range(ROWS)]  # one a customer, on few rows
+    path = log(tmp_path, price=price, coupon=coupon)
+    found = table(path)
+    assert found["item"]["changing"] == "last" and "changing" not in found["user"]
+    assert "features of the item: price, of which some rows lack a value" in guess_table(path).lines
+    assert "not used: coupon" in "\n".join(guess_table(path).lines)
+    prepared_positives(path)
+    manifest = read_manifest(find_prepared("mine"))
+    assert manifest.items.count == manifest.items.keys == 6
 
 
 def test_equal_times_cannot_be_cut(tmp_path: Path) -> None:
