@@ -1,4 +1,7 @@
-"""Run the benchmarks: `python -m benchmarks [name …]`; without names, those that take a minute or two."""
+"""Run the benchmarks: `python -m benchmarks [name …]`; without names, those that take a minute or two.
+
+`gpu` takes words of its own: `python -m benchmarks gpu --out DIR`.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,14 @@ LONG = (
 
 def main(names: list[str]) -> int:
     """Run each in a process of its own, so that peaks of memory and threads do not mix."""
+    if names[:1] == ["gpu"]:
+        return subprocess.run([sys.executable, "-m", "benchmarks.gpu", *names[1:]], check=False).returncode
     unknown = set(names) - set(QUICK + LONG)
     if unknown:
-        print(f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join(QUICK + LONG)}", file=sys.stderr)
+        print(
+            f"unknown benchmark {', '.join(sorted(unknown))}; known: {', '.join((*QUICK, *LONG, 'gpu'))}",
+            file=sys.stderr,
+        )
         return 2
     for name in names or QUICK:
         print(f"\n== {name}", flush=True)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import chain, count
 
 import torch
+from torch import Tensor
 
 from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
@@ -32,14 +34,17 @@ def untrained(data: Dataset, loss: str, backbone: str, words: Sequence[str] = ()
     return build(data, loss, backbone, values, seed=0, schedule=schedule)
 
 
-def recbench_step(data: Dataset, model: Model, size: int) -> Step:
-    """recbench's own sampler, backbone, loss and step, one epoch after another."""
-    generator = torch.Generator().manual_seed(0)
+def recbench_step(data: Dataset, model: Model, size: int, make: Callable[[Batch], Tensor] | None = None) -> Step:
+    """recbench's own sampler, backbone, loss and step, one epoch after another; `make` makes steps otherwise."""
+    generator = torch.Generator(data.train.user.device).manual_seed(0)
     batches = chain.from_iterable(model.loss.sampler.batches(data, size, generator) for _ in count())
 
     def step() -> int:
         batch = next(batches)
-        model.loss.step(model.backbone, batch, model.optimizer)
+        if make is None:
+            model.loss.step(model.backbone, batch, model.optimizer)
+        else:
+            make(batch)
         return batch.rows
 
     return step

@@ -26,20 +26,22 @@ ITEM_FEATURES = (12_000, 250_000, 150_000, 230_000)  # beside the item itself
 WARM_UP, STEPS, ROUNDS = 5, 30, 4
 
 
-def shape_of_aliccp() -> Dataset:
-    """A random log of the size and features of Ali-CCP, in which a few users and items have most of the rows."""
+def shape_of_aliccp(share: float = 1.0) -> Dataset:
+    """A random log of the features of Ali-CCP and a share of its size, most of whose rows are of a few entities."""
+    users, items, rows = round(share * USERS), round(share * ITEMS), round(share * ROWS)
     generator = torch.Generator().manual_seed(0)
 
     def popular(count: int, size: int) -> Tensor:
         return (torch.rand(count, generator=generator) ** 3 * size).int()
 
-    def side(name: str, count: int, sizes: tuple[int, ...]) -> Table:
+    def side(name: str, count: int, whole: tuple[int, ...]) -> Table:
+        sizes = [max(3, round(share * size)) for size in whole]
         value = torch.stack([torch.arange(1, count + 1).int(), *(popular(count, size - 1) + 1 for size in sizes)], 1)
         columns = [Column(f"{name}_{place}", "categorical", size, 1) for place, size in enumerate((count + 1, *sizes))]
         return Table(tuple(columns), value, count)
 
     log = Log(
-        popular(ROWS, USERS), popular(ROWS, ITEMS), (torch.rand(ROWS, 1, generator=generator) < 0.1).to(torch.uint8)
+        popular(rows, users), popular(rows, items), (torch.rand(rows, 1, generator=generator) < 0.1).to(torch.uint8)
     )
     return Dataset(
         name="shape of ali-ccp",
@@ -47,8 +49,8 @@ def shape_of_aliccp() -> Dataset:
         fingerprint="0" * 64,
         folder=Path(),
         feedback=("click",),
-        users=side("user", USERS, USER_FEATURES),
-        items=side("item", ITEMS, ITEM_FEATURES),
+        users=side("user", users, USER_FEATURES),
+        items=side("item", items, ITEM_FEATURES),
         train=log,
         valid=log,
     )

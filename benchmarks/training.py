@@ -28,10 +28,11 @@ from recbench.training.schedule import Schedule
 BATCH = 1024
 STEPS = 300
 ROWS = 700_000
+FEEDBACK, RATES = ("like", "love", "adore"), (0.24, 0.1, 0.03)
 
 
-def shape_of_ml1m() -> Dataset:
-    """A random log of the size and features of MovieLens-1M."""
+def shape_of_ml1m(tasks: int = 1) -> Dataset:
+    """A random log of the size and features of MovieLens-1M, with up to three kinds of feedback."""
     generator = torch.Generator().manual_seed(0)
 
     def ids(count: int, size: int) -> Tensor:
@@ -44,14 +45,14 @@ def shape_of_ml1m() -> Dataset:
     log = Log(
         torch.randint(6040, (ROWS,), generator=generator).int(),
         torch.randint(3706, (ROWS,), generator=generator).int(),
-        (torch.rand(ROWS, 1, generator=generator) < 0.24).to(torch.uint8),
+        (torch.rand(ROWS, 1, generator=generator) < torch.tensor(RATES[:tasks])).to(torch.uint8),
     )
     return Dataset(
         name="shape of ml-1m",
         split="user",
         fingerprint="0" * 64,
         folder=Path(),
-        feedback=("like",),
+        feedback=FEEDBACK[:tasks],
         users=Table(tuple(Column(n, "categorical", s, 1) for n, s in user_columns), users.int(), 6040),
         items=Table((Column("movie_id", "categorical", 3707, 1), Column("genres", "bag", 19, 6)), items.int(), 3706),
         train=log,

@@ -1,0 +1,143 @@
+"""Everything that a GPU changes, in one command: `python -m benchmarks gpu [--toy] [--out DIR] [SECTION …]`.
+
+Steps one by one, captured as CUDA graphs, compiled, many runs side by side, beside sketches of the same steps with
+nothing around them; whether all of these give the same numbers; search; whole commands. Nothing is downloaded. Each
+section is a process of its own with a limit of time, so that one that fails leaves the others alone; all limits
+together are under eight minutes. `gpu.md` and `gpu.json` are written to DIR (default: here) as sections end. With
+`--toy` everything runs on a CPU in small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from benchmarks.gpu_sections.case import Case, Measured, Section, Setting
+from benchmarks.gpu_sections.report import Line, page
+
+ROOT = Path(__file__).parents[1]
+SECONDS: Mapping[str, int] = {  # that a section may take, of which the last tenth is for what has been begun
+    "steps": 110,
+    "sketch": 45,
+    "search": 35,
+    "commands": 90,
+    "equality": 110,
+}
+
+
+def main(words: list[str]) -> int:
+    """Measure, and write what was measured; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks gpu", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECONDS)}; default: all")
+    parser.add_argument("--toy", action="store_true", help="in small, on a CPU")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of gpu.md and gpu.json")
+    parser.add_argument("--lines", type=Path, help=argparse.SUPPRESS)  # of a process that measures one section
+    given = parser.parse_args(words)
+    unknown = [name for name in given.sections if name not in SECONDS]
+    if unknown:
+        parser.error(f"no section {unknown[0]}; there are {', '.join(SECONDS)}")
+    if not given.toy and not torch.cuda.is_available():
+        parser.error("torch finds no CUDA device; --toy runs everything in small on the CPU")
+    setting = Setting(torch.device("cpu" if given.toy else "cuda"), given.toy)
+    if given.lines is not None:
+        measure(given.sections[0], setting, given.lines)
+        return 0
+    given.out.mkdir(parents=True, exist_ok=True)
+    lines: list[Line] = []
+    for name in given.sections or SECONDS:
+        print(f"== {name}", flush=True)
+        started = time.perf_counter()
+        lines += in_a_process(name, setting)
+        print(f"   {time.perf_counter() - started:.0f} s", flush=True)
+        text = page(machine(setting), lines)
+        (given.out / "gpu.md").write_text(text)
+        (given.out / "gpu.json").write_text(
+            json.dumps({"machine": machine(setting), "lines": [asdict(line) for line in lines]}, indent=1) + "\n"
+        )
+    print(text)
+    return 1 if any(line.error for line in lines) else 0
+
+
+def in_a_process(name: str, setting: Setting) -> list[Line]:
+    """Measure a section in a process of its own; return its lines, and one that says why if there are no more."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lines"
+        words = [
+            sys.executable,
+            "-m",
+            "benchmarks.gpu",
+            name,
+            "--lines",
+            str(path),
+            *(["--toy"] if setting.toy else []),
+        ]
+        try:
+            done = subprocess.run(
+                words, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, timeout=SECONDS[name], text=True
+            )
+            last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
+            error = f"ended with status {done.returncode}: {last.strip()}" if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            error = f"stopped after {SECONDS[name]} s, its limit"
+        kept = path.read_text().splitlines() if path.exists() else []
+    lines = [Line(**json.loads(line)) for line in kept if line.endswith("}")]
+    return [*lines, *([Line(name, "the section", "", error=error)] if error else [])]
+
+
+def measure(name: str, setting: Setting, path: Path) -> None:
+    """Measure a section, and append each line to a file as it is there."""
+    until = time.perf_counter() + 0.9 * SECONDS[name]
+    section: Section = import_module(f"benchmarks.gpu_sections.{name}").cases
+    with path.open("a") as file:
+        for case in section(setting):
+            late = time.perf_counter() > until
+            case = replace(case, target=None) if setting.toy else case
+            line = _line(name, case, Measured(note="left out: the time of its section was over") if late else None)
+            file.write(json.dumps(asdict(line)) + "\n")
+            file.flush()
+
+
+def _line(section: str, case: Case, given: Measured | None) -> Line:
+    error, measured = "", given or Measured()
+    if given is None:
+        try:
+            measured = case.measure()
+        except Exception as problem:  # noqa: BLE001 - whatever goes wrong with one number, the others are wanted
+            first = next((line for line in str(problem).splitlines() if line.strip()), "")
+            error = f"{type(problem).__name__}: {first.strip()}"
+    return Line(
+        section, case.work, case.way, case.unit, **asdict(measured), target=case.target, before=case.before, error=error
+    )
+
+
+def machine(setting: Setting) -> dict[str, str]:
+    """Return what the numbers were measured on."""
+    on_gpu = setting.device.type == "cuda"
+    found: dict[str, Callable[[], str]] = {
+        "device": lambda: (
+            torch.cuda.get_device_name(setting.device) if on_gpu else f"CPU {platform.machine()}, toy size"
+        ),
+        "processors": lambda: str(os.cpu_count()),
+        "torch": lambda: torch.__version__,
+        "CUDA": lambda: str(torch.version.cuda),
+        "commit": lambda: subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip(),
+    }
+    return {name: value() for name, value in found.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What `benchmarks.gpu` measures, a module for each section."""

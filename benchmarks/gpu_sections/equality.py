@@ -1,0 +1,125 @@
+"""Whether ways to make the same steps give the same numbers: recorded, again, and on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu_sections.case import Case, Measured, Setting
+from benchmarks.gpu_sections.shapes import batch_on, generator, moved
+from recbench.data.dataset import Dataset
+from recbench.inspect.loss_trial import Trial
+from recbench.inspect.tape import Tapes
+from recbench.losses.base import LOSSES
+from recbench.training.captured_step import CapturedStep, CudaGraphs, Step
+from recbench.training.model import Model
+
+EPOCHS, BATCH = 2, 20  # of a dozen batches and more: recorded in the first epoch, and repeated in both
+COMPARED_STEPS, TOLERANCE = 3, 2e-3  # relative, between the losses of the CPU and of the GPU
+PREFERRED = "twintower"
+ON_MMOE = ("bpr", "tce-bpr")  # which were found to differ by half a percent
+TOY = ("bce", "gnolr", "bpr", "softmax")
+
+
+def cases(setting: Setting) -> Iterator[Case]:
+    """Yield the checks of every loss, on one backbone each."""
+    names = TOY if setting.toy else LOSSES.names()
+    for name in names:
+        yield Case(f"{name} x {_backbone(name)}", "captured as one by one", partial(_captured, setting, name), "")
+    for name in names:
+        yield Case(f"{name} x {_backbone(name)}", "twice the same", partial(_twice, setting, name), "")
+    for name, backbone in [*((name, _backbone(name)) for name in names), *((name, "mmoe") for name in ON_MMOE)]:
+        yield Case(f"{name} x {backbone}", "as on the CPU", partial(_as_on_cpu, setting, name, backbone), "")
+
+
+def _backbone(name: str) -> str:
+    trial = Trial(name)
+    return PREFERRED if PREFERRED in trial.backbones else trial.backbone
+
+
+def _captured(setting: Setting, name: str) -> Measured:
+    expected = _one_by_one(setting, name)
+    step, found = _train(setting, name, capture=True)
+    if not getattr(step, "recorded", None):
+        return Measured(note="; ".join(step.notes) or "no shape of batch came often enough to be recorded")
+    return Measured(agrees=_equal(expected, found), note=_difference(expected, found))
+
+
+def _twice(setting: Setting, name: str) -> Measured:
+    expected, found = _one_by_one(setting, name), _train(setting, name, capture=False)[1]
+    return Measured(agrees=_equal(expected, found), note=_difference(expected, found))
+
+
+@lru_cache(maxsize=128)
+def _one_by_one(setting: Setting, name: str) -> list[Tensor]:
+    return _train(setting, name, capture=False)[1]
+
+
+def _train(setting: Setting, name: str, capture: bool) -> tuple[Step, list[Tensor]]:
+    """Train some epochs; return what made the steps, and all losses and weights."""
+    data = moved(_even(Trial(name).data()), setting.device)
+    model = Trial(name).model(data, _backbone(name))
+    recorder = CudaGraphs(setting.device) if setting.device.type == "cuda" else Tapes()
+    step = CapturedStep(model, recorder) if capture else Step(model)
+    torch.manual_seed(1)
+    losses = []
+    for epoch in range(1, EPOCHS + 1):
+        model.backbone.train()
+        model.loss.train()
+        model.start_epoch(epoch)
+        step.start_epoch()
+        for batch in model.loss.sampler.batches(data, BATCH, generator(epoch, setting.device)):
+            losses.append(step(batch).detach().clone())
+        model.end_epoch()
+    return step, [torch.stack(losses).cpu(), *_weights(model)]
+
+
+def _even(data: Dataset) -> Dataset:
+    """Return a dataset whose users have as many rows each, so that all batches of lists are of one shape."""
+    user = torch.arange(len(data.train), dtype=torch.int32) % len(data.users)
+    return replace(data, train=replace(data.train, user=user))
+
+
+def _weights(model: Model) -> list[Tensor]:
+    return [weight.detach().cpu().clone() for part in model.state().values() for weight in part.values()]
+
+
+def _equal(one: list[Tensor], other: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _difference(one: list[Tensor], other: list[Tensor]) -> str:
+    if _equal(one, other):
+        return ""
+    losses = (one[0] - other[0]).abs()
+    step = int((losses != 0).nonzero()[0]) + 1 if bool(losses.any()) else 0
+    weights = max(float((a.double() - b.double()).abs().max()) for a, b in zip(one, other, strict=True) if a.numel())
+    return f"losses differ from step {step} on, by {float(losses.max()):.1e} at most; weights by {weights:.1e}"
+
+
+def _as_on_cpu(setting: Setting, name: str, backbone: str) -> Measured:
+    """Compare the losses of a few steps from equal weights on equal batches."""
+    trial = Trial(name)
+    data = trial.data()
+    here = trial.model(data, backbone)
+    there = trial.model(moved(data, setting.device), backbone)
+    there.load(here.state())
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    for model in (here, there):
+        model.start_epoch(1)
+    largest, random = 0.0, False
+    batches = here.loss.sampler.batches(data, BATCH, generator(0, torch.device("cpu")))
+    for _, batch in zip(range(COMPARED_STEPS), batches, strict=False):
+        of_cpu = float(here.loss.step(here.backbone, batch, here.optimizer))
+        random = random or not torch.equal(before, torch.get_rng_state())
+        of_gpu = float(there.loss.step(there.backbone, batch_on(batch, setting.device), there.optimizer))
+        largest = max(largest, abs(of_gpu - of_cpu) / max(abs(of_cpu), 1e-3))
+    note = f"largest relative difference {largest:.1e}"
+    if random:
+        return Measured(note=f"{note}; draws random numbers, which every kind of device draws otherwise")
+    return Measured(agrees=largest <= TOLERANCE, note=note)
