@@ -106,6 +106,7 @@ def steps_of(model: Model, data: Dataset, number: int, size: int = BATCH) -> Ite
     model.start_epoch(number)
     for batch in model.loss.sampler.batches(data, size, generator):
         yield model.loss.step(model.backbone, batch, model.optimizer)
+    model.end_epoch()
 
 
 def tensors_of(model: Model) -> dict[str, Tensor]:

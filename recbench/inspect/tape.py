@@ -57,4 +57,4 @@ def _new(func: Any, result: Any) -> list[Tensor]:
     results = [result] if len(returns) == 1 else list(result or ())
     own = [value for value, about in zip(results, returns, strict=True) if about.alias_info is None]
     flat = [part for value in own for part in (value if isinstance(value, list | tuple) else [value])]
-    return [part for part in flat if isinstance(part, Tensor)]
+    return [part for part in flat if isinstance(part, Tensor) and not part._is_zerotensor()]  # which has no memory

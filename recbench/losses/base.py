@@ -125,6 +125,9 @@ class Loss(nn.Module, ABC):
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Do what is to be done before an epoch (counted from 1); nothing by default."""
 
+    def end_epoch(self, backbone: Backbone) -> None:
+        """Do what is to be done after an epoch; nothing by default."""
+
     def encode(self, backbone: Backbone, batch: Batch) -> Towers:
         """Return the towers of a batch of training with their logits, and the views that the loss asks for."""
         towers: Towers = self.head(self.encoder(backbone, batch, cast(Sequence[View], self.views)))

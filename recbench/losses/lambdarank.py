@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, differences, pairs, split_by_label
+from recbench.losses.building_blocks.lists import ListLength, pairs, split_by_label
 from recbench.samplers import Lists
 
 
@@ -34,10 +34,10 @@ class LambdaRank(Loss):
         pair = pairs(positive, negative)
         logit = towers.logit[..., 0]
         gain = discounted_gains(logit.detach(), positive, negative)
-        loss = differences(gain, pair).abs() * softplus(differences(logit, pair)) / math.log(2)
+        loss = pair.total(pair.differences(gain).abs() * softplus(pair.differences(logit)) / math.log(2))
         if self.per == "pairs":
-            return loss.sum() / max(len(pair[0]), 1)
-        return loss.sum() / (positive | negative).any(-1).sum().clamp(min=1)
+            return loss / pair.count
+        return loss / (positive | negative).any(-1).sum().clamp(min=1)
 
 
 def discounted_gains(score: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

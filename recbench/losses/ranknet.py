@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, differences, pairs, split_by_label
+from recbench.losses.building_blocks.lists import ListLength, pairs, split_by_label
 from recbench.samplers import Lists
 
 
@@ -25,4 +25,4 @@ class RankNet(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over pairs; 0 if there is none."""
         pair = pairs(*split_by_label(batch))
-        return softplus(differences(towers.logit[..., 0], pair)).sum() / max(len(pair[0]), 1)
+        return pair.total(softplus(pair.differences(towers.logit[..., 0]))) / pair.count

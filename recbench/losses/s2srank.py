@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.lists import ListLength, differences, mean_of_lists, pairs, split_by_label
+from recbench.losses.building_blocks.lists import ListLength, mean_of_lists, pairs, split_by_label
 from recbench.samplers import Lists
 from recbench.settings import NonNegative
 
@@ -44,18 +44,13 @@ class S2SRank(Loss):
         both = positive.any(-1, keepdim=True) & negative.any(-1, keepdim=True)
         count = positive.sum(-1, keepdim=True).clamp(min=1)
         rivals, friends = pairs(positive, negative), pairs(positive, positive)
-        of_negative = sums(softplus(differences(logit, rivals)), rivals[1], logit) / count
+        of_negative = rivals.sums(softplus(rivals.differences(logit)), "second") / count
         if self.negative == "hardest":
             chosen = of_negative.masked_fill(~negative, 0).amax(-1, keepdim=True)
         else:
             chosen = of_negative.masked_fill(~negative, torch.inf).amin(-1, keepdim=True).masked_fill(~both, 0)
-        distance = differences(logit, friends).abs().clamp(max=self.clip)
-        spread = sums(distance, friends[0], logit).sum(-1, keepdim=True) / count**2
+        distance = friends.differences(logit).abs().clamp(max=self.clip)
+        spread = friends.sums(distance, "first").sum(-1, keepdim=True) / count**2
         of_set = softplus(chosen - spread).masked_fill(~both, 0)
         items = of_negative.sum(-1, keepdim=True)
         return mean_of_lists(items + self.set_weight * of_set, positive | negative)
-
-
-def sums(of_pair: Tensor, slot: Tensor, like: Tensor) -> Tensor:
-    """Add up numbers of pairs [P] in one slot [P] of each, shaped as `like` [B, N]."""
-    return torch.zeros_like(like).flatten().index_add(0, slot, of_pair).view_as(like)

@@ -9,6 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
+from recbench.fixed_shapes import fixed_shapes
 from recbench.samplers.base import SAMPLERS, Sampler, shuffled
 from recbench.settings import Count
 
@@ -26,7 +27,10 @@ class Lists(Sampler):
         return frozenset({"lists"})
 
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """Yield every row once per epoch: item [B, N], lists packed until a batch holds about `size` rows."""
+        """Yield every row once per epoch: item [B, N], lists packed until a batch holds about `size` rows.
+
+        On a GPU they are padded to few widths, so that the steps of many batches are alike.
+        """
         log = data.train
         order = shuffled(len(log), log, generator)
         order = order[torch.sort(log.user[order], stable=True).indices]
@@ -50,8 +54,16 @@ class Lists(Sampler):
         rows = torch.cat([ends[:1], ends.diff()]).tolist()
         number = torch.repeat_interleave(torch.arange(len(counts), device=length.device), counts)
         widths = torch.zeros_like(counts).scatter_reduce(0, number, length[lists], "amax").tolist()
+        if fixed_shapes(length.device):
+            widths = [min(self.longest, few_sizes(width)) for width in widths]
         for chosen, row_count, width in zip(lists.split(counts.tolist()), rows, widths, strict=True):
             place = torch.arange(width, device=length.device)
             mask = place < length[chosen, None]
             row = order[torch.where(mask, start[chosen, None] + place, start[chosen, None])]
             yield Batch(log.user[row[:, 0]].long(), log.item[row].long(), log.label[row].float(), mask, rows=row_count)
+
+
+def few_sizes(size: int) -> int:
+    """Return the smallest of 1, 2, 3, 4, 6, 8, 12, 16, … that is at least `size`: powers of 2 and half as much more."""
+    power = 1 << (size - 1).bit_length()
+    return power * 3 // 4 if size <= power * 3 // 4 else power

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,9 +19,8 @@ from recbench.training.model import Model
 from recbench.training.optimizer import hold_rates
 from recbench.training.schedule import Schedule
 
-EAGER = 3  # steps before a batch of some shape is recorded, in which whatever is made at first use is made
-ASIDE = 3  # steps after these, as recordings are made
-MOST_GRAPHS = 32  # of different shapes; each holds the memory of a step
+EAGER = 3  # steps of a shape before it is recorded, in which whatever is made at first use is made
+MOST_GRAPHS = 128  # of different shapes, as lists have them; they share their memory
 
 
 class Step:
@@ -55,6 +54,8 @@ class Recording(ABC):
 
 class Recorder(ABC):
     """Makes recordings."""
+
+    asides: ClassVar[int] = 0  # steps to be made `aside` before the first recording; before others one will do
 
     def aside(self, step: Callable[[], Tensor]) -> Tensor:
         """Make a step as recordings are made, and return its objective."""
@@ -101,11 +102,12 @@ class CapturedStep(Step):
             recording.replay()
             return objective.clone()
         self._seen[shape] += 1
-        if self._seen[shape] < EAGER or len(self.recorded) == MOST_GRAPHS:
+        aside = self._seen[shape] - EAGER
+        if aside < 0 or len(self.recorded) == MOST_GRAPHS:
             return super().__call__(batch)
-        if self.possible is None and self._seen[shape] == EAGER:
-            return self._examined(batch)
-        if self._seen[shape] <= EAGER + ASIDE:
+        if aside == 0:
+            return super().__call__(batch) if self.possible else self._examined(batch)
+        if aside <= (min(1, self.recorder.asides) if self.recorded else self.recorder.asides):
             return self.recorder.aside(lambda: super(CapturedStep, self).__call__(batch))
         return self._record(shape, batch)
 
@@ -161,6 +163,8 @@ class StaticBatch:
 
 class CudaGraphs(Recorder):
     """Records steps as CUDA graphs that share their memory, which is theirs until all are forgotten."""
+
+    asides: ClassVar[int] = 3  # as torch's own recipe has them
 
     def __init__(self, device: torch.device) -> None:
         self.device = device

@@ -54,9 +54,10 @@ class Model:
         return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
 
     def end_epoch(self) -> None:
-        """Do the updates that have waited, before the weights are read as a whole or saved."""
+        """Do the updates that have waited, before the weights are read as a whole or saved, and what the loss does."""
         for updates in self.row_updates:
             updates.catch_up()
+        self.loss.end_epoch(self.backbone)
 
     def start_epoch(self, number: int) -> None:
         """Get sampler, views and loss ready for an epoch, counted from 1."""

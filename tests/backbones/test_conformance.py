@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import pytest
 import torch
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.data.dataset import Dataset
+from recbench.fixed_shapes import fixed_shapes_everywhere
+from recbench.inspect.capture_checks import require_same_steps
+from recbench.inspect.loss_trial import InapplicableError, Trial
 
 NAMES = BACKBONES.names()
+HISTORIES = {"autoencoder", "variational-autoencoder", "sasrec"}  # of other lengths in every batch
 
 
 def made(name: str, data: Dataset, towers: int = 2, cosine: bool = False) -> Backbone:
@@ -75,3 +81,10 @@ def test_equal_seeds_give_equal_weights(name: str, toy: Dataset) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_cites_its_source(name: str) -> None:
     assert "20" in (BACKBONES.get(name).__doc__ or "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_that_are_recorded_and_repeated_are_as_others(name: str) -> None:
+    refused: AbstractContextManager[object] = pytest.raises(InapplicableError, match="whose shape depends on values")
+    with fixed_shapes_everywhere(), refused if name in HISTORIES else nullcontext():
+        require_same_steps(Trial("gnolr"), name)

@@ -16,7 +16,7 @@ from recbench.batch import Towers
 from recbench.errors import UsageError
 from recbench.losses import base
 from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.triplet_importance import columns
+from recbench.losses.building_blocks.triplet_importance import with_negative
 from recbench.samplers import Triplets
 from recbench.settings import defaults
 from recbench.training.model import build
@@ -43,7 +43,7 @@ def test_with_all_weights_one_the_backbone_s_step_is_that_of_bpr(backbone: str) 
     for batch in batches(of)[:3]:
         loss = of.loss.step(of.backbone, batch, of.optimizer)
         always_one(of)
-        torch.testing.assert_close(loss, plain.loss.step(plain.backbone, columns(batch, [0, 1]), plain.optimizer))
+        torch.testing.assert_close(loss, plain.loss.step(plain.backbone, with_negative(batch, 1), plain.optimizer))
     for name, expected in plain.backbone.state_dict().items():
         torch.testing.assert_close(of.backbone.state_dict()[name], expected, rtol=0, atol=1e-7)
 
@@ -54,7 +54,7 @@ def test_the_outer_gradient_does_not_leak_into_the_backbone(backbone: str, outer
     of = model("til-ui", backbone, outer=outer, lookahead="5")
     of.loss.start_epoch(of.backbone, 1)
     batch = batches(of)[0]
-    inner = columns(batch, [0, 1])
+    inner = with_negative(batch, 1)
     by_hand = deepcopy(of.backbone)
     optimizer = torch.optim.Adam(by_hand.parameters(), lr=0.01)
     weight = weights_before_a_step(of, inner)
@@ -75,7 +75,7 @@ def test_the_outer_gradient_does_not_leak_into_the_backbone(backbone: str, outer
 def test_items_that_are_only_outer_negatives_stay_where_they_are() -> None:
     of = model("til-ui", lookahead="5")
     of.loss.start_epoch(of.backbone, 1)
-    batch = columns(batches(of)[0], [0, 1, 2])
+    batch = batches(of)[0]
     batch = replace(batch, user=batch.user[:5], item=batch.item[:5], label=batch.label[:5], mask=None, log_q=None)
     only = set(batch.item[:, 2].tolist()) - set(batch.item[:, :2].flatten().tolist())
     assert only
@@ -133,7 +133,7 @@ def test_looking_ahead_leaves_running_statistics_alone() -> None:
     batch = batches(of)[0]
     before = deepcopy(of.backbone.state_dict())
     of.loss.step(of.backbone, batch, of.optimizer)
-    plain.loss.step(plain.backbone, columns(batch, [0, 1]), plain.optimizer)
+    plain.loss.step(plain.backbone, with_negative(batch, 1), plain.optimizer)
     running = [name for name in before if "running" in name]
     assert running
     for name in running:
@@ -166,13 +166,14 @@ def test_the_weights_of_the_last_epoch_are_noted() -> None:
     of.loss.start_epoch(of.backbone, 1)
     for batch in batches(of)[:-1]:
         til(of)._keep_weights(
-            columns(batch, [0, 1]), torch.full((len(batch.user),), 0.5), torch.ones(len(batch.user)) > 0
+            with_negative(batch, 1), torch.full((len(batch.user),), 0.5), torch.ones(len(batch.user)) > 0
         )
     assert of.loss.notes == []
     batch = batches(of)[-1]
     counts = torch.ones(len(batch.user)) > 0
     counts[0] = False
-    til(of)._keep_weights(columns(batch, [0, 1]), torch.full((len(batch.user),), 0.5), counts)
+    til(of)._keep_weights(with_negative(batch, 1), torch.full((len(batch.user),), 0.5), counts)
+    of.end_epoch()
     assert of.loss.notes == [
         "triplet weights of the last epoch: mean 0.5, sd 0, quantiles 5/25/50/75/95 % 0.5 0.5 0.5 0.5 0.5; "
         "means by popularity of the positive, rare to popular: 0.5 0.5 0.5 0.5",

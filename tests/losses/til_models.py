@@ -50,7 +50,9 @@ def run_epoch(of: Model, epoch: int) -> Tensor:
     of.backbone.train()
     of.loss.train()
     of.loss.start_epoch(of.backbone, epoch)
-    return torch.stack([of.loss.step(of.backbone, batch, of.optimizer) for batch in batches(of, epoch)])
+    losses = torch.stack([of.loss.step(of.backbone, batch, of.optimizer) for batch in batches(of, epoch)])
+    of.end_epoch()
+    return losses
 
 
 def weights_before_a_step(of: Model, batch: Batch) -> Tensor:

@@ -241,13 +241,37 @@ def test_a_run_with_recorded_steps_has_the_same_record(
 
     monkeypatch.setattr(train, "make_step", captured)
     monkeypatch.setattr(captured_step, "EAGER", 2)
-    monkeypatch.setattr(captured_step, "ASIDE", 1)
     assert trained() == expected
     assert steps[0].recorded
 
 
 def test_on_a_cpu_and_where_it_is_turned_off_nothing_is_recorded() -> None:
     assert type(make_step(model(), Schedule())) is Step
+
+
+def test_the_steps_before_a_recording() -> None:
+    """Three as ever, then as many aside as the recorder wants, of another shape one."""
+    made = []
+
+    class Noting(Tapes):
+        asides = 3
+
+        def aside(self, step: Any) -> Tensor:
+            made.append("aside")
+            return super().aside(step)
+
+        def record(self, step: Any) -> Any:
+            made.append("record")
+            return super().record(step)
+
+    captured = CapturedStep(model(), Noting())
+    drawn = list(captured.model.loss.sampler.batches(toy(), SIZE, torch.Generator().manual_seed(0)))[:-1]
+    for batch in drawn:
+        captured(batch)
+    assert made == ["aside"] * 3 + ["record"]
+    for batch in drawn:
+        captured(replace(batch, user=batch.user[:9], item=batch.item[:9], label=batch.label[:9], row=None))
+    assert made[4:] == ["aside", "record"]
 
 
 def test_a_cuda_graph_is_asked_for_as_torch_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,17 +56,20 @@ class Unmasked(View):
         self.register_buffer("related", shared.argsort(dim=1, descending=True, stable=True), persistent=False)
         self.register_buffer("feature", of_value.to(table.value.device), persistent=False)
         self.register_buffer("several", (width > 1)[of_value].to(table.value.device), persistent=False)
+        drawn = torch.zeros(min(self.items, len(table)), dtype=torch.long, device=table.value.device)
+        self.register_buffer("item", drawn, persistent=False)
+        self.register_buffer("masked", torch.zeros_like(shared[0], dtype=torch.bool), persistent=False)
 
     def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
         """Draw the items and what is masked, and return the vectors of the items without it."""
         count, device = len(self.related), self.related.device
-        self.item = drawn_items(backbone.items, min(self.items, backbone.items), device)
+        self.item.copy_(drawn_items(backbone.items, len(self.item), device))
         chosen = torch.randperm(count, device=device)
         if self.mask == "random":
             chosen = chosen[: count // 2]
         else:
             chosen = self.related[chosen[:1]][0, : min(count // 2 + 1, count - 1)]
-        self.masked = torch.zeros(count, dtype=torch.bool, device=device).index_fill(0, chosen, True)
+        self.masked.zero_().index_fill_(0, chosen, True)
         return self.encoded(backbone, ~self.masked)
 
     def encoded(self, backbone: Backbone, kept: Tensor) -> Encoding:

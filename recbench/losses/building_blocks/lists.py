@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.batch import Batch
+from recbench.fixed_shapes import fixed_shapes
 from recbench.settings import Range
 
 ListLength = Annotated[int, Range("at least 2", lambda number: number >= 2)]
@@ -22,27 +24,78 @@ def split_by_label(batch: Batch) -> tuple[Tensor, Tensor]:
     return positive & batch.mask, ~positive & batch.mask
 
 
-def pairs(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the P pairs of a slot in `first` and one in `second`, both [B, N], of the same list.
+class SlotPairs(ABC):
+    """Pairs (i, j) of slots of one list, for all B lists of a batch. One number for each is a tensor of some shape."""
 
-    Two index tensors [P] into the flattened slots. The pairs are written out one by one instead of as [B, N, N],
-    most of which would be padding and pairs of equal labels.
-    """
-    count = second.sum(-1)
-    start = count.cumsum(0) - count
-    left, right = first.flatten().nonzero()[:, 0], second.flatten().nonzero()[:, 0]
-    row = torch.div(left, first.shape[1], rounding_mode="floor")
-    each = count[row]
-    index = torch.repeat_interleave(torch.arange(len(left), device=left.device), each)
-    offset = torch.arange(len(index), device=left.device) - (each.cumsum(0) - each)[index]
-    return left[index], right[start[row][index] + offset]
+    count: Tensor | int  # of the pairs, or 1 where there are none
+
+    @abstractmethod
+    def differences(self, value: Tensor) -> Tensor:
+        """Return value_j - value_i of each pair, from the values of slots [B, N]."""
+
+    @abstractmethod
+    def total(self, of_pair: Tensor) -> Tensor:
+        """Return the sum of a number over all pairs."""
+
+    @abstractmethod
+    def sums(self, of_pair: Tensor, by: Literal["first", "second"]) -> Tensor:
+        """Return the sums [B, N] of a number over the pairs whose i, or whose j, is the slot."""
 
 
-def differences(value: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
-    """Return value_j - value_i, [P], of the pairs (i, j) of slots of `value` [B, N]."""
-    flat = value.flatten()
-    # Indexing with brackets would add up gradients in whatever order the threads come.
-    return flat.index_select(0, pair[1]) - flat.index_select(0, pair[0])
+class WrittenOut(SlotPairs):
+    """P pairs, written out one by one instead of as [B, N, N], most of which would be padding and equal labels."""
+
+    def __init__(self, first: Tensor, second: Tensor) -> None:
+        self.shape = first.shape
+        each = second.sum(-1)
+        start = each.cumsum(0) - each
+        left, right = first.flatten().nonzero()[:, 0], second.flatten().nonzero()[:, 0]
+        row = torch.div(left, first.shape[1], rounding_mode="floor")
+        rivals = each[row]
+        index = torch.repeat_interleave(torch.arange(len(left), device=left.device), rivals)
+        offset = torch.arange(len(index), device=left.device) - (rivals.cumsum(0) - rivals)[index]
+        self.slots = left[index], right[start[row][index] + offset]  # each [P], of the flattened slots
+        self.count = max(len(index), 1)
+
+    def differences(self, value: Tensor) -> Tensor:
+        """Return value_j - value_i of each pair, [P]."""
+        flat = value.flatten()
+        # Indexing with brackets would add up gradients in whatever order the threads come.
+        return flat.index_select(0, self.slots[1]) - flat.index_select(0, self.slots[0])
+
+    def total(self, of_pair: Tensor) -> Tensor:
+        """Return the sum over the pairs."""
+        return of_pair.sum()
+
+    def sums(self, of_pair: Tensor, by: Literal["first", "second"]) -> Tensor:
+        """Return the sums [B, N] over the pairs of a slot."""
+        none = of_pair.new_zeros(self.shape).flatten()
+        return none.index_add(0, self.slots[0 if by == "first" else 1], of_pair).view(self.shape)
+
+
+class Masked(SlotPairs):
+    """All pairs of slots as [B, N, N], of which those that are none do not count: one shape for all data."""
+
+    def __init__(self, first: Tensor, second: Tensor) -> None:
+        self.mask = first.unsqueeze(2) & second.unsqueeze(1)
+        self.count = self.mask.sum().clamp(min=1)
+
+    def differences(self, value: Tensor) -> Tensor:
+        """Return value_j - value_i [B, N, N] of slots i and j."""
+        return value.unsqueeze(1) - value.unsqueeze(2)
+
+    def total(self, of_pair: Tensor) -> Tensor:
+        """Return the sum over the pairs."""
+        return of_pair.masked_fill(~self.mask, 0).sum()
+
+    def sums(self, of_pair: Tensor, by: Literal["first", "second"]) -> Tensor:
+        """Return the sums [B, N] over the pairs of a slot."""
+        return of_pair.masked_fill(~self.mask, 0).sum(2 if by == "first" else 1)
+
+
+def pairs(first: Tensor, second: Tensor) -> SlotPairs:
+    """Return the pairs of a slot in `first` and one in `second`, both [B, N], of the same list."""
+    return Masked(first, second) if fixed_shapes(first.device) else WrittenOut(first, second)
 
 
 def log_share(value: Tensor, among: Tensor) -> Tensor:

@@ -52,8 +52,12 @@ class TIL(Loss):
     popularity: Tensor
     rows: int
     network: WeightNetwork  # set by `prepare`
-    interest: Tensor  # [users, D], set by `start_epoch`
     importance: Tensor
+    interest: Tensor  # [users, D], of this epoch
+    epoch: Tensor  # its number
+    kept_weight: Tensor  # [rows] of its triplets so far, NaN where one does not count
+    kept_item: Tensor  # [rows] their positives
+    kept: Tensor  # how many these are
 
     def __init__(
         self,
@@ -69,17 +73,23 @@ class TIL(Loss):
         self.hidden, self.output = hidden, output
         self.lookahead, self.weight_lr, self.outer = lookahead, weight_lr, outer
         self.register_buffer("importance", torch.full((1 + QUARTERS, 2 + len(QUANTILES)), torch.nan))
-        self._clear_weights()
+        self.register_buffer("epoch", torch.tensor(0), persistent=False)
+        self.register_buffer("kept", torch.tensor(0), persistent=False)
 
     def setup(self, data: Dataset) -> None:
         """Take the training positives."""
         self.positives = data.positives
         self.popularity = torch.bincount(data.positives.item, minlength=len(data.items))
-        self.rows = self.sampler.rows(data)
+        device, rows = self.positives.item.device, self.sampler.rows(data)
+        self.register_buffer("kept_weight", torch.zeros(rows, device=device), persistent=False)
+        self.register_buffer("kept_item", torch.zeros(rows, device=device, dtype=torch.int32), persistent=False)
 
     def prepare(self, backbone: Backbone) -> None:
-        """Add the weight network."""
-        self.network = WeightNetwork(2 * dimension(backbone), self.hidden, self.output).to(self.importance.device)
+        """Add the weight network, and room for the interests."""
+        width, device = dimension(backbone), self.importance.device
+        self.network = WeightNetwork(2 * width, self.hidden, self.output).to(device)
+        nothing = torch.zeros(len(self.positives.start) - 1, width, device=device)
+        self.register_buffer("interest", nothing, persistent=False)
 
     def parameter_groups(self, backbone: Backbone) -> list[dict[str, Any]]:
         """Return a group of the weight network beside the others, with a learning rate of its own and no decay."""
@@ -93,9 +103,10 @@ class TIL(Loss):
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Average the vectors of each user's training items."""
         _, item = snapshot(backbone)
-        self.interest = embedding_bag(self.positives.item, item, self.positives.start[:-1], mode="mean")
-        self._clear_weights()
-        self.epoch = epoch
+        self.interest.copy_(embedding_bag(self.positives.item, item, self.positives.start[:-1], mode="mean"))
+        self.kept_weight.fill_(torch.nan)
+        self.kept.zero_()
+        self.epoch.fill_(epoch)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the unweighted mean over (positive, negative) pairs, which is the outer objective."""
@@ -104,7 +115,7 @@ class TIL(Loss):
 
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update of backbone and network, and return the weighted loss before it, detached."""
-        inner, outer = columns(batch, [0, 1]), columns(batch, [0, batch.item.shape[1] - 1])
+        inner, outer = with_negative(batch, 1), with_negative(batch, batch.item.shape[1] - 1)
         scoring = Scoring(backbone, self.head)
         towers: Towers = scoring(inner)
         weight = self.weights(towers, inner)
@@ -155,35 +166,36 @@ class TIL(Loss):
                 f"`{scoring.backbone.name}`; choose another backbone, such as mf or lightgcn"
             ) from None
 
-    def _clear_weights(self) -> None:
-        self.rows_done = 0
-        self._weights: list[tuple[Tensor, Tensor]] = []
-
     def _keep_weights(self, batch: Batch, weight: Tensor, counts: Tensor) -> None:
-        """Keep the weights of an epoch, and note their distribution at its end."""
-        self._weights.append((weight.masked_fill(~counts, torch.nan), batch.item[:, 0].int()))
-        self.rows_done += batch.rows
-        if self.rows_done != self.rows:
-            return
-        weights, items = (torch.cat(parts) for parts in zip(*self._weights, strict=True))
-        real = ~weights.isnan()
-        self.importance.copy_(distribution(weights[real], self.popularity[items.long()][real]))
-        self._clear_weights()
+        """Keep the weights of an epoch until its end."""
+        place = (self.kept + torch.arange(len(weight), device=weight.device)) % len(self.kept_weight)
+        self.kept_weight.index_copy_(0, place, weight.masked_fill(~counts, torch.nan))
+        self.kept_item.index_copy_(0, place, batch.item[:, 0].int())
+        self.kept += len(weight)
+
+    def end_epoch(self, backbone: Backbone) -> None:
+        """Note how the weights of the epoch are distributed."""
+        real = ~self.kept_weight.isnan()
+        self.importance.copy_(distribution(self.kept_weight[real], self.popularity[self.kept_item.long()][real]))
         notes = [describe(self.importance), *self.extra_notes()]
         average, deviation = self.importance[0, :2].tolist()
         if average < COLLAPSED:
-            notes.append(f"the triplet weights fell to almost 0 in epoch {self.epoch}; try a lower loss.weight_lr")
+            notes.append(f"the triplet weights fell to almost 0 in epoch {int(self.epoch)}; try a lower loss.weight_lr")
         elif deviation < COLLAPSED * average:
             notes.append("the triplet weights hardly differ, which is plain BPR; try a lower loss.weight_lr")
         self.notes[:] = notes
 
 
-def columns(batch: Batch, chosen: list[int]) -> Batch:
-    """Return a batch with some of the slots of its slates."""
+def with_negative(batch: Batch, slot: int) -> Batch:
+    """Return a batch with the positive of each slate, in its first slot, and the negative in one of the others."""
+
+    def both(of_slots: Tensor) -> Tensor:
+        return of_slots[:, : slot + 1 : slot]
+
     return replace(
         batch,
-        item=batch.item[:, chosen],
-        label=batch.label[:, chosen],
-        mask=None if batch.mask is None else batch.mask[:, chosen],
-        log_q=None if batch.log_q is None else batch.log_q[:, chosen],
+        item=both(batch.item),
+        label=both(batch.label),
+        mask=None if batch.mask is None else both(batch.mask),
+        log_q=None if batch.log_q is None else both(batch.log_q),
     )

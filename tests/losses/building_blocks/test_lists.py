@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from math import exp, log
 
@@ -11,7 +13,8 @@ from torch import Tensor
 
 from recbench.batch import Batch, Towers
 from recbench.errors import UsageError
-from recbench.losses.building_blocks.lists import entropy_against, log_share, pairs
+from recbench.fixed_shapes import fixed_shapes_everywhere
+from recbench.losses.building_blocks.lists import Masked, WrittenOut, entropy_against, log_share
 from tests.losses.by_hand import SINGLE, loss
 from tests.losses.random_lists import (
     CASES,
@@ -22,6 +25,12 @@ from tests.losses.random_lists import (
     random_lists,
     value,
 )
+
+
+@pytest.fixture(params=["as on a CPU", "as on a GPU"], autouse=True)
+def device(request: pytest.FixtureRequest) -> Iterator[None]:
+    with fixed_shapes_everywhere() if request.param == "as on a GPU" else nullcontext():
+        yield
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
@@ -127,8 +136,10 @@ def test_pairs_are_those_of_two_loops() -> None:
         for i in first[row].nonzero()[:, 0].tolist()
         for j in second[row].nonzero()[:, 0].tolist()
     ]
-    left, right = pairs(first, second)
+    left, right = WrittenOut(first, second).slots
     assert list(zip(left.tolist(), right.tolist(), strict=True)) == expected
+    row, i, j = Masked(first, second).mask.nonzero(as_tuple=True)
+    assert list(zip((row * 9 + i).tolist(), (row * 9 + j).tolist(), strict=True)) == expected
 
 
 def test_shares_of_a_list() -> None:

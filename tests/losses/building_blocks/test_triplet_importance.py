@@ -15,7 +15,7 @@ from recbench.errors import UsageError
 from recbench.inspect.conformance import Trial
 from recbench.losses import base
 from recbench.losses.base import LOSSES
-from recbench.losses.building_blocks.triplet_importance import columns
+from recbench.losses.building_blocks.triplet_importance import with_negative
 from recbench.training.model import Model
 from tests.losses.til_models import (
     LEARNED,
@@ -31,7 +31,7 @@ from tests.losses.til_models import (
 @torch.enable_grad()
 def outer_after_a_step(of: Model, batch: Batch, rate: float) -> float:
     """The outer objective by its definition: one step of plain gradient descent, then BPR."""
-    inner, outer = columns(batch, [0, 1]), columns(batch, [0, 2])
+    inner, outer = with_negative(batch, 1), with_negative(batch, 2)
     copy = deepcopy(of.backbone)
     towers = of.loss.head(copy.encode(inner))
     logit = towers.logit[..., 0]
