@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from recbench import settings
 from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES, Backbone, evaluation_mode
+from recbench.backbones.building_blocks.row_table import numbers_in
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
@@ -21,6 +22,7 @@ from recbench.training.optimizer import check_optimizer, make_optimizer
 from recbench.training.ranks import current
 from recbench.training.row_updates import RowUpdates, check_row_updates, row_updates
 from recbench.training.schedule import Schedule
+from recbench.training.sharded_tables import Shards
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Model:
     loss: Loss
     schedule: Schedule
     row_updates: list[RowUpdates] = field(default_factory=list)  # of the optimiser's large tables
+    shards: Shards = field(default_factory=Shards)  # the tables of which other processes hold rows
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -51,7 +54,7 @@ class Model:
     @property
     def parameters(self) -> int:
         """Number of trained parameters."""
-        return sum(p.numel() for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
+        return sum(numbers_in(p) for m in (self.backbone, self.loss) for p in m.parameters() if p.requires_grad)
 
     def end_epoch(self) -> None:
         """Do the updates that have waited, before the weights are read as a whole or saved, and what the loss does."""

@@ -44,6 +44,16 @@ class Ranks:
         dist.broadcast_object_list(value, src=0)
         return cast(T, value[0])
 
+    def from_first_to_each(self, make: Callable[[int], T]) -> T:
+        """Return what the first rank makes for this one, by its number."""
+        if self.first:
+            for rank in range(1, self.size):
+                dist.send_object_list([make(rank)], dst=rank)
+            return make(0)
+        value = [None]
+        dist.recv_object_list(value, src=0)
+        return cast(T, value[0])
+
     def any(self, flag: bool) -> bool:  # noqa: FBT001 (it is the only argument)
         """Return whether the flag is set on some rank."""
         return flag if self.size == 1 else any(self.all_of(flag))

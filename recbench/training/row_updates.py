@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from recbench.backbones.base import Backbone
-from recbench.backbones.building_blocks.row_table import RowTable
+from recbench.backbones.building_blocks.row_table import RowTable, numbers_in
 from recbench.errors import UsageError
 from recbench.losses.base import Loss
 from recbench.training.schedule import Schedule
@@ -179,7 +179,7 @@ class RowUpdates:
         if torch.is_grad_enabled() and self.table.requires_grad:
             read.weight.requires_grad_()
             self.reads.append(read)
-        return read.weight.index_select(0, place.flatten()).view(*index.shape, -1)
+        return read.weight.index_select(0, place.flatten()).view(*index.shape, self.table.shape[1])
 
     def _begin(self) -> bool:
         """Begin to leave rows out, if enough steps have been made with all of them."""
@@ -259,7 +259,7 @@ RULES: dict[str, type[Rule]] = {"adam": AdamRule, "adamw": AdamRule, "sgd": SGDR
 def row_updates(loss: Loss, backbone: Backbone, schedule: Schedule, optimizer: Optimizer) -> list[RowUpdates]:
     """Let the rows of tables be updated when they are read, where that is wanted and has a closed form."""
     smallest = {"on": 0, "auto": LARGE, "off": math.inf}[schedule.lazy]
-    tables = [table for table in _row_tables(backbone) if table.numel() >= smallest]
+    tables = [table for table in _row_tables(backbone) if numbers_in(table) >= smallest]
     if not tables or _reason_against(loss, backbone, schedule) is not None:
         return []
     rule = RULES[schedule.optimizer]

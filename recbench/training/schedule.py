@@ -27,9 +27,10 @@ class Schedule:
     Optimisers are torch's, with its defaults besides. `lazy` updates rows of a table when they are next read, to what
     the optimiser would have made of them meanwhile: for given gradients within 1e-5 of the largest weights
     (`row_updates`). With `capture`, steps on CUDA are recorded and repeated as one launch each where that is possible,
-    to the same numbers (`captured_step`). The validation metric `select` chooses the epoch, looked at every
-    `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many epochs as were
-    best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
+    to the same numbers (`captured_step`). With `shard=tables`, each of the processes that torchrun starts holds some
+    rows of every large table, to the same numbers (`sharded_tables`). The validation metric `select` chooses the epoch,
+    looked at every `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many
+    epochs as were best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
     """
 
     epochs: int = 20
@@ -46,6 +47,7 @@ class Schedule:
     clip: NonNegative = 0.0  # norm that gradients are scaled down to where they exceed it; 0: never
     lazy: Literal["auto", "on", "off"] = "auto"  # updates of a table's rows when they are read; auto: of large tables
     capture: bool = True  # steps on CUDA as recorded graphs where that is possible, with the same numbers
+    shard: Literal["off", "tables"] = "off"  # tables: torchrun's processes hold some rows each, to the same numbers
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:

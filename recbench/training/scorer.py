@@ -20,16 +20,19 @@ class Scorer:
     """Scores by a model, which stays as it is.
 
     Each entity's vectors are computed once, unless the backbone is not an inner product. `known` is what has been seen
-    of the users, for backbones that read histories; default: what they did in train.
+    of the users, for backbones that read histories; default: what they did in train. `tables` are the
+    backbone's, where they are known.
     """
 
     @torch.no_grad()
-    def __init__(self, backbone: Backbone, loss: Loss, known: Log | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, loss: Loss, known: Log | None = None, tables: tuple[Tensor, Tensor] | None = None
+    ) -> None:
         self.backbone, self.loss = backbone, loss
         self.known = None if known is None else backbone.histories(known)
         if backbone.decomposable:
             with evaluation_mode(backbone, loss):
-                self.user, self.item = loss.vectors(*backbone.tables(self.known))
+                self.user, self.item = loss.vectors(*(tables or backbone.tables(self.known)))
 
     @torch.no_grad()
     def rows(self, log: Log) -> tuple[Tensor, Tensor | None]:

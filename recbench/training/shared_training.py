@@ -8,26 +8,46 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from recbench.backbones.base import Backbone, View
+from recbench.backbones.base import Backbone, View, evaluation_mode
 from recbench.backbones.building_blocks.graph import GraphBackbone
 from recbench.backbones.building_blocks.regulariser import Pair, Penalty, Regulariser
 from recbench.batch import Batch, Pairs, Towers
-from recbench.data.dataset import Dataset
+from recbench.data.dataset import Dataset, Log
 from recbench.errors import TrainingError
 from recbench.losses.base import Loss, encode_alone
 from recbench.samplers.base import logged_rows
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
+from recbench.training.sharded_tables import Shards, shard_tables, why_no_shards
 
 DISAGREEMENT = 1e-4  # of the losses of an epoch, relative, from which on something is wrong
 
 
-def why_not(model: Model, data: Dataset) -> str | None:
-    """Return why several ranks cannot train a model to the numbers of one process, in one line; None if they can.
+def why_not(model: Model, data: Dataset, ranks: Ranks) -> str | None:
+    """Return why these ranks cannot train a model to the numbers of one process, in one line; None if they can.
 
     Losses need not be sums over the batch's rows: every rank computes them for the whole batch.
     """
     loss, backbone, schedule = model.loss, model.backbone, model.schedule
+    sharded = schedule.shard == "tables"
+    if ranks.size == 1:
+        start = "start several processes with `torchrun --nproc-per-node N -m recbench train …`"
+        return f"train.shard=tables: there is one process; {start}, or leave it out" if sharded else None
+    if sharded:
+        reason = why_no_shards(loss, backbone, schedule)
+        if reason is not None:
+            return f"train.shard=tables: {reason}"
+    reason = _why_no_shares(loss, backbone, data)
+    if reason is None and schedule.lazy == "on" and not sharded:
+        reason = (
+            "train.lazy=on: tables of which every process has all rows are updated as a whole; leave it out, or add "
+            "--set train.shard=tables"
+        )
+    return None if reason is None else f"torchrun: {reason}"
+
+
+def _why_no_shares(loss: Loss, backbone: Backbone, data: Dataset) -> str | None:
+    """Return why a batch cannot be encoded by shares."""
     if type(loss).step is not Loss.step:
         return f"loss `{loss.name}` makes steps of its own, of which a process cannot do a share; train in one process"
     if loss.balance is not None and getattr(loss.balance, "at", "") == "parameters":
@@ -45,8 +65,6 @@ def why_not(model: Model, data: Dataset) -> str | None:
             f"backbone `{backbone.name}` draws numbers for every row of a batch, of which a process encodes its share; "
             f"set backbone.dropout=0 if it has that, or train in one process"
         )
-    if schedule.lazy == "on":
-        return "train.lazy=on: tables of which every process has all rows are updated as a whole; leave it out"
     return None
 
 
@@ -57,10 +75,14 @@ def share_out(model: Model, ranks: Ranks) -> None:
     gradient of whatever all do alike is the same on all of them. That of the vectors goes back to the rank that made
     them, times the number of ranks: the mean over ranks is then the gradient of the whole, whatever the loss.
     """
-    model.schedule = replace(model.schedule, lazy="off", capture=False)
+    if ranks.size == 1:
+        return
+    sharded = model.schedule.shard == "tables"
+    model.schedule = replace(model.schedule, lazy=model.schedule.lazy if sharded else "off", capture=False)
+    model.shards = shard_tables(model.backbone, ranks) if sharded else Shards()
     model.loss.encoder = SharedEncoder(ranks)
     for parameter in (*model.backbone.parameters(), *model.loss.parameters()):
-        if parameter.requires_grad:
+        if parameter.requires_grad and getattr(parameter, "sharded", None) is None:  # which ranks update on their own
             parameter.register_post_accumulate_grad_hook(_averaging(ranks))
 
 
@@ -74,11 +96,36 @@ def check_agreement(ranks: Ranks, loss: float, epoch: int) -> None:
         )
 
 
-def notes_of(ranks: Ranks) -> list[str]:
-    """Return what to note of a run by how many processes trained it."""
+def notes_of(ranks: Ranks, shards: Shards) -> list[str]:
+    """Return what to note of a run by how many processes trained it, and what they exchanged for shards."""
     if ranks.size == 1:
         return []
-    return [f"trained by {ranks.size} processes together, each with the loss and the negatives of the whole batch"]
+    together = f"trained by {ranks.size} processes together, each with the loss and the negatives of the whole batch"
+    return [together, *([shards.traffic] if shards.tables else [])]
+
+
+@torch.no_grad()
+def tables_by_all(model: Model, ranks: Ranks, known: Log | None) -> tuple[Tensor, Tensor] | None:
+    """Return the backbone's `tables`, of which each rank has made its share, to the first rank; others get nothing.
+
+    None where the first rank makes them alone: of one process, of pairs that are no inner products, and of graphs.
+    """
+    backbone = model.backbone
+    if ranks.size == 1 or not backbone.decomposable or isinstance(backbone, GraphBackbone):
+        return None
+    device = next(backbone.parameters()).device
+    histories = None if known is None else backbone.histories(known)
+    one = torch.zeros(1, dtype=torch.long, device=device)
+
+    def of_all(count: int, encode: Callable[[Tensor], Tensor]) -> Tensor:
+        blocks = torch.arange(count, device=device).split(backbone.entities_at_once * ranks.size)
+        found = (ranks.gathered(encode(ranks.own(rows)), len(rows)) for rows in blocks)
+        return torch.cat([vectors if ranks.first else vectors[:0] for vectors in found])
+
+    with evaluation_mode(backbone, model.loss):
+        user = of_all(backbone.users, lambda rows: backbone(rows, one[None], histories).user)
+        item = of_all(backbone.items, lambda rows: backbone(one, rows[None], histories).item[0])
+    return user, item
 
 
 @dataclass(frozen=True)

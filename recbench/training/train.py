@@ -28,7 +28,7 @@ from recbench.training.model import Model, build, check_gradient
 from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
-from recbench.training.shared_training import check_agreement, notes_of, share_out, why_not
+from recbench.training.shared_training import check_agreement, notes_of, share_out, tables_by_all, why_not
 from recbench.training.training_display import EpochLine, TrainingDisplay
 from recbench.training.validate import Validation
 
@@ -128,7 +128,8 @@ class Training:
         seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
         seconds += sum(epoch.seconds for epoch in trained)
         slots += sum(epoch.slots for epoch in trained)
-        metric = self.ranks.from_first(lambda: self.validation(self.model))  # is over all rows, no sum of parts
+        tables = tables_by_all(self.model, self.ranks, self.validation.known)
+        metric = self.ranks.from_first(lambda: self.validation(self.model, tables))  # is over all rows, no sum of parts
         state.curve.append(Epoch(epoch=number, loss=last.loss, metric=metric, seconds=seconds, slots=slots))
         is_best = state.best_epoch == 0 or metric > state.valid
         if is_best:
@@ -142,8 +143,9 @@ class Training:
         folder = store.folder(self.key)
         if self.schedule.refit:
             self._refit(folder, console)
+        weights = self.model.shards.whole_weights(self.model.state() if self.schedule.refit else self.state.best)
         if self.ranks.first:
-            checkpoint.save(folder / WEIGHTS, self.model.state() if self.schedule.refit else self.state.best)
+            checkpoint.save(folder / WEIGHTS, weights)
             if self.key not in store:
                 store.write_record(self._record(imports, command))
             (folder / PROGRESS).unlink(missing_ok=True)
@@ -152,11 +154,10 @@ class Training:
     def _new_model(self) -> Model:
         key = self.key
         model = build(self.data, key.loss, key.backbone, key.settings, key.seed, self.schedule)
-        if self.ranks.size > 1:
-            reason = why_not(model, self.data)
-            if reason is not None:
-                raise UsageError(f"torchrun: {reason}")
-            share_out(model, self.ranks)
+        reason = why_not(model, self.data, self.ranks)
+        if reason is not None:
+            raise UsageError(reason)
+        share_out(model, self.ranks)
         self.data = model.backbone.sequences(self.data)
         self.step = make_step(model, model.schedule)
         return model
@@ -164,10 +165,21 @@ class Training:
     def _resume(self, path: Path, console: Console) -> None:
         remedy = "delete it to train from the first epoch"
         try:
-            self._take_over(self.ranks.from_first(lambda: checkpoint.load(path, remedy)))
+            saved = checkpoint.load(path, remedy) if self.ranks.first else {}
+            self._take_over(self.ranks.from_first_to_each(lambda rank: self._part_of(saved, rank)))
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: does not fit the run ({str(error).splitlines()[0]}); {remedy}") from error
         print_line(console, f"  resuming after epoch {self.state.refitted or self.state.epochs}")
+
+    def _part_of(self, saved: dict[str, Any], rank: int) -> dict[str, Any]:
+        """Return what a rank takes over of what `save_progress` wrote."""
+        shards = self.model.shards
+        return {
+            **saved,
+            "model": shards.own_weights(saved["model"], rank),
+            "optimizer": shards.own_optimizer(self.model.optimizer, saved["optimizer"], rank),
+            "state": {**saved["state"], "best": shards.own_weights(saved["state"]["best"], rank)},
+        }
 
     def _take_over(self, saved: dict[str, Any]) -> None:
         """Continue from what `save_progress` wrote: state, weights, optimiser, random numbers and notes."""
@@ -183,16 +195,17 @@ class Training:
 
     def save_progress(self, folder: Path) -> None:
         """Keep what a resumed run needs."""
-        if not self.ranks.first:
-            return
+        shards = self.model.shards
         progress = {
-            "model": self.model.state(),
-            "optimizer": self.model.optimizer.state_dict(),
+            "model": shards.whole_weights(self.model.state()),
+            "optimizer": shards.whole_optimizer(self.model.optimizer),
             "notes": self.model.loss.notes,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
-            "state": vars(self.state),
+            "state": {**vars(self.state), "best": shards.whole_weights(self.state.best)},
         }
+        if not self.ranks.first:
+            return
         checkpoint.save(folder / PROGRESS, progress)
         if self.saved is not None:
             self.saved(folder / PROGRESS)
@@ -248,7 +261,7 @@ class Training:
             commit=commit,
             dirty=dirty,
             imports=imports,
-            notes=[*self.model.loss.notes, *self.step.notes, *notes_of(self.ranks)],
+            notes=[*self.model.loss.notes, *self.step.notes, *notes_of(self.ranks, self.model.shards)],
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from functools import cache
 
+from torch import Tensor
+
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.evaluation.evaluate import ScoredLog, evaluate, expand
@@ -48,9 +50,12 @@ class Validation:
         rates = self.log.label.double().mean(0)
         return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")
 
-    def __call__(self, model: Model) -> float:
-        """Return the metric of the model; raises UndefinedMetricError if it is undefined for every feedback."""
-        return self.measure(Scorer(model.backbone, model.loss, self.known).predictions(self.log))
+    def __call__(self, model: Model, tables: tuple[Tensor, Tensor] | None = None) -> float:
+        """Return the metric of the model; raises UndefinedMetricError if it is undefined for every feedback.
+
+        `tables` are the backbone's, where they are known.
+        """
+        return self.measure(Scorer(model.backbone, model.loss, self.known, tables).predictions(self.log))
 
     def measure(self, predictions: Predictions) -> float:
         """Return the metric of predictions for the rows `log`; raises UndefinedMetricError as a call does."""

@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from recbench.data.toy import toy
 from recbench.errors import TrainingError
 from recbench.home import prepared_home, results_home
 from recbench.losses.base import LOSSES, defaults
-from recbench.results.record import RunRecord
+from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.training import checkpoint
@@ -30,12 +32,14 @@ from recbench.training import train as training
 from recbench.training.model import Model, build
 from recbench.training.ranks import Ranks, current
 from recbench.training.schedule import Schedule
-from recbench.training.shared_training import check_agreement, share_out, why_not
+from recbench.training.scorer import Scorer
+from recbench.training.shared_training import check_agreement, share_out, tables_by_all, why_not
 
 needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")
 
 # Rows, triplets with a penalty, lists with masks, slates that all share, uniformity over the batch, pairs that are no
 # inner product, windows of histories, features, a graph, views of it, and strategies over several kinds of feedback.
+SCHEDULE = Schedule()
 METHODS: list[tuple[str, str, dict[str, Any]]] = [
     ("gnolr", "twintower", {}),
     ("bpr", "mf", {"backbone.l2": 0.1, "backbone.l2_form": "norms"}),
@@ -51,15 +55,19 @@ METHODS: list[tuple[str, str, dict[str, Any]]] = [
     ("ultragcn", "mf", {}),
     ("nsb", "mf", {"loss.balance": "gradnorm", "loss.balance.alpha": 1.5, "loss.balance.at": "vectors"}),
 ]
+SHARDED: list[tuple[str, str, dict[str, Any]]] = [
+    ("bpr", "mf", {"backbone.l2": 0.1}),
+    ("gnolr", "twintower", {}),
+]
 
 
-def model(loss: str, backbone: str, given: dict[str, Any]) -> Model:
+def model(loss: str, backbone: str, given: dict[str, Any], schedule: Schedule = SCHEDULE) -> Model:
     values: dict[str, Any] = {f"loss.{key}": value for key, value in defaults(LOSSES.get(loss)).items()}
     values |= {f"backbone.{key}": value for key, value in backbone_defaults(BACKBONES.get(backbone)).items()}
     values |= given
     if values.get("loss.balance") == "sum":
         del values["loss.balance"]
-    return build(data(loss), loss, backbone, values, seed=0, schedule=Schedule())
+    return build(data(loss), loss, backbone, values, seed=0, schedule=schedule)
 
 
 def data(loss: str) -> Any:
@@ -97,7 +105,7 @@ def started(rank: int, work: Callable[..., None], size: int, store: str, argumen
 def compare_with_one_process(ranks: Ranks) -> None:
     for loss, backbone, given in METHODS:
         alone, together = (model(loss, backbone, given) for _ in range(2))
-        assert why_not(together, data(loss)) is None
+        assert why_not(together, data(loss), ranks) is None
         share_out(together, ranks)
         for made in (alone, together):
             torch.manual_seed(3)
@@ -130,23 +138,24 @@ def test_what_cannot_be_shared_out_is_refused(loss: str, backbone: str, given: d
     random = torch.get_rng_state()
     made = model(loss, backbone, given)
     state = torch.get_rng_state()
-    why = why_not(made, data(loss))
+    why = why_not(made, data(loss), Ranks(1, 2))
     assert why is not None
     assert re.search(reason, why)
     assert torch.equal(torch.get_rng_state(), state)
     torch.set_rng_state(random)
 
 
-def train(ranks: Ranks, loss: str = "gnolr", backbone: str = "twintower") -> RunRecord:
-    words = ("train.epochs=4", "train.batch_size=500", "train.optimizer=sgd")
-    request = TrainRequest(loss, backbone, "synthetic/global", (), (0,), words, ())
+def train(ranks: Ranks, *settings: str) -> RunRecord:
+    words = ("train.epochs=4", "train.batch_size=500", "train.optimizer=sgd", *settings)
+    request = TrainRequest("gnolr", "twintower", "synthetic/global", (), (0,), words, ())
     return train_all(request, Store(results_home()), Console(quiet=True), "cpu", "recbench train")[0]
 
 
 def train_twice(ranks: Ranks, folder: Path) -> None:
-    """Train a run as it is, and in another folder once interrupted in its third epoch."""
+    """Train two runs, tables by shards and not, and in another folder interrupted once in their third epochs."""
     os.environ["RECBENCH_RESULTS"] = str(folder / "undisturbed")
     train(ranks)
+    train(ranks, "train.shard=tables")
     os.environ["RECBENCH_RESULTS"] = str(folder / "disturbed")
     usual = training.train_epoch
 
@@ -156,11 +165,13 @@ def train_twice(ranks: Ranks, folder: Path) -> None:
         return usual(*arguments)
 
     training.train_epoch = train_epoch
-    with pytest.raises(KeyboardInterrupt):
-        train(ranks)
-    training.train_epoch = usual
-    torch.manual_seed(9)  # which the checkpoint replaces
-    train(ranks)
+    for settings in ((), ("train.shard=tables",)):
+        training.train_epoch = train_epoch
+        with pytest.raises(KeyboardInterrupt):
+            train(ranks, *settings)
+        training.train_epoch = usual
+        torch.manual_seed(9)  # which the checkpoint replaces
+        train(ranks, *settings)
 
 
 @needs_gloo
@@ -171,19 +182,83 @@ def test_two_ranks_train_the_run_of_one_process_and_resume_it(
     monkeypatch.setenv("RECBENCH_RESULTS", str(tmp_path / "alone"))
     alone = train(Ranks())
     spawn(train_twice, 2, tmp_path, tmp_path)
-    records, weights = [], []
+    expected = weights_of(tmp_path / "alone", alone.key)
     for name in ("undisturbed", "disturbed"):
-        ((record, _),) = Store(tmp_path / name).runs()
-        records.append(record)
-        weights.append(checkpoint.load(Store(tmp_path / name).folder(record.key) / "weights.safetensors")["backbone"])
-        assert record.key == alone.key
-        assert record.best_epoch == alone.best_epoch
-        for one, two in zip(alone.curve, record.curve, strict=True):
-            assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
-            assert one["slots"] == two["slots"]
-        assert "2 processes" in record.notes[-1]
-    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
-    assert alone.notes == records[0].notes[:-1]
+        store = Store(tmp_path / name)
+        records = {str(record.key.settings.get("train.shard", "off")): record for record, _ in store.runs()}
+        assert records["off"].key == alone.key
+        assert records["off"].notes[:-1] == alone.notes
+        assert "sharded by row" in records["tables"].notes[-1]
+        for record in records.values():
+            assert record.best_epoch == alone.best_epoch
+            assert record.parameters == alone.parameters
+            assert record.notes[len(alone.notes)].startswith("trained by 2 processes together")
+            for one, two in zip(alone.curve, record.curve, strict=True):
+                assert one["loss"] == pytest.approx(two["loss"], abs=1e-5)
+                assert one["slots"] == two["slots"]
+            found = weights_of(tmp_path / name, record.key)
+            undisturbed = weights_of(tmp_path / "undisturbed", record.key)
+            for weight, value in expected.items():
+                torch.testing.assert_close(found[weight], value, rtol=0, atol=1e-4)
+                assert torch.equal(found[weight], undisturbed[weight])
+
+
+def weights_of(root: Path, key: RunKey) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = checkpoint.load(Store(root).folder(key) / "weights.safetensors")["backbone"]
+    return weights
+
+
+def compare_shards_with_tables(ranks: Ranks) -> None:
+    ways = (("sgd", "on"), ("adagrad", "on"), ("adamw", "off"))
+    for (loss, backbone, given), (optimizer, lazy) in product(SHARDED, ways):
+        schedule = Schedule(optimizer=optimizer, lazy=lazy, lr=0.05)  # type: ignore[arg-type]
+        alone, together = model(loss, backbone, given, schedule), model(loss, backbone, given, schedule)
+        together.schedule = replace(schedule, shard="tables")
+        assert why_not(together, data(loss), ranks) is None
+        share_out(together, ranks)
+        rows = {name: len(table.table) for name, table in together.shards.tables.items()}
+        assert len(rows) == 2
+        for batch in batches(alone, loss) * 4:
+            for made in (alone, together):
+                made.loss.step(made.backbone, batch, made.optimizer)
+        for made in (alone, together):
+            made.end_epoch()
+        expected = Scorer(alone.backbone, alone.loss).rows(data(loss).valid)[0]
+        vectors = tables_by_all(together, ranks, None)
+        whole = together.shards.whole_weights(together.state())["backbone"]
+        moments = together.shards.whole_optimizer(together.optimizer)["state"]
+        if not ranks.first:
+            continue
+        for name, weight in alone.state()["backbone"].items():
+            assert name not in rows or rows[name] < len(weight)
+            torch.testing.assert_close(whole[name], weight, rtol=0, atol=2e-4, msg=f"{name} {optimizer} {lazy}")
+        for number, state in alone.optimizer.state_dict()["state"].items():
+            for name, value in state.items():
+                torch.testing.assert_close(moments[number][name], value, rtol=0, atol=2e-4)
+        found = Scorer(together.backbone, together.loss, None, vectors).rows(data(loss).valid)[0]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+
+
+@needs_gloo
+def test_sharded_tables_are_updated_as_whole_ones(tmp_path: Path) -> None:
+    spawn(compare_shards_with_tables, 3, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("loss", "backbone", "given", "reason"),
+    [
+        ("bpr", "ytdnn", {}, "backbone `ytdnn` has no tables"),
+        ("bce", "neumf", {}, "scores pairs"),
+        ("buir", "mf", {}, "loss `buir` keeps a copy"),
+        ("bpr", "mf", {"backbone.l2": 0.1, "backbone.l2_of": "tables"}, "l2_of=tables reads whole tables"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused(loss: str, backbone: str, given: dict[str, Any], reason: str) -> None:
+    made = model(loss, backbone, given, Schedule(shard="tables"))
+    why = why_not(made, data(loss), Ranks(1, 2))
+    assert why is not None
+    assert reason in why
+    assert "torchrun --nproc-per-node N" in str(why_not(made, data(loss), Ranks()))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 6, 7, 8])
