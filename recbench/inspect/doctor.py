@@ -14,6 +14,7 @@ from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import DataError
 from recbench.home import home, results_home
 from recbench.results.code_version import checkout, versions
+from recbench.study.launchers.base import require_installed
 
 
 def examine() -> dict[str, object]:
@@ -35,6 +36,14 @@ def examine() -> dict[str, object]:
         },
         "prepared": [_prepared(folder) for folder in prepared_folders()],
     }
+
+
+def examine_cluster(address: str) -> list[dict[str, object]]:
+    """Return what each node of a Ray cluster has; raises UsageError without ray, and if no cluster answers."""
+    require_installed("ray", f"--address {address}")
+    from recbench.study.launchers.ray_cluster import describe_nodes
+
+    return describe_nodes(address)
 
 
 def _folder(path: Path) -> dict[str, object]:

@@ -108,12 +108,7 @@ class LaunchOptions:
                 option = f"--{name.replace('_', '-')} {getattr(self, name)}"
                 raise UsageError(f"{option}: an option of {' and '.join(f'--launcher {one}' for one in launchers)}")
         PerRun.parse(self.per_run)
-        package = PACKAGES.get(self.launcher)
-        if package is not None and find_spec(package) is None:
-            raise UsageError(
-                f"--launcher {self.launcher} needs {package}, which is not installed: "
-                f"pip install 'recbench[{self.launcher}]'"
-            )
+        require_installed(self.launcher, f"--launcher {self.launcher}")
 
     @property
     def resources(self) -> PerRun:
@@ -135,6 +130,13 @@ class LaunchOptions:
         if (chosen == "cuda") != bool(self.resources.gpus):
             raise UsageError(f"--device {word}: add gpus=1, or a part of one, to --per-run for cuda, and none for cpu")
         return torch.device("cpu"), torch.device(chosen)
+
+
+def require_installed(launcher: LauncherName, option: str) -> None:
+    """Raise UsageError that begins with what was typed if the package of a launcher is not installed."""
+    package = PACKAGES.get(launcher)
+    if package is not None and find_spec(package) is None:
+        raise UsageError(f"{option} needs {package}, which is not installed: pip install 'recbench[{launcher}]'")
 
 
 def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> AbstractContextManager[Launcher]:

@@ -48,7 +48,7 @@ BYTES_PER_SECOND = 100e6  # of a network of 1 Gbit/s
 @contextmanager
 def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> Iterator[Launcher]:
     """Connect to the cluster, or start one on this machine, and put the data into its object store."""
-    _connect(options.address or "auto")
+    connect(options.address or "auto")
     try:
         print_line(console, _describe_cluster(options.resources))
         yield OnRay(work, data, options, console)
@@ -210,7 +210,7 @@ def _train_on_node(
     return train_here(run, load, Sender(send, send_every))
 
 
-def _connect(address: str) -> None:
+def connect(address: str) -> None:
     """Connect to a cluster; `local` starts one of this machine. Raises UsageError if there is none."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     quiet: Mapping[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}

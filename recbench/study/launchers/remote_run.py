@@ -109,9 +109,9 @@ def keep(run: RemoteRun, reply: Reply, store: Store) -> Finished:
     return store.record(run.key)
 
 
-def version_conflict(wanted: Mapping[str, str]) -> str:
-    """Return which package differs here from the `wanted` versions, "" if none does."""
-    own = versions()
+def version_conflict(wanted: Mapping[str, str], installed: Mapping[str, str] | None = None) -> str:
+    """Return which of the `installed` packages, by default those here, is not as `wanted`, "" if all are."""
+    own = versions() if installed is None else installed
     for package in SAME_VERSIONS:
         here, there = own.get(package, "none"), wanted.get(package, "none")
         if here.partition("+")[0] != there.partition("+")[0]:  # torch of a CPU and of CUDA are the same version

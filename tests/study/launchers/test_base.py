@@ -56,6 +56,9 @@ def test_a_missing_package_names_its_extra(
     result = run("sweep", "--losses", "bce", "--grid", "lr=0.1", "--launcher", launcher)
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert f"needs {package}, which is not installed: pip install 'recbench[{launcher}]'" in result.err
+    cluster = run("doctor", "--address", "auto")
+    assert (cluster.code, cluster.out) == (2, "")
+    assert cluster.err == "error: --address auto needs ray, which is not installed: pip install 'recbench[ray]'\n"
 
 
 def test_devices_of_a_cluster_are_what_a_run_takes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,18 @@ def test_a_cluster_that_is_not_there(data: Dataset, tmp_path: Path) -> None:
         pass
 
 
+def test_the_nodes_of_a_cluster_and_what_differs_there(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recbench.study.launchers import ray_cluster
+
+    nodes = ray_cluster.describe_nodes(cluster.address)
+    assert sorted(int(str(node["cpus"])) for node in nodes) == [0, 1, 1]
+    assert {(node["torch"], node["problem"]) for node in nodes} == {(ray_cluster.versions()["torch"], "none")}
+    monkeypatch.setattr(ray_cluster, "versions", lambda: {"recbench": "0.0.1", "torch": nodes[0]["torch"]})
+    problems = {str(node["problem"]) for node in ray_cluster.describe_nodes(cluster.address)}
+    assert len(problems) == 1
+    assert problems.pop().endswith("and the driver recbench 0.0.1; install the same on all nodes")
+
+
 def test_checkpoints_take_at_most_a_share_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     from recbench.study.launchers import ray as launcher
 
