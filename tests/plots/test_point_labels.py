@@ -14,10 +14,11 @@ from recbench.plots.point_labels import label_points
 @pytest.mark.parametrize("count", [5, 40])
 def test_labels_hide_neither_each_other_nor_points(tmp_path: Path, count: int) -> None:
     points = [(float(x), float(y)) for x, y in np.random.default_rng(0).normal(0, 1, (count, 2))]
-    with figure(tmp_path / "a.png", "title", width=6, height=4) as (_, (ax,)):
+    with figure(tmp_path / "a.png", "title", width=6, height=4) as (drawing, (ax,)):
         ax.plot(*zip(*points, strict=True), "o")
         ax.margins(0.2)
         left_out = label_points(ax, points, [f"method {n}" for n in range(count)])
+        drawing.draw_without_rendering()
         boxes = [Text.get_window_extent(text) for text in ax.texts]  # without the lines to their points
         assert len(boxes) == count - left_out and len(boxes) >= min(count, 10)
         assert not any(a.padded(-0.5).overlaps(b) for a, b in combinations(boxes, 2))
