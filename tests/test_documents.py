@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from recbench.cli.app import app
+from recbench.home import results_home
 from recbench.sources.dataset_spec import DatasetSpec
 from tests.conftest import Run
 
@@ -54,6 +55,14 @@ def test_examples_train_as_typed(prepared: Run, example: str) -> None:
     (command,) = commands(f"train --import {example}")
     assert prepared(*command.split()[1:], "--epochs", "2").code == 0
     assert prepared("eval", "--import", example, "--metric", "auc").code == 0
+
+
+@pytest.mark.parametrize("example", ["lines.py"], indirect=True)
+def test_the_example_of_a_tracker_writes_as_typed(prepared: Run, example: str) -> None:
+    (command,) = commands(f"train --track {example}")
+    assert prepared(*command.split()[1:], "--epochs", "2").code == 0
+    lines = [json.loads(line) for line in (results_home() / "epochs.jsonl").read_text().splitlines()]
+    assert [line.get("epoch") for line in lines] == [1, 2, None] and lines[2]["best_epoch"] in (1, 2)
 
 
 @pytest.mark.parametrize("example", ["focal.py", "hinge.py", "agreement.py"], indirect=True)

@@ -32,6 +32,7 @@ LAYERS = [
     {"evaluation"},
     {"baselines"},
     {"results"},
+    {"trackers"},
     {"training"},
     {"run"},
     {"study"},

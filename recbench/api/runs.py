@@ -31,6 +31,7 @@ from recbench.run.train_command import TrainRequest, command_words, complete, tr
 from recbench.samplers import SAMPLERS
 from recbench.settings import Value, typed_words
 from recbench.terminal import TerminalConsole
+from recbench.trackers.base import require_trackers
 from recbench.training.model import pick_device
 
 T = TypeVar("T")
@@ -149,12 +150,14 @@ def train(
     lr: float | None = None,
     device: str = "auto",
     quiet: bool = False,
+    track: str | Sequence[str] = (),
 ) -> Runs:
     """Train one run per seed, or return what was trained before with the same settings; `recbench train`.
 
     `data` is what `prepare` returned, DATASET/SPLIT, or None for what was prepared last. `loss` and `backbone` are
     names, or classes that a decorator has registered: the digest of their source is then part of the run's key.
     `seeds` is a number of seeds from 0 on, or the seeds. `settings` are those of `--set`: {"loss.scale": 2.5}.
+    `track` names trackers ("tensorboard", "mlflow", "wandb", or a Python file with one) that show the runs.
     An interrupted call goes on after the last finished epoch when it is made again.
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
     """
@@ -177,7 +180,9 @@ def train(
         settings=tuple(typed_words(chosen)),
         imports=(),
         preset=preset,
+        track=_words(track),
     )
+    require_trackers(request.track)
     completed = complete(request)
     sources = _sources(completed.loss, LOSSES) | _sources(str(completed.backbone), BACKBONES)
     sources |= {} if sampler is None else _sources(sampler, SAMPLERS)

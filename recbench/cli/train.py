@@ -50,7 +50,15 @@ Backbones = Annotated[
     str | None,
     typer.Option(help="Names from `recbench list backbones`, joined by commas; default: the preset's or twintower."),
 ]
-WITH_RESUME = ("--resume", "--device", "--import", "--trust")
+Noise = Annotated[
+    str | None,
+    typer.Option(metavar="pos=P,neg=N", help="False and missing positives put into train, as shares of each user's."),
+]
+Track = Annotated[
+    str | None,
+    typer.Option(help="Show the runs elsewhere too: tensorboard, mlflow, wandb or a .py file, joined by commas."),
+]
+WITH_RESUME = ("--resume", "--device", "--import", "--trust", "--track")
 
 
 @command(
@@ -60,6 +68,7 @@ WITH_RESUME = ("--resume", "--device", "--import", "--trust")
     "recbench train --loss all --fair",
     "recbench train --loss bce --set loss.logit=learned",
     "recbench train --loss bpr --sampler popularity --set sampler.beta=0.75",
+    "recbench train --loss gnolr --seeds 3 --track tensorboard",
     "recbench train --resume",
 )
 def train(
@@ -76,12 +85,7 @@ def train(
     batch_size: Annotated[int | None, whole_option("--batch-size", "Logged rows in a batch.", 1, 10**9)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     select: Annotated[str | None, typer.Option(help="Validation metric that chooses the epoch.")] = None,
-    noise: Annotated[
-        str | None,
-        typer.Option(
-            metavar="pos=P,neg=N", help="False and missing positives put into train, as shares of each user's."
-        ),
-    ] = None,
+    noise: Noise = None,
     settings: Settings = [],
     fair: Fair = False,
     jobs: Jobs = None,
@@ -93,6 +97,7 @@ def train(
     device: Device = "auto",
     imports: Imports = [],
     trust: Trust = False,
+    track: Track = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
     """Train losses on backbones, keeping the epoch that is best on validation."""
@@ -102,8 +107,9 @@ def train(
         if others:
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
     with _resume_hint(None if resume else typed_command()):
+        trackers = _trackers(track, launcher)
         if resume:
-            runs = _resume(imports, trust, device)
+            runs = _resume(imports, trust, device, trackers)
         else:
             options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
             words = setting_words(settings, {**options, "sampler": sampler})
@@ -119,17 +125,31 @@ def train(
                 imports=imports,
             )
             where = launch_options(launcher, jobs, address, per_run, partition, time_limit)
-            runs = _train(request, fair, where, device)
+            runs = _train(replace(request, track=trackers), fair, where, device)
     _print_records(runs)
 
 
-def _resume(imports: Iterable[Path], trust: bool, device: str) -> list[RunRecord]:
+def _trackers(track: str | None, launcher: str) -> tuple[str, ...]:
+    """Return the trackers that are asked for; raises UsageError for those that cannot be had."""
+    words = names(track)
+    if words:
+        from recbench.trackers.base import require_trackers
+
+        if launcher == "ray":
+            raise UsageError(
+                f"--track {track}: not with --launcher ray, whose nodes need not share a folder with this one"
+            )
+        require_trackers(words)
+    return words
+
+
+def _resume(imports: Iterable[Path], trust: bool, device: str, track: tuple[str, ...]) -> list[RunRecord]:
     """Finish the runs of the last `train`."""
     from recbench.run.train_command import resume_last
 
     import_files(imports)
     import_trusted_plan(store().read_plan(), trust)
-    return resume_last(store(), stderr(), device)
+    return resume_last(store(), stderr(), device, track)
 
 
 def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: str) -> list[RunRecord]:

@@ -41,6 +41,7 @@ class TrainRequest:
     settings: tuple[str, ...]  # "loss.scale=2.57"
     imports: tuple[Path, ...]
     preset: str | None = None  # "gnolr/ml-1m"; other options win over it
+    track: tuple[str, ...] = ()  # trackers, or files of trackers
 
 
 def train_all(request: TrainRequest, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
@@ -65,12 +66,12 @@ def train_completed(
     console = console if ranks.first else TerminalConsole(quiet=True)
     data = Dataset.load(find_prepared(request.dataset), device)
     keys = keys_of(request, data, device.type, sources)
-    ready = _first_training(keys, data, store)
+    ready = _first_training(keys, data, store, request.track)
     announce([request], data, console)
     plan = Plan(keys, [str(path) for path in request.imports], command)
     if ranks.first:
         store.write_plan(plan.keys, plan.imports, plan.command)
-    return train_plan(plan, data, store, console, ready)
+    return train_plan(plan, data, store, console, ready, request.track)
 
 
 def announce(requests: Sequence[TrainRequest], data: Dataset, console: Console) -> None:
@@ -140,8 +141,8 @@ def command_words(
     return words + [word for setting in settings for word in ("--set", setting)]
 
 
-def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
-    """Finish the runs of the last `train`, each after its last finished epoch."""
+def resume_last(store: Store, console: Console, device: str, track: Sequence[str] = ()) -> list[RunRecord]:
+    """Finish the runs of the last `train`, each after its last finished epoch; `track` names trackers."""
     console = console if join().first else TerminalConsole(quiet=True)
     plan = current().from_first(store.read_plan)
     unfinished = [key for key in plan.keys if not _is_complete(key, store)]
@@ -154,7 +155,8 @@ def resume_last(store: Store, console: Console, device: str) -> list[RunRecord]:
         raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")
     data = load_dataset(first, own_device(target))
     print_line(console, f"dataset {data.name}/{data.split}, {len(unfinished)} of {len(plan.keys)} runs to finish")
-    return train_plan(replace(plan, keys=unfinished), data, store, console, _first_training(unfinished, data, store))
+    ready = _first_training(unfinished, data, store, track)
+    return train_plan(replace(plan, keys=unfinished), data, store, console, ready, track)
 
 
 def is_resumable(store: Store, command: str | None) -> bool:
@@ -167,11 +169,17 @@ def is_resumable(store: Store, command: str | None) -> bool:
 
 
 def train_plan(
-    plan: Plan, data: Dataset, store: Store, console: Console, ready: list[Training] | None = None
+    plan: Plan,
+    data: Dataset,
+    store: Store,
+    console: Console,
+    ready: list[Training] | None = None,
+    track: Sequence[str] = (),
 ) -> list[RunRecord]:
     """Train these runs one after the other; those that are complete are not trained again.
 
     `ready` may hold the first of those to train; it is taken out, so that its memory is free for the next one.
+    `track` names trackers.
     """
     records = []
     for key in plan.keys:
@@ -182,18 +190,22 @@ def train_plan(
         print_line(
             console, f"run {key.digest}: {key.method} on {', '.join(key.feedback)}, seed {key.seed}, {key.device}"
         )
-        training = ready.pop() if ready and ready[0].key == key else Training(key, data.narrow(key.feedback))
+        training = ready.pop() if ready and ready[0].key == key else _training(key, data, track)
         with noticing_loss():
             records.append(train(training, store, console, imports=plan.imports, command=plan.command))
     return records
 
 
-def _first_training(keys: Sequence[RunKey], data: Dataset, store: Store) -> list[Training]:
+def _first_training(keys: Sequence[RunKey], data: Dataset, store: Store, track: Sequence[str]) -> list[Training]:
     """Return the first run to train, so that what cannot work is refused before anything is written."""
     first = next((key for key in keys if not _is_complete(key, store)), None)
-    return [] if first is None else [Training(first, data.narrow(first.feedback))]
+    return [] if first is None else [_training(first, data, track)]
 
 
 def _is_complete(key: RunKey, store: Store) -> bool:
     """Return whether a run is complete where the first rank keeps its results."""
     return current().from_first(lambda: is_complete(key, store))
+
+
+def _training(key: RunKey, data: Dataset, track: Sequence[str]) -> Training:
+    return Training(key, data.narrow(key.feedback), track=track)

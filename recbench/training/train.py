@@ -19,6 +19,7 @@ from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
+from recbench.trackers.base import TrackedRun
 from recbench.training import checkpoint
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.captured_step import make_step
@@ -29,6 +30,7 @@ from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
 from recbench.training.shared_training import check_agreement, notes_of, share_out, tables_by_all, why_not
+from recbench.training.tracking import Tracking
 from recbench.training.training_display import EpochLine, TrainingDisplay
 from recbench.training.validate import Validation
 
@@ -62,11 +64,13 @@ class TrainingState:
 class Training:
     """A run on its way to a record: its key, data, schedule and model, and what it has reached.
 
-    `data` has the key's feedback only; `saved` is called with the path of every checkpoint. Raises UsageError if all
-    this cannot work together; until `run`, nothing is written.
+    `data` has the key's feedback only; `saved` is called with the path of every checkpoint; `track` names trackers.
+    Raises UsageError if all this cannot work together; until `run`, nothing is written.
     """
 
-    def __init__(self, key: RunKey, data: Dataset, saved: Callable[[Path], None] | None = None) -> None:
+    def __init__(
+        self, key: RunKey, data: Dataset, saved: Callable[[Path], None] | None = None, track: Sequence[str] = ()
+    ) -> None:
         self.key = key
         self.saved = saved
         self.ranks = current()
@@ -76,6 +80,7 @@ class Training:
         self.model = self._new_model()
         self.rows = self.model.loss.sampler.rows(self.data)  # of an epoch
         self.state = TrainingState()
+        self.tracking = Tracking(track if self.ranks.first else ())
 
     def run(self, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
         """Train to the record, resuming after the last finished epoch; return what is written.
@@ -85,12 +90,16 @@ class Training:
         """
         folder = store.folder(self.key)
         self.begin(folder, console)
-        with self.display(console) as display:
-            while self.selecting:
-                began = time.perf_counter()
-                self.validate([self._epoch(number, display) for number in self.next_epochs], began, display)
-                self.save_progress(folder)
-        return self.finish(store, console, imports, command)
+        self.tracking.start(TrackedRun(self.key, self.validation.label, store.root), self.state.curve)
+        try:
+            with self.display(console) as display:
+                while self.selecting:
+                    began = time.perf_counter()
+                    self.validate([self._epoch(number, display) for number in self.next_epochs], began, display)
+                    self.save_progress(folder)
+            return self.finish(store, console, imports, command)
+        finally:
+            self.tracking.close()
 
     def begin(self, folder: Path, console: Console) -> None:
         """Get ready for the next epoch: resume, or make sure that there is something to learn."""
@@ -131,6 +140,7 @@ class Training:
         tables = tables_by_all(self.model, self.ranks, self.validation.known)
         metric = self.ranks.from_first(lambda: self.validation(self.model, tables))  # is over all rows, no sum of parts
         state.curve.append(Epoch(epoch=number, loss=last.loss, metric=metric, seconds=seconds, slots=slots))
+        self.tracking.epoch(state.curve[-1])
         is_best = state.best_epoch == 0 or metric > state.valid
         if is_best:
             state.best_epoch = number
@@ -149,7 +159,9 @@ class Training:
             if self.key not in store:
                 store.write_record(self._record(imports, command))
             (folder / PROGRESS).unlink(missing_ok=True)
-        return self.ranks.from_first(lambda: store.record(self.key))
+        record = self.ranks.from_first(lambda: store.record(self.key))
+        self.tracking.finish(record)
+        return record
 
     def _new_model(self) -> Model:
         key = self.key

@@ -34,6 +34,7 @@ class Work:
     device: str
     imports: tuple[str, ...]  # files of --import, as typed
     command: str
+    track: tuple[str, ...] = ()  # trackers, and files of trackers, as typed
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def attempt(
         if is_complete(key, store):
             return store.record(key)
         import_recorded(work.imports, key.sources)
-        training = Training(key, load(key).narrow(key.feedback), saved)
+        training = Training(key, load(key).narrow(key.feedback), saved, work.track)
         silent = Console(quiet=True, force_terminal=False)
         return train(training, store, silent, imports=list(work.imports), command=work.command, wait=wait)
     except Timeout:

@@ -1,0 +1,49 @@
+"""MLflow: the server of MLFLOW_TRACKING_URI, or else a database in the folder of results."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from recbench.results.record import Epoch, RunRecord
+from recbench.trackers.base import TRACKERS, TrackedRun, Tracker, final_numbers
+
+EXPERIMENT = "recbench"  # unless MLFLOW_EXPERIMENT_NAME says otherwise
+
+
+@TRACKERS.add("mlflow")
+class MLflow(Tracker):
+    """https://mlflow.org/docs/latest/ml/tracking/."""
+
+    package = "mlflow"
+
+    def __init__(self, run: TrackedRun) -> None:
+        from mlflow import MlflowClient
+
+        address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.results.absolute()}/mlflow.db"
+        self.metric = re.sub(r"[^\w ./-]", "_", f"valid {run.select}")  # MLflow allows no @ in names
+        self.client = MlflowClient(tracking_uri=address)
+        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+        experiment = self.client.get_experiment_by_name(name)
+        place = experiment.experiment_id if experiment else self.client.create_experiment(name)
+        tags = {"run": run.key.digest, "data": run.key.data, "feedback": ",".join(run.key.feedback)}
+        self.id = self.client.create_run(place, tags=tags, run_name=run.name).info.run_id
+        self.ended = "KILLED"
+        for setting, value in run.key.settings.items():
+            self.client.log_param(self.id, setting, value)
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Show an epoch."""
+        self.client.log_metric(self.id, "loss", epoch["loss"], step=epoch["epoch"])
+        self.client.log_metric(self.id, self.metric, epoch["metric"], step=epoch["epoch"])
+
+    def finish(self, record: RunRecord) -> None:
+        """Show the final numbers."""
+        for name, value in final_numbers(record).items():
+            self.client.log_metric(self.id, name, value)
+        self.client.set_tag(self.id, "command", record.command)
+        self.ended = "FINISHED"
+
+    def close(self) -> None:
+        """Say how the run ended."""
+        self.client.set_terminated(self.id, self.ended)
