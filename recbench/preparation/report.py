@@ -14,6 +14,8 @@ from recbench.preparation.count_check import agrees
 from recbench.preparation.prepare import Prepared
 from recbench.preparation.time_units import date_and_minute
 
+MOST = 0.5  # share of test rows of users without train rows, above which the split is hardly meant
+
 
 def report(prepared: Prepared) -> RenderableType:
     """Return the report of a prepared dataset for a rich console: parts, features, where it lies."""
@@ -69,7 +71,32 @@ def warnings(manifest: Manifest) -> list[str]:
             lines.append(
                 f"{table.undescribed:,} of {table.count:,} {side} are not in {file}, so that their features are empty"
             )
-    return lines + [f"{file} was not found; prepared without it" for file in manifest.absent]
+    lines += [f"{file} was not found; prepared without it" for file in manifest.absent]
+    return [*lines, *_strangers(manifest), *_constant_feedback(manifest)]
+
+
+def _strangers(manifest: Manifest) -> list[str]:
+    """Return a line where most test rows are of users that no train row names, unless the split means that."""
+    share = manifest.new["test"]["users"].rows / manifest.rows["test"]
+    if manifest.new_test_users or share <= MOST:
+        return []
+    return [
+        f"{share:.1%} of the test rows are of users without train rows, whom most methods cannot tell apart; "
+        "`--split user` tests on later rows of users that are known"
+    ]
+
+
+def _constant_feedback(manifest: Manifest) -> list[str]:
+    """Return a line for feedback that every train row gives, which no row can be ranked by."""
+    constant = [name for name in manifest.feedback if manifest.rates["train"][name] == 1]
+    others = [name for name in manifest.feedback if name not in constant]
+    if not constant:
+        return []
+    remedy = f"`--feedback {','.join(others)}` leaves it out, and " if others else ""
+    return [
+        f"every train row gives {' and '.join(constant)}, so that there is no AUC of it, and losses on logged rows "
+        f"(bce) learn nothing from it; {remedy}losses that draw negatives (bpr, softmax) and recall need no others"
+    ]
 
 
 def _parts(manifest: Manifest) -> Table:
@@ -113,8 +140,10 @@ def _unseen(manifest: Manifest) -> str:
         + " and ".join(
             f"{unseen.distinct:,} {side} ({unseen.rows / manifest.rows[part]:.1%} of its rows)"
             for side, unseen in manifest.new[part].items()
+            if unseen.rows
         )
-        for part in manifest.new
+        for part, by_side in manifest.new.items()
+        if any(unseen.rows for unseen in by_side.values())
     )
     return f"not in train: {'; '.join(parts)}"
 

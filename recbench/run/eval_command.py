@@ -47,10 +47,11 @@ def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[
     if runs:
         return list({record.key.digest: record for word in runs for record in store.named(word)}.values())
     records = _last_records(store)
+    data = " and ".join(dict.fromkeys(record.key.data for record in records))
     if len(records) <= MAX_DIGESTS:
-        print_line(console, f"run {', '.join(record.key.digest for record in records)} (the most recent)")
+        print_line(console, f"run {', '.join(record.key.digest for record in records)} on {data} (the most recent)")
     else:
-        print_line(console, f"the {len(records)} runs of the last `train`")
+        print_line(console, f"the {len(records)} runs of the last `train`, on {data}")
     return records
 
 
@@ -73,7 +74,7 @@ def evaluate_all(
 def _last_records(store: Store) -> list[RunRecord]:
     """Return the finished runs of the last `train`, or the run that finished last where there is no such plan.
 
-    Raises UsageError where the last `train` has finished no run and that one is on other data.
+    Raises UsageError where the last `train` has finished no run.
     """
     try:
         keys = store.read_plan().keys
@@ -81,9 +82,9 @@ def _last_records(store: Store) -> list[RunRecord]:
     except (UsageError, DataError):
         keys, finished = [], []
     latest = store.latest()
-    if keys and not finished and latest.key.place != keys[0].place:
+    if keys and not finished:
         raise UsageError(
-            f"no run of the last `train`, on {keys[0].data}, is finished, and the latest one is on {latest.key.data}; "
-            "`recbench train --resume` finishes them, --run latest takes that one"
+            f"no run of the last `train` ({keys[0].method} on {keys[0].data}) is finished; `recbench train --resume` "
+            f"finishes them, --run latest takes {latest.key.digest} ({latest.key.method} on {latest.key.data})"
         )
     return finished or [latest]

@@ -24,7 +24,7 @@ def test_the_four_commands_as_typed(run: Run) -> None:
     digest = trained.out.split()[0]
     evaluated = run("eval", "--metric", "recall@50")
     assert evaluated.code == 0
-    assert f"run {digest} (the most recent)" in evaluated.err
+    assert f"run {digest} on synthetic/global (the most recent)" in evaluated.err
     assert "recall@50" in evaluated.out
     board = run("leaderboard")
     assert board.code == 0

@@ -159,11 +159,14 @@ def test_a_board_of_the_whole_catalogue_is_warned_of(trained: Run) -> None:
     assert "recall@2 " not in warned
 
 
-def test_a_failed_train_on_other_data_does_not_evaluate_an_older_run(trained: Run, results: dict[str, str]) -> None:
+def test_a_failed_train_does_not_evaluate_an_older_run(trained: Run, results: dict[str, str]) -> None:
     store = Store(results_home())
-    key = replace(store.find(results["bpr0"]).key, dataset="other", seed=7)
-    store.write_plan([key], [], "recbench train --dataset other")
-    refused = trained("eval", "--metric", "auc")
-    assert refused.code == 2
-    assert "no run of the last `train`, on other/global, is finished, and the latest one is on synthetic" in refused.err
+    latest = store.latest().key
+    for data in ("other", "synthetic"):
+        key = replace(store.find(results["bpr0"]).key, dataset=data, seed=7)
+        store.write_plan([key], [], "recbench train --dataset other")
+        refused = trained("eval", "--metric", "auc")
+        assert refused.code == 2
+        assert f"no run of the last `train` (bpr × mf on {data}/global) is finished; " in refused.err
+        assert f"--run latest takes {latest.digest} ({latest.method} on synthetic/global)" in refused.err
     assert trained("eval", "--run", "latest", "--metric", "auc", "--no-baselines").code == 0

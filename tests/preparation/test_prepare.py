@@ -467,3 +467,21 @@ def test_times_of_another_unit(tmp_path: Path) -> None:
         shop(tmp_path)
     write_log(tmp_path, "user,item,price,ts,rating", lines, RATED.replace("[shop]", '[shop]\ntime_unit = "ms"'))
     assert shop(tmp_path).fresh
+
+
+def test_a_warning_names_the_share_of_test_rows_of_new_users_with_the_remedy(tmp_path: Path) -> None:
+    lines = [[f"u{n // 10:02}", "A", str(n % 8), "1", "a", str(1000 + n), ("buy", "seen")[n % 2]] for n in range(100)]
+    write(tmp_path, lines)
+    (line, *_) = warnings(shop(tmp_path).manifest)
+    assert line.startswith("100.0% of the test rows are of users without train rows") and "`--split user`" in line
+    assert not [line for line in warnings(shop(tmp_path, variant=Variant("user")).manifest) if "users" in line]
+
+
+@pytest.mark.parametrize(("event", "remedy"), [("seen", "`--feedback buy` leaves it out, and "), ("buy", "")])
+def test_a_feedback_of_every_row_is_named_with_the_remedy(tmp_path: Path, event: str, remedy: str) -> None:
+    lines = [[f"u{n % 5}", "A", str(n % 8), "1", "a", str(1000 + n), ("buy", event)[n % 2]] for n in range(100)]
+    toml = TOML if remedy else TOML.replace("seen = \"event IN ('seen', 'buy')\"\n", "")
+    write(tmp_path, lines, toml)
+    (line,) = warnings(shop(tmp_path).manifest)
+    assert line.startswith(f"every train row gives {'seen' if remedy else 'buy'}, so that there is no AUC of it")
+    assert f"learn nothing from it; {remedy}losses that draw negatives" in line
