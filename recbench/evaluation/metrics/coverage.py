@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
+from recbench.evaluation.exposure import times_recommended
 from recbench.evaluation.metric import METRICS, Counted, Parts, TopKMetric
 from recbench.evaluation.ranked_lists import RankedLists
 
@@ -28,9 +26,3 @@ class Coverage(TopKMetric):
     def parts(self, lists: RankedLists) -> Parts | None:
         """Return None: an item in the lists of two users counts once."""
         return None
-
-
-def times_recommended(lists: RankedLists) -> Tensor:
-    """Return in how many lists each item of the catalogue is, [I] int64."""
-    assert lists.catalogue is not None
-    return torch.bincount(lists.item[lists.item >= 0], minlength=len(lists.catalogue.popularity))

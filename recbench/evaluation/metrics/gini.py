@@ -7,8 +7,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from recbench.evaluation.exposure import most_equal, most_unequal, times_recommended
 from recbench.evaluation.metric import METRICS, Counted, Parts, TopKMetric
-from recbench.evaluation.metrics.coverage import times_recommended
 from recbench.evaluation.ranked_lists import RankedLists
 
 
@@ -30,17 +30,11 @@ class Gini(TopKMetric):
     def value(self, lists: RankedLists) -> Counted:
         """Compute the index, and the number of users with a list; NaN where nothing is recommended."""
         count = times_recommended(lists)
-        places, items = int(count.sum()), len(count)
-        if not places:
+        if not bool(count.any()):
             return Counted(float("nan"), len(lists.user))
         index = gini(count)
         if self.variant == "corrected":
-            most_unequal = torch.zeros_like(count)
-            same = (torch.arange(lists.item.shape[1], device=count.device) < lists.length[:, None]).sum(0)[:items]
-            most_unequal[: len(same)] = same
-            most_equal = torch.full_like(count, places // items)
-            most_equal[: places % items] += 1
-            least, most = gini(most_equal), gini(most_unequal)
+            least, most = (gini(end(lists, len(count))) for end in (most_equal, most_unequal))
             index = (index - least) / (most - least) if most > least else float("nan")
         return Counted(index, len(lists.user))
 

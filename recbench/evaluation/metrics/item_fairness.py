@@ -1,0 +1,127 @@
+"""How fairly items are recommended, each for itself: measures of how often and how high every item stands in lists.
+
+Those that Rampisela et al. review, TORS 2024, https://doi.org/10.1145/3631943; none looks at relevance, and `gini` and
+`coverage` are two more of them. Their variant `corrected` goes from 0, what lists that are all alike have, to 1, what
+lists have that share the items out as evenly as can be. Their individual disparity of users (II-D) is one
+and the same number for all lists of k items, so that it is not here.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from recbench.evaluation.exposure import most_equal, most_unequal, times_recommended
+from recbench.evaluation.metric import METRICS, Counted, Parts, TopKMetric
+from recbench.evaluation.ranked_lists import RankedLists
+
+DISCOUNT = 0.8  # of the attention for an item from one rank to the next
+VARIANTS = MappingProxyType({"plain": "range=0 to 1", "corrected": "range=least to most possible"})
+
+
+class ItemFairness(TopKMetric):
+    """A measure of all lists together, of how often each item of the catalogue is in one."""
+
+    words = "items=catalogue"
+    needs = frozenset({"all users", "catalogue"})
+
+    @abstractmethod
+    def of_counts(self, count: Tensor) -> float:
+        """Return the measure of how often each item is recommended, count [I] int64, not all 0."""
+
+    def value(self, lists: RankedLists) -> Counted:
+        """Compute the measure, and the number of users with a list; NaN where nothing is recommended."""
+        count = times_recommended(lists)
+        if not bool(count.any()):
+            return Counted(math.nan, len(lists.user))
+        found = self.of_counts(count)
+        if self.variant == "corrected":
+            worst, best = (self.of_counts(end(lists, len(count))) for end in (most_unequal, most_equal))
+            found = (found - worst) / (best - worst) if best > worst else math.nan
+        return Counted(found, len(lists.user))
+
+    def parts(self, lists: RankedLists) -> Parts | None:
+        """Return None: what one user adds depends on the lists of the others."""
+        return None
+
+
+@METRICS.add("jain")
+class Jain(ItemFairness):
+    """Jain's index of how often each item is recommended: the square of the sum over items times the sum of squares.
+
+    1 where all items are recommended alike, and 1 / items where one alone is (Jain et al., DEC technical report 301,
+    1984). The variant `corrected` is 0 at the least and 1 at the most that lists of these lengths can have (Rampisela
+    et al., TORS 2024, https://doi.org/10.1145/3631943).
+    """
+
+    variants = VARIANTS
+
+    def of_counts(self, count: Tensor) -> float:
+        """Return the index."""
+        number = count.double()
+        return float(number.sum() ** 2 / (len(number) * number.square().sum()))
+
+
+@METRICS.add("entropy")
+class Entropy(ItemFairness):
+    """Entropy of which item stands in a place of a list, over the logarithm of the number of items.
+
+    1 where all items are recommended alike, 0 where one alone is; what is never recommended adds nothing. The variant
+    `corrected` is 0 at the least and 1 at the most that lists of these lengths can have (Rampisela et al., TORS 2024,
+    https://doi.org/10.1145/3631943).
+    """
+
+    variants = VARIANTS
+
+    def of_counts(self, count: Tensor) -> float:
+        """Return the entropy; 1 of a single item."""
+        share = count.double() / count.sum()
+        return float(torch.special.entr(share).sum()) / math.log(len(count)) if len(count) > 1 else 1.0
+
+
+@METRICS.add("fsat")
+class FSat(ItemFairness):
+    """Share of the items that are recommended at least as often as if all places were shared out, rounded down.
+
+    Fraction of satisfied items (Rampisela et al., TORS 2024, https://doi.org/10.1145/3631943). Where there are fewer
+    places than items it is 1 whatever is recommended.
+    """
+
+    def of_counts(self, count: Tensor) -> float:
+        """Return the share."""
+        return float((count >= count.sum() // len(count)).double().mean())
+
+
+@METRICS.add("ai-d")
+class AttentionDisparity(TopKMetric):
+    """AI-D: the mean square over items of how far the attention for an item is from the mean over all items.
+
+    An item at rank r of a user's list has the attention 0.8^(r - 1), elsewhere 0; that for an item is its mean over
+    users (Rampisela et al., TORS 2024, https://doi.org/10.1145/3631943).
+    """
+
+    words = f"items=catalogue; attention={DISCOUNT}^(rank - 1)"
+    needs = frozenset({"all users", "catalogue"})
+    better = "low"
+
+    def value(self, lists: RankedLists) -> Counted:
+        """Compute the mean square, and the number of users with a list; NaN without any."""
+        assert lists.catalogue is not None
+        users, items = len(lists.user), len(lists.catalogue.popularity)
+        if not users:
+            return Counted(math.nan, users)
+        discount = DISCOUNT ** torch.arange(lists.item.shape[1], device=lists.item.device).double()
+        attention = discount.new_zeros(items)
+        for block in lists.blocks():
+            listed = block.item >= 0
+            attention.index_add_(0, block.item[listed], discount.expand_as(block.item)[listed])
+        attention = attention / users
+        return Counted(float((attention - attention.mean()).square().mean()), users)
+
+    def parts(self, lists: RankedLists) -> Parts | None:
+        """Return None: what one user adds depends on the lists of the others."""
+        return None
