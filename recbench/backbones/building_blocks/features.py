@@ -59,22 +59,18 @@ class Features(nn.Module):
 
     def fields(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return the embeddings [n, features, embedding] of entities [n], without gate or dense vectors."""
-        index, weight = self.index[row], self.weight[row] if max(self.widths, default=1) > 1 else None
+        several = max(self.widths, default=1) > 1
+        index = self.index.index_select(0, row)  # on a CPU twice as fast as self.index[row]
+        weight = self.weight.index_select(0, row) if several else None
         if kept is not None:
             kept = kept[:, : index.shape[1]]
             index = torch.where(kept, index, self.unknown)
-            weight = None if weight is None else _bag_weights((self.weight[row] * kept), self.widths)
+            weight = None if weight is None else _bag_weights(weight * kept, self.widths)
         vectors = rows_of(self.table, index)  # [n, slots, embedding]
         if weight is None:
             return vectors
-        parts, start = [], 0
-        for width in self.widths:
-            part = vectors[:, start : start + width]
-            if width > 1:
-                part = (part * weight[:, start : start + width, None]).sum(1, keepdim=True)
-            parts.append(part)
-            start += width
-        return torch.cat(parts, 1)
+        parts = zip(vectors.split(self.widths, 1), weight.unsqueeze(2).split(self.widths, 1), strict=True)
+        return torch.cat([v if v.shape[1] == 1 else (v * w).sum(1, keepdim=True) for v, w in parts], 1)
 
 
 def field_gate(fields: int) -> nn.Sequential:

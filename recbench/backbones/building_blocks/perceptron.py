@@ -19,5 +19,5 @@ def perceptron(widths: list[int]) -> nn.Sequential:
     """Return linear layers from widths[0] to widths[-1] with LeakyReLU between them, none after the last."""
     layers: list[nn.Module] = []
     for width, following in zip(widths[:-1], widths[1:], strict=True):
-        layers += [nn.Linear(width, following), nn.LeakyReLU()]
+        layers += [nn.Linear(width, following), nn.LeakyReLU(inplace=True)]  # in memory that is still in the caches
     return nn.Sequential(*layers[:-1])
