@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recbench.gpu import add_at
+
 
 def log1mexp(x: Tensor) -> Tensor:
     """Return log(1 - exp(-x)) for x >= 0, accurate at both ends.
@@ -61,7 +63,7 @@ class _GatheredInner(torch.autograd.Function):
         parts = (x.split(ctx.rows) for x in (query, index, gradient[0], of_query))
         for q, i, g, of_q in zip(*parts, strict=True):
             of_q.copy_((g.transpose(1, 2).unsqueeze(2) @ _gathered(table, i)).squeeze(2))
-            of_table.index_add_(0, i.flatten(), (g.unsqueeze(-1) * q.unsqueeze(1)).flatten(0, 1))
+            add_at(of_table, i.flatten(), (g.unsqueeze(-1) * q.unsqueeze(1)).flatten(0, 1))
         return of_query, of_table, None, None
 
 

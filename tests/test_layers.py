@@ -19,7 +19,7 @@ from recbench.losses.base import LOSSES
 PACKAGE = Path(__file__).parents[1] / "recbench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
-    {"errors", "fixed_shapes", "threads", "home", "numerics", "progress", "terminal", "torchrun"},
+    {"errors", "gpu", "threads", "home", "numerics", "progress", "terminal", "torchrun"},
     {"memory", "registry", "settings"},
     {"sources"},
     {"readers"},

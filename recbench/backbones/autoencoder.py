@@ -15,6 +15,7 @@ from recbench.backbones.building_blocks.perceptron import layer_widths
 from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
+from recbench.gpu import rows_at
 from recbench.settings import Count, Share
 
 
@@ -89,8 +90,8 @@ class Autoencoder(Backbone):
         code, divergence = self.code(self.encoder(pooled + self.first_bias))
         user = self.decoder(code).unsqueeze(1)
         user = torch.cat([user, torch.ones_like(user[..., :1])], -1).expand(-1, self.towers, -1)
-        vector = F.embedding(item, self.item_table).unflatten(-1, (self.towers, -1))
-        bias = F.embedding(item, self.item_bias).unsqueeze(-1)
+        vector = rows_at(self.item_table, item).unflatten(-1, (self.towers, -1))
+        bias = rows_at(self.item_bias, item).unsqueeze(-1)
         return Towers(user, torch.cat([vector, bias], -1), divergence=divergence)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
+from recbench.gpu import rows_at
 from recbench.settings import Count, NonNegative
 
 
@@ -34,7 +34,7 @@ class GMF(Backbone):
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the towers h * p of user [B] and q of item [B, N]."""
-        user_rows, item_rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        user_rows, item_rows = rows_at(self.user_table, user), rows_at(self.item_table, item)
         shape, tables = (self.towers, -1), (self.user_table, self.item_table)
         vectors = user_rows.unflatten(-1, shape) * self.weight, item_rows.unflatten(-1, shape)
         penalty = self.regulariser.penalty(self.l2, self, rows=(user_rows, item_rows), vectors=vectors, tables=tables)

@@ -14,6 +14,7 @@ from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.backbones.building_blocks.history import HistoryBackbone, Sequences
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
+from recbench.gpu import rows_at
 from recbench.settings import Count, CountOrZero, Share
 
 EPSILON = 1e-8  # of layer normalisation, as in the released code
@@ -65,7 +66,7 @@ class SASRec(HistoryBackbone):
     def states(self, history: Sequences) -> Tensor:
         """Return the vector after each place [S, L, K, D]."""
         known = history.known
-        x = F.embedding(history.item.clamp(min=0).long(), self.item_table) * self.scale + self.place
+        x = rows_at(self.item_table, history.item.clamp(min=0).long()) * self.scale + self.place
         x = F.dropout(x, self.dropout, self.training) * known[..., None]
         # A place of padding sees itself, for a softmax over nothing is undefined; what it makes of that is set to 0.
         places = torch.arange(self.length, device=x.device)
@@ -78,7 +79,7 @@ class SASRec(HistoryBackbone):
     def item_vectors(self, item: Tensor) -> Tensor:
         """Return rows of the table of scored items [..., K, D]."""
         table = self.item_table if self.scored_table is None else self.scored_table
-        vectors: Tensor = F.embedding(item, table).unflatten(-1, (self.towers, -1))
+        vectors: Tensor = rows_at(table, item).unflatten(-1, (self.towers, -1))
         return vectors
 
 

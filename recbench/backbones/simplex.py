@@ -15,6 +15,7 @@ from recbench.backbones.building_blocks.pooling import pooled
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
+from recbench.gpu import rows_at
 from recbench.settings import Count, NonNegative, Range, Share
 
 Fraction = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
@@ -75,7 +76,7 @@ class SimpleX(Backbone):
         return self._towers(user, item, self.in_train)
 
     def _towers(self, user: Tensor, item: Tensor, known: Histories) -> Towers:
-        rows, items = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        rows, items = rows_at(self.user_table, user), rows_at(self.item_table, item)
         own = rows.unflatten(-1, (self.towers, -1))
         history = known.last(user, self.length)
         past = torch.einsum(
@@ -92,7 +93,7 @@ class SimpleX(Backbone):
             weight = is_known / is_known.sum(1, keepdim=True).clamp(min=1)
             mean = pooled(self.item_table, history, weight.to(self.item_table))
             return mean.view(len(mean), self.towers, -1)
-        vectors = F.embedding(history, self.item_table).unflatten(-1, (self.towers, -1))  # [B, L, K, D]
+        vectors = rows_at(self.item_table, history).unflatten(-1, (self.towers, -1))  # [B, L, K, D]
         keys = torch.einsum("blkd,kde->blke", vectors, self.attention).tanh()
         query = own if self.aggregate == "user-attention" else self.query[None]
         logit = (keys * query.unsqueeze(1)).sum(-1).masked_fill(~is_known[..., None], -torch.inf)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.backbones.building_blocks.free_vectors import free_vectors
@@ -14,6 +13,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
 from recbench.errors import UsageError
+from recbench.gpu import rows_at
 from recbench.settings import Count
 
 
@@ -68,5 +68,5 @@ class YouTubeDNN(Backbone):
         weight = known / known.sum(1, keepdim=True).clamp(min=1)
         mean = pooled(self.item_table, history.clamp(min=0).long(), weight.to(self.item_table))
         shape = (self.towers, -1)
-        of_item = F.embedding(item, self.item_table)
+        of_item = rows_at(self.item_table, item)
         return Towers(self.dense(mean).unflatten(-1, shape), of_item.unflatten(-1, shape))

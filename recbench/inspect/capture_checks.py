@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from recbench.batch import Batch
-from recbench.fixed_shapes import fixed_shapes_everywhere
+from recbench.gpu import everywhere_as_on_gpu
 from recbench.inspect.loss_trial import InapplicableError, Trial, choose_users, require, require_equal
 from recbench.inspect.tape import Tapes
 from recbench.training.captured_step import EAGER, CapturedStep, Step, shape_of
@@ -17,7 +17,7 @@ SMALL = 24  # rows of a batch
 
 def captured(trial: Trial) -> None:
     """Steps that are recorded once and repeated, as on a GPU, give the numbers of steps made one by one."""
-    with fixed_shapes_everywhere():
+    with everywhere_as_on_gpu():
         require_same_steps(trial, trial.backbone)
 
 

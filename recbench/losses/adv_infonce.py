@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, softplus
+from torch.nn.functional import softplus
 
 from recbench.backbones.base import Backbone
+from recbench.gpu import rows_at
 from recbench.losses import LOSSES, Batch, Info, Logit, Towers
 from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, CountOrZero, Positive
@@ -77,7 +78,7 @@ class AdvInfoNCE(SampledSoftmaxLoss):
 
     def _adversary(self, batch: Batch) -> Towers:
         """Return the towers of P and Q."""
-        user = embedding(batch.user, self.user).unsqueeze(1)
+        user = rows_at(self.user, batch.user).unsqueeze(1)
         if len(batch.item) == 1:
-            return Towers(user, embedding(batch.item, self.item).unsqueeze(2))
+            return Towers(user, rows_at(self.item, batch.item).unsqueeze(2))
         return Towers(user, self.item[None, :, None], column=batch.item)

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from recbench.gpu import add_at
 from recbench.losses import LOSSES, Batch, Info, Logit, Towers
 from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
 from recbench.settings import Count, Positive
@@ -61,6 +62,6 @@ class BSL(SampledSoftmaxLoss):
         none = value.new_zeros(self.users)
         with torch.no_grad():
             top = torch.full_like(none, low).scatter_reduce(0, user, value.masked_fill(~counts, low), "amax")[user]
-            rows = none.index_add(0, user, counts.to(value.dtype))[user]
-        total = none.index_add(0, user, (value - top).masked_fill(~counts, -torch.inf).exp())[user]
+            rows = add_at(none.clone(), user, counts.to(value.dtype))[user]
+        total = add_at(none.clone(), user, (value - top).masked_fill(~counts, -torch.inf).exp())[user]
         return top + total.clamp(min=tiny).log() - rows.clamp(min=1).log()

@@ -5,8 +5,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, logsigmoid
+from torch.nn.functional import logsigmoid
 
+from recbench.gpu import rows_at
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.samplers import Triplets
 from recbench.settings import Count, NonNegative
@@ -43,7 +44,7 @@ class NBPO(Loss):
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return minus the mean over the slots that count, of the surrogate or of the log-likelihood."""
-        user, item = embedding(batch.user, self.user_noise), embedding(batch.item, self.item_noise)
+        user, item = rows_at(self.user_noise, batch.user), rows_at(self.item_noise, batch.item)
         flip = Towers(user.unsqueeze(1), item.unsqueeze(2)).inner[..., 0]
         relevance = towers.logit[..., 0]
         relevant, flipped, unflipped = logsigmoid(relevance), logsigmoid(flip), logsigmoid(-flip)

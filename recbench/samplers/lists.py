@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.fixed_shapes import fixed_shapes
+from recbench.gpu import as_on_gpu
 from recbench.samplers.base import SAMPLERS, Sampler, shuffled
 from recbench.settings import Count
 
@@ -54,7 +54,7 @@ class Lists(Sampler):
         rows = torch.cat([ends[:1], ends.diff()]).tolist()
         number = torch.repeat_interleave(torch.arange(len(counts), device=length.device), counts)
         widths = torch.zeros_like(counts).scatter_reduce(0, number, length[lists], "amax").tolist()
-        if fixed_shapes(length.device):
+        if as_on_gpu(length.device):
             widths = [min(self.longest, few_sizes(width)) for width in widths]
         for chosen, row_count, width in zip(lists.split(counts.tolist()), rows, widths, strict=True):
             place = torch.arange(width, device=length.device)

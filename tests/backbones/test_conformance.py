@@ -9,7 +9,7 @@ import torch
 
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.data.dataset import Dataset
-from recbench.fixed_shapes import fixed_shapes_everywhere
+from recbench.gpu import everywhere_as_on_gpu
 from recbench.inspect.capture_checks import require_same_steps
 from recbench.inspect.loss_trial import InapplicableError, Trial
 
@@ -86,5 +86,5 @@ def test_cites_its_source(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_steps_that_are_recorded_and_repeated_are_as_others(name: str) -> None:
     refused: AbstractContextManager[object] = pytest.raises(InapplicableError, match="whose shape depends on values")
-    with fixed_shapes_everywhere(), refused if name in HISTORIES else nullcontext():
+    with everywhere_as_on_gpu(), refused if name in HISTORIES else nullcontext():
         require_same_steps(Trial("gnolr"), name)

@@ -17,6 +17,7 @@ from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.batch import Batch, Encoding, Towers
 from recbench.data.dataset import Dataset
 from recbench.data.history import Histories
+from recbench.gpu import rows_at
 from recbench.settings import Count, NonNegative
 
 
@@ -141,11 +142,11 @@ class GraphBackbone(Backbone):
 
     def _towers_of(self, encoding: Encoding, user: Tensor, item: Tensor) -> Towers:
         smooth = encoding.vectors.flatten(1)
-        rows = F.embedding(user, self.user_table), F.embedding(item, self.item_table)
+        rows = rows_at(self.user_table, user), rows_at(self.item_table, item)
         shape, tables = (self.towers, -1), (self.user_table, self.item_table)
         vectors = (
-            F.embedding(user, smooth).unflatten(-1, shape),
-            F.embedding(item + self.users, smooth).unflatten(-1, shape),
+            rows_at(smooth, user).unflatten(-1, shape),
+            rows_at(smooth, item + self.users).unflatten(-1, shape),
         )
         penalty = self.regulariser.penalty(self.l2, self, rows=rows, vectors=vectors, tables=tables)
         return Towers(*vectors, batch_penalty=penalty)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from recbench.gpu import rows_at
 
 
 class Sharded(Protocol):
@@ -38,7 +39,7 @@ def rows_of(table: nn.Parameter, index: Tensor) -> Tensor:
 def own_rows(table: nn.Parameter, index: Tensor) -> Tensor:
     """Return the rows [..., D] that indices [...] name among those that this process holds."""
     reader: Callable[[Tensor], Tensor] | None = getattr(table, "reader", None)
-    return F.embedding(index, table) if reader is None else reader(index)
+    return rows_at(table, index) if reader is None else reader(index)
 
 
 def numbers_in(parameter: nn.Parameter) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from recbench.batch import Batch, Encoding
+from recbench.gpu import add_at
 
 BLOCK = 1 << 22  # most similarities that are held together
 
@@ -111,7 +112,7 @@ class _InfoNCE(torch.autograd.Function):
             of_key = of_key.addmm(share.T, q)
         positive = key.index_select(0, own)
         value = (weight * (torch.cat(log_total) - (query * positive).sum(1))).sum()
-        of_key = of_key.index_add(0, own, -weight[:, None] * query)
+        add_at(of_key, own, -weight[:, None] * query)
         return value, torch.cat(of_query) - weight[:, None] * positive, of_key
 
     @staticmethod

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.batch import Batch
-from recbench.fixed_shapes import fixed_shapes
+from recbench.gpu import as_on_gpu
 from recbench.settings import Range
 
 ListLength = Annotated[int, Range("at least 2", lambda number: number >= 2)]
@@ -95,7 +95,7 @@ class Masked(SlotPairs):
 
 def pairs(first: Tensor, second: Tensor) -> SlotPairs:
     """Return the pairs of a slot in `first` and one in `second`, both [B, N], of the same list."""
-    return Masked(first, second) if fixed_shapes(first.device) else WrittenOut(first, second)
+    return Masked(first, second) if as_on_gpu(first.device) else WrittenOut(first, second)
 
 
 def log_share(value: Tensor, among: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from recbench.batch import Batch, Towers
 from recbench.errors import UsageError
-from recbench.fixed_shapes import fixed_shapes_everywhere
+from recbench.gpu import everywhere_as_on_gpu
 from recbench.losses.building_blocks.lists import Masked, WrittenOut, entropy_against, log_share
 from tests.losses.by_hand import SINGLE, loss
 from tests.losses.random_lists import (
@@ -29,7 +29,7 @@ from tests.losses.random_lists import (
 
 @pytest.fixture(params=["as on a CPU", "as on a GPU"], autouse=True)
 def device(request: pytest.FixtureRequest) -> Iterator[None]:
-    with fixed_shapes_everywhere() if request.param == "as on a GPU" else nullcontext():
+    with everywhere_as_on_gpu() if request.param == "as on a GPU" else nullcontext():
         yield
 
 
