@@ -15,6 +15,7 @@ from recbench.batch import Batch, Pairs, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.errors import TrainingError
 from recbench.losses.base import Loss, encode_alone
+from recbench.memory import peak
 from recbench.samplers.base import logged_rows
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
@@ -97,10 +98,14 @@ def check_agreement(ranks: Ranks, loss: float, epoch: int) -> None:
 
 
 def notes_of(ranks: Ranks, shards: Shards) -> list[str]:
-    """Return what to note of a run by how many processes trained it, and what they exchanged for shards."""
+    """Return what to note of a run: how many processes trained it, their memory, and what they exchanged for shards."""
     if ranks.size == 1:
         return []
-    together = f"trained by {ranks.size} processes together, each with the loss and the negatives of the whole batch"
+    peaks = ", ".join(f"{bytes_used / 2**20:.0f}" for bytes_used in ranks.all_of(peak()))
+    together = (
+        f"trained by {ranks.size} processes together, each with the loss and the negatives of the whole batch; peak "
+        f"memory {peaks} MiB"
+    )
     return [together, *([shards.traffic] if shards.tables else [])]
 
 

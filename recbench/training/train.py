@@ -154,10 +154,11 @@ class Training:
         if self.schedule.refit:
             self._refit(folder, console)
         weights = self.model.shards.whole_weights(self.model.state() if self.schedule.refit else self.state.best)
+        notes = [*self.model.loss.notes, *self.step.notes, *notes_of(self.ranks, self.model.shards)]
         if self.ranks.first:
             checkpoint.save(folder / WEIGHTS, weights)
             if self.key not in store:
-                store.write_record(self._record(imports, command))
+                store.write_record(self._record(imports, command, notes))
             (folder / PROGRESS).unlink(missing_ok=True)
         record = self.ranks.from_first(lambda: store.record(self.key))
         self.tracking.finish(record)
@@ -250,7 +251,7 @@ class Training:
         check_agreement(self.ranks, trained.loss, number)
         return trained
 
-    def _record(self, imports: list[str], command: str) -> RunRecord:
+    def _record(self, imports: list[str], command: str, notes: list[str]) -> RunRecord:
         state, last = self.state, self.state.curve[-1]
         commit, dirty = checkout()
         device = next(self.model.backbone.parameters()).device
@@ -273,7 +274,7 @@ class Training:
             commit=commit,
             dirty=dirty,
             imports=imports,
-            notes=[*self.model.loss.notes, *self.step.notes, *notes_of(self.ranks, self.model.shards)],
+            notes=notes,
         )
 
 
