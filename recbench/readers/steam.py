@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +14,7 @@ from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.text_blocks import read_blocks
 
+EPOCH = date(1970, 1, 1).toordinal()
 SCHEMA = {"username": pl.String, "product_id": pl.String, "hours": pl.Float64, "date": pl.Int64}
 
 
@@ -40,11 +41,11 @@ def _log(source: Source) -> Iterator[pl.DataFrame]:
 def _review(path: Path, line: int, text: bytes) -> tuple[str, str, float | None, int]:
     try:
         review = ast.literal_eval(text.decode())
-        day = datetime.strptime(review["date"], "%Y-%m-%d").replace(tzinfo=UTC)
+        day = date.fromisoformat(review["date"]).toordinal() - EPOCH
         user, game, hours = review["username"], review["product_id"], review.get("hours")
         if not (isinstance(user, str) and isinstance(game, str)):
             raise TypeError
-        return user, game, None if hours is None else float(hours), int(day.timestamp())
+        return user, game, None if hours is None else float(hours), 86_400 * day
     except (ValueError, SyntaxError, TypeError, KeyError, AttributeError, MemoryError, RecursionError):
         raise DataError(
             f"{path}, line {line}: expected a Python dictionary with texts `username`, `product_id` and `date` (as "

@@ -72,7 +72,7 @@ def write_item_lists(folder: Path, rows: int, seed: int) -> Contents:
     """Write train_data.json, validation_data.json and test_data.json: one line each, a list a user."""
     user, item, users, _ = _pairs(rows, 100, 40, seed)
     random = np.random.default_rng([seed, 1])
-    part = draw_choices((0.7, 0.1, 0.2), rows, random)
+    part = draw_choices((0.8, 0.1, 0.1), rows, random)
     counts: dict[str, int] = {}
     for number, (name, file) in enumerate({"train": "train", "valid": "validation", "test": "test"}.items()):
         lists: list[list[int]] = [[] for _ in range(users)]
