@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recbench.errors import DataError
 from recbench.preparation.frame_file import FrameFile
-from recbench.preparation.hash_index import HashIndex
+from recbench.preparation.hash_index import Hashes, HashIndex
 
 CODE = "\tcode"  # the column of codes: a name that no column of a dataset has
 SEEDS = (1, 2)  # of the two hashes that stand for a row
@@ -43,20 +43,20 @@ class Keys:
         for name in self.identity:
             if name not in block.columns:
                 raise DataError(f"no column `{name}` among {', '.join(block.columns)}; correct the catalogue")
-        keys = _hashes(block.select(self.identity))
-        code = self._index.find(keys)
+        start, which = _hashes(block.select(self.identity))
+        code = self._index.find(start, which)
         lacking = np.flatnonzero(code < 0)
         if len(lacking):
-            first = lacking[_first_of_each(keys[lacking])]
+            first = lacking[_first_of_each(start[lacking], which[lacking])]
             codes = pl.Series(CODE, np.arange(len(self), len(self) + len(first), dtype=np.uint32))
-            self._index.add(keys[first])
+            self._index.add(start[first], which[first])
             self.features.append(block.select(pl.col(self.identity).gather(first)).with_columns(codes))
-            code[lacking] = self._index.find(keys[lacking])
-        return pl.Series(CODE, code.astype(np.uint32))
+            code[lacking] = self._index.find(start[lacking], which[lacking])
+        return pl.Series(CODE, code.view(np.uint32))
 
-    def find(self, rows: pl.DataFrame) -> NDArray[np.int64]:
+    def find(self, rows: pl.DataFrame) -> NDArray[np.int32]:
         """Return the code of each row of identity columns, typed as in `features`, -1 for one that has none, [R]."""
-        return self._index.find(_hashes(rows))
+        return self._index.find(*_hashes(rows))
 
     def order(self, first: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return all codes, those of `first` [entities] before the rest, each group by key, or else by appearance."""
@@ -67,12 +67,13 @@ class Keys:
         return keys.sort("last", *self.identity, nulls_last=True)[CODE].cast(pl.Int64).to_numpy()
 
 
-def _hashes(rows: pl.DataFrame) -> NDArray[np.uint64]:
-    """Return 128 bits for each row, [R, 2]."""
-    return np.stack([rows.hash_rows(seed).to_numpy() for seed in SEEDS], axis=1)
+def _hashes(rows: pl.DataFrame) -> tuple[Hashes, Hashes]:
+    """Return 128 bits for each row, as two hashes, [R] each."""
+    start, which = (rows.hash_rows(seed).to_numpy() for seed in SEEDS)
+    return start, which
 
 
-def _first_of_each(keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return the place of the first of each distinct key [R, 2], ascending."""
-    distinct = pl.DataFrame(keys, ["k0", "k1"]).with_row_index("place").unique(["k0", "k1"], keep="first")
-    return np.sort(distinct["place"].to_numpy()).astype(np.int64)
+def _first_of_each(start: Hashes, which: Hashes) -> NDArray[np.int64]:
+    """Return the place of the first of each distinct key [R], ascending."""
+    keys = pl.DataFrame({"start": start, "which": which}).with_row_index("place")
+    return np.sort(keys.unique(["start", "which"], keep="first")["place"].to_numpy()).astype(np.int64)
