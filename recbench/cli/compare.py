@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
-from recbench.cli.options import Json
+from recbench.cli.options import RUN_WORDS, Json
 
 
 @command(
@@ -17,7 +17,7 @@ from recbench.cli.options import Json
     "recbench compare gnolr/twintower 0bc13ddb 3f2a --metric auc --metric recall@50/buy",
 )
 def compare(
-    method: Annotated[list[str], typer.Argument(metavar="METHOD...", help="LOSS, LOSS/BACKBONE, or digits of a run.")],
+    method: Annotated[list[str], typer.Argument(metavar="RUN...", help=f"{RUN_WORDS} or a tag.")],
     metric: Annotated[list[str], typer.Option("--metric", help="Default: all that the runs have in common.")] = [],
     dataset: Annotated[str | None, typer.Option(help="Only runs on this DATASET or DATASET/SPLIT.")] = None,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
-from recbench.cli.options import Json, OnlyDataset, OnlyMetrics, output_path
+from recbench.cli.options import RUN_WORDS, Json, OnlyDataset, OnlyMetrics, output_path
 from recbench.errors import UsageError
 from recbench.terminal import as_json_text
 
@@ -20,9 +20,21 @@ if TYPE_CHECKING:
 Format = Literal["table", "markdown", "latex", "csv", "json", "html", "parquet"]
 
 
+OnlyRuns = Annotated[
+    list[str], typer.Argument(metavar="[RUN]...", help=f"Only these: {RUN_WORDS}, a tag or all; default: all.")
+]
+Everything = Annotated[
+    bool,
+    typer.Option(
+        "--all", help="Every setting and metric, not each method's best setting on validation and the usual metrics."
+    ),
+]
+
+
 @command(
     RESULTS,
     "recbench leaderboard --dataset ml-1m --metric auc",
+    "recbench leaderboard gnolr bce/mf+logit=learned",
     "recbench leaderboard --format markdown > board.md",
     "recbench leaderboard --metric recall@20 --metric ndcg@20 --format latex > table.tex",
     "recbench leaderboard --format html -o board.html",
@@ -30,6 +42,7 @@ Format = Literal["table", "markdown", "latex", "csv", "json", "html", "parquet"]
     "recbench leaderboard --against gnolr/table2",
 )
 def leaderboard(
+    run: OnlyRuns = [],
     dataset: OnlyDataset = None,
     metric: OnlyMetrics = [],
     form: Annotated[Format, typer.Option("--format", help="How to print; html is one page with charts.")] = "table",
@@ -40,13 +53,7 @@ def leaderboard(
     against: Annotated[
         str | None, typer.Option(metavar="TABLE", help="Show it beside a published table, as in gnolr/table2.")
     ] = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            help="Every setting and metric, not each method's best setting on validation and the usual metrics.",
-        ),
-    ] = False,
+    everything: Everything = False,
     matrix: Annotated[
         bool,
         typer.Option("--matrix", help="Methods by datasets: ranks, and differences to the best baseline."),
@@ -56,7 +63,7 @@ def leaderboard(
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
     from recbench.results.leaderboard import terminal_table
     from recbench.results.leaderboard_rows import collect_rows
-    from recbench.results.leaderboard_selection import note_of_hidden, of_whole_catalogue, worth_showing
+    from recbench.results.leaderboard_selection import note_of_hidden, of_whole_catalogue, only_of, worth_showing
     from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
@@ -69,10 +76,14 @@ def leaderboard(
     if matrix and (against is not None or everything):
         raise UsageError(f"--matrix does not go with {'--all' if everything else '--against'}; leave one out")
     if against is not None:
+        if run:
+            raise UsageError(f"--against shows all that a table has; leave out {' '.join(run)}")
         _against(against, dataset, metric, form, output)
         return
     results = store()
     rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
+    if run:
+        rows = only_of(rows, (record for word in run for record in results.named(word, dataset=dataset)))
     if matrix:
         _matrix(rows, results, metric, form, output)
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recbench.study.launchers.base import LaunchOptions
 
 MAX_SEED = 2**62
-RUN_WORDS = "First digits of a run, LOSS, LOSS/BACKBONE, latest, best"
+RUN_WORDS = "First digits of a run, LOSS, LOSS/BACKBONE (+SETTING=VALUE), DATASET/SPLIT, latest, best"
 
 
 def whole_option(option: str, about: str, minimum: int, maximum: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, one_run, print_json, print_text, stderr, stdout, store
-from recbench.cli.options import Device, Imports, Json, Run, output_path
+from recbench.cli.options import RUN_WORDS, Device, Imports, Json, Run, output_path
 from recbench.cli.own_code import confirm_code, import_files
 
 
@@ -38,9 +38,10 @@ def pack(
     RESULTS,
     "recbench replay recbench-0bc13ddb9771.json",
     "recbench replay focal.json --tolerance 0.01",
+    "recbench replay best",
 )
 def replay(
-    file: Annotated[Path, typer.Argument(help="What `recbench pack` wrote.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|RUN", help=f"What `recbench pack` wrote; or {RUN_WORDS}.")],
     tolerance: Annotated[float, typer.Option(help="Largest difference that still counts as close.", min=0)] = 0.001,
     device: Device = "auto",
     imports: Imports = [],
@@ -55,10 +56,12 @@ def replay(
     from recbench.study import replay as replaying
 
     import_files(imports)
-    packed = replaying.read_pack(file)
+    path, results = Path(file), store()
+    is_file = path.is_file() or path.suffix == ".json"
+    packed = replaying.read_pack(path) if is_file else results.packed(one_run(file, results))
     missing = missing_imports(packed.sources, packed.record.key.sources)
-    trust = trust or bool(missing) and confirm_code(missing, str(file))
-    comparisons = replaying.replay(packed, tolerance, stderr(), device, f"recbench replay {file.name}", trust=trust)
+    trust = trust or bool(missing) and confirm_code(missing, file)
+    comparisons = replaying.replay(packed, tolerance, stderr(), device, f"recbench replay {path.name}", trust=trust)
     if as_json:
         print_json([asdict(line) | {"difference": line.difference} for line in comparisons])
     else:

@@ -93,8 +93,8 @@ def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag:
     digests = [record.key.digest for record in records]
     labels = results.labels
     if tag is not None:
-        methods = {word for record, _ in results.runs() for word in (record.key.loss, record.key.backbone)}
-        labels.add_tag(tag, digests, methods)
+        keys = [record.key for record, _ in results.runs()]
+        labels.add_tag(tag, digests, {word for key in keys for word in (key.loss, key.backbone, key.dataset)})
         done = f"tagged {tag}"
     elif untag is not None:
         labels.remove_tag(untag, digests)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
+from recbench.errors import UsageError
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
+from recbench.results.record import RunRecord
 
 USUAL = frozenset(("auc", "gauc", "logloss", "recall", "ndcg", "hr", "mrr", "precision", "map"))
 RETRIEVAL = ("recall", "ndcg", "hr")  # of the whole catalogue, in the order of preference
+MAX_RUNS = 6  # in a message
 RANKING = ("auc", "gauc")  # of the rows that users were shown
 
 
@@ -20,6 +25,19 @@ def worth_showing(rows: Sequence[LeaderboardRow], *, metrics_asked: bool) -> lis
     chosen = [row for row in rows if row.chosen]
     usual = {row.column[:4] for row in chosen if is_usual(row.column)}  # dataset and feedback with usual metrics
     return [row for row in chosen if metrics_asked or is_usual(row.column) or row.column[:4] not in usual]
+
+
+def only_of(rows: Iterable[LeaderboardRow], runs: Iterable[RunRecord]) -> list[LeaderboardRow]:
+    """Return the rows that these runs are part of, all of them worth showing.
+
+    Raises UsageError that names the runs if none of them is evaluated.
+    """
+    named = dict.fromkeys(record.key.digest for record in runs)
+    kept = [msgspec.structs.replace(row, chosen=True) for row in rows if not named.keys().isdisjoint(row.runs)]
+    if not kept:
+        words = " ".join(f"--run {digest}" for digest in list(named)[:MAX_RUNS])
+        raise UsageError(f"none of these runs is evaluated under such metrics; run `recbench eval {words}`")
+    return kept
 
 
 def note_of_hidden(rows: Sequence[LeaderboardRow], shown: Sequence[LeaderboardRow]) -> str:

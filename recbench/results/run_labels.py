@@ -44,7 +44,7 @@ class RunLabels:
         if not TAG.fullmatch(tag) or tag in RESERVED or tag in taken:
             raise UsageError(
                 f"--tag {tag}: expected a letter, then letters, digits, `_`, `.` and `-`, and neither the name of a "
-                f"method nor one of {', '.join(RESERVED)}"
+                f"method or dataset nor one of {', '.join(RESERVED)}"
             )
         for digest in digests:
             self.tags[digest] = sorted({*self.tags.get(digest, []), tag})

@@ -13,6 +13,7 @@ from recbench.errors import DataError, UsageError
 from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
 from recbench.results.run_labels import RunLabels
+from recbench.results.run_words import MethodWord, is_on
 
 __all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
 
@@ -90,35 +91,46 @@ class Store:
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
         raise UsageError(
-            f"no run starts with `{prefix}`, and no method or tag is called so; there are {len(folders)} runs, such as "
-            f"{listed}"
+            f"no run starts with `{prefix}`, and no method, dataset or tag is called so; there are "
+            f"{len(folders)} runs, such as {listed}"
         )
 
     def folders(self) -> dict[str, Path]:
         """Return the digests and folders of all finished runs, without reading them."""
         return {folder.name.rpartition("-")[2]: folder for folder in self._folders() if _finished(folder)}
 
-    def named(self, word: str, *, with_hidden: bool = False) -> list[RunRecord]:
+    def named(
+        self, word: str, *, with_hidden: bool = False, dataset: str | None = None, evaluated: bool = False
+    ) -> list[RunRecord]:
         """Return the runs that a word means, the same in every command.
 
-        LOSS, LOSS/BACKBONE or "all": those on the data of the most recent of them; hidden ones only `with_hidden`, or
-        where all are. "latest": the run that finished last. "best": the highest validation metric of those comparable
-        with it. A tag: all that have it. Else the first digits of a run. Raises UsageError as `find` does.
+        LOSS or LOSS/BACKBONE, with settings after it as in bce+logit=learned, DATASET, DATASET/SPLIT or "all": those
+        on the data of the most recent of them; hidden ones only `with_hidden`, or where all are. "latest": the run that
+        finished last. "best": the highest validation metric of those comparable with it. A tag: all that have it.
+        Else the first digits of a run. Methods may be asked for on one `dataset` (DATASET or DATASET/SPLIT), and those
+        that were `evaluated` alone. Raises UsageError as `find` does, and where no run of a method has the settings.
         """
         if word == "latest":
             return [self.latest()]
         if word == "best":
             return [self._best()]
-        every = [
-            record
-            for record, _ in self.runs()
-            if (word == "all" and not record.key.is_baseline) or record.key.is_method(word)
-        ]
+        runs = [record for record, done in self.runs() if done or not evaluated]
+        chosen = [record for record in runs if dataset in (None, record.key.dataset, record.key.data)]
+        method = MethodWord.of(word)
+        every = [r for r in chosen if (word == "all" and not r.key.is_baseline) or method.fits(r)]
+        every = every or [record for record in chosen if is_on(record, word)]
         hidden = frozenset(() if with_hidden else self.labels.hidden)
         records = [record for record in every if record.key.digest not in hidden] or every
         if not records:
+            if any(method.fits(record) for record in runs):
+                raise UsageError(f"no run of {word} is on {dataset}; `recbench runs {word}` shows where they are")
+            if method.settings and any(record.key.is_method(method.method) for record in runs):
+                raise UsageError(
+                    f"no run of {method.method} has {' and '.join(method.settings)}; `recbench runs {method.method}` "
+                    "shows what they have"
+                )
             tagged = self.labels.tagged(word)
-            found = [record for record, _ in self.runs() if record.key.digest in tagged] if tagged else []
+            found = [record for record in runs if record.key.digest in tagged] if tagged else []
             return found or [self.find(word)]
         newest = max(records, key=lambda record: record.finished).key
         return [record for record in records if record.key.place == newest.place]
@@ -194,10 +206,10 @@ class Store:
             str(path) for folder in folders for path in _evaluation_files(folder)
         )
 
-    def pack(self, record: RunRecord, path: Path) -> Path:
-        """Write a run with its evaluations and the user's files it was trained with as one JSON file.
+    def packed(self, record: RunRecord) -> Pack:
+        """Return a run with its evaluations and the user's files it was trained with.
 
-        Raises DataError if such a file is missing or has changed, or if the pack cannot be written.
+        Raises DataError if such a file is missing or has changed.
         """
         sources = {}
         for name in map(Path, record.imports):
@@ -205,7 +217,11 @@ class Store:
             if sha256(text).hexdigest()[:12] != record.key.sources.get(name.name):
                 raise DataError(f"{name}: missing or changed since the run began; restore it, then pack")
             sources[name.name] = text.decode()
-        save(path, Pack(record, self.evaluations(record.key), sources))
+        return Pack(record, self.evaluations(record.key), sources)
+
+    def pack(self, record: RunRecord, path: Path) -> Path:
+        """Write what `packed` returns as one JSON file; raises DataError if it cannot be written."""
+        save(path, self.packed(record))
         return path
 
     def write_plan(self, keys: Iterable[RunKey], imports: Iterable[str], command: str) -> Path:

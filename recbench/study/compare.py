@@ -54,25 +54,25 @@ class Comparison:
 
 
 def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> list[ComparedMethod]:
-    """Return what each word names: the first digits of a run, for its seeds too, or LOSS or LOSS/BACKBONE.
+    """Return what each word names, see `Store.named`: of evaluated runs, with all seeds of the settings it means.
 
     Only on `dataset` (DATASET or DATASET/SPLIT), if given. Raises UsageError where a word fits no method, or several
-    with different settings or data.
+    with different settings, and where the words name runs on different data.
     """
-    words = [store.named(word)[0].key.digest if word in ("latest", "best") else word for word in words]
     groups: dict[str, list[RunRecord]] = {}
-    not_evaluated, hidden = [], frozenset(store.labels.hidden)
+    hidden = frozenset(store.labels.hidden)
     for record, evaluations in store.runs():
-        key = record.key
-        if key.digest in hidden and not any(key.digest.startswith(word) for word in words):
+        digest = record.key.digest
+        if digest in hidden and not any(digest.startswith(word) for word in words):
             continue
-        if dataset not in (None, key.dataset, key.data):
-            continue
-        if evaluations:
-            groups.setdefault(key.group, []).append(record)
-        else:
-            not_evaluated.append(record)
-    return [_method(word, groups, not_evaluated) for word in words]
+        if evaluations and dataset in (None, record.key.dataset, record.key.data):
+            groups.setdefault(record.key.group, []).append(record)
+    chosen = [_method(word, store, groups, dataset) for word in words]
+    data = {method.keys[0].place: method for method in chosen}
+    if len(data) > 1:
+        listed = ", ".join(f"{method.name} on {method.keys[0].data}" for method in data.values())
+        raise UsageError(f"numbers on different data do not compare: {listed}; say --dataset, or name runs on one")
+    return chosen
 
 
 def compare_methods(chosen: Sequence[ComparedMethod], metrics: Sequence[str], store: Store) -> list[Comparison]:
@@ -150,17 +150,15 @@ def _pairs(comparison: Comparison, letters: Mapping[str, str]) -> Table:
     return pairs
 
 
-def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated: Sequence[RunRecord]) -> ComparedMethod:
-    by_digest = [runs for runs in groups.values() if any(run.key.digest.startswith(word) for run in runs)]
-    fitting = by_digest or [runs for runs in groups.values() if runs[0].key.is_method(word)]
+def _method(word: str, store: Store, groups: Mapping[str, Sequence[RunRecord]], dataset: str | None) -> ComparedMethod:
+    """Return the method that a word names among the evaluated runs, by group."""
+    try:
+        named = store.named(word, dataset=dataset, evaluated=True)
+    except UsageError:
+        named = store.named(word, dataset=dataset)  # which says why there is none, if there is none at all
+    fitting = [groups[group] for group in dict.fromkeys(run.key.group for run in named) if group in groups]
     if not fitting:
-        trained = [run for run in not_evaluated if run.key.digest.startswith(word) or run.key.is_method(word)]
-        if trained:
-            few = len(trained) <= MAX_METHODS
-            options = [f"--run {run.key.digest}" for run in trained] if few else [f"--run {word}"]
-            options += [f"--import {file}" for file in sorted({file for run in trained for file in run.imports})]
-            raise UsageError(f"{word}: trained but not evaluated; run `recbench eval {' '.join(options)}`")
-        raise UsageError(f"{word}: no evaluated run or method of that name; `recbench leaderboard` shows what there is")
+        raise UsageError(_not_evaluated(word, named))
     if len(fitting) > 1:
         listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:MAX_METHODS])
         more = (
@@ -169,6 +167,13 @@ def _method(word: str, groups: Mapping[str, Sequence[RunRecord]], not_evaluated:
         raise UsageError(f"{word} fits {len(fitting)} methods; name one by the digits of a run: {listed}{more}")
     runs = sorted(fitting[0], key=lambda run: run.key.seed)
     return ComparedMethod(_label(runs[0]), tuple(run.key for run in runs))
+
+
+def _not_evaluated(word: str, trained: Sequence[RunRecord]) -> str:
+    few = len(trained) <= MAX_METHODS
+    options = [f"--run {run.key.digest}" for run in trained] if few else [f"--run {word}"]
+    options += [f"--import {file}" for file in sorted({file for run in trained for file in run.imports})]
+    return f"{word}: trained but not evaluated; run `recbench eval {' '.join(options)}`"
 
 
 def _label(run: RunRecord) -> str:

@@ -63,11 +63,11 @@ def test_what_cannot_be_told_from_the_best_shares_its_mark(trained: Run) -> None
 
 def test_what_cannot_be_compared(trained: Run) -> None:
     for words, message in [
-        (("bpr", "gnolr"), "gnolr: no evaluated run"),
+        (("bpr", "gnolr"), "no run starts with `gnolr`, and no method, dataset or tag is called so"),
         (("bpr", "bce"), "bce fits 2 methods; name one by the digits of a run: "),
         (("bpr", "bpr/mf"), "all words name bpr × mf with equal settings; name another to compare it with"),
         (("bpr",), "only one method is named; name another"),
-        (("bpr", "zz"), "zz: no evaluated run"),
+        (("bpr", "zz"), "no run starts with `zz`"),
     ]:
         told = trained("compare", *words)
         assert told.code == 2 and message in told.err and told.err.count("\n") == 1
@@ -82,7 +82,7 @@ def test_names_of_runs(trained: Run) -> None:
     told = trained("compare", "bpr", "wbpr")
     assert told.code == 2 and "wbpr: trained but not evaluated; run `recbench eval --run " in told.err
     told = trained("compare", "bpr", "bce", "--dataset", "other")
-    assert told.code == 2 and "bpr: no evaluated run" in told.err
+    assert told.code == 2 and "no run of bpr is on other; `recbench runs bpr` shows where" in told.err
     assert "train.lr=1e-09" in trained("compare", "bpr", "bce").err
     evaluated = {word: trained("eval", "--run", word, "--metric", "auc", "--json").json for word in ("bpr", "bce/mf")}
     assert [row["seed"] for row in evaluated["bpr"]] == [0, 1] and len(evaluated["bce/mf"]) == 4

@@ -130,7 +130,7 @@ def test_deleted_runs_are_gone(trained: Run, results: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("runs", "nothing"), "no run starts with `nothing`, and no method or tag is called so"),
+        (("runs", "nothing"), "no run starts with `nothing`, and no method, dataset or tag is called so"),
         (("runs", "bce", "--tag", "best"), "--tag best: expected a letter"),
         (("runs", "bce", "--tag", "gnolr"), "--tag gnolr: expected a letter"),
         (("runs", "bce", "--tag", "../x"), "--tag ../x: expected a letter"),
