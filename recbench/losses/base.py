@@ -43,7 +43,7 @@ class Loss(nn.Module, ABC):
     multitask: ClassVar[bool] = False  # sees every kind of feedback, or one only
     min_tasks: ClassVar[int] = 1  # kinds of feedback it needs
     cosine: ClassVar[bool] = False  # is defined on cosines rather than inner products
-    logit: ClassVar[Logit] = Logit()  # its scale and bias unless the user sets others
+    logit: ClassVar[Logit | None] = None  # its scale and bias unless the user sets others; see `default_logit`
     reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
     optimizers: ClassVar[tuple[str, ...]] = ()  # of `train.optimizer` that can train it; none: all
     needs: ClassVar[frozenset[str]] = frozenset()  # asked of its slates and backbone; see `recbench.capabilities`
@@ -243,8 +243,17 @@ def _settings_of_slates(loss: type[Loss], info: Info, values: Mapping[str, setti
 
 def shared_defaults(loss: type[Loss]) -> dict[str, settings.Value]:
     """Return the settings that every loss has, with this loss's defaults; `balance` if it has `terms`."""
-    of_head = {"cosine": loss.cosine, **(asdict(loss.logit) if loss.reads_logits else {})}
+    of_head = {"cosine": loss.cosine, **(asdict(default_logit(loss)) if loss.reads_logits else {})}
     return of_head | ({"balance": balances.SUM} if can_be_balanced(loss) else {})
+
+
+def default_logit(loss: type[Loss]) -> Logit:
+    """Return the scale and bias of a loss unless the user sets others: by default learned for probabilities of cosines.
+
+    A bare cosine lies in [-1, 1], and its sigmoid between 0.27 and 0.73.
+    """
+    has_probabilities = loss.log_probability is not Loss.log_probability
+    return loss.logit or Logit("learned" if loss.cosine and has_probabilities else "bare")
 
 
 def can_be_balanced(loss: type[Loss]) -> bool:
@@ -282,7 +291,7 @@ def resolve(loss: type[Loss], words: Mapping[str, str]) -> dict[str, settings.Va
     own = settings.resolve(loss, "loss", {key: word for key, word in words.items() if key in own})
     given = settings.resolve(Head, "loss", {key: word for key, word in words.items() if key in shared})
     shared.update({key: given[key] for key in words if key in shared})
-    if shared.get("logit") == "bare" and "logit" not in words and words.keys() & {"scale", "bias"}:
+    if "logit" in shared and "logit" not in words and words.keys() & {"scale", "bias"}:
         shared["logit"] = "fixed"
     return {**own, **shared, **balances.resolve(of_balance)}
 

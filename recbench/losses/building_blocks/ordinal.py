@@ -28,7 +28,7 @@ class OrdinalLoss(Loss):
 
     multitask = True
     cosine = True
-    logit = Logit("fixed", scale=2.0)
+    logit = Logit("learned", scale=2.0)
     nested: ClassVar[bool] = True
     indivisible = "has one likelihood of the level for all kinds of feedback"
     threshold: Tensor  # [T], computed from train rates
