@@ -16,7 +16,7 @@ import torch
 from recbench.data.dataset import Dataset, concat_logs
 from recbench.data.prepared_datasets import find_prepared
 from recbench.evaluation.pairs import restrict
-from recbench.evaluation.retrieval import search
+from recbench.evaluation.exact_search import search_exactly
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run import kept_predictions
@@ -52,7 +52,7 @@ def ranking_of_eval(feedback: tuple[str, ...]) -> tuple[Dataset, torch.Tensor]:
     for task in range(len(feedback)):
         catalogue = said.catalogue(task)
         seen = data.positives_of(concat_logs(data.train, data.valid, given), task)
-        tops.append(search(catalogue.user, catalogue.item, 10, restrict(seen, users)).item)  # type: ignore[union-attr]
+        tops.append(search_exactly(catalogue.user, catalogue.item, 10, restrict(seen, users)).item)  # type: ignore[union-attr]
     return data, torch.stack(tops)
 
 
