@@ -16,9 +16,9 @@ from recbench.baselines.item_knn import ItemKNN
 from recbench.baselines.popularity import MostPopular
 from recbench.data.dataset import Positives
 from recbench.evaluation.candidates import exhaustive
+from recbench.evaluation.exact_search import search_exactly
 from recbench.evaluation.pairs import contains, restrict
 from recbench.evaluation.predictions import InnerProductScores
-from recbench.evaluation.retrieval import search
 
 USERS, ITEMS = 60, 15
 
@@ -126,7 +126,7 @@ def test_what_a_user_has_had_is_not_recommended(train: Positives, name: str) -> 
     found = BASELINES.get(name)().fit(train, ITEMS, 0).scores(train)
     user = torch.arange(USERS)
     if isinstance(found, InnerProductScores):
-        ranking = search(found.user, found.item, ITEMS, train)
+        ranking = search_exactly(found.user, found.item, ITEMS, train)
     else:
         ranking = exhaustive(found.score, user, ITEMS, ITEMS, restrict(train, user))
     assert not contains(train, user[:, None], ranking.item, ITEMS).any()

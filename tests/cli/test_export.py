@@ -15,8 +15,8 @@ import torch
 
 from recbench.data.dataset import Dataset, concat_logs
 from recbench.data.prepared_datasets import find_prepared
-from recbench.evaluation.pairs import restrict
 from recbench.evaluation.exact_search import search_exactly
+from recbench.evaluation.pairs import restrict
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run import kept_predictions
