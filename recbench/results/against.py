@@ -16,7 +16,7 @@ from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row
 from recbench.results.record import RunRecord
-from recbench.settings import Value, split_words
+from recbench.settings import split_words
 
 DataVersion = tuple[str, str, str]  # dataset, split, fingerprint
 
@@ -216,21 +216,12 @@ def _trained_on(table: PublishedTable, cell: PublishedCell) -> tuple[str, ...]:
 
 def _has_settings(cell: PublishedCell, record: RunRecord) -> bool:
     """Whether the loss has the settings of the paper, its defaults elsewhere, and its own sampler."""
-    paper_settings = {f"loss.{key}": word for key, word in split_words(list(cell.settings), OWNERS)["loss"].items()}
-    changed = {name for name in record.non_default if name.startswith(("loss.", "sampler."))}
+    words = split_words(list(cell.settings), OWNERS)["loss"]
     settings = record.key.settings
-    return changed <= paper_settings.keys() and all(
-        name in settings and _same_value(word, settings[name]) for name, word in paper_settings.items()
+    return not any(name.startswith("sampler.") for name in record.non_default) and all(
+        settings.get(f"loss.{name}", None if name in words else value) == value
+        for name, value in resolve(LOSSES.get(cell.loss), words).items()
     )
-
-
-def _same_value(word: str, value: Value) -> bool:
-    if isinstance(value, bool | str):
-        return word.lower() == str(value).lower()
-    try:
-        return float(word) == value
-    except ValueError:
-        return False
 
 
 def _miscounted(version: DataVersion) -> bool:

@@ -41,11 +41,12 @@ def plain_angles(part: str, towers: slice) -> tuple[list[float], list[int]]:
     """Return the angle and the level of every row, by numpy from the weights of the only run (mf, cosine)."""
     weights = load_file(next(results_home().rglob("weights.safetensors")))
     user, item = weights["/backbone/user_table"], weights["/backbone/item_table"]
+    scale = np.exp(weights["/loss/head.log_scale"])[:, None]
     log = pl.read_parquet(home() / "prepared" / "synthetic" / "global" / f"{part}.parquet")
     angles = []
     for u, i in log.select("user", "item").iter_rows():
         a, b = (v.reshape(3, 4) / np.linalg.norm(v.reshape(3, 4), axis=1, keepdims=True) for v in (user[u], item[i]))
-        a, b = a[towers].ravel(), b[towers].ravel()
+        a, b = (a * scale)[towers].ravel(), b[towers].ravel()
         angles.append(np.degrees(np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))))
     return angles, log["level"].to_list()
 

@@ -20,7 +20,8 @@ from recbench.run import preset
 from tests.results.conftest import evaluation_of, key_of, record_of
 
 TABLE = tables()["gnolr/table2"]  # AUC of BCE, BCE*, JRC, JRC*, GNOLR; ml-1m is of split `user`, trained on like
-ML = {"dataset": "ml-1m", "split": "user", "feedback": ("like",), "loss": "bce", "settings": {}}
+BARE = {"loss.logit": "bare", "loss.pos_weight": 1.0}  # the settings of the row BCE
+ML = {"dataset": "ml-1m", "split": "user", "feedback": ("like",), "loss": "bce", "settings": BARE}
 
 
 def matches(store, name: str = "gnolr/table2") -> list[Match]:
@@ -38,7 +39,7 @@ def put(store, make_value):
     """Record and evaluate a run with what it reached on validation."""
 
     def add(value: float, valid: float = 0.7, seed: int = 0, non_default=None, **changes):
-        key = key_of(**ML | {"seed": seed, "settings": non_default or {}} | changes)
+        key = key_of(**ML | {"seed": seed, "settings": BARE | (non_default or {})} | changes)
         store.write_record(record_of(key, valid=valid, non_default=non_default or {}))
         store.add_evaluation(key, evaluation_of(key, make_value(value, feedback=key.feedback[-1])))
         return key.digest
@@ -54,6 +55,7 @@ def put(store, make_value):
         ({"loss.pos_weight": 2.0, "train.lr": 1.0}, {"BCE*"}),
         ({"train.lr": 1.0}, {"BCE"}),
         ({"loss.pos_weight": 3.0}, set()),
+        ({"loss.logit": "bare"}, {"BCE"}),
         ({"loss.logit": "learned"}, set()),
         ({"sampler.name": "uniform"}, set()),
     ],

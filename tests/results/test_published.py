@@ -244,13 +244,13 @@ def test_datasets_are_those_of_the_catalogue(tables: dict[str, published.Publish
 
 def test_settings_of_a_paper(tables: dict[str, published.PublishedTable]) -> None:
     found = {(row.method, dataset): row.settings for row in tables["gnolr/table2"].rows for dataset in row.values}
-    assert found["BCE", "ml-1m"] == ()
-    assert found["BCE*", "ml-1m"] == ("loss.pos_weight=2",)
-    assert found["BCE*", "aliccp"] == ("loss.pos_weight=10",)
+    assert found["BCE", "ml-1m"] == ("loss.logit=bare",)
+    assert found["BCE*", "ml-1m"] == ("loss.logit=bare", "loss.pos_weight=2")
+    assert found["BCE*", "aliccp"] == ("loss.logit=bare", "loss.pos_weight=10")
     assert found["GNOLR", "ml-1m"] == ("loss.scale=2.57",)
     weights = {(row.method, dataset): row.settings for row in tables["gnolr/table4"].rows for dataset in row.values}
-    assert weights["ESCM2-IPS*", "ae-fr"] == ("loss.pos_weight=15,50", "loss.step_weight=first")
-    assert weights["TAFE*", "kuairand-pure"] == ("loss.pos_weight=50,20",)
+    assert weights["ESCM2-IPS*", "ae-fr"] == ("loss.logit=bare", "loss.pos_weight=15,50", "loss.step_weight=first")
+    assert weights["TAFE*", "kuairand-pure"] == ("loss.logit=bare", "loss.pos_weight=50,20")
 
 
 def test_numbers_that_were_selected_on_test_say_so(tables: dict[str, published.PublishedTable]) -> None:
@@ -307,7 +307,7 @@ def test_json(tables: dict[str, published.PublishedTable]) -> None:
         "method": "NSB*like",
         "loss": "nsb",
         "backbone": "twintower",
-        "settings": ["loss.pos_weight=50,100"],
+        "settings": ["loss.logit=bare", "loss.pos_weight=50,100"],
         "dataset": "kuairand-1k",
         "metric": "recall@50",
         "feedback": "follow",
@@ -367,7 +367,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("auc = 0.5005", '"auc/like" = 0.5005', "BCE, aliccp, auc/like: expected a feedback among click"),
         ("values.aliccp = { auc = 0.5005 }", "values.alicpp = { auc = 0.5005 }", "there is no [datasets.alicpp]"),
         ('metrics = ["auc"]', 'metrics = ["auc", "recall"]', "metric `recall`: needs a cut-off"),
-        ('["loss.pos_weight=10"]', '["pos_weight=10"]', "--set pos_weight=10: expected OWNER.KEY=VALUE"),
+        ('"loss.pos_weight=10"', '"pos_weight=10"', "--set pos_weight=10: expected OWNER.KEY=VALUE"),
         ('method = "BCE*"', 'method = "BCE"', "BCE, twintower, aliccp, auc, click: 2 values, expected one"),
         (
             "[datasets.ml-20m]",

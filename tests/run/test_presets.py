@@ -130,10 +130,9 @@ def test_the_papers_backbones() -> None:
 
 def test_a_line_for_one_backbone_holds_on_that_alone() -> None:
     found = preset.find("gnolr/aliccp")
-    assert preset._lines(found.paper.losses, "neural-olr", "twintower") == [
-        ("backbone.hidden=256-128", "backbone.dim=64")
-    ]
-    assert preset._lines(found.paper.losses, "neural-olr", "mf") == []
+    of_all, of_twintower = ("loss.logit=fixed",), ("backbone.hidden=256-128", "backbone.dim=64")
+    assert preset._lines(found.paper.losses, "neural-olr", "twintower") == [of_all, of_twintower]
+    assert preset._lines(found.paper.losses, "neural-olr", "mf") == [of_all]
 
 
 def test_the_nearest_name_is_suggested() -> None:
