@@ -13,7 +13,7 @@ class BCE(Loss):
     """Binary cross-entropy of one feedback on logged rows: -[w y log p + (1 - y) log(1 - p)] with p = sigmoid(logit).
 
     w is `pos_weight`. On bare cosines (`logit=bare`), as the GNOLR paper (KDD 2025, section 4.1,
-    https://arxiv.org/abs/2505.20900) runs it, p stays within [0.27, 0.73]; the learned scale and bias remove that limit.
+    https://arxiv.org/abs/2505.20900) runs it, p stays within [0.27, 0.73]; a learned scale and bias remove that limit.
     The paper's BCE* has pos_weight 2 on MovieLens and 10 elsewhere.
     """
 
