@@ -38,6 +38,11 @@ class DatasetTables:
     tested: dict[str, int] = field(default_factory=dict)  # loss and backbone → runs that have seen the test rows
     tried: dict[Method, int] = field(default_factory=dict)  # settings that each method has been run with
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Dataset, split and fingerprint."""
+        return self.dataset, self.split, self.fingerprint
+
     @cached_property
     def shared_settings(self) -> str:
         """The settings that all trained methods have in common, "" where there are fewer than two of them."""

@@ -86,15 +86,15 @@ def _most(by_metric: Mapping[str, Sequence[LeaderboardRow]], family: Sequence[st
 
 
 def _columns(rows: Sequence[LeaderboardRow], differences: Differences | None) -> list[MatrixColumn]:
-    by_data: dict[tuple[str, ...], dict[Column, dict[str, LeaderboardRow]]] = defaultdict(dict)
+    by_data: dict[tuple[str, ...], dict[Column, dict[str, LeaderboardRow]]] = {row.column[:4]: {} for row in rows}
     for row in sorted(rows, key=_preference):
         by_data[row.column[:4]].setdefault(row.column, {}).setdefault(row.method.name, row)
     versions: dict[str, set[str]] = defaultdict(set)
     for dataset, split, fingerprint, _ in by_data:
         versions[f"{dataset}/{split}"].add(fingerprint)
     columns = []
-    for definitions in sorted(by_data):
-        column, of_methods = max(by_data[definitions].items(), key=lambda item: len(item[1]))
+    for definitions in by_data.values():
+        column, of_methods = max(definitions.items(), key=lambda item: len(item[1]))
         title = f"{column.dataset}/{column.split}"
         title += f"@{column.fingerprint[:6]}" if len(versions[title]) > 1 else ""
         columns.append(_column(MatrixColumn(column, title), of_methods, differences))

@@ -130,14 +130,15 @@ function curves(part, column, looks, count) {
   const selections = [...new Set(runs.map((run) => run.selection))];
   const selection = selections[offer(part.querySelector(".of-selection"), selections)];
   const selected = runs.filter((run) => run.selection === selection);
-  const trained = selected.filter((run) => run.curve.length > 1); // baselines have no epochs
+  const trained = selected.filter((run) => run.curve[0].length > 1); // baselines have no epochs
   const shown = trained.length > 0 ? trained : selected;
+  part.querySelector(".curves").closest("figure").hidden = trained.length === 0;
   const datasets = shown.map((run) => {
     const look = looks.get(run.method);
     return {
-      run, data: run.curve.map(([x, y]) => ({ x, y })),
+      run, data: run.curve[0].map((x, place) => ({ x, y: run.curve[1][place] })),
       borderColor: look.colour, backgroundColor: look.colour, borderWidth: 1.5, pointStyle: look.style, pointHitRadius: 6,
-      pointRadius: run.curve.map(([epoch]) => (epoch === run.best_epoch ? 5 : 0)),
+      pointRadius: run.curve[0].map((epoch) => (epoch === run.best_epoch ? 5 : 0)),
     };
   });
   const left = count - looks.size;

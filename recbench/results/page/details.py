@@ -7,7 +7,11 @@ from typing import Any
 
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method
 from recbench.results.leaderboard_tables import DatasetTables
-from recbench.results.record import RunRecord
+from recbench.results.page.compact import compact
+from recbench.results.record import Epoch, RunRecord
+
+DIGITS = 6  # of numbers: finer is neither shown nor drawn
+POINTS = 60  # of a curve at most
 
 
 class _Positions(dict[Any, int]):
@@ -23,19 +27,18 @@ def details(
 ) -> dict[str, Any]:
     """Return a JSON object in which lists refer to one another by position, so that nothing is written twice.
 
-    `cells` follow the rows of the leaderboard; each names its `signatures`, its `methods` and its `runs`; a run names
-    its `versions`. `sections` hold the columns of the charts, their cells best first.
+    `cells` follow the rows of the leaderboard; each names its `definitions` (metric, feedback, signature), its
+    `methods` and its `runs`; a run names its `places` (device, commit, versions) and the `epochs` of its curve.
+    `sections` hold the columns of the charts, their cells best first. Lists of objects are as `compact` returns them.
     """
-    signatures, versions, groups, digests = _Positions(), _Positions(), _Positions(), _Positions()
+    definitions, places, groups, digests, epochs = (_Positions() for _ in range(5))
     cells = [
         {
-            "metric": row.metric,
-            "feedback": row.feedback,
-            "signature": signatures[row.signature],
-            "mean": row.mean,
-            "sd": row.sd,
-            "values": row.values,
-            "chosen": row.chosen,
+            "definition": definitions[row.metric, row.feedback, row.signature],
+            "mean": _rounded(row.mean),
+            "sd": _rounded(row.sd),
+            "values": [_rounded(value) for value in row.values],
+            "chosen": int(row.chosen),
             "method": groups[records[row.run].key.group],
             "runs": [digests[digest] for digest in row.runs],
         }
@@ -43,17 +46,26 @@ def details(
     ]
     first = {records[row.run].key.group: row for row in rows}
     positions = {(row.method, row.column): position for position, row in enumerate(rows)}
+    section_of = {dataset.place: number for number, dataset in enumerate(datasets)}
     return {
-        "cells": cells,
-        "signatures": list(signatures),
-        "methods": [_method(records[first[group].run], first[group].settings) for group in groups],
-        "runs": [_run(records[digest], versions) for digest in digests],
-        "versions": [dict(pairs) for pairs in versions],
+        "cells": compact(cells),
+        "definitions": compact([dict(zip(("metric", "feedback", "signature"), d, strict=True)) for d in definitions]),
+        "methods": compact([_method(records[first[group].run], first[group].settings, section_of) for group in groups]),
+        "runs": compact([_run(records[digest], places, epochs) for digest in digests]),
+        "places": [
+            {"device": device, "commit": commit, "dirty": dirty, "versions": dict(pairs)}
+            for device, commit, dirty, pairs in places
+        ],
+        "epochs": list(epochs),
         "sections": [{"columns": _columns(dataset, positions)} for dataset in datasets],
     }
 
 
-def _method(record: RunRecord, label: str) -> dict[str, Any]:
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.{DIGITS}g}")
+
+
+def _method(record: RunRecord, label: str, section_of: Mapping[tuple[str, str, str], int]) -> dict[str, Any]:
     key = record.key
     return {
         "name": key.method,
@@ -66,26 +78,39 @@ def _method(record: RunRecord, label: str) -> dict[str, Any]:
         "sources": dict(key.sources),
         "data": key.data,
         "fingerprint": key.fingerprint,
+        "section": section_of[key.place],
     }
 
 
-def _run(record: RunRecord, versions: _Positions) -> dict[str, Any]:
+def _run(record: RunRecord, places: _Positions, epochs: _Positions) -> dict[str, Any]:
+    curve = _curve(record)
     return {
         "run": record.key.digest,
         "seed": record.key.seed,
         "select": record.selected_by,
+        "valid": _rounded(record.valid),
         "best_epoch": record.best_epoch,
-        "curve": [[epoch["epoch"], round(epoch["metric"], 6)] for epoch in record.curve],  # finer cannot be drawn
-        "seconds": record.seconds,
-        "memory": record.peak_memory_mib,
-        "device": record.device_name,
+        "of_epochs": record.epochs,
+        "epochs": epochs[tuple(epoch["epoch"] for epoch in curve)],
+        "curve": [float(f"{epoch['metric']:.4g}") for epoch in curve],
+        "seconds": round(record.seconds, 3),
+        "memory": round(record.peak_memory_mib),
         "command": record.command,
-        "commit": record.commit,
-        "dirty": record.dirty,
-        "finished": record.finished,
-        "versions": versions[tuple(record.versions.items())],
+        "finished": record.finished[:19],
+        "place": places[record.device_name, record.commit, record.dirty, tuple(record.versions.items())],
         "notes": record.notes,
     }
+
+
+def _curve(record: RunRecord) -> list[Epoch]:
+    """Return about POINTS validations at most, the first, the last and the best among them."""
+    every = -(-len(record.curve) // POINTS)
+    last = len(record.curve) - 1
+    return [
+        epoch
+        for place, epoch in enumerate(record.curve)
+        if place % every == 0 or place == last or epoch["epoch"] == record.best_epoch
+    ]
 
 
 def _columns(dataset: DatasetTables, positions: Mapping[tuple[Method, Column], int]) -> list[dict[str, Any]]:

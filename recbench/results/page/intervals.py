@@ -10,8 +10,6 @@ from recbench.results.leaderboard_rows import LeaderboardRow, Method
 from recbench.results.leaderboard_tables import FeedbackTable
 from recbench.results.record import RunRecord
 
-MISSING = "-1000000000000"  # sorts below every number
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -37,11 +35,6 @@ def intervals(rows: Sequence[LeaderboardRow]) -> dict[Method, Interval]:
         for row in rows
         if row.mean is not None
     }
-
-
-def sort_key(mean: float | None) -> str:
-    """Return the mean without an exponent, which the sorting library would misread."""
-    return MISSING if mean is None else f"{mean:.12f}"
 
 
 def training_seconds(table: FeedbackTable, records: Mapping[str, RunRecord]) -> dict[Method, float]:

@@ -19,28 +19,36 @@
       if (text) list.append(element("dt", term), element("dd", text, className));
     };
     const span = (say, values) => (values.length > 1 ? `${say(mean(values))} on average, ${say(Math.max(...values))} at most` : say(values[0]));
-    const words = (pairs) => Object.entries(pairs).map(([name, value]) => `${name}=${value}`).join("  ");
-    const changed = Object.fromEntries(Object.entries(method.settings).filter(([name]) => method.changed.includes(name)));
-    const usual = Object.fromEntries(Object.entries(method.settings).filter(([name]) => !method.changed.includes(name)));
-    add("definition", data.signatures[cell.signature]);
-    add("settings", words(changed), "code");
-    add(method.changed.length ? "as default" : "settings", words(usual), "code");
-    add("own files", words(method.sources), "code");
+    add("best baseline", beside.get(place));
+    add("definition", cell.signature);
+    add("settings", settingWords(method, true), "code");
+    add(method.changed.length ? "as default" : "settings", settingWords(method, false), "code");
+    add("own files", Object.entries(method.sources).map(([name, value]) => `${name}=${value}`).join("  "), "code");
     add("trained on", method.trained_on.join(", "));
     add(runs.length > 1 ? "by seed" : "seed", runs.map((run, place) => bySeed(run.seed, cell.values[place])).join(", "));
     add("runs", runs.map((run) => run.run).join(" "), "code");
     add("data", `${method.data}@${method.fingerprint}`, "code");
     add("training", span(duration, runs.map((run) => run.seconds)));
     add("memory", span((value) => `${Math.round(value).toLocaleString("en")} MiB`, runs.map((run) => run.memory)));
-    add("device", each((run) => run.device));
-    add("commit", each((run) => (run.commit || "installed from a package") + (run.dirty ? ", with uncommitted changes" : "")), "code");
-    add("versions", each((run) => Object.entries(data.versions[run.versions]).map(([name, word]) => `${name} ${word}`).join(", ")));
+    add("device", each((run) => data.places[run.place].device));
+    add("commit", each(commitOf), "code");
+    add("versions", each(versionsOf));
     add("command", each((run) => run.command), "code");
-    add("finished", runs.map((run) => run.finished).sort().at(-1).slice(0, 19).replace("T", " ") + " UTC");
+    add("finished", runs.map((run) => run.finished).sort().at(-1).replace("T", " ") + " UTC");
     add("notes", [...new Set(runs.flatMap((run) => run.notes))].join("; "));
+    const ways = element("p", "");
+    ways.append(link("its runs, curve and command", `#run=${runs[0].run}`), " · ", button("its line in the table", () => goTo(place)));
     panel.querySelector(".content").replaceChildren(
-      element("h4", `${method.name}: ${cell.metric} of ${cell.feedback}`), element("p", spread(cell, 6), "figure"), list,
+      element("h4", `${method.name}: ${cell.metric} of ${cell.feedback}`), element("p", spread(cell, 6), "figure"), ways, list,
     );
+  }
+
+  function goTo(place) {
+    const number = document.querySelector(`.board [data-cell="${place}"]`);
+    hide();
+    number.closest(".board").classList.add("whole");
+    number.closest("tr").scrollIntoView({ block: "center" });
+    number.focus({ preventScroll: true, focusVisible: true });
   }
 
   function show(button) {
@@ -72,7 +80,7 @@
   }
 
   const later = (action, wait) => { clearTimeout(timer); timer = setTimeout(action, wait); };
-  const numberOf = (event) => event.target.closest?.(".number") ?? null;
+  const numberOf = (event) => event.target.closest?.("[data-cell]") ?? null;
   document.addEventListener("pointerover", (event) => {
     if (event.pointerType !== "mouse") return;
     const button = numberOf(event);
@@ -93,7 +101,7 @@
       show(button);
       pinned = true;
       if (again) hide();
-    } else if (!panel.contains(event.target) || event.target.closest(".close")) hide();
+    } else if (!panel.contains(event.target) || event.target.closest(".close, a")) hide();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

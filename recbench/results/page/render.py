@@ -16,9 +16,13 @@ from recbench import __version__
 from recbench.results.against import DataVersion, Match, match_tables
 from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import arrange, number_of_seeds
+from recbench.results.matrix.differences import Differences
+from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.page.answers import answers
+from recbench.results.page.compact import compact
 from recbench.results.page.details import details
-from recbench.results.page.intervals import MISSING, intervals, sort_key, training_seconds
+from recbench.results.page.intervals import intervals, training_seconds
+from recbench.results.page.matrix_details import matrix_details
 from recbench.results.published import tables as published_tables
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
@@ -32,6 +36,9 @@ SCRIPTS = (
     "common.js",
     "charts.js",
     "provenance.js",
+    "run.js",
+    "matrix.js",
+    "copy.js",
     "board.js",
 )
 MINUTE, HOUR = 60, 3600
@@ -45,11 +52,15 @@ def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str
     digests = {digest for row in rows for digest in row.runs}
     records = {record.key.digest: record for record, _ in store.runs() if record.key.digest in digests}
     datasets = arrange(rows)
+    positions = {(row.method, row.column): position for position, row in enumerate(rows)}
+    found = matrices(rows, Differences(store), metrics_asked=False)
+    by_dataset = matrix_details(found, positions, datasets)
     return _page(
         version,
         datasets=datasets,
         rows=rows,
-        positions={(row.method, row.column): position for position, row in enumerate(rows)},
+        positions=positions,
+        by_dataset=by_dataset,
         meaning_of_bold=meaning_of_bold(rows),
         answers=answers(datasets),
         beside=_beside(rows, records),
@@ -57,18 +68,21 @@ def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str
         finished=max((record.finished for record in records.values()), default=""),
         choices=_choices(rows),
         methods=len({record.key.group for record in records.values()}),
-        data=details(rows, records, datasets) | {"version": version},
+        data=details(rows, records, datasets) | {"matrices": by_dataset, "version": version},
         message="",
     )
 
 
 def message_page(message: str, version: str) -> str:
     """Return a page that says why there is no board yet, and asks again as `html` does."""
-    empty: dict[str, Any] = {"cells": [], "sections": []}
+    nothing = compact([])
+    empty: dict[str, Any] = dict.fromkeys(("cells", "definitions", "methods", "runs"), nothing)
+    empty |= dict.fromkeys(("sections", "matrices", "epochs"), [])
     return _page(
         version,
         datasets=[],
         answers=[],
+        by_dataset=[],
         rows=[],
         beside={},
         records={},
@@ -106,7 +120,7 @@ def _page(version: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "day": _day, "signed": _signed, "sort_key": sort_key}
+    environment.filters |= {"duration": duration, "day": _day, "signed": _signed}
     environment.globals |= {
         "intervals": intervals,
         "training_seconds": training_seconds,
@@ -118,7 +132,6 @@ def _page(version: str, **content: Any) -> str:
         scripts=[Markup(script) for script in scripts],
         style=Markup((FOLDER / "board.css").read_text(encoding="utf-8")),
         policy=_policy(scripts, connect=bool(version)),
-        missing=MISSING,
         recbench=__version__,
     )
 

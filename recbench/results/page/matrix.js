@@ -1,0 +1,77 @@
+"use strict";
+// Methods by datasets: ranks, and differences to the best baseline.
+
+const beside = new Map(); // cell → what it is beside the best baseline, in words
+for (const { columns, methods } of data.matrices) {
+  for (const { cells } of methods) {
+    for (const [place, cell] of cells.entries()) {
+      if (cell === null || cell[2] === null) continue;
+      const [number, , difference, low, high, verdict] = cell;
+      const sure = { better: "better beyond chance", worse: "worse beyond chance", even: "not told apart" }[verdict];
+      const known = low === null ? "not tested" : `${signed(low)} to ${signed(high)}, ${sure}`;
+      beside.set(number, `${signed(difference)} to ${columns[place].baseline}: ${known}`);
+    }
+  }
+}
+const MARK = { better: "▲ ", worse: "▼ ", even: "", "": "" };
+
+function matrixCell(cell) {
+  if (cell === null) return ["–", "-1000000000000"];
+  const [number, rank, difference, low, high, verdict] = cell;
+  const shown = button("", () => {}, verdict);
+  shown.dataset.cell = number;
+  shown.append(`${MARK[verdict]}${difference === null ? data.cells[number].mean.toFixed(4) : signed(difference)}`, " ", element("span", `${rank}.`, "rank"));
+  if (low !== null) shown.append(element("span", `${signed(low)} to ${signed(high)}`, "settings"));
+  return [shown, -rank];
+}
+
+function rankCell(method, matrix) {
+  if (method.rank === null) return ["–", "1000000000000"];
+  const shown = document.createDocumentFragment();
+  shown.append(method.rank.toFixed(2));
+  if (matrix.critical !== null) {
+    const ranks = matrix.methods.map(({ rank }) => rank).filter((rank) => rank !== null);
+    const low = Math.min(...ranks) - matrix.critical / 2;
+    const scale = 100 / (Math.max(...ranks) + matrix.critical / 2 - low);
+    const bar = element("i", "");
+    bar.ariaHidden = "true";
+    for (const [name, sign] of [["l", -1], ["m", 0], ["h", 1]]) {
+      bar.style.setProperty(`--${name}`, ((method.rank + (sign * matrix.critical) / 2 - low) * scale).toFixed(1));
+    }
+    shown.append(bar);
+  }
+  return [shown, method.rank];
+}
+
+function drawMatrix(part) {
+  const matrix = data.matrices[Math.max(part.querySelector("select").selectedIndex, 0)];
+  const headings = matrix.columns.map(({ title, feedback, section }) => {
+    const heading = document.createDocumentFragment();
+    const [dataset, ...split] = title.split("/");
+    heading.append(link(dataset, `#s${section}`), element("span", `${split.join("/")}, ${feedback}`, "settings"));
+    return heading;
+  });
+  const runOf = (method) => data.runs[data.cells[method.cells.find((cell) => cell !== null)[0]].runs[0]].run;
+  const rows = matrix.methods.map((method) => [
+    link(method.name, `#run=${runOf(method)}`, "name"), rankCell(method, matrix), ...method.cells.map(matrixCell),
+  ]);
+  const table = tableOf(`Methods by datasets in ${matrix.metric}`, ["Loss × backbone", "Mean rank", ...headings], rows);
+  table.className = "sortable";
+  for (const heading of all("thead th", table).slice(1)) Object.assign(heading.dataset, { sortMethod: "number", first: "descending" });
+  all("thead th", table)[1].dataset.first = "ascending";
+  part.querySelector(".scroll").replaceChildren(table);
+  const bars = matrix.critical === null ? "" : " A bar reaches half of that to either side: where two do not overlap, the methods are told apart.";
+  part.querySelector(".words").textContent = matrix.words && `${matrix.words[0].toUpperCase()}${matrix.words.slice(1)}.${bars}`;
+  part.querySelector(".untested").hidden = matrix.tested;
+  part.querySelector(".if-tested").hidden = !matrix.tested;
+  sortable(table, {});
+  shorten(part);
+}
+
+function startMatrix() {
+  const part = document.querySelector(".by-dataset");
+  if (!part) return;
+  part.hidden = false;
+  part.querySelector("select").addEventListener("change", () => drawMatrix(part));
+  drawMatrix(part);
+}
