@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 _everywhere = [False]  # not a ContextVar, which torch.compile cannot see through
 
@@ -34,9 +33,12 @@ def everywhere_as_on_gpu() -> Iterator[None]:
 def rows_at(table: Tensor, index: Tensor) -> Tensor:
     """Return the rows [..., D] of a table [n, D] that indices [...] name; gradients add up in one order.
 
-    On a GPU brackets are faster than `F.embedding`, on a CPU two to seven times slower.
+    On a GPU brackets are faster than `F.embedding`, on a CPU two to seven times slower. There `index_select` adds up
+    the same sums in a half to a quarter of its time, but on a GPU in any order.
     """
-    return table[index] if as_on_gpu(table.device) else F.embedding(index, table)
+    if as_on_gpu(table.device):
+        return table[index]
+    return table.index_select(0, index.flatten().long()).view(*index.shape, *table.shape[1:])
 
 
 def add_at(total: Tensor, index: Tensor, value: Tensor) -> Tensor:

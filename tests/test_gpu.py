@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from recbench.gpu import add_at, as_on_gpu, everywhere_as_on_gpu, rows_at
 
@@ -40,3 +43,15 @@ def test_rows_and_their_gradients(gpu: bool) -> None:
         assert add_at(total, INDEX.flatten(), weight.flatten(0, 1)) is total
     torch.testing.assert_close(total, 1 + expected)
     torch.testing.assert_close(add_at(torch.zeros(5, 3).double(), INDEX.flatten(), weight.flatten(0, 1)), expected)
+
+
+@given(st.integers(1, 5000), st.integers(0, 9000), st.sampled_from([1, 3, 16, 64]), st.integers(0, 10**6))
+def test_gradients_on_a_cpu_are_those_of_an_embedding_bit_for_bit(rows: int, reads: int, width: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    index = (torch.rand(reads, generator=generator) ** 3 * rows).int()  # some rows are read often
+    table, weight = (torch.randn(count, width, generator=generator) for count in (rows, reads))
+    (one, other) = (table.clone().requires_grad_() for _ in range(2))
+    (rows_at(one, index) * weight).sum().backward()
+    (F.embedding(index, other) * weight).sum().backward()
+    assert one.grad is not None and other.grad is not None
+    assert torch.equal(one.grad, other.grad)
