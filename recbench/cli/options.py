@@ -113,7 +113,7 @@ Candidates = Annotated[
     str,
     typer.Option(
         metavar="WHAT",
-        help="What is ranked: catalogue, test (the user's own rows), sampled:100 (and the relevant), or FILE.parquet.",
+        help="What is ranked: catalogue, test (the user's own rows), sampled:100 (and the relevant), or a file.",
         parser=_candidates,
     ),
 ]

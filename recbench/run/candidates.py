@@ -12,6 +12,7 @@ import polars as pl
 import torch
 
 from recbench.data.dataset import Dataset, Positives
+from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, UsageError, suggestion
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
 from recbench.settings import whole_number
@@ -21,16 +22,18 @@ BIASED = (
     "Krichene & Rendle, KDD 2020, https://doi.org/10.1145/3394486.3403226"
 )
 MOST_SAMPLED = 1_000_000
+FILES = (".parquet", ".csv")  # ends of names of files with candidates
 
 _SAMPLED = re.compile(r"sampled:([^:]+)(?::([0-9]{1,18}))?")
 
 
 def require_candidates(word: str) -> str:
     """Return the word if it is one that names candidates; raises UsageError otherwise."""
-    if word not in ("catalogue", "test") and sampled(word) is None and not word.endswith(".parquet"):
+    is_file = word.endswith(FILES)
+    if word not in ("catalogue", "test") and sampled(word) is None and not is_file:
         near = suggestion(word, ["catalogue", "test", "sampled:100"])
-        raise UsageError(f"--candidates {word}: {near}expected catalogue, test, sampled:N or FILE.parquet")
-    if word.endswith(".parquet") and not Path(word).is_file():
+        raise UsageError(f"--candidates {word}: {near}expected catalogue, test, sampled:N, FILE.parquet or FILE.csv")
+    if is_file and not Path(word).is_file():
         raise UsageError(f"--candidates {word}: no such file")
     return word
 
@@ -67,12 +70,14 @@ def candidate_set(word: str, data: Dataset) -> CandidateSet:
 
 
 def _read(path: Path, data: Dataset) -> GivenCandidates:
-    """Read the columns `user` and `item`, raw ids, of a Parquet file."""
+    """Read the columns `user` and `item`, raw ids, of a Parquet or CSV file."""
+    form = "CSV" if path.suffix == ".csv" else "Parquet"
     try:
         content = path.read_bytes()
-        frame = pl.read_parquet(BytesIO(content))
+        held = BytesIO(content)
+        frame = pl.read_csv(held, infer_schema=False) if form == "CSV" else pl.read_parquet(held)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+        raise DataError(f"{path}: cannot be read as {form} ({str(error).splitlines()[0]})") from None
     missing = [name for name in ("user", "item") if name not in frame.columns]
     if missing:
         raise DataError(
@@ -90,12 +95,14 @@ def _rows(path: Path, ids: pl.Series, side: Literal["user", "item"], data: Datas
     """Return the rows [P] of the users or items with these raw ids."""
     vocabulary = data.raw_ids(side)
     names = [name for name in vocabulary.columns if name != "row"]
-    if len(names) != 1:
+    key = names[0] if len(names) == 1 else _key(data, side)
+    if key is None or vocabulary[key].is_duplicated().any():
         raise DataError(
             f"{path}: a {side} of {data.name} is identified by {', '.join(names)} together, which a column {side} "
-            f"cannot say; choose --candidates catalogue, test or sampled:N"
+            f'cannot say; choose --candidates catalogue, test or sampled:N, or set changing = "last" in `{side}` '
+            "of its catalogue entry"
         )
-    vocabulary = vocabulary.rename({names[0]: "id"})
+    vocabulary = vocabulary.select("row", pl.col(key).alias("id"))
     wanted = _cast_ids(path, ids, vocabulary["id"].dtype).alias("id").to_frame()
     row = wanted.join(vocabulary, on="id", how="left", maintain_order="left")["row"]
     if row.has_nulls():
@@ -103,6 +110,12 @@ def _rows(path: Path, ids: pl.Series, side: Literal["user", "item"], data: Datas
         more = f" (nor are {len(unknown) - 1:,} further rows)" if len(unknown) > 1 else ""
         raise DataError(f"{path}: {side} `{unknown[0]}` is not in {data.name}{more}; leave such rows out")
     return torch.from_numpy(row.cast(pl.Int64).to_numpy().copy())
+
+
+def _key(data: Dataset, side: Literal["user", "item"]) -> str | None:
+    """Return the column of the log that names the users or items, if there is one."""
+    options = read_manifest(data.folder).options
+    return (options.user if side == "user" else options.item).key
 
 
 def _cast_ids(path: Path, ids: pl.Series, kind: pl.DataType) -> pl.Series:

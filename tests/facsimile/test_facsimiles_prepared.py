@@ -107,7 +107,7 @@ def test_the_same_bytes_for_any_limit_of_memory(name: str, tmp_path: Path, monke
     write(name, tmp_path)
     wide = prepare(name, raw=tmp_path / "raw").manifest
     monkeypatch.setattr(Memory, "block", property(lambda self: 64 << 10))
-    monkeypatch.setattr(Memory, "rows", property(lambda self: 211))
+    monkeypatch.setattr(Memory, "rows", lambda self, total: 211)
     monkeypatch.setattr(Memory, "values", property(lambda self: 501))
     narrow = prepare(name, raw=tmp_path / "raw", force=True, memory=Memory(MIN_LIMIT)).manifest
     for key in ("fingerprint", "rows", "rates", "edges", "thresholds", "new", "certificate"):
