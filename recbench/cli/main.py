@@ -6,7 +6,6 @@ import importlib
 import os
 import pkgutil
 import re
-import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -61,8 +60,6 @@ def entry() -> None:
         message, code = explain(error)
         if message and _speaks(error):
             print_error(message)
-        if torchrun.place() is not None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # torchrun ends the others, which are about to end
     sys.exit(code)
 
 

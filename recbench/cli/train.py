@@ -101,7 +101,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
     """Train losses on backbones, keeping the epoch that is best on validation."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if torchrun.place() is None:  # of several processes, one that waits for another could not be interrupted
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if resume:
         others = [option for option in given_options(context) if option not in WITH_RESUME]
         if others:

@@ -5,6 +5,8 @@ Every rank runs the same code on the same data. What is called here by one must 
 
 from __future__ import annotations
 
+import atexit
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from recbench import torchrun
 from recbench.errors import TrainingError, UsageError
@@ -121,11 +124,22 @@ def join() -> Ranks:
     if torchrun.place() is None or dist.is_initialized():
         return current()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    atexit.register(_leave)
     try:
-        dist.init_process_group(backend, timeout=PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        # After a restart torchrun may give the same store, where the addresses of those that have ended still stand.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"torchrun: the processes do not find each other ({str(error).splitlines()[0]})") from error
     return current()
+
+
+def _leave() -> None:
+    """End the threads of the exchange, which must not outlive the interpreter."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def own_device(device: torch.device) -> torch.device:
