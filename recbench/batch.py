@@ -8,12 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from recbench.numerics import gathered_inner
+
+T = TypeVar("T")
+
+
+class ComputedOnce(Generic[T]):
+    """`functools.cached_property` without the lock of Python 3.11, which torch.compile cannot see through."""
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> T:
+        kept = vars(instance)
+        if self.name not in kept:
+            kept[self.name] = self.function(instance)
+        value: T = kept[self.name]
+        return value
 
 
 @dataclass(frozen=True)
@@ -46,7 +66,7 @@ class Batch:
     positive_slots: int = 0  # the first slots, which hold positives while no other slot does; 0: they may be anywhere
     pairs: Pairs | None = None  # the feedback on the slate of the whole catalogue
 
-    @cached_property
+    @ComputedOnce
     def level(self) -> Tensor:
         """Ordinal label [B, N], 0..T: the highest feedback reached, whether or not the lower ones were."""
         rank = torch.arange(1, self.label.shape[-1] + 1, device=self.label.device)
@@ -102,7 +122,7 @@ class Towers:
     views: tuple[Encoding, ...] = ()  # one for each of the views that the loss asks for
     divergence: Tensor | None = None  # [B] of each user's code from a standard normal one, where codes are drawn
 
-    @cached_property
+    @ComputedOnce
     def inner(self) -> Tensor:
         """Inner products [B, N, K] of user and item vectors (cosines where the vectors are unit)."""
         if self.pair is not None:
@@ -113,7 +133,7 @@ class Towers:
             return torch.einsum("bkd,nkd->bnk", self.user, self.item[0])
         return (self.user.unsqueeze(1) * self.item).sum(-1)  # several times as fast on a CPU as einsum
 
-    @cached_property
+    @ComputedOnce
     def logit(self) -> Tensor:
         """Logits [B, N, K]: `scale * inner + bias`."""
         return self.inner * self.scale + self.bias

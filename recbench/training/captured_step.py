@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from recbench.batch import Batch
 from recbench.training.capturable import Waits, changed, held_by
+from recbench.training.compiled import compile_objective
 from recbench.training.model import Model
 from recbench.training.optimizer import hold_rates
 from recbench.training.schedule import Schedule
@@ -114,7 +115,8 @@ class CapturedStep(Step):
     def _examined(self, batch: Batch) -> Tensor:
         """Make a step and find out whether it could be recorded."""
         before = held_by(self.model)
-        with Waits() as waits:
+        waits = Waits()
+        with nullcontext() if self.model.schedule.compile else waits:  # within, nothing would be compiled
             objective = super().__call__(batch)
         name = changed(before, held_by(self.model))
         reason = waits.reason if name is None else f"a step changes `{name}`, which is neither parameter nor buffer"
@@ -204,8 +206,13 @@ class CudaGraph(Recording):
 
 
 def make_step(model: Model, schedule: Schedule) -> Step:
-    """Return what makes the steps of a model: recorded on CUDA if the schedule and its optimiser allow it."""
+    """Return what makes the steps of a model: recorded on CUDA if the schedule and its optimiser allow it.
+
+    Raises UsageError if the schedule wants them compiled and that cannot be.
+    """
     device = next(model.backbone.parameters()).device
+    if schedule.compile:
+        compile_objective(model.loss, device)
     if device.type != "cuda":
         return Step(model)
     reads_rates = schedule.optimizer in ("adam", "adamw")  # from tensors

@@ -24,7 +24,7 @@ OWNERS = ("loss", "backbone", "sampler", "train")  # of settings
 # Left out of a key where they are as usual, so that runs keep the names they had before there were such settings.
 OMITTED_WHEN_DEFAULT = (
     *("train.noise", "train.validate_every", "train.optimizer", "train.weight_decay", "train.warmup", "train.decay"),
-    *("train.clip", "train.lazy", "train.capture", "train.shard", "sampler.mask_positives"),
+    *("train.clip", "train.lazy", "train.capture", "train.compile", "train.shard", "sampler.mask_positives"),
 )
 
 

@@ -48,6 +48,7 @@ class Schedule:
     lazy: Literal["auto", "on", "off"] = "auto"  # updates of a table's rows when they are read; auto: of large tables
     capture: bool = True  # steps on CUDA as recorded graphs where that is possible, with the same numbers
     shard: Literal["off", "tables"] = "off"  # tables: torchrun's processes hold some rows each, to the same numbers
+    compile: bool = False  # forward pass and loss by torch.compile, which changes the last digits
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:

@@ -44,6 +44,8 @@ def why_not(model: Model, data: Dataset, ranks: Ranks) -> str | None:
             "train.lazy=on: tables of which every process has all rows are updated as a whole; leave it out, or add "
             "--set train.shard=tables"
         )
+    if reason is None and schedule.compile:
+        reason = "train.compile=true is for a run of one process; leave it out"
     return None if reason is None else f"torchrun: {reason}"
 
 
