@@ -21,6 +21,9 @@ class Tapes(Recorder):
         with tape:
             return tape, step()
 
+    def forget(self) -> None:
+        """Do nothing: tapes share no memory."""
+
 
 class Tape(TorchDispatchMode, Recording):
     """The operators that were called inside, with the memory that each read and wrote; `replay` runs them again.

@@ -66,6 +66,10 @@ class Recorder(ABC):
     def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
         """Make a step and record it; return the recording and the objective, which every replay overwrites."""
 
+    @abstractmethod
+    def forget(self) -> None:
+        """Give up the memory that all recordings so far have shared, none of which is replayed again."""
+
 
 class CapturedStep(Step):
     """Records the step of each shape of batch that comes often, and repeats it; other steps are made one by one.
@@ -90,6 +94,7 @@ class CapturedStep(Step):
         self._seen.clear()
         if self.recorded and changed(self._held, held_by(self.model)) is not None:
             self.recorded.clear()
+            self.recorder.forget()
             self.possible = None
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -192,6 +197,10 @@ class CudaGraphs(Recorder):
             objective = step()
         graph.replay()
         return graph, objective
+
+    def forget(self) -> None:
+        """Take other memory from now on: of the former, gradients may still hold some, and torch reuses it no more."""
+        self.pool = torch.cuda.graph_pool_handle()
 
 
 class CudaGraph(Recording):

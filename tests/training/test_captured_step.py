@@ -172,11 +172,14 @@ def test_what_an_epoch_starts_with_is_recorded_anew() -> None:
 
     class Counted(Tapes):
         def record(self, step: Any) -> Any:
-            recorded.append(step)
+            recorded.append("record")
             return super().record(step)
 
+        def forget(self) -> None:
+            recorded.append("forget")
+
     require_equal(Step(model("stages")), CapturedStep(model("stages"), Counted()), epochs=3)
-    assert len(recorded) == 2
+    assert recorded == ["record", "forget", "record"]
 
 
 def test_what_cannot_be_recorded_after_all_is_made_one_by_one() -> None:
@@ -293,7 +296,7 @@ def test_a_cuda_graph_is_asked_for_as_torch_has_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     of("Stream", Stream())
     of("current_stream", Stream())
-    of("graph_pool_handle", (0, 1))
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", iter([(0, 1), (0, 2)]).__next__)
     of("stream", cast("AbstractContextManager[None]", nullcontext()))
     of("graph", nullcontext())
     graphs = CudaGraphs(torch.device("cuda:0"))
@@ -302,6 +305,8 @@ def test_a_cuda_graph_is_asked_for_as_torch_has_it(monkeypatch: pytest.MonkeyPat
     assert objective == 1 and calls == ["wait", "wait", "replay"]
     recording.replay()
     assert calls[3:] == ["replay"]
+    graphs.forget()
+    assert graphs.pool == (0, 2)  # torch refuses memory that recordings have given up
 
 
 def test_a_loss_keeps_no_note_of_its_own_out(toy: Dataset) -> None:
