@@ -16,7 +16,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
@@ -26,13 +26,14 @@ import torch
 
 from benchmarks.gpu_sections.case import Case, Measured, Section, Setting
 from benchmarks.gpu_sections.report import Line, page
+from recbench.results.code_version import checkout
 
 ROOT = Path(__file__).parents[1]
 SECONDS: Mapping[str, int] = {  # that a section may take, of which the last tenth is for what has been begun
-    "steps": 110,
-    "sketch": 45,
-    "search": 35,
-    "commands": 90,
+    "steps": 95,
+    "sketch": 40,
+    "search": 30,
+    "commands": 110,
     "equality": 110,
 }
 
@@ -125,18 +126,14 @@ def _line(section: str, case: Case, given: Measured | None) -> Line:
 def machine(setting: Setting) -> dict[str, str]:
     """Return what the numbers were measured on."""
     on_gpu = setting.device.type == "cuda"
-    found: dict[str, Callable[[], str]] = {
-        "device": lambda: (
-            torch.cuda.get_device_name(setting.device) if on_gpu else f"CPU {platform.machine()}, toy size"
-        ),
-        "processors": lambda: str(os.cpu_count()),
-        "torch": lambda: torch.__version__,
-        "CUDA": lambda: str(torch.version.cuda),
-        "commit": lambda: subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-        ).stdout.strip(),
+    commit, changed = checkout(ROOT)
+    return {
+        "device": torch.cuda.get_device_name(setting.device) if on_gpu else f"CPU {platform.machine()}, toy size",
+        "processors": str(os.cpu_count()),
+        "torch": torch.__version__,
+        "CUDA": str(torch.version.cuda),
+        "commit": "unknown" if commit is None else commit[:12] + (", changed since" if changed else ""),
     }
-    return {name: value() for name, value in found.items()}
 
 
 if __name__ == "__main__":

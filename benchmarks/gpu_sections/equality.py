@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from benchmarks.gpu_sections.case import Case, Measured, Setting
 from benchmarks.gpu_sections.shapes import batch_on, generator, moved
+from benchmarks.gpu_sections.steps import NEVER
 from recbench.data.dataset import Dataset
 from recbench.inspect.loss_trial import Trial
 from recbench.inspect.tape import Tapes
@@ -18,7 +20,7 @@ from recbench.losses.base import LOSSES
 from recbench.training.captured_step import CapturedStep, CudaGraphs, Step
 from recbench.training.model import Model
 
-EPOCHS, BATCH = 2, 20  # of a dozen batches and more: recorded in the first epoch, and repeated in both
+EPOCHS, BATCH, STEPS = 2, 20, 14  # steps are recorded in the first epoch, and repeated in both
 COMPARED_STEPS, TOLERANCE = 3, 2e-3  # relative, between the losses of the CPU and of the GPU
 PREFERRED = "twintower"
 ON_MMOE = ("bpr", "tce-bpr")  # which were found to differ by half a percent
@@ -45,7 +47,7 @@ def _captured(setting: Setting, name: str) -> Measured:
     expected = _one_by_one(setting, name)
     step, found = _train(setting, name, capture=True)
     if not getattr(step, "recorded", None):
-        return Measured(note="; ".join(step.notes) or "no shape of batch came often enough to be recorded")
+        return Measured(note="; ".join(step.notes) or NEVER)
     return Measured(agrees=_equal(expected, found), note=_difference(expected, found))
 
 
@@ -72,7 +74,7 @@ def _train(setting: Setting, name: str, capture: bool) -> tuple[Step, list[Tenso
         model.loss.train()
         model.start_epoch(epoch)
         step.start_epoch()
-        for batch in model.loss.sampler.batches(data, BATCH, generator(epoch, setting.device)):
+        for batch in islice(model.loss.sampler.batches(data, BATCH, generator(epoch, setting.device)), STEPS):
             losses.append(step(batch).detach().clone())
         model.end_epoch()
     return step, [torch.stack(losses).cpu(), *_weights(model)]

@@ -29,6 +29,7 @@ class Work:
     captured_before: float | None = None
     target: float | None = None  # of captured steps
     compiled_target: float | None = None
+    most_mebibytes: float | None = None  # that steps may take
 
     @property
     def title(self) -> str:
@@ -42,8 +43,8 @@ ALL = (
     Work("bpr x mf", shapes.gowalla, 5000, 2.39e6, 12.8e6, 12e6),
     Work("bpr x lightgcn backbone.layers=3", shapes.gowalla, 5000, 1.33e6, 2.02e6, 2e6),
     Work("gnolr x twintower", shapes.aliccp, 1024, 154e3, 0.96e6, 3e6),
-    Work("softmax x mf loss.negatives=10", shapes.gowalla, 5000, 38e3, None, 5 * 38e3),
-    Work("croloss x mf", shapes.gowalla, 5000, 34e3, None, 5 * 34e3),
+    Work("softmax x mf loss.negatives=10", shapes.gowalla, 5000, 38e3, None, 5 * 38e3, most_mebibytes=1024),
+    Work("croloss x mf", shapes.gowalla, 5000, 34e3, None, 5 * 34e3, most_mebibytes=1024),
     Work("softmax x neumf", shapes.gowalla, 1024, 1024 / 0.072),
     Work("bce x twintower", shapes.ml1m, 8192, 1.9e6),
     Work("bce x twintower", shapes.ml1m, 65_536, 13.8e6, 27.7e6),
@@ -60,7 +61,7 @@ ALL = (
     Work("til-mi x mf loss.pretrain=0", shapes.gowalla, 5000, 0.51e6),
 )
 TOY = (ALL[0], ALL[2], ALL[5], ALL[11])
-LARGEST_SHARED_SLATE = 1024  # MiB that a step on shared slates may take at most
+NEVER = "no shape of batch came often enough to be recorded"
 
 
 def cases(setting: Setting) -> Iterator[Case]:
@@ -82,10 +83,14 @@ def measure(setting: Setting, work: Work, capture: bool, compiled: bool = False)
     step, rows = steps_of(data, work, capture, compiled)
     warm_up = 2 if setting.toy else 40 if capture else 10
     measured = of_steps(setting, rows, warm_up)
-    never = capture and setting.device.type == "cuda" and not step.notes and not getattr(step, "recorded", None)
-    return replace(
-        measured, note="no shape of batch came often enough to be recorded" if never else "; ".join(step.notes)
-    )
+    notes = list(step.notes)
+    if capture and setting.device.type == "cuda" and not notes and not getattr(step, "recorded", None):
+        notes.append(NEVER)
+    fits = None
+    if work.most_mebibytes and measured.mebibytes is not None:
+        fits = measured.mebibytes <= work.most_mebibytes
+        notes.append(f"at most {work.most_mebibytes:,.0f} MiB are wanted")
+    return replace(measured, agrees=fits, note="; ".join(notes))
 
 
 def steps_of(data: Dataset, work: Work, capture: bool, compiled: bool) -> tuple[Step, Callable[[], int]]:
