@@ -27,7 +27,8 @@ def guess_features(
     """
     kinds: dict[str, Kinds] = {side: {"categorical": [key]} for side, key in keys.items()}
     left_out, gaps = [], set()
-    for name in rest:
+    alike = [name for name in rest if frame[name].n_unique() < 2]
+    for name in (name for name in rest if name not in alike):
         side = next((side for side, key in keys.items() if side not in tables and _is_of(frame, key, name)), None)
         if side is None or not _can_name(name) or frame[name].drop_nulls().n_unique() < 2:
             left_out.append(name)
@@ -45,6 +46,8 @@ def guess_features(
         if features:
             also = ", of which some rows lack a value" if side in gaps else ""
             guess.lines.append(f"features of the {side}: {', '.join(features)}{also}")
+    if alike:
+        guess.lines.append(f"not used: {', '.join(alike)}, the same on every row")
     if left_out:
         guess.lines.append(
             f"not used: {', '.join(left_out)}, for they differ, or are empty, in some rows of one user or item"

@@ -159,7 +159,8 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
     if given is not None and given not in frame.columns:
         raise unknown("column of --time", given, frame.columns)
     named = {plain(name): name for name in frame.columns if name not in taken}
-    for name in [given] if given else [named[word] for word in TIMES if word in named]:
+    called_so = [named[word] for word in TIMES if word in named]
+    for name in [given] if given else dict.fromkeys([*called_so, *_moments(frame, taken)]):
         if frame[name].dtype.is_temporal():
             guess.table["time"] = name
             return name
@@ -180,6 +181,18 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
             "`time_format` in a catalogue of your own (docs/datasets.md)"
         )
     return None
+
+
+def _moments(frame: pl.DataFrame, taken: Collection[str]) -> list[str]:
+    """Return the column that has a date and a time of day on every row, if there is just one."""
+    names = [name for name in frame.columns if name not in taken and _has_moments(frame[name].drop_nulls())]
+    return names if len(names) == 1 else []
+
+
+def _has_moments(values: pl.Series) -> bool:
+    if values.dtype == pl.String and len(values):
+        return bool(values.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").all())
+    return isinstance(values.dtype, pl.Datetime)
 
 
 def _complete_rows(frame: pl.DataFrame, keys: Sequence[str], guess: Guess) -> None:

@@ -136,6 +136,19 @@ def test_iso_times_and_none(tmp_path: Path) -> None:
     assert no_time["splits"] == ["random"]
 
 
+def test_the_only_moments_of_a_log_are_its_times_whatever_they_are_called(tmp_path: Path) -> None:
+    moments = [f"2024-01-{1 + row % 28:02}T10:00:00Z" for row in range(ROWS)]
+    days = [moment[:10] for moment in moments]
+    assert table(log(tmp_path, ts=days, when=moments))["time"] == "ts"
+    assert table(log(tmp_path, ts=["soon"] * ROWS, when=moments))["time"] == "when"
+    path = log(tmp_path, when=moments, released=days, always=[1] * ROWS)
+    path.write_text(path.read_text(encoding="utf-8").replace("sku,ts,", "sku,count,"), encoding="utf-8")
+    assert table(path)["time"] == "when"
+    assert "not used: always, the same on every row" in guess_table(path).lines
+    path.write_text(path.read_text(encoding="utf-8").replace("T10:00:00Z", ""), encoding="utf-8")
+    assert "time" not in table(path)
+
+
 def test_every_row_is_an_interaction_if_nothing_tells_them_apart(tmp_path: Path) -> None:
     assert prepared_positives(log(tmp_path)) == {"interaction": 1.0}
 
