@@ -300,7 +300,7 @@ def test_known_differences_are_said(store, add, make_value):
         split="random",
         feedback=("view", "like"),
         loss="bce",
-        settings={},
+        settings={"loss.logit": "bare"},  # as in the paper
     )
     page = parse(html(store, collect_rows(store)))
     (part,) = page.all("div", class_="beside")
