@@ -22,6 +22,7 @@ LONG = (
     "threads",
     "tables",
     "slates",
+    "lanes",
 )  # ten minutes to an hour, on data prepared before
 
 

@@ -34,6 +34,7 @@ SECONDS: Mapping[str, int] = {  # that a section may take, of which the last ten
     "sketch": 40,
     "search": 30,
     "commands": 110,
+    "lanes": 80,
     "equality": 110,
 }
 

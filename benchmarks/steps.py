@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
 
 import torch
@@ -18,6 +18,7 @@ from recbench.samplers import base as samplers
 from recbench.settings import prefixed, split_words
 from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
+from recbench.training.side_by_side import SideBySide
 
 Step = Callable[[], int]  # trains on a batch and returns its number of logged rows
 USUAL = Schedule(lr=1e-3)
@@ -36,8 +37,7 @@ def untrained(data: Dataset, loss: str, backbone: str, words: Sequence[str] = ()
 
 def recbench_step(data: Dataset, model: Model, size: int, make: Callable[[Batch], Tensor] | None = None) -> Step:
     """recbench's own sampler, backbone, loss and step, one epoch after another; `make` makes steps otherwise."""
-    generator = torch.Generator(data.train.user.device).manual_seed(0)
-    batches = chain.from_iterable(model.loss.sampler.batches(data, size, generator) for _ in count())
+    batches = _endless(data, model, size, seed=0)
 
     def step() -> int:
         batch = next(batches)
@@ -48,3 +48,22 @@ def recbench_step(data: Dataset, model: Model, size: int, make: Callable[[Batch]
         return batch.rows
 
     return step
+
+
+class LanesStep:
+    """The steps of several models side by side, each on batches of its own; called, it makes one of all."""
+
+    def __init__(self, data: Dataset, models: Sequence[Model], size: int) -> None:
+        self.sources = [_endless(data, model, size, seed) for seed, model in enumerate(models)]
+        self.together = SideBySide(models, [next(source) for source in self.sources])
+
+    def __call__(self) -> int:
+        """Make a step of all and return the number of their logged rows."""
+        batches = [next(source) for source in self.sources]
+        self.together.step(batches)
+        return sum(batch.rows for batch in batches)
+
+
+def _endless(data: Dataset, model: Model, size: int, seed: int) -> Iterator[Batch]:
+    generator = torch.Generator(data.train.user.device).manual_seed(seed)
+    return chain.from_iterable(model.loss.sampler.batches(data, size, generator) for _ in count())

@@ -46,6 +46,8 @@ def gathered_inner(query: Tensor, table: Tensor, index: Tensor, block: int = 0) 
 class _GatheredInner(torch.autograd.Function):
     """The inner products of `rows` queries at a time."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(query: Tensor, table: Tensor, index: Tensor, rows: int) -> Tensor:  # noqa: D102
         parts = zip(query.split(rows), index.split(rows), strict=True)

@@ -38,6 +38,7 @@ class Backbone(nn.Module, ABC):
     omitted_when_default: ClassVar[frozenset[str]] = frozenset()
 
     entities_at_once: int = 65536  # whose vectors `tables` computes together; fewer where layers are wide
+    l2: Tensor | None  # of a backbone that has a penalty, its weight; None: none
     regulariser = Regulariser()  # what `l2` penalises, of a backbone that has it; `create` sets another
 
     def __init__(self, data: Dataset, towers: int, cosine: bool) -> None:
@@ -46,6 +47,10 @@ class Backbone(nn.Module, ABC):
         self.items = len(data.items)
         self.towers = towers
         self.cosine = cosine
+
+    def register_l2(self, l2: float) -> None:
+        """Hold the weight of the penalty as a buffer, which goes where the model goes and is not in checkpoints."""
+        self.register_buffer("l2", torch.tensor(l2) if l2 else None, persistent=False)
 
     @abstractmethod
     def embed(self, user: Tensor, item: Tensor) -> Towers:

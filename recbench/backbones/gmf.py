@@ -26,7 +26,7 @@ class GMF(Backbone):
         self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 0.0, std: float = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
-        self.l2 = l2
+        self.register_l2(l2)
         self.user_table = free_vectors(data.users, towers * dim, std)
         self.item_table = free_vectors(data.items, towers * dim, std)
         weight = torch.stack([nn.init.xavier_uniform_(torch.empty(1, dim))[0] for _ in range(towers)])

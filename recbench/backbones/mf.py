@@ -50,7 +50,7 @@ class MF(Backbone):
         fold_in_l2: NonNegative = 10.0,
     ) -> None:
         super().__init__(data, towers, cosine)
-        self.l2 = l2
+        self.register_l2(l2)
         self.fold_in = FoldIn(fold_in, fold_in_weight, fold_in_l2)
         self.seen_users, self.seen_items = data.users.seen, data.items.seen
         self.users_are_new = data.new_test_users

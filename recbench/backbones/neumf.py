@@ -53,7 +53,7 @@ class NeuMF(Backbone):
         if not widths:
             raise UsageError("backbone.hidden is empty: expected widths joined by -, as in 64-32-16")
         self.split = (dim, embedding)
-        self.l2 = l2
+        self.register_l2(l2)
         # The tables of both branches lie side by side, so that one gather reads both.
         self.user_table = RowTable(free_vectors(data.users, towers * (dim + embedding), std))
         self.item_table = RowTable(free_vectors(data.items, towers * (dim + embedding), std))

@@ -52,7 +52,8 @@ class SimpleX(Backbone):
     ) -> None:
         super().__init__(data, towers, cosine)
         self.aggregate, self.own, self.length = aggregate, own, length
-        self.dropout, self.l2, self.seen = dropout, l2, data.items.seen
+        self.dropout, self.seen = dropout, data.items.seen
+        self.register_l2(l2)
         self.user_table = free_vectors(data.users, towers * dim, std)
         self.item_table = free_vectors(data.items, towers * dim, std)
         device = self.user_table.device

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recbench.study.launchers.base import LaunchOptions
 
 MAX_SEED = 2**62
+MOST_LANES = 1000
 RUN_WORDS = "First digits of a run, LOSS, LOSS/BACKBONE (+SETTING=VALUE), DATASET/SPLIT, latest, best"
 
 
@@ -52,6 +53,13 @@ Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.
 Jobs = Annotated[
     int | None,
     whole_option("--jobs", "Runs to train at the same time; default: 1, on a cluster all that fit.", 1, 1000),
+]
+Lanes = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|N",
+        help="Runs of one structure to train side by side in a process; auto: 1 on a CPU, many on a GPU.",
+    ),
 ]
 Launcher = Annotated[
     Literal["local", "ray", "slurm"], typer.Option(help="Where runs are trained: here, or by the nodes of a cluster.")
@@ -197,11 +205,25 @@ def launch_options(
     per_run: str | None,
     partition: str | None,
     time_limit: str | None,
+    lanes: str = "auto",
 ) -> LaunchOptions:
     """Return how the runs of a command are launched; raises UsageError for options that do not go together."""
     from recbench.study.launchers.base import LaunchOptions
 
-    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit)
+    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit, _lanes(lanes))
+
+
+def _lanes(word: str) -> int | None:
+    """Return the number that `--lanes` gives, None for `auto`."""
+    if word == "auto":
+        return None
+    try:
+        number = whole_number(word)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= MOST_LANES:
+        raise UsageError(f"--lanes {word}: expected auto or a whole number from 1 to {MOST_LANES:,}")
+    return number
 
 
 def given_options(context: typer.Context) -> list[str]:

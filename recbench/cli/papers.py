@@ -13,6 +13,7 @@ from recbench.cli.options import (
     Fair,
     Jobs,
     Json,
+    Lanes,
     Launcher,
     Partition,
     PerRun,
@@ -70,6 +71,7 @@ def reproduce(
     settings: Settings = [],
     fair: Fair = False,
     jobs: Jobs = None,
+    lanes: Lanes = "auto",
     launcher: Launcher = "local",
     address: Address = None,
     per_run: PerRun = None,
@@ -93,7 +95,7 @@ def reproduce(
         settings=setting_words(settings),
         fair=fair,
     )
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
     lines = reproduction.reproduce(request, store(), stderr(), device, options, typed_command())
     if as_json or form == "json":
         print_json(reproduction.as_json(request, lines))

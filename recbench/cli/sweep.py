@@ -16,6 +16,7 @@ from recbench.cli.options import (
     Imports,
     Jobs,
     Json,
+    Lanes,
     Launcher,
     Partition,
     PerRun,
@@ -73,6 +74,7 @@ def sweep(
     epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
     fair: Fair = False,
     jobs: Jobs = None,
+    lanes: Lanes = "auto",
     launcher: Launcher = "local",
     address: Address = None,
     per_run: PerRun = None,
@@ -87,7 +89,7 @@ def sweep(
     from recbench.study.sweep import SweepRequest, sweep_all
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
     common = train_request(
         loss="",
         backbone=backbone,

@@ -19,6 +19,7 @@ from recbench.cli.options import (
     Fair,
     Imports,
     Jobs,
+    Lanes,
     Launcher,
     Partition,
     PerRun,
@@ -89,6 +90,7 @@ def train(
     settings: Settings = [],
     fair: Fair = False,
     jobs: Jobs = None,
+    lanes: Lanes = "auto",
     launcher: Launcher = "local",
     address: Address = None,
     per_run: PerRun = None,
@@ -125,7 +127,7 @@ def train(
                 settings=words,
                 imports=imports,
             )
-            where = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+            where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
             runs = _train(replace(request, track=trackers), fair, where, device)
     _print_records(runs)
 
@@ -161,6 +163,8 @@ def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: st
 
     losses, backbones = names(request.loss), names(request.backbone)
     elsewhere = options.launcher != "local" or (options.jobs or 1) > 1
+    if not elsewhere and len(request.seeds) > 1:
+        elsewhere = options.side_by_side(options.devices(device)[1]) > 1
     if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or elsewhere or fair:
         if torchrun.place() is not None:
             raise UsageError(

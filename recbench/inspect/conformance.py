@@ -17,6 +17,7 @@ from recbench.batch import Batch
 from recbench.errors import RecbenchError
 from recbench.evaluation.ranking import auc
 from recbench.inspect.capture_checks import captured
+from recbench.inspect.lane_checks import side_by_side
 from recbench.inspect.loss_trial import (
     BATCH,
     InapplicableError,
@@ -67,10 +68,8 @@ def verify(name: str) -> Iterator[Outcome]:
             function(trial)
         except InapplicableError as reason:
             yield Outcome(name, check, about, "skipped", str(reason))
-        except UnmetError as reason:
+        except (UnmetError, RecbenchError) as reason:
             yield Outcome(name, check, about, "fails", str(reason))
-        except RecbenchError as error:
-            yield Outcome(name, check, about, "fails", str(error))
         except Exception as error:  # whatever a new loss may raise is the finding
             yield Outcome(name, check, about, "fails", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:
@@ -344,6 +343,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
         scoring,
         views,
         captured,
+        side_by_side,
         learns,
     )
 }

@@ -64,13 +64,17 @@ class Trial:
         return "mf" if "mf" in self.backbones or not self.backbones else self.backbones[0]
 
     def model(
-        self, data: Dataset | None = None, backbone: str | None = None, words: Mapping[str, str] = MappingProxyType({})
+        self,
+        data: Dataset | None = None,
+        backbone: str | None = None,
+        words: Mapping[str, str] = MappingProxyType({}),
+        seed: int = 0,
     ) -> Model:
         """Return an untrained model with these settings of the loss."""
         backbone = backbone or self.backbone
         values = {f"loss.{key}": value for key, value in base.resolve(self.loss, words).items()}
         values |= {f"backbone.{key}": value for key, value in small_settings(backbone).items()}
-        return build(data or self.data(), self.name, backbone, values, seed=0, schedule=Schedule(lr=0.02))
+        return build(data or self.data(), self.name, backbone, values, seed, Schedule(lr=0.02))
 
     @cached_property
     def batch(self) -> Batch:

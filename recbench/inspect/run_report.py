@@ -22,7 +22,7 @@ def run_report(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
         "own files": dict(key.sources),
         "chosen": f"epoch {record.best_epoch} of {record.epochs} by validation {record.selected_by} {record.valid:.6f}",
         "cost": {
-            "training": f"{record.seconds:.1f} s, {record.rows_per_second:,.0f} rows/s, {record.slots:,} item slots",
+            "training": f"{_time(record)}, {record.rows_per_second:,.0f} rows/s, {record.slots:,} item slots",
             "memory": f"{record.peak_memory_mib:,.0f} MiB at most",
             "parameters": f"{record.parameters:,}",
         },
@@ -47,3 +47,9 @@ def run_report(record: RunRecord, evaluations: Sequence[Evaluation]) -> dict[str
 
 def _setting(name: str, value: object, record: RunRecord) -> str:
     return f"{typed(value)} (not the default)" if name in record.non_default else typed(value)
+
+
+def _time(record: RunRecord) -> str:
+    """Return how long training took, or the share of a run that was trained beside others."""
+    count = record.trained_together
+    return f"{record.seconds:.1f} s" + (f" (its share of {count} runs side by side)" if count > 1 else "")

@@ -14,7 +14,7 @@ import msgspec
 
 from recbench.errors import DataError
 from recbench.results.json_structs import canonical, decode, encode, printed
-from recbench.results.record import SCHEMA
+from recbench.results.record import SCHEMA_OF_LANES as NEWEST
 
 T = TypeVar("T")
 
@@ -41,8 +41,8 @@ def load(path: Path, cls: type[T], remedy: str = "delete it") -> T:
         reason = getattr(error, "strerror", None) or str(error)
         raise DamagedFileError(f"{path}: damaged ({reason}); {remedy}") from None
     schema = data.get("schema") if isinstance(data, dict) else None
-    if type(schema) is int and schema > SCHEMA:
-        raise DataError(f"{path}: schema {schema} is newer than this recbench reads ({SCHEMA}); upgrade recbench")
+    if type(schema) is int and schema > NEWEST:
+        raise DataError(f"{path}: schema {schema} is newer than this recbench reads ({NEWEST}); upgrade recbench")
     digest = data.pop(DIGEST, None) if isinstance(data, dict) else None
     if digest is not None and digest != _digest(data):
         raise DamagedFileError(f"{path}: damaged (its content does not match its digest); {remedy}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,12 +14,24 @@ from recbench.errors import DataError, UsageError
 
 T = TypeVar("T")
 
+OPTIONAL: Mapping[str, Any] = MappingProxyType({"optional": True})  # of a field: left out of files at its default
+
 _SORTED = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: object) -> Any:
-    """Return a dataclass as JSON values."""
-    return msgspec.to_builtins(value, builtin_types=())
+    """Return a dataclass as JSON values, without its OPTIONAL fields that have their default."""
+    return _without_defaults(value, msgspec.to_builtins(value, builtin_types=()))
+
+
+def _without_defaults(value: Any, content: Any) -> Any:
+    for member in fields(value) if is_dataclass(value) else ():
+        held = getattr(value, member.name)
+        if member.metadata == OPTIONAL and held == member.default:
+            content.pop(member.name, None)
+        elif is_dataclass(held):
+            _without_defaults(held, content[member.name])
+    return content
 
 
 def decode(cls: type[T], data: object, where: str) -> T:

@@ -15,10 +15,11 @@ from msgspec import Meta
 
 from recbench.errors import UsageError
 from recbench.registry import BASELINE
-from recbench.results.json_structs import decode, encode
+from recbench.results.json_structs import OPTIONAL, decode, encode
 from recbench.settings import Value, typed_words
 
 SCHEMA = 1
+SCHEMA_OF_LANES = 2  # of records that say `trained_together`; the newest that is read
 CHOSEN_SAMPLER = "sampler.name"  # in the settings of a run that does not train on the loss's own slates
 LONGEST_NAME = 120  # of a dataset, split, loss or backbone, which are parts of folder names
 
@@ -140,6 +141,7 @@ class RunRecord:
     imports: list[str] = field(default_factory=list)  # files of --import, as typed
     notes: list[str] = field(default_factory=list)
     schema: int = SCHEMA
+    trained_together: Ordinal = field(default=1, metadata=OPTIONAL)  # runs side by side, whose time each has a share of
 
     def __post_init__(self) -> None:
         _check_time("finished", self.finished)

@@ -37,7 +37,7 @@ class Step:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Make one update and return the objective before it, a scalar that no later step changes."""
-        return self.model.loss.step(self.model.backbone, batch, self.model.optimizer)
+        return self.model.update(batch)
 
     def start_epoch(self) -> None:
         """Get ready for an epoch, once the model is."""
@@ -100,7 +100,7 @@ class CapturedStep(Step):
     def __call__(self, batch: Batch) -> Tensor:
         """Make one update and return the objective before it, a scalar that no later step changes."""
         if self.possible is False:
-            return super().__call__(batch)
+            return self.model.update(batch)
         shape = shape_of(batch)
         if shape in self.recorded:
             static, recording, objective = self.recorded[shape]
@@ -110,11 +110,11 @@ class CapturedStep(Step):
         self._seen[shape] += 1
         aside = self._seen[shape] - EAGER
         if aside < 0 or len(self.recorded) == MOST_GRAPHS:
-            return super().__call__(batch)
+            return self.model.update(batch)
         if aside == 0:
-            return super().__call__(batch) if self.possible else self._examined(batch)
+            return self.model.update(batch) if self.possible else self._examined(batch)
         if aside <= (min(1, self.recorder.asides) if self.recorded else self.recorder.asides):
-            return self.recorder.aside(lambda: super(CapturedStep, self).__call__(batch))
+            return self.recorder.aside(lambda: self.model.update(batch))
         return self._record(shape, batch)
 
     def _examined(self, batch: Batch) -> Tensor:
@@ -122,7 +122,7 @@ class CapturedStep(Step):
         before = held_by(self.model)
         waits = Waits()
         with nullcontext() if self.model.schedule.compile else waits:  # within, nothing would be compiled
-            objective = super().__call__(batch)
+            objective = self.model.update(batch)
         name = changed(before, held_by(self.model))
         reason = waits.reason if name is None else f"a step changes `{name}`, which is neither parameter nor buffer"
         self.possible = reason is None
@@ -134,10 +134,10 @@ class CapturedStep(Step):
         static = StaticBatch(batch)
         try:
             with capturable(self.model.optimizer):
-                recording, objective = self.recorder.record(lambda: super(CapturedStep, self).__call__(static.batch()))
+                recording, objective = self.recorder.record(lambda: self.model.update(static.batch()))
         except RuntimeError as error:
             self._give_up(str(error).strip().partition("\n")[0])
-            return super().__call__(batch)
+            return self.model.update(batch)
         self.recorded[shape] = static, recording, objective
         self._held = held_by(self.model)
         return objective.clone()

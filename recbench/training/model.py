@@ -13,6 +13,7 @@ from recbench import settings
 from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES, Backbone, evaluation_mode
 from recbench.backbones.building_blocks.row_table import numbers_in
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
@@ -41,6 +42,10 @@ class Model:
         optimizer = make_optimizer(self.loss, self.backbone, self.schedule)
         self.row_updates = row_updates(self.loss, self.backbone, self.schedule, optimizer)
         return optimizer
+
+    def update(self, batch: Batch) -> torch.Tensor:
+        """Make a step and return the objective before it, a scalar."""
+        return self.loss.step(self.backbone, batch, self.optimizer)
 
     def state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return the weights of backbone and loss."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from inspect import unwrap
 from typing import Any
 
@@ -37,8 +39,52 @@ def make_optimizer(loss: Loss, backbone: Backbone, schedule: Schedule) -> Optimi
     fused = {"fused": True} if schedule.optimizer in ("adam", "adamw") else {}
     optimizer: Optimizer = _without_compiler(CLASSES[schedule.optimizer])(groups, lr=lr, weight_decay=decay, **fused)
     if schedule.clip:
-        optimizer.register_step_pre_hook(lambda optimizer, *_: clip_gradients(optimizer, schedule.clip))
+        optimizer.register_step_pre_hook(partial(_clip_before_step, optimizer, schedule.clip))
     return optimizer
+
+
+def joined(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> Optimizer:
+    """Return one optimiser that makes the steps of several of one kind, with the state that they have.
+
+    Their groups of parameters are merged where they are updated alike; a clipped norm and a changing learning rate
+    are those of each.
+    """
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    if all(schedule.constant_rate and not schedule.clip for schedule in schedules):
+        groups = _merged(groups)
+    one: Optimizer = type(optimizers[0])(groups, **optimizers[0].defaults)
+    for own, schedule in zip(optimizers, schedules, strict=True):
+        if schedule.clip:
+            one.register_step_pre_hook(partial(_clip_before_step, own, schedule.clip))
+    share_state(one, optimizers)
+    return one
+
+
+def _merged(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups of parameters of which those with equal settings are one."""
+    merged: list[dict[str, Any]] = []
+    for group in groups:
+        settings = {name: value for name, value in group.items() if name != "params"}
+        alike = next((one for one in merged if {**one, "params": None} == {**settings, "params": None}), None)
+        if alike is None:
+            merged.append({**settings, "params": [*group["params"]]})
+        else:
+            alike["params"].extend(group["params"])
+    return merged
+
+
+def share_state(one: Optimizer, optimizers: Iterable[Optimizer]) -> None:
+    """Let a joined optimiser and those that it stands for have the same state of every parameter."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                state = one.state.get(parameter) or optimizer.state.get(parameter)
+                if state:
+                    one.state[parameter] = optimizer.state[parameter] = state
+
+
+def _clip_before_step(optimizer: Optimizer, norm: float, *_: object) -> None:
+    clip_gradients(optimizer, norm)
 
 
 def clip_gradients(optimizer: Optimizer, norm: float) -> None:

@@ -290,7 +290,7 @@ def _reason_against(loss: Loss, backbone: Backbone, schedule: Schedule) -> str |
         return f"backbone `{backbone.name}` has no tables on a CPU of which training reads rows alone"
     if any(getattr(type(loss), method) is not getattr(Loss, method) for method in ("step", "after_step", "objective")):
         return f"loss `{loss.name}` has steps of its own"
-    if getattr(backbone, "l2", 0) and backbone.regulariser.l2_of not in ("rows", "vectors"):
+    if getattr(backbone, "l2", None) is not None and backbone.regulariser.l2_of not in ("rows", "vectors"):
         return f"backbone.l2_of={backbone.regulariser.l2_of} reads whole tables at every step"
     if schedule.clip:
         return f"train.clip={schedule.clip:g} needs the gradient of all rows"

@@ -201,7 +201,7 @@ class OverRanks(Regulariser):
     gather: Callable[[Pair], Pair]
 
     def penalty(
-        self, l2: float, backbone: nn.Module, *, rows: Pair, vectors: Pair, tables: Sequence[Tensor]
+        self, l2: Tensor | None, backbone: nn.Module, *, rows: Pair, vectors: Pair, tables: Sequence[Tensor]
     ) -> Penalty | None:
         """Return the penalty as a function of the whole batch; None without weight."""
         if l2 and self.l2_of == "vectors":

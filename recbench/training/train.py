@@ -17,7 +17,7 @@ from recbench.data.dataset import Dataset
 from recbench.errors import DataError, UsageError
 from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
-from recbench.results.record import Epoch, RunKey, RunRecord, now
+from recbench.results.record import SCHEMA_OF_LANES, Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.trackers.base import TrackedRun
 from recbench.training import checkpoint
@@ -49,6 +49,7 @@ class TrainingState:
     refitted: int = 0  # epochs done on train and validation rows together
     refit_seconds: float = 0.0
     refit_slots: int = 0
+    together: int = 1  # most runs that were trained side by side, this one included
 
     @property
     def valid(self) -> float:
@@ -89,9 +90,8 @@ class Training:
         Raises TrainingError if the training rows hold nothing to learn from, or if the loss becomes infinite.
         """
         folder = store.folder(self.key)
-        self.begin(folder, console)
-        self.tracking.start(TrackedRun(self.key, self.validation.label, store.root), self.state.curve)
         try:
+            self.begin(store, console)
             with self.display(console) as display:
                 while self.selecting:
                     began = time.perf_counter()
@@ -101,9 +101,12 @@ class Training:
         finally:
             self.tracking.close()
 
-    def begin(self, folder: Path, console: Console) -> None:
+    def begin(self, store: Store, console: Console) -> None:
         """Get ready for the next epoch: resume, or make sure that there is something to learn."""
         keep_freed_memory()
+        folder = store.folder(self.key)
+        for abandoned in folder.glob(".*.tmp") if self.ranks.first else ():  # by a process that was killed
+            abandoned.unlink(missing_ok=True)
         if self.ranks.from_first((folder / PROGRESS).exists):
             self._resume(folder / PROGRESS, console)
         else:
@@ -111,6 +114,7 @@ class Training:
             check_gradient(self.model, self.data, self.schedule.batch_size, generator)
         for note in self.model.loss.notes:
             print_line(console, f"  note: {note}")
+        self.tracking.start(TrackedRun(self.key, self.validation.label, store.root), self.state.curve)
 
     def display(self, console: Console) -> TrainingDisplay:
         """Return what shows the run while it looks for the best epoch."""
@@ -275,6 +279,7 @@ class Training:
             dirty=dirty,
             imports=imports,
             notes=notes,
+            **({"trained_together": state.together, "schema": SCHEMA_OF_LANES} if state.together > 1 else {}),
         )
 
 
@@ -289,8 +294,6 @@ def train(
     with locked(folder, console, wait) if ranks.first else nullcontext():
         if ranks.from_first(lambda: is_complete(training.key, store)):
             return ranks.from_first(lambda: store.record(training.key))
-        for abandoned in folder.glob(".*.tmp") if ranks.first else ():  # by a process that was killed
-            abandoned.unlink(missing_ok=True)
         return training.run(store, console, imports, command)
 
 

@@ -61,25 +61,26 @@ class TrainingDisplay:
         if self._progress is not None and self._task is not None:
             done = (epoch - 1) * self.rows + min(rows, self.rows)
             mean = "" if loss is None else f"  loss {loss:.4f}"
-            state = f"epoch {epoch}/{self.epochs}{mean}  {_rate(rate)}"
+            state = f"epoch {epoch}/{self.epochs}{mean}  {rate_in_words(rate)}"
             self._progress.update(self._task, completed=done, state=state)
 
     def epoch(self, line: EpochLine, is_best: bool) -> None:
         """Print the line of a finished epoch."""
         rate = self.rows / max(line.seconds, 1e-9)
-        left = f"  at most {_clock((self.epochs - line.epoch) * line.pace)} left" if line.epoch < self.epochs else ""
+        left = f"  at most {clock((self.epochs - line.epoch) * line.pace)} left" if line.epoch < self.epochs else ""
         valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if is_best else '  '}"
         print_line(
             self.console,
-            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}  {_rate(rate)}{left}",
+            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}  {rate_in_words(rate)}{left}",
         )
 
 
-def _rate(rows: float) -> str:
+def rate_in_words(rows: float) -> str:
     """Return a rate per second, in thousands from 1,000 on: one of small batches is not 0k."""
     return f"{rows / 1000:,.0f}k rows/s" if rows >= 1000 else f"{rows:.0f} rows/s"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a time in minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

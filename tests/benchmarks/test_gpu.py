@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import gpu
-from benchmarks.gpu_sections import commands, equality, report, search, shapes, sketch, steps
+from benchmarks.gpu_sections import commands, equality, lanes, report, search, shapes, sketch, steps
 from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps
 from benchmarks.gpu_sections.report import Line
 from tests.conftest import Run
@@ -28,6 +28,16 @@ def test_every_step_runs_in_small() -> None:
         assert measured.rate is not None and measured.milliseconds is not None
         assert measured.rate == pytest.approx(64_000 / measured.milliseconds, rel=0.05)
     assert all(len(work.pair.partition(" x ")[2].split()) >= 1 for work in steps.ALL)
+
+
+def test_lanes_run_in_small_and_make_the_steps_of_each_alone() -> None:
+    first = [case for case in lanes.cases(TOY) if case.work == lanes.ALL[0].title]
+    assert [case.way for case in first] == [
+        *(f"{count} side by side" for count in (1, 10, 40)),
+        "side by side as alone",
+    ]
+    measured = [case.measure() for case in (first[0], first[-1])]
+    assert measured[0].rate and measured[1].agrees
 
 
 def test_search_has_the_lists_of_the_cpu_and_validation_is_measured() -> None:

@@ -121,3 +121,34 @@ def test_fair_searches_the_same_for_every_loss(prepared: Run) -> None:
     result = prepared("sweep", "--losses", "bce,bpr", "--fair", "--grid", "bce:lr=0.1,0.2")
     assert result.code == 2
     assert "--fair searches the same for every loss" in result.err
+
+
+def test_lanes_train_what_is_alike_side_by_side(prepared: Run) -> None:
+    words = ("train", "--loss", "bce", "--backbone", "mf", "--seeds", "3", *QUICK)
+    result = prepared(*words, "--lanes", "3")
+    assert (result.code, len(result.out.splitlines())) == (0, 3)
+    assert [record["trained_together"] for record in records()] == [3] * 3
+    assert "(its share of 3 runs side by side)" in prepared("show", "latest").out
+    grid = ("--grid", "lr=0.01,0.02", "--grid", "backbone.dim=4,8")
+    swept = prepared("sweep", "--losses", "bce", "--backbone", "mf", *grid, "--epochs", "1", "--lanes", "9", "--json")
+    assert swept.code == 0
+    counts = sorted(record.get("trained_together", 1) for record in records())
+    assert counts == [1, 2, 2, 3, 3, 3]  # one of the four points was there, and one is of another dim than the others
+    again = prepared(*words)
+    assert again.out == result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--lanes", "0"), "--lanes 0: expected auto or a whole number from 1 to 1,000"),
+        (("--lanes", "many"), "--lanes many: expected auto or a whole number"),
+        (("--lanes", "1.5"), "--lanes 1.5: expected auto or a whole number"),
+        (("--lanes", "2", "--launcher", "ray"), "--lanes 2: an option of --launcher local"),
+    ],
+)
+def test_lanes_that_cannot_be(prepared: Run, words: tuple[str, ...], message: str) -> None:
+    result = prepared("train", "--loss", "bce", *words)
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert message in result.err
+    assert not results_home().exists()

@@ -125,7 +125,7 @@ def test_the_latest_run_is_the_one_that_finished_last(store, make_key, make_reco
         (b"[" * 100_000, "damaged ("),
         (b'{"schema": 1}', "damaged (Object missing required field"),
         (b'{"schema": "1"}', "damaged ("),
-        (b'{"schema": 2, "new": 1}', "schema 2 is newer than this recbench reads (1); upgrade recbench"),
+        (b'{"schema": 3, "new": 1}', "schema 3 is newer than this recbench reads (2); upgrade recbench"),
     ],
     ids=["empty", "truncated", "list", "binary", "deep", "fields", "schema type", "newer"],
 )
@@ -144,7 +144,7 @@ def test_damaged_files_are_skipped_and_named_once(store, add, make_value, kind, 
         assert store.warnings[0].endswith("; skipped")
         assert "\n" not in store.warnings[0]
     if kind == "record":
-        with pytest.raises(DataError, match=r"record\.json: (damaged|schema 2)"):
+        with pytest.raises(DataError, match=r"record\.json: (damaged|schema 3)"):
             store.record(bad)
 
 

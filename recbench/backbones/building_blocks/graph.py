@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -41,9 +41,7 @@ class Graph(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the product with vectors [nodes, D]."""
-        shape = (len(vectors),) * 2
-        graph = torch.sparse_csr_tensor(self.starts, self.neighbours, self.weights, shape, check_invariants=False)
-        product = propagation(graph, vectors)
+        product = propagation(self.starts, self.neighbours, self.weights, vectors)
         return product if self.degree is None else product / self.degree
 
     def smooth(self, vectors: Tensor) -> Tensor:
@@ -114,7 +112,7 @@ class GraphBackbone(Backbone):
         self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 1e-4, std: float = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
-        self.l2 = l2
+        self.register_l2(l2)
         self.user_table = free_vectors(data.users, towers * dim, std)
         self.item_table = free_vectors(data.items, towers * dim, std)
 
@@ -182,33 +180,49 @@ def compressed(source: Tensor, target: Tensor, weight: Tensor, count: int) -> Te
         return edges.coalesce().to_sparse_csr()
 
 
-def sparse_product(graph: Tensor, vectors: Tensor) -> Tensor:
-    """Return `graph @ vectors`, in half of its time on a CPU."""
+def sparse_product(starts: Tensor, neighbours: Tensor, weights: Tensor, vectors: Tensor) -> Tensor:
+    """Return the product of a matrix in compressed sparse rows with vectors, in half of its usual time on a CPU."""
     return F.embedding_bag(
-        graph.col_indices(),
-        vectors,
-        graph.crow_indices(),
-        mode="sum",
-        per_sample_weights=graph.values(),
-        include_last_offset=True,
+        neighbours, vectors, starts, mode="sum", per_sample_weights=weights, include_last_offset=True
     )
 
 
 class _Propagation(torch.autograd.Function):
-    """Sparse product with a symmetric matrix, whose backward is the same product."""
+    """Product of a symmetric matrix in compressed sparse rows with vectors, whose backward is the same product."""
 
     @staticmethod
-    def forward(ctx: Any, graph: Tensor, vectors: Tensor) -> Tensor:  # noqa: D102
-        ctx.graph = graph
-        return sparse_product(graph, vectors)
+    def forward(starts: Tensor, neighbours: Tensor, weights: Tensor, vectors: Tensor) -> Tensor:  # noqa: D102
+        return sparse_product(starts, neighbours, weights, vectors)
 
     @staticmethod
-    def backward(ctx: Any, *gradient: Tensor) -> tuple[None, Tensor]:  # noqa: D102
-        return None, sparse_product(ctx.graph, gradient[0])
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, Tensor], output: Tensor) -> None:  # noqa: D102
+        ctx.save_for_backward(*inputs[:3])
+        ctx.save_for_forward(*inputs[:3])
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[None, None, None, Tensor]:  # noqa: D102
+        starts, neighbours, weights = ctx.saved_tensors
+        return None, None, None, sparse_product(starts, neighbours, weights, gradient[0])
 
     @staticmethod
     def jvp(ctx: Any, *tangent: Tensor) -> Tensor:  # noqa: D102
-        return sparse_product(ctx.graph, tangent[1])
+        starts, neighbours, weights = ctx.saved_tensors
+        return sparse_product(starts, neighbours, weights, tangent[3])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+        """Multiply the vectors of all runs [L, nodes, D] at once as [nodes, L * D], where they share the matrix."""
+        starts, neighbours, weights, vectors = inputs
+        if any(dim is not None for dim in in_dims[:3]):
+            columns = [_of_each(x, dim, info.batch_size) for x, dim in zip(inputs, in_dims, strict=True)]
+            return torch.stack([propagation(*of_run) for of_run in zip(*columns, strict=True)]), 0
+        wide = vectors.movedim(in_dims[3] or 0, 1)  # [nodes, L, D]
+        return propagation(starts, neighbours, weights, wide.flatten(1)).view(wide.shape), 1
 
 
-propagation: Callable[[Tensor, Tensor], Tensor] = _Propagation.apply
+def _of_each(tensor: Tensor, dim: int | None, count: int) -> Sequence[Tensor]:
+    """Return what each run has of a tensor."""
+    return [tensor] * count if dim is None else tensor.unbind(dim)
+
+
+propagation: Callable[..., Tensor] = _Propagation.apply

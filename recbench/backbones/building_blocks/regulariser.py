@@ -46,14 +46,14 @@ class Regulariser:
             )
 
     def penalty(
-        self, l2: float, backbone: nn.Module, *, rows: Pair, vectors: Pair, tables: Sequence[Tensor]
+        self, l2: Tensor | None, backbone: nn.Module, *, rows: Pair, vectors: Pair, tables: Sequence[Tensor]
     ) -> Penalty | None:
         """Return the penalty of weight `l2` as a function of the batch that these rows belong to; None without weight.
 
         `rows` are those of the free vectors, `vectors` what the backbone makes of them, users' and items'; `tables`
         all free vectors, those of items last.
         """
-        if not l2:
+        if l2 is None:
             return None
         if self.l2_of == "tables":
             return partial(self._of_whole, l2, tables)
@@ -64,7 +64,7 @@ class Regulariser:
             weights = [p for p in backbone.parameters() if not any(p is table for table in tables)]
         return partial(self._of_slates, l2, vectors if self.l2_of == "vectors" else rows, weights)
 
-    def _of_slates(self, l2: float, pair: Pair, weights: Sequence[Tensor], batch: Batch) -> Tensor:
+    def _of_slates(self, l2: Tensor, pair: Pair, weights: Sequence[Tensor], batch: Batch) -> Tensor:
         user, item = pair[0], pair[1].flatten(2)
         if len(item) == 1 < len(batch.item):  # every item was encoded once for slates that users do not share
             item = item[0, batch.item]
@@ -85,7 +85,7 @@ class Regulariser:
         value = l2 * 0.5 * user.square().sum() / divisor + slots.sum() / divisor
         return value + l2 * 0.5 * _squares(weights) / divisor if weights else value
 
-    def _of_whole(self, l2: float, tensors: Sequence[Tensor], batch: Batch) -> Tensor:
+    def _of_whole(self, l2: Tensor, tensors: Sequence[Tensor], batch: Batch) -> Tensor:
         divisor = {"batch": len(batch.user), "rows": len(tensors[-1]), "1": 1}[self.l2_divisor]
         if self.l2_form == "norms":
             return l2 * torch.stack([_norm(tensor) for tensor in tensors]).sum() / divisor

@@ -14,11 +14,13 @@ from typing import Literal, Protocol, cast
 import torch
 from rich.console import Console
 
+from recbench import torchrun
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.memory import UNITS
 from recbench.results.record import RunKey, RunRecord
 from recbench.training.model import pick_device
+from recbench.training.together import MOST
 
 LauncherName = Literal["local", "ray", "slurm"]
 
@@ -101,6 +103,7 @@ class LaunchOptions:
     per_run: str | None = None
     partition: str | None = None  # of Slurm; None: its default
     time: str | None = None  # of a Slurm job; None: the partition's default
+    lanes: int | None = None  # runs to train side by side in a process of this machine; None: 1 on a CPU, else MOST
 
     def __post_init__(self) -> None:
         options = {"address": ("ray",), "per_run": ("ray", "slurm"), "partition": ("slurm",), "time": ("slurm",)}
@@ -108,6 +111,8 @@ class LaunchOptions:
             if getattr(self, name) is not None and self.launcher not in launchers:
                 option = f"--{name.replace('_', '-')} {getattr(self, name)}"
                 raise UsageError(f"{option}: an option of {' and '.join(f'--launcher {one}' for one in launchers)}")
+        if (self.lanes or 1) > 1 and self.launcher != "local":
+            raise UsageError(f"--lanes {self.lanes}: an option of --launcher local")
         PerRun.parse(self.per_run)
         require_installed(self.launcher, f"--launcher {self.launcher}")
 
@@ -115,6 +120,14 @@ class LaunchOptions:
     def resources(self) -> PerRun:
         """What a run on a cluster takes."""
         return PerRun.parse(self.per_run)
+
+    def side_by_side(self, device: torch.device) -> int:
+        """Return how many runs to train side by side in a process, at most.
+
+        By itself, one on a CPU, where several are hardly faster, and where torchrun has several processes train a run.
+        """
+        alone = device.type == "cpu" or self.launcher != "local" or torchrun.place() is not None
+        return self.lanes or (1 if alone else MOST)
 
     def devices(self, word: str) -> tuple[torch.device, torch.device]:
         """Return the device of the data here, and the device of the runs, for what `--device` says.

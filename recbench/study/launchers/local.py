@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -17,12 +18,14 @@ from filelock import Timeout
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
-from recbench.errors import RecbenchError, TrainingError
+from recbench.errors import TrainingError
 from recbench.registry import import_recorded
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
+from recbench.study.launchers.bundle import Bundle, in_words
+from recbench.training.together import bundles
 from recbench.training.train import Training, is_complete, train
 
 
@@ -33,14 +36,14 @@ def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) 
     On an exception, Ctrl-C included, the processes are ended; their runs resume after the last finished epoch when
     they are launched again.
     """
-    jobs = options.jobs or 1
+    jobs, lanes = options.jobs or 1, options.side_by_side(torch.device(work.device))
     if jobs == 1:
-        yield InProcess(work, data)
+        yield InProcess(work, data, lanes, console)
         return
     threads = max(1, torch.get_num_threads() // jobs)
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads,))
     try:
-        yield Pool(work, pool)
+        yield Pool(work, pool, lanes, jobs)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in active_children():
@@ -50,17 +53,18 @@ def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) 
 
 
 class InProcess:
-    """Trains one run after the other."""
+    """Trains one run after the other, or up to `lanes` side by side."""
 
-    def __init__(self, work: Work, data: Dataset) -> None:
+    def __init__(self, work: Work, data: Dataset, lanes: int, console: Console) -> None:
         self.work = work
         self.data = data
+        self.lanes = lanes
+        self.console = console
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run in order, those that another process is training last."""
+        """Yield every run in order, or by bundles, those that another process is training last."""
         taken = []
-        for key in keys:
-            finished = attempt(key, self.work, self._load, wait=False)
+        for key, finished in self._ended(keys):
             if finished is None:
                 taken.append(key)
             else:
@@ -70,38 +74,57 @@ class InProcess:
             if finished is not None:
                 yield finished
 
+    def _ended(self, keys: Iterable[RunKey]) -> Iterator[tuple[RunKey, Finished | None]]:
+        if self.lanes == 1:
+            for key in keys:
+                yield key, self._alone(key)
+            return
+        for bundle in bundles(keys, self.lanes):
+            yield from Bundle(bundle, self.work, self._load, self._alone, self.console).run()
+
+    def _alone(self, key: RunKey) -> Finished | None:
+        return attempt(key, self.work, self._load, wait=False)
+
     def _load(self, key: RunKey) -> Dataset:
         return self.data
 
 
 class Pool:
-    """Trains as many runs at a time as the pool has processes."""
+    """Trains as many runs at a time as the pool has processes, or in each process up to `lanes` side by side."""
 
-    def __init__(self, work: Work, pool: ProcessPoolExecutor) -> None:
+    def __init__(self, work: Work, pool: ProcessPoolExecutor, lanes: int, jobs: int) -> None:
         self.work = work
         self.pool = pool
+        self.lanes = lanes
+        self.jobs = jobs
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run as it finishes; raises TrainingError if a process ends by itself."""
+        """Yield every run as it finishes, or every bundle; raises TrainingError if a process ends by itself."""
         with ignore_sigint():
-            pending = {self._submit(key, wait=False): key for key in keys}
+            pending = {self._submit(bundle, wait=False): bundle for bundle in self._bundles(list(keys))}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                key = pending.pop(future)
+                del pending[future]
                 try:
-                    finished = future.result()
+                    ended = future.result()
                 except BrokenProcessPool:
                     raise TrainingError(
                         "a process of the sweep was ended from outside, perhaps for want of memory; "
                         "type the same command to continue, with fewer --jobs"
                     ) from None
-                if finished is not None:
-                    yield finished
-                else:
-                    pending[self._submit(key, wait=True)] = key
+                for key, finished in ended:
+                    if finished is not None:
+                        yield finished
+                    else:
+                        pending[self._submit([key], wait=True)] = [key]
 
-    def _submit(self, key: RunKey, *, wait: bool) -> Future[Finished | None]:
-        return self.pool.submit(_attempt_here, key, self.work, wait)
+    def _bundles(self, keys: list[RunKey]) -> list[list[RunKey]]:
+        if self.lanes == 1:
+            return [[key] for key in keys]
+        return bundles(keys, max(1, min(self.lanes, math.ceil(len(keys) / self.jobs))))
+
+    def _submit(self, keys: list[RunKey], *, wait: bool) -> Future[list[tuple[RunKey, Finished | None]]]:
+        return self.pool.submit(_attempt_here, keys, self.work, wait)
 
 
 def attempt(
@@ -126,22 +149,25 @@ def attempt(
         return train(training, store, silent, imports=list(work.imports), command=work.command, wait=wait)
     except Timeout:
         return None
-    except RecbenchError as error:
-        return Failed(key, str(error))
     except Exception as error:  # whatever is wrong with one run, the others continue
-        return Failed(key, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return Failed(key, in_words(error))
 
 
 _loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool
 
 
-def _attempt_here(key: RunKey, work: Work, wait: bool) -> Finished | None:
+def _attempt_here(keys: list[RunKey], work: Work, wait: bool) -> list[tuple[RunKey, Finished | None]]:
     def load(key: RunKey) -> Dataset:
         if key.fingerprint not in _loaded:
             _loaded[key.fingerprint] = load_dataset(key, work.device)
         return _loaded[key.fingerprint]
 
-    return attempt(key, work, load, wait=wait)
+    def alone(key: RunKey) -> Finished | None:
+        return attempt(key, work, load, wait=wait)
+
+    if len(keys) == 1:
+        return [(keys[0], alone(keys[0]))]
+    return list(Bundle(keys, work, load, alone, Console(quiet=True)).run())
 
 
 def _start_worker(threads: int) -> None:

@@ -86,7 +86,8 @@ def test_narrow_slates_are_encoded_as_they_are(view: Dataset) -> None:
 def test_the_penalty_is_that_of_the_slates(slots: str, form: str, view: Dataset) -> None:
     made = model(view, "ssm", source="own", negatives="9")
     assert isinstance(made.backbone, MF)
-    made.backbone.l2, made.backbone.regulariser = 0.3, Regulariser(l2_slots=slots, l2_form=form)  # type: ignore[arg-type]
+    made.backbone.register_l2(0.3)
+    made.backbone.regulariser = Regulariser(l2_slots=slots, l2_form=form)  # type: ignore[arg-type]
     batch = next(made.loss.sampler.batches(view, 16, torch.Generator().manual_seed(0)))
     once, each = made.loss.encode(made.backbone, batch), made.backbone.encode(batch)
     expected = torch.as_tensor(each.regulariser(batch)).detach()

@@ -1,0 +1,53 @@
+"""The check that runs of a loss can train side by side, to what each is alone."""
+
+from __future__ import annotations
+
+import torch
+
+from recbench.batch import Batch
+from recbench.inspect.loss_trial import InapplicableError, Trial, require, require_equal
+from recbench.training.model import Model
+from recbench.training.side_by_side import SideBySide
+from recbench.training.together import difference, why_alone
+
+LANES = 3
+STEPS = 3
+SMALL = 24  # rows of a batch
+
+
+def side_by_side(trial: Trial) -> None:
+    """Runs that are trained side by side, as with --lanes, make the steps that each makes alone."""
+    require_same_lanes(trial, trial.backbone)
+
+
+def require_same_lanes(trial: Trial, backbone: str) -> None:
+    """Raise UnmetError unless lanes make the steps of each alone, InapplicableError where runs train alone."""
+    reason = why_alone(_started(trial, backbone, 0), _batches(trial, backbone, 0)[0])
+    if reason is not None:
+        raise InapplicableError(f"runs train one after the other: {reason}")
+    models, alone = ([_started(trial, backbone, seed) for seed in range(LANES)] for _ in range(2))
+    for model in models[1:]:
+        differs = difference(models[0], model)
+        require(differs is None, f"with {backbone}: of equal settings, `{differs}` is another in every run")
+    batches = list(zip(*(_batches(trial, backbone, seed) for seed in range(LANES)), strict=True))
+    together = SideBySide(models, batches[0])
+    message = f"with {backbone}: the loss of a step side by side is not that of a step alone"
+    for of_step in batches:
+        expected = torch.stack([model.update(batch) for model, batch in zip(alone, of_step, strict=True)])
+        require_equal(together.step(of_step), expected, message, 1e-5, 1e-6)
+
+
+def _started(trial: Trial, backbone: str, seed: int) -> Model:
+    """Return a model of its own weights, as it is when an epoch begins."""
+    model = trial.model(trial.data(), backbone, seed=seed)
+    model.backbone.train()
+    model.loss.train()
+    model.start_epoch(1)
+    return model
+
+
+def _batches(trial: Trial, backbone: str, seed: int) -> list[Batch]:
+    model = _started(trial, backbone, 0)
+    data = model.backbone.sequences(trial.data())
+    batches = model.loss.sampler.batches(data, SMALL, torch.Generator().manual_seed(seed))
+    return [batch for batch, _ in zip(batches, range(STEPS), strict=False)]
