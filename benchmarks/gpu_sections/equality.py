@@ -19,9 +19,12 @@ from recbench.inspect.tape import Tapes
 from recbench.losses.base import LOSSES
 from recbench.training.captured_step import CapturedStep, CudaGraphs, Step
 from recbench.training.model import Model
+from recbench.training.side_by_side import SideBySide
+from recbench.training.together import why_alone
 
 EPOCHS, BATCH, STEPS = 2, 20, 14  # steps are recorded in the first epoch, and repeated in both
 COMPARED_STEPS, TOLERANCE = 3, 2e-3  # relative, between the losses of the CPU and of the GPU
+LANES, LANE_STEPS, LANE_TOLERANCE = 3, 12, 1e-5  # runs; steps, of which the last are recorded; of the losses, relative
 PREFERRED = "twintower"
 ON_MMOE = ("bpr", "tce-bpr")  # which were found to differ by half a percent
 TOY = ("bce", "gnolr", "bpr", "softmax")
@@ -32,6 +35,8 @@ def cases(setting: Setting) -> Iterator[Case]:
     names = TOY if setting.toy else LOSSES.names()
     for name in names:
         yield Case(f"{name} x {_backbone(name)}", "captured as one by one", partial(_captured, setting, name), "")
+    for name in names:
+        yield Case(f"{name} x {_backbone(name)}", "side by side as alone", partial(_side_by_side, setting, name), "")
     for name in names:
         yield Case(f"{name} x {_backbone(name)}", "twice the same", partial(_twice, setting, name), "")
     for name, backbone in [*((name, _backbone(name)) for name in names), *((name, "mmoe") for name in ON_MMOE)]:
@@ -101,6 +106,38 @@ def _difference(one: list[Tensor], other: list[Tensor]) -> str:
     step = int((losses != 0).nonzero()[0]) + 1 if bool(losses.any()) else 0
     weights = max(float((a.double() - b.double()).abs().max()) for a, b in zip(one, other, strict=True) if a.numel())
     return f"losses differ from step {step} on, by {float(losses.max()):.1e} at most; weights by {weights:.1e}"
+
+
+def _side_by_side(setting: Setting, name: str) -> Measured:
+    """Compare the losses of some runs side by side with those of the same runs alone, on the same batches."""
+    data = moved(_even(Trial(name).data()), setting.device)
+    models, alone = ([_started(name, data, seed) for seed in range(LANES)] for _ in range(2))
+    batches = [
+        list(islice(model.loss.sampler.batches(data, BATCH, generator(seed, setting.device)), LANE_STEPS))
+        for seed, model in enumerate(models)
+    ]
+    reason = why_alone(_started(name, data, LANES), batches[0][0])
+    if reason is not None:
+        return Measured(note=f"trained one after the other: {reason}")
+    together, differences = SideBySide(models, [own[0] for own in batches]), []
+    for of_step in zip(*batches, strict=False):
+        expected = [
+            model.loss.step(model.backbone, b, model.optimizer) for model, b in zip(alone, of_step, strict=True)
+        ]
+        found, wanted = together.step(of_step), torch.stack(expected)
+        differences.append(float(((found - wanted).abs() / wanted.abs().clamp(min=1e-3)).max()))
+    early = max(differences[:COMPARED_STEPS])
+    note = f"relative difference {early:.1e} in {COMPARED_STEPS} steps, {max(differences):.1e} in {len(differences)}"
+    return Measured(agrees=early <= LANE_TOLERANCE, note="; ".join([note, *together.notes]))
+
+
+def _started(name: str, data: Dataset, seed: int) -> Model:
+    """Return a model of its own weights at the start of an epoch."""
+    model = Trial(name).model(data, _backbone(name), seed=seed)
+    model.backbone.train()
+    model.loss.train()
+    model.start_epoch(1)
+    return model
 
 
 def _as_on_cpu(setting: Setting, name: str, backbone: str) -> Measured:

@@ -28,7 +28,6 @@ class Work:
     backbone: str
     shape: Shape
     batch: int
-    tasks: int = 1
     targets: tuple[float | None, ...] = (None, None, None)  # of LANES
 
     @property
@@ -38,12 +37,16 @@ class Work:
 
 
 ALL = (
-    Work("bce", "twintower", shapes.ml1m, 1024, 1, (2e6, 8e6, 16e6)),
-    Work("gnolr", "twintower", shapes.ml1m, 1024, 1, (2e6, 8e6, 16e6)),
+    Work("bce", "twintower", shapes.ml1m, 1024, (2e6, 8e6, 16e6)),
+    Work("gnolr", "twintower", shapes.ml1m, 1024, (2e6, 8e6, 16e6)),
     Work("bpr", "mf", shapes.ml1m, 1024),
-    Work("bpr", "mf", shapes.gowalla, 5000, 1, (12e6, None, None)),
-    Work("bpr", "lightgcn", shapes.gowalla, 5000, 1, (2e6, None, None)),
+    Work("bpr", "mf", shapes.gowalla, 5000, (12e6, None, None)),
+    Work("bpr", "lightgcn", shapes.gowalla, 5000, (2e6, None, None)),
     Work("jrc", "twintower", shapes.ml1m, 1024),
+    Work("gnolr", "twintower", shapes.ml1m_of_3, 1024),
+    Work("nsb", "twintower", shapes.ml1m_of_3, 1024),
+    Work("softmax", "mf", shapes.gowalla, 1024),
+    Work("gnolr", "mmoe", shapes.ml1m_of_3, 1024),
 )
 
 

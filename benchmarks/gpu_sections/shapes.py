@@ -24,6 +24,11 @@ def ml1m(setting: Setting, tasks: int = 1) -> Dataset:
     return moved(_cut(shape_of_ml1m(tasks), setting), setting.device)
 
 
+def ml1m_of_3(setting: Setting) -> Dataset:
+    """The same with three kinds of feedback."""
+    return ml1m(setting, 3)
+
+
 @cache
 def aliccp(setting: Setting) -> Dataset:
     """240,000 users, 470,000 items, 14 features: 21.6 million numbers in tables of 16 columns."""

@@ -56,7 +56,7 @@ def test_search_has_the_lists_of_the_cpu_and_validation_is_measured() -> None:
 
 def test_ways_of_making_steps_agree() -> None:
     ways = {case.way: case for case in equality.cases(TOY) if case.work.startswith("gnolr x")}
-    assert list(ways) == ["captured as one by one", "twice the same", "as on the CPU"]
+    assert list(ways) == ["captured as one by one", "side by side as alone", "twice the same", "as on the CPU"]
     assert all(case.measure().agrees for case in ways.values())
 
 
