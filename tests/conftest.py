@@ -28,10 +28,11 @@ from recbench.losses.base import LOSSES
 from recbench.preparation.prepare import prepare
 from recbench.registry import Registry
 from recbench.samplers import SAMPLERS
+from recbench.trackers.base import TRACKERS
 
 settings.register_profile("suite", deadline=None)  # a busy machine is no failure
 settings.load_profile("suite")
-REGISTRIES: list[Registry[Any]] = [LOSSES, BALANCES, SAMPLERS, BACKBONES, METRICS, BASELINES]
+REGISTRIES: list[Registry[Any]] = [LOSSES, BALANCES, SAMPLERS, BACKBONES, METRICS, BASELINES, TRACKERS]
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore, and their children too
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.text_blocks import read_blocks
 
-STRANGE = re.compile(rb"[^0-9: \r\n]|[0-9]{10}")
+NUMBER = "[0-9]{1,9}"
+ARTICLE, WORD = NUMBER, f"{NUMBER}:{NUMBER}"  # what the lines of `users.dat` and of `mult.dat` list
 
 
 def read(spec: DatasetSpec, source: Source) -> RawTables:
@@ -26,7 +26,7 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 
 
 def _log(path: Path, source: Source) -> Iterator[pl.DataFrame]:
-    for first, lines, counts in _lines(path, source):
+    for first, lines, counts in _lines(path, ARTICLE, source):
         number = lines.str.join(" ").str.split(" ")[0].cast(pl.Int64).to_numpy() if len(lines) else np.array([], int)
         kept = np.ones(len(number), np.bool_)
         kept[np.cumsum(counts + 1) - (counts + 1)] = False
@@ -35,25 +35,29 @@ def _log(path: Path, source: Source) -> Iterator[pl.DataFrame]:
 
 
 def _articles(path: Path, source: Source) -> Iterator[pl.DataFrame]:
-    for first, lines, counts in _lines(path, source):
+    for first, lines, counts in _lines(path, WORD, source):
         words = lines.str.split(" ").list.slice(1).list.eval(pl.element().str.extract("^([0-9]+):")).list.join("|")
         yield pl.DataFrame({"item": np.arange(first, first + len(counts)), "words": words})
 
 
-def _lines(path: Path, source: Source) -> Iterator[tuple[int, pl.Series, np.ndarray[tuple[int], np.dtype[np.int64]]]]:
-    """Yield the number of the first line, from 0, the lines, and how many words follow the first on each."""
-    first = 0
+def _lines(
+    path: Path, listed: str, source: Source
+) -> Iterator[tuple[int, pl.Series, np.ndarray[tuple[int], np.dtype[np.int64]]]]:
+    """Yield the number of the first line, from 0, the lines, and how many of what is `listed` follow the first number.
+
+    Raises DataError for the first line that is not written so.
+    """
+    first, pattern = 0, f"^{NUMBER}( {listed})*$"
     for piece in read_blocks(path, source.block, source.advance):
-        strange = STRANGE.search(piece)
-        lines = pl.Series(piece.decode("latin-1").splitlines(), dtype=pl.String).str.strip_chars()
-        said = lines.str.extract("^([0-9]{1,9})( |$)").cast(pl.Int64)
+        lines = pl.Series(piece.decode("latin-1").split("\n"), dtype=pl.String).str.strip_chars()
+        lines = lines[:-1] if piece.endswith(b"\n") else lines
+        said = lines.str.extract(f"^({NUMBER})").cast(pl.Int64)
         found = lines.str.count_matches(" ").cast(pl.Int64)
-        wrong = (said.is_null() | (said != found)).fill_null(value=True)
-        if strange is not None or wrong.any():
-            place = piece.count(b"\n", 0, strange.start()) if strange is not None else (wrong.arg_max() or 0)
+        wrong = ~lines.str.contains(pattern) | (said != found).fill_null(value=True)
+        if wrong.any():
             raise DataError(
-                f"{path}, line {first + place + 1}: expected a number and as many numbers after it, joined by blanks; "
-                f"download the file again"
+                f"{path}, line {first + (wrong.arg_max() or 0) + 1}: expected a number and as many numbers after it, "
+                f"joined by blanks; download the file again"
             )
         yield first, lines, found.to_numpy()
         first += len(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.text_blocks import read_start
 
+USER = re.compile("0|[1-9][0-9]{0,17}")  # one way to write each number, so that no user hides another
 FILES = {"train": "train_data.json", "valid": "validation_data.json", "test": "test_data.json"}
 
 
@@ -48,7 +50,7 @@ def _lists(path: Path) -> dict[int, list[int]]:
     items: dict[int, list[int]] = {}
     for user, listed in named:
         whole = isinstance(listed, list) and all(type(item) is int and 0 <= item < 1 << 62 for item in listed)
-        if not whole or not str(user).isdecimal() or len(str(user)) > 18:
+        if not whole or USER.fullmatch(str(user)) is None:
             raise DataError(f"{path}, user {str(user)[:40]}: expected a list of whole numbers; download the file again")
         items[int(user)] = listed
     return items

@@ -46,7 +46,7 @@ def _review(path: Path, line: int, text: bytes) -> tuple[str, str, float | None,
         if not (isinstance(user, str) and isinstance(game, str)):
             raise TypeError
         return user, game, None if hours is None else float(hours), 86_400 * day
-    except (ValueError, SyntaxError, TypeError, KeyError, AttributeError, MemoryError, RecursionError):
+    except (ArithmeticError, AttributeError, KeyError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
         raise DataError(
             f"{path}, line {line}: expected a Python dictionary with texts `username`, `product_id` and `date` (as "
             f"2017-12-17); download the file again"

@@ -17,6 +17,7 @@ from recbench.sources.dataset_spec import DatasetSpec, Side
 
 NOBODY = Side()
 EARLIEST = -(2**63)
+PLACE, MOMENT = "\tplace", "\tmoment"  # names that no column of a dataset has
 
 
 def read(spec: DatasetSpec, source: Source) -> RawTables:
@@ -60,23 +61,22 @@ def _as_of(log: Iterator[pl.DataFrame], spec: DatasetSpec, side: Side, source: S
     They are empty before the first row of a key. Raises DataError for two rows of one key and time, and for a feature
     that the log has a column of that name beside.
     """
-    key, time = str(side.key), str(spec.time)
-    table = pl.concat([block.frame for block in _rows_of_table(spec, side, source)]).rename({str(side.file_time): time})
-    repeated = table.filter(table.select(key, time).is_duplicated())
+    key, since = str(side.key), pl.col(str(side.file_time)).alias(MOMENT)
+    features = [name for name in side.features if name != key]
+    table = pl.concat([block.frame for block in _rows_of_table(spec, side, source)]).select(key, since, *features)
+    repeated = table.filter(table.select(key, MOMENT).is_duplicated())
     if len(repeated):
         raise DataError(f"{side.file}: two rows of {key} {repeated[key][0]} hold since the same time; keep one of them")
-    features = [name for name in side.features if name != key]
-    table = table.select(key, time, *features).sort(time)
+    table = table.sort(MOMENT)
     for frame in log:
         for name in features:
             if name in frame.columns:
                 raise DataError(f"{side.file}: the log has a column `{name}` too; rename one of the two")
-        known = table.with_columns(as_ids(table[key], frame[key].dtype)).drop_nulls(key)
-        rows = frame.with_row_index("place").with_columns(pl.col(time).fill_null(EARLIEST).alias("moment"))
-        joined = rows.sort("moment").join_asof(
-            known.rename({time: "moment"}).sort("moment"), on="moment", by=key, check_sortedness=False
-        )
-        yield joined.sort("place").drop("place", "moment")
+        if table[key].dtype != frame[key].dtype:  # that of the first frame is that of all
+            table = table.with_columns(as_ids(table[key], frame[key].dtype)).drop_nulls(key)
+        rows = frame.with_row_index(PLACE).with_columns(pl.col(str(spec.time)).fill_null(EARLIEST).alias(MOMENT))
+        joined = rows.sort(MOMENT).join_asof(table, on=MOMENT, by=key, check_sortedness=False)
+        yield joined.sort(PLACE).drop(PLACE, MOMENT)
 
 
 def _rows_of_table(spec: DatasetSpec, side: Side, source: Source) -> Iterator[RowBlock]:

@@ -174,6 +174,19 @@ def test_features_that_hold_since_some_time(tmp_path: Path) -> None:
             own(write(tmp_path, keys, SINCE + line))
     with pytest.raises(DataError, match="items.csv: the log has a column `event` too; rename one of the two"):
         own(write(tmp_path, keys.replace('"price"', '"event"'), SINCE.replace("price", "event")))
+    with pytest.raises(DataError, match="items.csv: the log has a column `ts` too; rename one of the two"):
+        since = SINCE.replace("ts", "since").replace("price", "ts")
+        own(write(tmp_path, keys.replace('"ts"', '"since"').replace('"price"', '"ts"'), since))
+
+
+@pytest.mark.parametrize("name", ["place", "moment"])
+def test_a_column_may_be_called_anything_where_features_hold_since_some_time(tmp_path: Path, name: str) -> None:
+    keys = 'file = "items.csv", file_time = "ts", categorical = ["item", "price"]'
+    toml = write(tmp_path, keys, SINCE)
+    plain = pl.read_parquet(own(toml).folder / "vocabulary" / "item.parquet")
+    for path in (tmp_path / "log.csv", toml):
+        path.write_text(path.read_text().replace("event", name))
+    assert pl.read_parquet(own(toml).folder / "vocabulary" / "item.parquet").equals(plain)
 
 
 def test_features_that_hold_since_some_time_may_be_settled_from_train_rows(tmp_path: Path) -> None:

@@ -21,7 +21,14 @@ def test_citeulike(tmp_path: Path) -> None:
         ("1 0\n1 x\n", "line 2: expected"),
         ("1 0\n1 -3\n", "line 2: expected"),
         ("x\n", "line 1: expected"),
+        ("1 0\n2  5\n", "line 2: expected"),
+        ("1 0\n1 5:3\n", "line 2: expected"),
     ):
         (tmp_path / "users.dat").write_text(text)
         with pytest.raises(DataError, match=message):
+            read(find("citeulike-a"), tmp_path, "random")
+    (tmp_path / "users.dat").write_text("1 0\n")
+    for text in ("2 7:1 12\n", "1 :1\n", "1 7:\n"):
+        (tmp_path / "mult.dat").write_text(text)
+        with pytest.raises(DataError, match="mult.dat, line 1: expected"):
             read(find("citeulike-a"), tmp_path, "random")

@@ -24,6 +24,7 @@ def test_item_lists(tmp_path: Path) -> None:
         ("[[5], [-1]]", "user 1: expected a list of whole numbers"),
         ("[5]", "user 0: expected a list of whole numbers"),
         ('{"a": [5]}', "user a: expected a list of whole numbers"),
+        ('{"1": [5], "01": [6]}', "user 01: expected a list of whole numbers"),
         ("[[], []]", "no user has an item"),
         ("3", "no user has an item"),
         ("", "empty file"),

@@ -11,7 +11,6 @@ import pytest
 
 from recbench.home import results_home
 from recbench.results.store import Store
-from recbench.trackers.base import TRACKERS
 from tests.conftest import Run
 
 TRAIN = (
@@ -51,15 +50,6 @@ class Own(Tracker):
     def close(self):
         self.say("closed")
 """
-
-
-@pytest.fixture(autouse=True)
-def forget_own_trackers():
-    yield
-    for name in [name for name in TRACKERS.names() if not TRACKERS.get(name).__module__.startswith("recbench.")]:
-        del TRACKERS._classes[name]
-    for module in [module for module in sys.modules if module.startswith("recbench_import_")]:
-        del sys.modules[module]
 
 
 def own(tmp_path: Path, name: str, fault: str = "") -> str:
