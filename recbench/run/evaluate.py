@@ -27,9 +27,9 @@ from recbench.results.store import Store
 from recbench.results.user_contributions import UserContributions, write_contributions
 from recbench.run import kept_predictions
 from recbench.run.candidates import BIASED, candidate_set
-from recbench.run.collapse import collapse_note
 from recbench.run.fitted import Fitted, restore
 from recbench.settings import owned_by
+from recbench.training.scorer import collapse_note
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,16 @@ from torch import Tensor
 from recbench.backbones.base import Backbone, evaluation_mode
 from recbench.batch import Towers
 from recbench.data.dataset import Log
-from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions, TowerVectors
+from recbench.evaluation.metrics.vectors import collapsed
+from recbench.evaluation.predictions import (
+    BlockScores,
+    InnerProductScores,
+    Predictions,
+    TowerVectors,
+    score_vectors,
+)
 from recbench.losses.base import Loss
+from recbench.results.record import RunKey
 
 ROWS_PER_BLOCK = 65536
 
@@ -100,3 +108,19 @@ def linear_weights(loss: Loss) -> Tensor | None:
     if not torch.allclose(score(probe) - origin, probe @ weight, rtol=1e-6, atol=1e-8):
         return None
     return weight.T.float().to(device)
+
+
+def collapse_note(key: RunKey, predictions: Predictions) -> list[str]:
+    """Return a line if the vectors that rank by some feedback of the run have collapsed, else nothing."""
+    collapsed_sides = {}
+    for column, name in enumerate(key.feedback):
+        vectors = score_vectors(predictions, column)
+        if vectors is not None:
+            cosines = collapsed(vectors)
+            collapsed_sides[name] = " and ".join(f"{side} {cosine:.4f}" for side, cosine in cosines.items())
+    listed = "; ".join(f"{name}: {sides}" for name, sides in collapsed_sides.items() if sides)
+    if not listed:
+        return []
+    learned = key.settings.get("loss.logit") in ("learned", None)  # None: a loss without scale and bias
+    remedy = "try a lower --lr" if learned else "try a lower --lr, or --set loss.logit=learned"
+    return [f"{key.title}: its vectors all point one way (mean cosine of {listed}) and tell little apart; {remedy}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -40,3 +42,19 @@ def test_a_learned_scale_is_not_advised_to_a_run_that_has_one(prepared: Run) -> 
         checkpoint.save(path, held | {"item": torch.ones_like(held["item"])})
     told = prepared("eval", "--metric", "recall@5", "--no-baselines").err
     assert "try a lower --lr" in told and "loss.logit" not in told
+
+
+def test_train_says_it_of_the_weights_that_it_keeps(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = ("train", "--loss", "bpr", "--backbone", "mf", "--epochs", "2")
+    usual = prepared(*train)
+    assert usual.code == 0 and "one way" not in usual.err
+    monkeypatch.setattr("recbench.evaluation.metrics.vectors.COLLAPSED", -1.0)
+    told = prepared(*train, "--seed", "1").err
+    assert told.count("its vectors all point one way") == 1
+    weights = next(path for path in results_home().rglob("weights.safetensors") if path.parent.name.startswith("s1-"))
+    item = checkpoint.load(weights)["backbone"]["item_table"].double()
+    cosine = torch.nn.functional.cosine_similarity(item[:, None], item[None], dim=-1)
+    mean = (cosine.sum() - len(item)) / (len(item) * (len(item) - 1))
+    assert f"items {mean:.4f}" in told
+    (note,) = json.loads((weights.parent / "record.json").read_text(encoding="utf-8"))["notes"]
+    assert note in told
