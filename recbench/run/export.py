@@ -20,9 +20,9 @@ from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.run.fit_baseline import require_trained
+from recbench.run.fitted import trained_model
 from recbench.training.model import Model
 from recbench.training.scorer import Scorer
-from recbench.training.train import trained_model
 
 LINEAR = """\
 # {title}

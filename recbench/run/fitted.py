@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Protocol
 
 from recbench.data.dataset import Dataset, Log, concat_logs
+from recbench.errors import DataError
 from recbench.evaluation.predictions import Predictions
 from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
-from recbench.training.model import Model
+from recbench.training import checkpoint
+from recbench.training.model import Model, build
+from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
-from recbench.training.train import trained_model
+from recbench.training.train import WEIGHTS
 
 
 class Fitted(Protocol):
@@ -54,3 +57,23 @@ def restore(key: RunKey, data: Dataset, folder: Path) -> Fitted:
     if key.is_baseline:
         return fitted_model(key, data)
     return TrainedRun(trained_model(key, data, folder), data)
+
+
+def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
+    """Return the model of a finished run with its best weights; `data` has the key's feedback only.
+
+    Raises DataError if the weights are missing, damaged or do not fit.
+    """
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
+    schedule = Schedule.of(key.settings)
+    trained_on = schedule.training(data, key.seed)
+    if schedule.refit:
+        trained_on = trained_on.with_valid()
+    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, schedule)
+    try:
+        model.load(checkpoint.load(path))
+    except (RuntimeError, KeyError) as error:
+        raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
+    return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,6 @@ from recbench.training.model import Model, build, check_gradient
 from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
-from recbench.training.scorer import Scorer, collapse_note
 from recbench.training.shared_training import check_agreement, notes_of, share_out, tables_by_all, why_not
 from recbench.training.tracking import Tracking
 from recbench.training.training_display import EpochLine, TrainingDisplay
@@ -160,7 +159,12 @@ class Training:
             self._refit(folder, console)
         weights = self.model.shards.whole_weights(self.model.state() if self.schedule.refit else self.state.best)
         notes = [*self.model.loss.notes, *self.step.notes, *notes_of(self.ranks, self.model.shards)]
-        notes += self._collapse(weights, console)
+        if self.ranks.size == 1:  # of several, each may hold other rows
+            self.model.load(weights)
+            collapsed = self.validation.collapse(self.key, self.model)
+            notes += collapsed
+            for note in collapsed:
+                print_line(console, f"  note: {note}")
         if self.ranks.first:
             checkpoint.save(folder / WEIGHTS, weights)
             if self.key not in store:
@@ -169,17 +173,6 @@ class Training:
         record = self.ranks.from_first(lambda: store.record(self.key))
         self.tracking.finish(record)
         return record
-
-    def _collapse(self, weights: Mapping[str, dict[str, torch.Tensor]], console: Console) -> list[str]:
-        """Print and return a line if the vectors of the weights that are kept tell little apart."""
-        if self.ranks.size > 1:  # of which each may hold other rows
-            return []
-        self.model.load(weights)
-        scorer = Scorer(self.model.backbone, self.model.loss, self.validation.known)
-        notes = collapse_note(self.key, scorer.predictions(self.validation.log))
-        for note in notes:
-            print_line(console, f"  note: {note}")
-        return notes
 
     def _new_model(self) -> Model:
         key = self.key
@@ -338,23 +331,3 @@ def locked(folder: Path, console: Console, wait: bool) -> Iterator[None]:
 def is_complete(key: RunKey, store: Store) -> bool:
     """Return whether a run has its record and its weights."""
     return key in store and (store.folder(key) / WEIGHTS).exists()
-
-
-def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
-    """Return the model of a finished run with its best weights; `data` has the key's feedback only.
-
-    Raises DataError if the weights are missing, damaged or do not fit.
-    """
-    path = folder / WEIGHTS
-    if not path.exists():
-        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
-    schedule = Schedule.of(key.settings)
-    trained_on = schedule.training(data, key.seed)
-    if schedule.refit:
-        trained_on = trained_on.with_valid()
-    model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, schedule)
-    try:
-        model.load(checkpoint.load(path))
-    except (RuntimeError, KeyError) as error:
-        raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
-    return model

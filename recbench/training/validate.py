@@ -13,9 +13,9 @@ from recbench.evaluation.evaluate import ScoredLog, evaluate, expand
 from recbench.evaluation.predictions import Predictions
 from recbench.evaluation.request import Request, parse
 from recbench.evaluation.signature import Protocol
-from recbench.results.record import of_all
+from recbench.results.record import RunKey, of_all
 from recbench.training.model import Model
-from recbench.training.scorer import Scorer
+from recbench.training.scorer import Scorer, collapse_note
 
 
 class UndefinedMetricError(TrainingError):
@@ -56,6 +56,10 @@ class Validation:
         `tables` are the backbone's, where they are known.
         """
         return self.measure(Scorer(model.backbone, model.loss, self.known, tables).predictions(self.log))
+
+    def collapse(self, key: RunKey, model: Model) -> list[str]:
+        """Return a line if the vectors by which the model of a run ranks tell little apart, else nothing."""
+        return collapse_note(key, Scorer(model.backbone, model.loss, self.known).predictions(self.log))
 
     def measure(self, predictions: Predictions) -> float:
         """Return the metric of predictions for the rows `log`; raises UndefinedMetricError as a call does."""
