@@ -48,12 +48,12 @@ class Matrix:
 
     @property
     def methods(self) -> list[str]:
-        """All methods, best first: by their mean place in the columns, from 0 for the first to 1 for the last."""
+        """All methods: those in most columns first, then the best, by their mean place in the columns from 0 to 1."""
         places: dict[str, list[float]] = defaultdict(list)
         for column in self.columns:
             for name, cell in column.cells.items():
                 places[name].append((cell.rank - 1) / max(1, len(column.cells) - 1))
-        return sorted(places, key=lambda name: (sum(places[name]) / len(places[name]), name))
+        return sorted(places, key=lambda name: (-len(places[name]), sum(places[name]) / len(places[name]), name))
 
     @property
     def tested(self) -> bool:

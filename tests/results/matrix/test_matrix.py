@@ -67,6 +67,14 @@ def test_ranks_and_differences_by_hand(store: Store, put: Put) -> None:
     }  # fmt: skip
 
 
+def test_methods_on_most_data_come_first(store: Store, put: Put) -> None:
+    for loss, one, two in (("ease", 0.7, 0.5), ("bce", 0.8, 0.6)):
+        put(loss, "one", one)
+        put(loss, "two", two)
+    put("bpr", "one", 0.9)
+    assert only(store).methods == ["bce × mf", "ease (baseline)", "bpr × mf"]
+
+
 def test_lower_is_better_where_the_metric_says_so(store: Store, put: Put) -> None:
     low = {"metric": "logloss", "signature": "logloss; better=lower"}
     for loss, value in (("ease", 0.5), ("bce", 0.4), ("bpr", 0.6)):
