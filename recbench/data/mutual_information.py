@@ -11,8 +11,9 @@ from recbench.data.dataset import Table
 def mutual_information(table: Table) -> Tensor:
     """Return the mutual information of each two columns [columns, columns] in nats, over the entities seen in train.
 
-    Sum over values a and b of p(a, b) log(p(a, b) / (p(a) p(b))), of an entity drawn uniformly and, of a bag, one of
-    its members drawn uniformly. To be unknown is a value too.
+    It is 0 on the diagonal, which is left out since a long bag has very many pairs of values with itself. Sum over
+    values a and b of p(a, b) log(p(a, b) / (p(a) p(b))), of an entity drawn uniformly and, of a bag, one of its members
+    drawn uniformly. To be unknown is a value too.
     """
     value, columns = table.value[: table.seen].long(), []
     start = 0
@@ -25,7 +26,7 @@ def mutual_information(table: Table) -> Tensor:
         start += column.width
     shared = value.new_zeros(len(columns), len(columns), dtype=torch.double)
     for a, (block, weight, size) in enumerate(columns):
-        for b, (other, other_weight, other_size) in enumerate(columns[a:], a):
+        for b, (other, other_weight, other_size) in enumerate(columns[a + 1 :], a + 1):
             key = (block[:, :, None] * other_size + other[:, None, :]).flatten()
             joint = (weight[:, :, None] * other_weight[:, None, :]).flatten() / max(1, len(value))
             pair, place = torch.unique(key, return_inverse=True)
