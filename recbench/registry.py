@@ -73,10 +73,10 @@ class Registry(Generic[T]):
             point.load()
 
 
-def source_digest(path: Path) -> str:
+def source_digest(path: Path, named_by: str = "--import") -> str:
     """Return the first 12 hex digits of a file's SHA-256; raises UsageError if there is no such file."""
     if not path.is_file():
-        raise UsageError(f"--import {path}: no such file")
+        raise UsageError(f"{named_by} {path}: no such file")
     return sha256(path.read_bytes()).hexdigest()[:12]
 
 
@@ -114,15 +114,18 @@ def import_recorded(files: Iterable[str], sources: Mapping[str, str]) -> None:
         import_file(path)
 
 
-def import_file(path: Path) -> str:
-    """Import a user's own file, so that its decorators register; return its `source_digest`."""
+def import_file(path: Path, named_by: str = "--import") -> str:
+    """Import a user's own file, so that its decorators register; return its `source_digest`.
+
+    Raises UsageError, with the words that the user `named_by` it, if it is not there or cannot be imported.
+    """
     path = path.resolve()
-    digest = source_digest(path)
+    digest = source_digest(path, named_by)
     name = _module_name(path, digest)
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise UsageError(f"--import {path}: not a Python file")
+            raise UsageError(f"{named_by} {path}: not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
@@ -131,7 +134,7 @@ def import_file(path: Path) -> str:
             del sys.modules[name]
             if isinstance(error, UsageError | KeyboardInterrupt):
                 raise
-            raise UsageError(f"--import {path}: {type(error).__name__}: {error}") from error
+            raise UsageError(f"{named_by} {path}: {type(error).__name__}: {error}") from error
     return digest
 
 

@@ -25,6 +25,7 @@ from recbench.evaluation.metric import METRICS
 from recbench.home import home, prepared_home
 from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES
+from recbench.preparation import progress_display
 from recbench.preparation.prepare import prepare
 from recbench.registry import Registry
 from recbench.samplers import SAMPLERS
@@ -42,6 +43,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's data or results."""
     monkeypatch.setenv("RECBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RECBENCH_RESULTS", str(tmp_path / "results"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line says what took long, on however busy a machine, where a test counts the lines of a command."""
+    monkeypatch.setattr(progress_display, "QUIET", float("inf"))
 
 
 @pytest.fixture(autouse=True)

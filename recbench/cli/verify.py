@@ -65,7 +65,7 @@ def _names(what: str) -> list[str]:
     if not what.endswith(".py"):
         return [LOSSES.get(what).name]
     before = set(LOSSES.names())
-    import_file(Path(what))
+    import_file(Path(what), "verify")
     added = [name for name in LOSSES.names() if name not in before]
     if not added:
         raise UsageError(f'{what} registers no loss; put @LOSSES.add("name") above its class')

@@ -90,9 +90,9 @@ class Store:
         listed = ", ".join(_describe(folders[digest]) for digest in (matches or list(folders))[:8])
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
+        count = "there is one run" if len(folders) == 1 else f"there are {len(folders)} runs"
         raise UsageError(
-            f"no run starts with `{prefix}`, and no method, dataset or tag is called so; there are "
-            f"{len(folders)} runs, such as {listed}"
+            f"no run starts with `{prefix}`, and no method, dataset or tag is called so; {count}, such as {listed}"
         )
 
     def folders(self) -> dict[str, Path]:

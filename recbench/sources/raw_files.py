@@ -35,9 +35,9 @@ def locate(
 
     They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
     user's own TOML, then in the raw folder of recbench. For reader `table`, a pattern such as "events-*.csv.gz" stands
-    for all files that match it and a folder for all that lie in it or deeper, in the order of their names. What is
-    missing is unpacked from the archives that lie there, and without `raw` downloaded, if `accept` agrees to a licence
-    that asks for it. Raises DataError that says how to get what is missing still, and for what is not a file;
+    for all files that match it and, in a user's own catalogue, a folder for all below it, in the order of their names.
+    What is missing is unpacked from the archives that lie there, and without `raw` downloaded, if `accept` agrees to a
+    licence that asks for it. Raises DataError that says how to get what is missing still, and for what is not a file;
     UsageError if `raw` is not a folder.
     """
     folder = raw if raw is not None else raw_home(spec.name)
@@ -81,12 +81,12 @@ def _files_present(spec: DatasetSpec, wanted: Sequence[str], folder: Path, raw: 
 
 
 def _stands_for(spec: DatasetSpec, name: str, path: Path) -> Found:
-    """Return the file at a path or, for reader `table`, all files of a folder and those below it.
+    """Return the file at a path or, for a user's own dataset, all files of a folder and those below it.
 
     Hidden files, and those that programs put beside data, such as `_SUCCESS`, are none. Raises DataError if it has no
     file.
     """
-    if spec.reader != "table" or not path.is_dir():
+    if spec.reader != "table" or spec.folder is None or not path.is_dir():
         return {name: path}
     below = {path_below.relative_to(path): path_below for path_below in sorted(path.rglob("*")) if path_below.is_file()}
     found = {

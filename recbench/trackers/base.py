@@ -74,7 +74,7 @@ def tracker_class(word: str) -> type[Tracker]:
     Raises UsageError if there is none, if the file does not define exactly one, or if its package is not installed.
     """
     if word.endswith(".py"):
-        digest = import_file(Path(word))
+        digest = import_file(Path(word), "--track")
         own = [name for name in TRACKERS.names() if imported_source(TRACKERS.get(name)) == digest]
         if len(own) != 1:
             raise UsageError(f"--track {word}: expected a file with one tracker, and it registers {len(own)}")

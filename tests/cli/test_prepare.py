@@ -141,7 +141,7 @@ def test_check_ends_with_1_where_a_rule_is_broken(run: Run, tmp_path: Path) -> N
         (("--split", "date"), "split `date` needs the first day of test: add --split-date YYYY-MM-DD"),
         (("--split", "days", "--split-days", "0"), "--split-days 0: expected a whole number from 1 to 1,000,000"),
         (("--split", "days", "--split-days", "15"), "--split-days 15: the days of the log, 2024-01-01 to 2024-01-30"),
-        (("--split-days", "2"), "--split-days has no effect on split `global`; leave it out"),
+        (("--split-days", "2"), "--split-days has no effect on split `global`; add --split days, or leave it out"),
     ],
 )
 def test_options_that_cannot_be_meant(run: Run, words: tuple[str, ...], message: str) -> None:

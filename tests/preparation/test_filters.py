@@ -124,8 +124,5 @@ def test_entities_that_lack_a_feature(tmp_path: Path) -> None:
     table = pl.DataFrame({"u": [3, 1], "city": ["A", None], "age": [1.0, 2.0]})
     features = attach_features(log.users, [table], side, tmp_path / "users.parquet")
     assert features.undescribed.tolist() == [False, True, False]
-    assert entities.without_empty_features(features.rows, side, 3).tolist() == [
-        False,
-        False,
-        True,
-    ]  # 2 is not in the table
+    lacking = entities.without_empty_features(features.rows, side, 3)
+    assert lacking.tolist() == [False, False, True]  # 2 is not in the table

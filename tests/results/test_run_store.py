@@ -93,7 +93,7 @@ def test_find_by_the_first_digits(store, add, make_value):
         with pytest.raises(UsageError, match=f"{len(shared)} runs start with `{first}`; give more digits") as caught:
             store.find(first)
         assert all(key.digest in str(caught.value) for key in shared[:8])
-    unknown = "no run starts with `xyz`, and no method or tag is called so; there are 20 runs, such as "
+    unknown = "no run starts with `xyz`, and no method, dataset or tag is called so; there are 20 runs, such as "
     with pytest.raises(UsageError, match=unknown) as caught:
         store.find("xyz")
     assert "(gnolr-twintower on synthetic-random, seed " in str(caught.value)

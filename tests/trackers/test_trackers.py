@@ -115,7 +115,7 @@ def test_runs_of_several_losses_and_processes_are_shown(prepared: Run, tmp_path:
     ("words", "said"),
     [
         (("--track", "tensorbord"), "did you mean `tensorboard`"),
-        (("--track", "no.py"), "no.py: no such file"),
+        (("--track", "no.py"), "error: --track "),
         (("--track", "wandb", "--launcher", "ray"), "not with --launcher ray"),
     ],
 )
