@@ -72,7 +72,7 @@ def test_licence_then_download_then_prepared(run: Run, site: tuple[str, Path], m
     refused = run("prepare", "films", "--catalog", str(catalog))
     assert refused.code == 1
     assert "Films: ask first; http://example.org/licence" in refused.err
-    assert "run `recbench prepare films --catalog FILE.toml --accept-licence` if you accept it" in refused.err
+    assert "add --accept-licence if you accept it, or --raw DIR if you have the files" in refused.err
     assert not list(home().rglob("*.zip"))
     monkeypatch.setenv("RECBENCH_OFFLINE", "1")
     offline = run("prepare", "films", "--catalog", str(catalog), "--accept-licence")

@@ -16,7 +16,7 @@ from recbench.evaluation.predictions import BlockScores, InnerProductScores, Pre
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.results.record import RunKey
-from recbench.run.collapse import collapse_note
+from recbench.training.scorer import collapse_note
 
 PROTOCOL = Protocol("shop/global@0", "test", "train+valid")
 
