@@ -85,15 +85,16 @@ def missing_imports(files: Iterable[str], sources: Mapping[str, str]) -> list[Pa
     return [path for path in map(Path, files) if _module_name(path, sources.get(path.name, "")) not in sys.modules]
 
 
-def require_imported(files: Iterable[str], sources: Mapping[str, str]) -> None:
+def require_imported(files: Iterable[str], sources: Mapping[str, str], run: str = "") -> None:
     """Raise UsageError unless the user's files that a run was trained with are imported.
 
     They are never imported merely because a record names them: a record may be someone else's. Raises DataError if
-    they are imported in another version.
+    they are imported in another version; it says how to leave out `run`, the digest of one that is stored.
     """
+    leave_out = f", then `recbench runs {run} --hide` leaves the old run out" if run else ""
     for path in missing_imports(files, sources):
         if any(module.startswith(_module_name(path, "")) for module in sys.modules):
-            raise DataError(f"{path.name} has changed since the run began; restore it, or train again")
+            raise DataError(f"{path.name} has changed since the run began; restore it, or train again{leave_out}")
         raise UsageError(
             f"the run was trained with {path.name}, whose code is run only if you say so: "
             f"add --import {path}, or --trust"

@@ -32,7 +32,9 @@ from recbench.cli.options import (
     "recbench papers til/table1 --json",
 )
 def papers(
-    table: Annotated[str | None, typer.Argument(help="A table, as in gnolr/table2; default: all, a line each.")] = None,
+    table: Annotated[
+        str | None, typer.Argument(help="A table, as in gnolr/table2, or a paper, as in gnolr; default: all.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the tables of the papers as they were printed, and how each number came about."""
@@ -40,14 +42,13 @@ def papers(
     from recbench.results import published
     from recbench.results.published_display import terminal_table
 
-    if table is None:
-        items = published.listing()
+    if items := published.listing(table or ""):
         if as_json:
             print_json(items)
         else:
             stdout().print(items_table(items))
         return
-    printed = published.find_table(table)
+    printed = published.find_table(str(table))
     if as_json:
         print_json(published.as_json(printed))
     else:

@@ -203,7 +203,8 @@ def padding(trial: Trial) -> None:
         log_q=None if batch.log_q is None else torch.cat([batch.log_q, batch.log_q[:, :1]], 1),
     )
     padded = value_of(trial.model(), wider)
-    require_equal(padded, value_of(trial.model(), batch), "a padded slot (mask False) changes the loss; see Batch.mean")
+    told = "a padded slot (mask False) changes the loss; count slots by batch.mask, as Batch.mean does"
+    require_equal(padded, value_of(trial.model(), batch), told)
 
 
 def scores(trial: Trial) -> None:

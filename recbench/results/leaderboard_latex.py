@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from recbench.results.leaderboard_rows import LeaderboardRow
+from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable, arrange, titles
 from recbench.terminal import clean_line
 
@@ -27,6 +27,7 @@ def latex(rows: Sequence[LeaderboardRow], note: str = "") -> str:
     """Return the rows of `collect_rows` as LaTeX tables, which need the package booktabs, and a note as a comment.
 
     The best of a column, and what a test does not tell from it, is bold; ± is the standard deviation over seeds.
+    The caption says so.
     """
     datasets = arrange(rows)
     parts = [
@@ -48,7 +49,7 @@ def _table(title: str, dataset: DatasetTables, table: FeedbackTable) -> Iterator
     shared = f" All trained methods: {escaped(dataset.shared_settings)}." if dataset.shared_settings else ""
     yield r"\begin{table}"
     yield r"\centering"
-    caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}"
+    caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}{''.join(_marks(table))}"
     yield rf"\caption{{{caption}}}"
     yield rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}"
     yield r"\toprule"
@@ -66,6 +67,14 @@ def _table(title: str, dataset: DatasetTables, table: FeedbackTable) -> Iterator
     yield r"\end{table}"
     for signature in dict.fromkeys(column.signature for column in table.columns):
         yield f"% {clean_line(signature)}"
+
+
+def _marks(table: FeedbackTable) -> Iterator[str]:
+    rows = [row for rows in table.columns.values() for row in rows]
+    if bold := meaning_of_bold(rows):
+        yield f" Bold: {bold}."
+    if any(row.below for row in rows):
+        yield r" $\downarrow$: worse than the best baseline."
 
 
 def _line(cells: Sequence[str]) -> str:

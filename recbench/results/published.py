@@ -176,8 +176,8 @@ def cells(table: PublishedTable) -> Iterator[PublishedCell]:
                 )
 
 
-def listing() -> list[dict[str, object]]:
-    """Return one object per table: name, about, datasets, metrics, methods (their number)."""
+def listing(paper: str = "") -> list[dict[str, object]]:
+    """Return one object per table, or table of one paper: name, about, datasets, metrics, methods (their number)."""
     return [
         {
             "name": table.name,
@@ -187,6 +187,7 @@ def listing() -> list[dict[str, object]]:
             "methods": len({row.method for row in table.rows}),
         }
         for table in tables().values()
+        if not paper or table.name.startswith(f"{paper}/")
     ]
 
 

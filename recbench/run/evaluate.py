@@ -90,7 +90,7 @@ def evaluate_run(
     """
     started = time.perf_counter()
     key = record.key
-    require_imported(record.imports, key.sources)
+    require_imported(record.imports, key.sources, key.digest)
     requests = [
         replace(request, feedback=name)
         for request in requests

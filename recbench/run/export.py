@@ -121,7 +121,7 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
 def _trained(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
     key = record.key
     require_trained(key)
-    require_imported(record.imports, key.sources)
+    require_imported(record.imports, key.sources, key.digest)
     if not BACKBONES.get(key.backbone).decomposable:
         raise UsageError(
             f"run {key.digest}: scores of backbone `{key.backbone}` are no inner products of vectors; "

@@ -148,7 +148,7 @@ def _download_all(spec: DatasetSpec, folder: Path, progress: Progress, accept: A
             if not accept(f"{spec.title}: {spec.licence}; {spec.licence_page}"):
                 raise DataError(
                     f"{spec.name}: its licence ({spec.licence_page}) was not accepted; "
-                    f"run `{_prepare_command(spec)} --accept-licence` if you accept it"
+                    "add --accept-licence if you accept it, or --raw DIR if you have the files"
                 )
             folder.mkdir(parents=True, exist_ok=True)
             agreed.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')} {spec.licence_page}\n")

@@ -206,6 +206,11 @@ def test_a_loss_whose_code_has_changed_is_not_evaluated(prepared: Run, tmp_path:
     result = prepared("eval", "--import", str(file))
     assert result.code == 1
     assert "mine.py has changed since the run began" in result.err
+    run = result.err.split("`recbench runs ")[1].split()[0]
+    assert prepared("train", "--import", str(file), "--loss", "diverging", *FAST).code == 0
+    assert prepared("eval", "--run", "diverging", "--import", str(file)).code == 1
+    assert prepared("runs", run, "--hide").code == 0
+    assert prepared("eval", "--run", "diverging", "--import", str(file)).code == 0
 
 
 def test_two_imports_of_one_name(prepared: Run, tmp_path: Path) -> None:

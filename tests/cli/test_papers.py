@@ -117,6 +117,8 @@ def test_papers(run: Run) -> None:
     listed = {table["name"] for table in run("papers", "--json").json}
     assert {"gnolr/table2", "til/table1", "croloss/table2", "sasrec/table1"} <= listed
     assert "gnolr/table2" in run("papers").out
+    of_one = {table["name"] for table in run("papers", "gnolr", "--json").json}
+    assert of_one == {name for name in listed if name.startswith("gnolr/")}
     assert "0.8139" in run("papers", "gnolr/table2").out
     assert run("papers", "gnolr/tabel2").code == 2
 

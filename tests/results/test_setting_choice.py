@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from recbench.results.leaderboard_latex import escaped, latex
@@ -159,6 +160,9 @@ def test_latex(store: Store, put: Put) -> None:
     assert r"my\_loss $\times$ twintower &  & 0.6000 \\" in text
     assert r"gnolr $\times$ twintower &  & \textbf{0.7500} {\scriptsize $\pm$ 0.0707} \\" in text
     assert r"All trained methods: lr=0.1, epochs=5." in text and "mean over 1--2 seeds" in text
+    assert "Bold: the best mean of a column" in text and r"\downarrow$: worse" not in text
+    marked = latex([msgspec.structs.replace(row, below="item-knn") for row in collect_rows(store)])
+    assert r"$\downarrow$: worse than the best baseline.}" in marked
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
     assert text.endswith("% a note\n")
 
