@@ -119,9 +119,10 @@ def run_bakeoff(bakeoff: Bakeoff, program: Program, store: Store, console: Conso
     if len(fitting) < len(bakeoff.contestants):
         names = ", ".join(one.loss for one in bakeoff.contestants if one not in fitting)
         print_line(console, f"left out for want of time: {names}; a larger --budget takes them in")
-    losses = ", ".join(dict.fromkeys(one.loss for one in fitting))
-    print_line(console, f"{len(fitting)} contestants: {losses}; each {', '.join(passes_of(program))}")
     questions = sorted({one.question for one in fitting}, reverse=True)  # retrieval first
+    of_question = {word: ", ".join(one.loss for one in fitting if one.question == word) for word in questions}
+    losses = "; ".join(f"for {question} {names}" for question, names in of_question.items())
+    print_line(console, f"{len(fitting)} contestants: {losses}; each {', '.join(passes_of(program))}")
     share = bakeoff.request.budget * FOR_BASELINES / len(questions)
     entrants: Entrants = {}
     for question in questions:
