@@ -27,13 +27,13 @@ AUC = ("--metric", "auc")
 
 @pytest.fixture(scope="module")
 def results(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of bce with two seeds and with a learned scale, which is tagged, and of bpr at last, all evaluated."""
+    """Runs of bce on bare cosines with two seeds, with a learned scale, which is tagged, and of bpr, all evaluated."""
     root = tmp_path_factory.mktemp("results") / "results"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECBENCH_HOME", str(small_home))
         patch.setenv("RECBENCH_RESULTS", str(root))
-        type_command("train", "--loss", "bce", "--seeds", "2", *QUICK)
-        type_command("train", "--loss", "bce", "--set", "loss.logit=learned", *QUICK)
+        type_command("train", "--loss", "bce", "--set", "loss.logit=bare", "--seeds", "2", *QUICK)
+        type_command("train", "--loss", "bce", *QUICK)
         type_command("train", "--loss", "bpr", *QUICK)
         assert type_command("eval", "--run", "all", *AUC, "--no-baselines").code == 0
         assert type_command("runs", "bce/mf+logit=learned", "--tag", "mine").code == 0
@@ -55,7 +55,7 @@ def meant() -> dict[str, set[str]]:
     def those(condition: Callable[[Any], bool]) -> set[str]:
         return {record.key.digest for record in records if condition(record)}
 
-    bare = those(lambda record: record.key.loss == "bce" and "logit" not in str(record.non_default))
+    bare = those(lambda record: record.key.loss == "bce" and record.key.settings["loss.logit"] == "bare")
     learned = those(lambda record: record.key.settings.get("loss.logit") == "learned")
     newest = max(records, key=lambda record: record.finished)
     best = max(records, key=lambda record: record.valid)
@@ -193,7 +193,10 @@ def test_words_on_several_datasets_are_those_of_the_latest_or_of_the_one_that_is
         evaluation = replace(store.evaluations(record.key)[0], run=other.key.digest)
         store.add_evaluation(other.key, evaluation)
     refused = evaluated("compare", "bpr", bare)
-    assert "numbers on different data do not compare: bpr × mf on other/global, bce × mf on synthetic" in refused.err
+    assert (
+        "numbers on different data do not compare: bpr × mf on other/global, bce × mf logit=bare on synthetic"
+        in refused.err
+    )
     assert evaluated("compare", "bpr", bare, "--dataset", "synthetic", "--json").code == 0
 
 
