@@ -49,9 +49,8 @@ class AdvInfoNCE(SampledSoftmaxLoss):
     def parameter_groups(self, backbone: Backbone) -> list[dict[str, Any]]:
         """Return a group of the adversary beside the others, with a learning rate of its own."""
         (group,) = super().parameter_groups(backbone)
-        adversary = [self.user, self.item]
-        others = [p for p in group["params"] if all(p is not own for own in adversary)]
-        return [{"params": others}, {"params": adversary, "lr": self.adversary_lr}]
+        others = [p for p in group["params"] if p is not self.user and p is not self.item]
+        return [{"params": others}, {"params": [self.user, self.item], "lr": self.adversary_lr}]
 
     def start_epoch(self, backbone: Backbone, epoch: int) -> None:
         """Decide who learns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from inspect import unwrap
+from inspect import signature, unwrap
 from typing import Any
 
 import torch
@@ -52,7 +52,10 @@ def joined(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> Op
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     if all(schedule.constant_rate and not schedule.clip for schedule in schedules):
         groups = _merged(groups)
-    one: Optimizer = type(optimizers[0])(groups, **optimizers[0].defaults)
+    kind = type(optimizers[0])
+    taken = signature(kind).parameters  # AdamW has a default that it does not take
+    defaults = {name: value for name, value in optimizers[0].defaults.items() if name in taken}
+    one: Optimizer = kind(groups, **defaults)
     for own, schedule in zip(optimizers, schedules, strict=True):
         if schedule.clip:
             one.register_step_pre_hook(partial(_clip_before_step, own, schedule.clip))

@@ -40,7 +40,7 @@ def test_the_same_numbers_at_fewer_epochs(prepared: Run) -> None:
 
 
 def test_patience_counts_epochs(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.Validation, "__call__", lambda self, model: 0.5)
+    monkeypatch.setattr(training.Validation, "__call__", lambda self, model, tables: 0.5)
     assert prepared(*BPR, *EVERY_SECOND, "--epochs", "40", "--set", "train.patience=3").code == 0
     assert [epoch["epoch"] for epoch in records()[2]["curve"]] == [2, 4, 6]  # 2 is best; 4 is 2 epochs later, 6 is 4
 

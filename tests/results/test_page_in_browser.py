@@ -309,6 +309,7 @@ def test_a_method_has_a_page_of_its_own_that_back_leaves(tab, file, results):
     page.go_forward()
     page.wait_for_selector("#run h1")
     page.click("#run >> text=All methods")
+    page.wait_for_selector("main")
     assert page.is_visible("main") and page.url.endswith("#dataset=alpha")
 
 
