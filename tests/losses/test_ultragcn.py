@@ -73,7 +73,7 @@ def test_neighbours_are_not_penalised_by_the_backbone(view: Dataset) -> None:
     """With no weight but the penalty's, an item off the slate has no gradient."""
     nothing = dict.fromkeys(PLAIN, "0")
     made = model(view, "ultragcn", source="own", negatives="2", **nothing)
-    made.backbone.l2.fill_(1.0)  # type: ignore[operator,union-attr]
+    made.backbone.l2 = torch.tensor(1.0)
     batch = next(made.loss.sampler.batches(view, 4, torch.Generator().manual_seed(0)))
     made.loss.objective(made.backbone, batch).backward()
     gradient = made.backbone.get_parameter("item_table").grad
