@@ -24,7 +24,7 @@ def test_what_fails_is_named(run: Run, tmp_path: Path) -> None:
     assert list(outcomes) == list(CHECKS)
     failed = {"documented", "padding", "masked-slates"}
     assert {name for name, outcome in outcomes.items() if outcome["outcome"] == "fails"} == failed
-    assert "see Batch.mean" in outcomes["padding"]["message"]
+    assert "as Batch.mean does" in outcomes["padding"]["message"]
     assert "3 of 20 checks fail" in run("verify", "loss", "mine").out
 
 

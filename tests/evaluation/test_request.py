@@ -13,16 +13,20 @@ from recbench.evaluation.signature import Protocol, signature
 
 def test_names_of_the_metrics() -> None:
     assert METRICS.names() == [
+        "ai-d",
         "anisotropy",
         "arp",
         "auc",
         "cindex",
         "coverage",
         "ece",
+        "entropy",
+        "fsat",
         "gauc",
         "gini",
         "hr",
         "ild",
+        "jain",
         "logloss",
         "map",
         "mrr",

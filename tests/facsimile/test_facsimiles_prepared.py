@@ -92,7 +92,7 @@ def test_what_is_read_does_not_depend_on_the_blocks(name: str, tmp_path: Path) -
         spec = catalog.find(name, None, rule)
         chosen = {file: files[file] for file in spec.files + spec.optional_files}
         read = [
-            load_reader(spec.reader)(spec, Source(chosen, spec.split == "given", block=block))
+            load_reader(spec.reader)(spec, Source(chosen, shipped_parts=spec.split == "given", block=block))
             for block in (16 << 10, 64 << 10, 32 << 20)
         ]
         for side in ("log", "users", "items"):

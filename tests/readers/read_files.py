@@ -30,8 +30,8 @@ def whole(raw: RawTables) -> Whole:
 
 def read(spec: DatasetSpec, folder: Path, split: str = "global") -> Whole:
     files = {path.name: path for path in sorted(folder.iterdir())}
-    return whole(load_reader(spec.reader)(spec, Source(files, split == "given")))
+    return whole(load_reader(spec.reader)(spec, Source(files, shipped_parts=split == "given")))
 
 
 def read_file(spec: DatasetSpec, path: Path) -> pl.DataFrame:
-    return whole(load_reader(spec.reader)(spec, Source({path.name: path}, spec.split == "given"))).log
+    return whole(load_reader(spec.reader)(spec, Source({path.name: path}, shipped_parts=spec.split == "given"))).log
