@@ -126,7 +126,8 @@ def test_damaged_files(name: str, originals: Path, tmp_path: Path) -> None:
         files[file].write_bytes(gzip.compress(damaged) if packed and not raw else damaged)
         try:
             counted = sum(
-                len(block) for block in load_reader(spec.reader)(spec, Source(files, shipped_parts=spec.split == "given")).log
+                len(block)
+                for block in load_reader(spec.reader)(spec, Source(files, shipped_parts=spec.split == "given")).log
             )
             prepare(name, raw=folder)
             expected = held(name, files)
