@@ -20,4 +20,5 @@ def test_tce_bpr() -> None:
 def test_tce_bpr_is_the_mean_of_the_smallest_losses(margins: list[float], drop: float) -> None:
     expected = sorted(softplus(-margin) for margin in margins)[: int((1 - drop) * len(margins))]
     value = truncated("tce-bpr", drop=drop)(towers(pairs(margins)), batch([[1, 0]] * len(margins)))
-    assert float(value) == pytest.approx(sum(expected) / max(len(expected), 1), abs=1e-9)
+    # losses are ranked in float32, where either of two that are nearly equal may stay
+    assert float(value) == pytest.approx(sum(expected) / max(len(expected), 1), abs=2e-6)
