@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,6 +28,7 @@ from recbench.errors import UsageError
 from recbench.evaluation.evaluate import ScoredLog, evaluate
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
+from recbench.memory import peak
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.model import Model
 from recbench.training.scorer import Scorer
@@ -203,12 +202,7 @@ def exhaustive(model: Model, users: int = 510) -> None:
         scorer.block(block, 0)
     seconds = time.perf_counter() - started
     print(f"\nneumf, all items for {users} users: {seconds:.1f} s, so {seconds / users * USERS / 60:.1f} min for all")
-    print(f"peak memory grew by {peak() - before:.2f} GiB meanwhile")
-
-
-def peak() -> float:
-    """Return the most memory the process has held, in GiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+    print(f"peak memory grew by {(peak() - before) / 2**30:.2f} GiB meanwhile")
 
 
 def main() -> None:
@@ -250,7 +244,7 @@ def main() -> None:
         steps = {loss: recbench_step(data, ours, BATCH) for loss, ours in models.items()}
         shown(f"{backbone}, triplet importance", side_by_side(steps, each=2, rounds=3), "bpr", rows)
     scoring(data, model)
-    print(f"peak memory {peak():.2f} GiB")
+    print(f"peak memory {peak() / 2**30:.2f} GiB")
 
 
 if __name__ == "__main__":

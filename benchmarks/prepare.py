@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -96,11 +95,8 @@ def main(words: list[str]) -> None:
     if words:
         sizes = [(name, int(float(rows))) for name, rows in (word.split("=") for word in words)]
     for name, rows in sizes:
-        folder = Path(tempfile.mkdtemp(prefix="recbench-"))
-        try:
-            measure(name, rows, folder)
-        finally:
-            shutil.rmtree(folder)
+        with TemporaryDirectory(prefix="recbench-") as folder:
+            measure(name, rows, Path(folder))
 
 
 if __name__ == "__main__":

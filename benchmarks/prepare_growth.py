@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -33,7 +32,7 @@ user = { key = "user", categorical = ["user"] }
 item = { key = "item", categorical = ["item"] }
 """
 PREPARE = """
-import json, os, resource, sys, time
+import json, os, sys, time
 from pathlib import Path
 os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(sys.argv[2])]))
 os.environ["POLARS_MAX_THREADS"] = sys.argv[2]
@@ -41,16 +40,12 @@ from recbench.memory import Memory, peak
 from recbench.preparation.prepare import prepare
 from recbench.progress import Progress
 
-def processor():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
 class Steps(Progress):
     def __init__(self):
         self.steps = []
         self.step("before")
     def step(self, what, total=None, unit="bytes"):
-        self.steps.append((what, time.perf_counter(), processor()))
+        self.steps.append((what, time.perf_counter(), time.process_time()))
 
 steps = Steps()
 folder = Path(sys.argv[1])
@@ -114,11 +109,8 @@ def main(words: list[str]) -> None:
     """Measure the sizes asked for, or all of them."""
     for word in words or SIZES:
         rows, entities = (int(float(part)) for part in word.split("x"))
-        folder = Path(tempfile.mkdtemp(prefix="recbench-"))
-        try:
-            measure(rows, entities, folder)
-        finally:
-            shutil.rmtree(folder)
+        with TemporaryDirectory(prefix="recbench-") as folder:
+            measure(rows, entities, Path(folder))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import time
 
 import torch
 
 from recbench.data.dataset import Positives
 from recbench.evaluation.exact_search import search_exactly
+from recbench.memory import peak
 
 USERS, ITEMS, DIM, K, SEEN = 29_858, 40_981, 64, 20, 27
 
@@ -27,8 +27,7 @@ def main() -> None:
     for block in query.split(1024):
         block @ item.T
     product = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"search, {K} of {ITEMS:,} for {USERS:,} users: {seconds:.1f} s, peak {peak:.2f} GiB")
+    print(f"search, {K} of {ITEMS:,} for {USERS:,} users: {seconds:.1f} s, peak {peak() / 2**30:.2f} GiB")
     print(f"matrix product alone (bound): {product:.1f} s, ratio {seconds / product:.1f}")
 
 

@@ -6,7 +6,6 @@ features, 3,706 items with a genre bag, batch 1024.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from torch.utils.data import Dataset as RowDataset
 from benchmarks.steps import Step, recbench_step, untrained
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
+from recbench.memory import peak
 from recbench.samplers import Rows
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.schedule import Schedule
@@ -244,7 +244,7 @@ def main() -> None:
     for name, rows in best.items():
         of_bare, of_products = rows / best[BARE], rows / best[PRODUCTS]
         print(f"{name:34}{rows:>12,.0f} rows/s{of_bare:>8.2f} of the bare loop{of_products:>8.2f} of the products")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print(f"peak memory {peak() / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":

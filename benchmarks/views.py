@@ -9,9 +9,10 @@ import os
 
 import torch
 
-from benchmarks.collaborative import DIM, first_epoch, gowalla, peak, shown, side_by_side
+from benchmarks.collaborative import DIM, first_epoch, gowalla, shown, side_by_side
 from benchmarks.steps import Step, recbench_step
 from recbench.data.dataset import Dataset
+from recbench.memory import peak
 from recbench.training.allocator import keep_freed_memory
 
 BATCH = 2048
@@ -33,7 +34,7 @@ def main() -> None:
     print(f"load before: {os.getloadavg()[0]:.1f}")
     steps = {f"{loss} {against}".strip(): step_of(data, loss, against) for loss, against in METHODS}
     shown("lightgcn, 3 layers", side_by_side(steps, each=2, rounds=8), "bpr", rows)
-    print(f"load after: {os.getloadavg()[0]:.1f}; peak memory of all together {peak():.2f} GiB")
+    print(f"load after: {os.getloadavg()[0]:.1f}; peak memory of all together {peak() / 2**30:.2f} GiB")
 
 
 if __name__ == "__main__":
