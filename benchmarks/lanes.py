@@ -11,6 +11,7 @@ from multiprocessing import get_context
 
 import torch
 
+from benchmarks.gpu_sections.case import synchronize
 from benchmarks.gpu_sections.shapes import moved
 from benchmarks.steps import LanesStep, Step, recbench_step, untrained
 from benchmarks.training import shape_of_ml1m
@@ -39,11 +40,11 @@ def rate(step: Step) -> float:
     """Return rows per second over SECONDS, after some steps that do not count."""
     for _ in range(10):
         step()
-    _wait()
+    synchronize(DEVICE)
     started, rows = time.perf_counter(), 0
     while time.perf_counter() - started < SECONDS:
         rows += step()
-    _wait()
+    synchronize(DEVICE)
     return rows / (time.perf_counter() - started)
 
 
@@ -58,11 +59,6 @@ def by_two_processes(loss: str, backbone: str, tasks: int) -> float:
 def _in_process(loss: str, backbone: str, tasks: int, threads: int) -> float:
     torch.set_num_threads(threads)
     return rate(alone(moved(shape_of_ml1m(tasks), DEVICE), loss, backbone))
-
-
-def _wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def main() -> None:

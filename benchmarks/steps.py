@@ -41,10 +41,7 @@ def recbench_step(data: Dataset, model: Model, size: int, make: Callable[[Batch]
 
     def step() -> int:
         batch = next(batches)
-        if make is None:
-            model.loss.step(model.backbone, batch, model.optimizer)
-        else:
-            make(batch)
+        (make or model.update)(batch)
         return batch.rows
 
     return step
@@ -62,6 +59,17 @@ class LanesStep:
         batches = [next(source) for source in self.sources]
         self.together.step(batches)
         return sum(batch.rows for batch in batches)
+
+
+def losses_of_both(
+    together: SideBySide, alone: Sequence[Model], batches: Sequence[Sequence[Batch]]
+) -> tuple[Tensor, Tensor]:
+    """Step models side by side, and others alone, on the same batches of each; return both losses, [steps, models]."""
+    found, expected = [], []
+    for of_step in zip(*batches, strict=False):
+        found.append(together.step(of_step))
+        expected.append(torch.stack([model.update(batch) for model, batch in zip(alone, of_step, strict=True)]))
+    return torch.stack(found), torch.stack(expected)
 
 
 def _endless(data: Dataset, model: Model, size: int, seed: int) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from benchmarks.gpu_sections.case import Case, Measured, Setting
 from benchmarks.gpu_sections.shapes import batch_on, generator, moved
 from benchmarks.gpu_sections.steps import NEVER
+from benchmarks.steps import losses_of_both
 from recbench.data.dataset import Dataset
 from recbench.inspect.loss_trial import Trial
 from recbench.inspect.tape import Tapes
@@ -119,15 +120,11 @@ def _side_by_side(setting: Setting, name: str) -> Measured:
     reason = why_alone(_started(name, data, LANES), batches[0][0])
     if reason is not None:
         return Measured(note=f"trained one after the other: {reason}")
-    together, differences = SideBySide(models, [own[0] for own in batches]), []
-    for of_step in zip(*batches, strict=False):
-        expected = [
-            model.loss.step(model.backbone, b, model.optimizer) for model, b in zip(alone, of_step, strict=True)
-        ]
-        found, wanted = together.step(of_step), torch.stack(expected)
-        differences.append(float(((found - wanted).abs() / wanted.abs().clamp(min=1e-3)).max()))
-    early = max(differences[:COMPARED_STEPS])
-    note = f"relative difference {early:.1e} in {COMPARED_STEPS} steps, {max(differences):.1e} in {len(differences)}"
+    together = SideBySide(models, [own[0] for own in batches])
+    found, expected = losses_of_both(together, alone, batches)
+    differences = (found - expected).abs() / expected.abs().clamp(min=1e-3)
+    early, largest = float(differences[:COMPARED_STEPS].max()), float(differences.max())
+    note = f"relative difference {early:.1e} in {COMPARED_STEPS} steps, {largest:.1e} in {len(differences)}"
     return Measured(agrees=early <= LANE_TOLERANCE, note="; ".join([note, *together.notes]))
 
 
@@ -151,13 +148,14 @@ def _as_on_cpu(setting: Setting, name: str, backbone: str) -> Measured:
     before = torch.get_rng_state()
     for model in (here, there):
         model.start_epoch(1)
-    largest, random = 0.0, False
+    differences, random = [], False
     batches = here.loss.sampler.batches(data, BATCH, generator(0, torch.device("cpu")))
     for _, batch in zip(range(COMPARED_STEPS), batches, strict=False):
-        of_cpu = float(here.loss.step(here.backbone, batch, here.optimizer))
+        of_cpu = float(here.update(batch))
         random = random or not torch.equal(before, torch.get_rng_state())
-        of_gpu = float(there.loss.step(there.backbone, batch_on(batch, setting.device), there.optimizer))
-        largest = max(largest, abs(of_gpu - of_cpu) / max(abs(of_cpu), 1e-3))
+        of_gpu = float(there.update(batch_on(batch, setting.device)))
+        differences.append(abs(of_gpu - of_cpu) / max(abs(of_cpu), 1e-3))
+    largest = float(torch.tensor(differences).max())  # NaN where one is, which is no agreement
     note = f"largest relative difference {largest:.1e}"
     if random:
         return Measured(note=f"{note}; draws random numbers, which every kind of device draws otherwise")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-
-import torch
+from itertools import islice
 
 from benchmarks.gpu_sections import shapes
 from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps, start_peak
 from benchmarks.gpu_sections.steps import Shape
-from benchmarks.steps import LanesStep, untrained
+from benchmarks.steps import LanesStep, losses_of_both, untrained
 from recbench.training.model import Model
 from recbench.training.side_by_side import SideBySide
 
@@ -73,16 +72,12 @@ def compared(setting: Setting, work: Work) -> Measured:
     data = work.shape(setting)
     together, alone = models(setting, work, TOY_LANES), models(setting, work, TOY_LANES)
     steps = 5 if setting.toy else 20
-    batches = []
-    for place in range(TOY_LANES):
-        drawn = together[place].loss.sampler.batches(data, work.batch, shapes.generator(place, setting.device))
-        batches.append([batch for batch, _ in zip(drawn, range(steps), strict=False)])
-    both = SideBySide(together, [own[0] for own in batches])
-    worst = 0.0
-    for of_step in zip(*batches, strict=False):
-        losses = both.step(of_step)
-        expected = torch.stack([model.update(batch) for model, batch in zip(alone, of_step, strict=True)])
-        worst = max(worst, float(((losses - expected) / expected).abs().max()))
+    batches = [
+        list(islice(model.loss.sampler.batches(data, work.batch, shapes.generator(place, setting.device)), steps))
+        for place, model in enumerate(together)
+    ]
+    found, expected = losses_of_both(SideBySide(together, [own[0] for own in batches]), alone, batches)
+    worst = float(((found - expected) / expected).abs().max())
     return Measured(agrees=worst <= TOLERANCE, note=f"losses differ by {worst:.1e} at most, relative")
 
 

@@ -98,7 +98,7 @@ def steps_of(data: Dataset, work: Work, capture: bool, compiled: bool) -> tuple[
     loss, _, rest = work.pair.partition(" x ")
     backbone, *words = rest.split()
     batch = min(work.batch, len(data.train) // 2)
-    schedule = Schedule(lr=1e-3, batch_size=batch, capture=capture, **({"compile": True} if compiled else {}))
+    schedule = Schedule(lr=1e-3, batch_size=batch, capture=capture, compile=compiled)
     torch.manual_seed(0)
     model = untrained(data, loss, backbone, words, schedule)
     model.start_epoch(1)

@@ -12,6 +12,7 @@ from benchmarks import gpu
 from benchmarks.gpu_sections import commands, equality, lanes, report, search, shapes, sketch, steps
 from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps
 from benchmarks.gpu_sections.report import Line
+from recbench.training.model import Model
 from tests.conftest import Run
 
 TOY = Setting(torch.device("cpu"), toy=True)
@@ -67,6 +68,16 @@ def test_what_is_not_the_same_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = way.measure()
     assert measured.agrees is False
     assert "from step 1 on, by 1.0e-04" in measured.note
+
+
+def test_a_loss_that_is_no_number_agrees_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = torch.full((5, 2), float("nan"))
+    for section in (equality, lanes):
+        monkeypatch.setattr(section, "losses_of_both", lambda *_: (nan, torch.ones(5, 2)))
+    assert equality._side_by_side(TOY, "bce").agrees is False
+    assert lanes.compared(TOY, lanes.ALL[0]).agrees is False
+    monkeypatch.setattr(Model, "update", lambda *_: nan[0, 0])
+    assert equality._as_on_cpu(TOY, "bce", "twintower").agrees is False
 
 
 @pytest.mark.parametrize("kind", [sketch.TwoTowers, sketch.Pairwise])
