@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -22,18 +22,20 @@ SEEN = 27  # items of a user, about
 COMPARED = 1000  # users whose lists are compared with those of the CPU
 ON_CPU = 2000  # users whose search on the CPU is timed
 
+Vectors = Callable[[], tuple[Tensor, Tensor, Positives]]  # of users, of items, and the pairs that are left out
+
 
 def cases(setting: Setting) -> Iterator[Case]:
     """Yield the search of two catalogues, what bounds it, and validation."""
-    for name, size, k, target, before in (
-        ("top 20, gowalla", GOWALLA, 20, GOWALLA[0] / 0.1, GOWALLA[0] / 2.5),
-        ("top 100 of 470,000", LARGE, 100, None, 2.1e3),
+    for name, size, k, target, before, bare_before in (
+        ("top 20, gowalla", GOWALLA, 20, GOWALLA[0] / 0.1, GOWALLA[0] / 2.5, GOWALLA[0] / 0.027),
+        ("top 100 of 470,000", LARGE, 100, None, 2.1e3, 144e3),
     ):
         users, items, dim = (max(50, size[0] // 100), size[1] // 100, size[2]) if setting.toy else size
         vectors = partial(_vectors, users, items, dim)
         of = partial(Case, name, unit="users/s")
         yield of("recbench", measure=partial(_search, setting, vectors, k), target=target, before=before)
-        yield of("bare product and top k", measure=partial(_bare, setting, vectors, k), before=_bare_before(name))
+        yield of("bare product and top k", measure=partial(_bare, setting, vectors, k), before=bare_before)
         yield of("recbench, on the CPU", measure=partial(_on_cpu, vectors, k))
         yield Case(name, "as on the CPU", partial(_as_on_cpu, setting, vectors, k), "")
     for backbone in ("mf", "lightgcn"):
@@ -42,10 +44,7 @@ def cases(setting: Setting) -> Iterator[Case]:
         )
 
 
-def _bare_before(name: str) -> float:
-    return GOWALLA[0] / 0.027 if "gowalla" in name else 144e3
-
-
+@lru_cache(maxsize=1)
 def _vectors(users: int, items: int, dim: int) -> tuple[Tensor, Tensor, Positives]:
     """Return vectors of users and items, some of these alike, and the pairs that are left out, on the CPU."""
     generator = torch.Generator().manual_seed(0)
@@ -55,23 +54,21 @@ def _vectors(users: int, items: int, dim: int) -> tuple[Tensor, Tensor, Positive
     return query, item, Positives.from_pairs(user, torch.randint(items, user.shape, generator=generator), users, items)
 
 
-def _on(
-    device: torch.device, vectors: Callable[[], tuple[Tensor, Tensor, Positives]], users: int | None = None
-) -> tuple[Tensor, Tensor, Positives]:
+def _on(device: torch.device, vectors: Vectors, users: int | None = None) -> tuple[Tensor, Tensor, Positives]:
     query, item, seen = vectors()
     query = query[:users]
     start = seen.start[: len(query) + 1]
     return query.to(device), item.to(device), Positives(start.to(device), seen.item[: start[-1]].to(device))
 
 
-def _search(setting: Setting, vectors: Callable[[], tuple[Tensor, Tensor, Positives]], k: int) -> Measured:
+def _search(setting: Setting, vectors: Vectors, k: int) -> Measured:
     start_peak(setting.device)
     query, item, seen = _on(setting.device, vectors)
     seconds = best_of(setting, lambda: search_exactly(query, item, k, seen))
     return Measured(len(query) / seconds, 1000 * seconds, peak(setting.device))
 
 
-def _bare(setting: Setting, vectors: Callable[[], tuple[Tensor, Tensor, Positives]], k: int) -> Measured:
+def _bare(setting: Setting, vectors: Vectors, k: int) -> Measured:
     start_peak(setting.device)
     query, item, _ = _on(setting.device, vectors)
     block = max(1, (1 << 28) // len(item))
@@ -79,7 +76,7 @@ def _bare(setting: Setting, vectors: Callable[[], tuple[Tensor, Tensor, Positive
     return Measured(len(query) / seconds, 1000 * seconds, peak(setting.device))
 
 
-def _on_cpu(vectors: Callable[[], tuple[Tensor, Tensor, Positives]], k: int) -> Measured:
+def _on_cpu(vectors: Vectors, k: int) -> Measured:
     query, item, seen = _on(torch.device("cpu"), vectors, ON_CPU)
     started = time.perf_counter()
     search_exactly(query, item, k, seen)
@@ -89,18 +86,14 @@ def _on_cpu(vectors: Callable[[], tuple[Tensor, Tensor, Positives]], k: int) -> 
     )
 
 
-def _as_on_cpu(setting: Setting, vectors: Callable[[], tuple[Tensor, Tensor, Positives]], k: int) -> Measured:
-    ours = search_exactly(*_on_with_k(setting.device, vectors, k))
-    theirs = search_exactly(*_on_with_k(torch.device("cpu"), vectors, k))
-    unlike = int((ours.item.cpu() != theirs.item).any(1).sum())
-    return Measured(agrees=unlike == 0, note=f"{unlike} of {len(theirs.item):,} lists differ")
+def _as_on_cpu(setting: Setting, vectors: Vectors, k: int) -> Measured:
+    def lists(device: torch.device) -> Tensor:
+        query, item, seen = _on(device, vectors, COMPARED)
+        return search_exactly(query, item, k, seen).item.cpu()
 
-
-def _on_with_k(
-    device: torch.device, vectors: Callable[[], tuple[Tensor, Tensor, Positives]], k: int
-) -> tuple[Tensor, Tensor, int, Positives]:
-    query, item, seen = _on(device, vectors, COMPARED)
-    return query, item, k, seen
+    ours, theirs = lists(setting.device), lists(torch.device("cpu"))
+    unlike = int((ours != theirs).any(1).sum())
+    return Measured(agrees=unlike == 0, note=f"{unlike} of {len(theirs):,} lists differ")
 
 
 def _validation(setting: Setting, backbone: str) -> Measured:
