@@ -1,9 +1,10 @@
 """How fairly items are recommended, each for itself: measures of how often and how high every item stands in lists.
 
 Those that Rampisela et al. review, TORS 2024, https://doi.org/10.1145/3631943; none looks at relevance, and `gini` and
-`coverage` are two more of them. Their variant `corrected` goes from 0, what lists that are all alike have, to 1, what
-lists have that share the items out as evenly as can be. Their individual disparity of users (II-D) is one
-and the same number for all lists of k items, so that it is not here.
+`coverage` are two more of them. Of a measure of which high values are good, the variant `corrected` goes from 0, what
+lists that are all alike have, to 1, what lists have that share the items out as evenly as can be; of one of which low
+values are good, the other way. Their individual disparity of users (II-D) is one and the same number for all lists of k
+items, so that it is not here.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ class ItemFairness(TopKMetric):
             return Counted(math.nan, len(lists.user))
         found = self.of_counts(count)
         if self.variant == "corrected":
-            worst, best = (self.of_counts(end(lists, len(count))) for end in (most_unequal, most_equal))
-            found = (found - worst) / (best - worst) if best > worst else math.nan
+            ends = (most_unequal, most_equal) if self.better == "high" else (most_equal, most_unequal)
+            least, most = (self.of_counts(end(lists, len(count))) for end in ends)
+            found = (found - least) / (most - least) if most > least else math.nan
         return Counted(found, len(lists.user))
 
     def parts(self, lists: RankedLists) -> Parts | None:
