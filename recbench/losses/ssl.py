@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from recbench.backbones.building_blocks.feature_views import Masked, Unmasked
+from recbench.backbones.building_blocks.feature_views import ComplementaryMask, FeatureMask
 from recbench.data.dataset import Dataset
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.contrast import info_nce
@@ -44,12 +44,12 @@ class SSL(Softmax):
     ) -> None:
         super().__init__(info, source="batch", correct=correct)
         self.register_numbers(weight=weight, temperature=temperature)
-        self.unmasked = Unmasked(items, mask, drop)
-        self.ask_for(self.unmasked, Masked(self.unmasked))
+        self.feature_mask = FeatureMask(items, mask, drop)
+        self.ask_for(self.feature_mask, ComplementaryMask(self.feature_mask))
 
     def setup(self, data: Dataset) -> None:
         """Find what the features of the items have to do with each other."""
-        self.unmasked.setup(data)
+        self.feature_mask.setup(data)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the sampled softmax plus the weighed contrast."""

@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.backbones.building_blocks.feature_views import Masked, Unmasked
+from recbench.backbones.building_blocks.feature_views import ComplementaryMask, FeatureMask
 from recbench.backbones.building_blocks.views import Noise, Propagation
 from recbench.backbones.mf import MF
 from recbench.backbones.neumf import NeuMF
@@ -90,10 +90,10 @@ def measured(name: str) -> frozenset[str]:
 
 def masks_features(backbone: Backbone, batch: Batch) -> bool:
     """Whether a backbone makes vectors of items by a part of their features, which then depend on that part."""
-    unmasked = Unmasked(100, "random", 0.0)
-    unmasked.setup(VIEW)
+    mask = FeatureMask(100, "random", 0.0)
+    mask.setup(VIEW)
     try:
-        left, masked = backbone.encode_views(batch, [unmasked, Masked(unmasked)]).views
+        left, masked = backbone.encode_views(batch, [mask, ComplementaryMask(mask)]).views
     except UsageError:
         return False
     return left.vectors.shape == masked.vectors.shape and not torch.allclose(left.vectors, masked.vectors)

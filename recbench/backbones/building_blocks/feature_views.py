@@ -15,7 +15,7 @@ from recbench.data.mutual_information import mutual_information
 from recbench.errors import UsageError
 
 
-class Unmasked(View):
+class FeatureMask(View):
     """Some items, drawn uniformly for each step, without about half of their features, which are masked.
 
     Yao et al., CIKM 2021, section 3.2, https://arxiv.org/abs/2007.12865. Which of the F features are masked is drawn
@@ -80,18 +80,18 @@ class Unmasked(View):
         return Encoding(backbone.item_side(self.item, kept[self.feature] & ~dropped), 0)
 
 
-class Masked(View):
-    """The same items as in an earlier view, by the features that are masked there."""
+class ComplementaryMask(View):
+    """The same items as in an earlier view of the step, by the features that are masked there."""
 
     random: ClassVar[bool] = True
     complete: ClassVar[bool] = False
 
-    def __init__(self, other: Unmasked) -> None:
+    def __init__(self, other: FeatureMask) -> None:
         super().__init__()
         self.other = other
 
     def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
-        """Return the vectors of the items by what the other view, of the same step, has masked."""
+        """Return the vectors of the items by what the other view has masked."""
         return self.other.encoded(backbone, self.other.masked)
 
 

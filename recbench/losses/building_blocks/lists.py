@@ -42,7 +42,7 @@ class SlotPairs(ABC):
         """Return the sums [B, N] of a number over the pairs whose i, or whose j, is the slot."""
 
 
-class WrittenOut(SlotPairs):
+class SparsePairs(SlotPairs):
     """P pairs, written out one by one instead of as [B, N, N], most of which would be padding and equal labels."""
 
     def __init__(self, first: Tensor, second: Tensor) -> None:
@@ -73,8 +73,8 @@ class WrittenOut(SlotPairs):
         return none.index_add(0, self.slots[0 if by == "first" else 1], of_pair).view(self.shape)
 
 
-class Masked(SlotPairs):
-    """All pairs of slots as [B, N, N], of which those that are none do not count: one shape for all data."""
+class DensePairs(SlotPairs):
+    """All pairs of slots as [B, N, N], with a mask of those that count: one shape for all data."""
 
     def __init__(self, first: Tensor, second: Tensor) -> None:
         self.mask = first.unsqueeze(2) & second.unsqueeze(1)
@@ -95,7 +95,7 @@ class Masked(SlotPairs):
 
 def pairs(first: Tensor, second: Tensor) -> SlotPairs:
     """Return the pairs of a slot in `first` and one in `second`, both [B, N], of the same list."""
-    return Masked(first, second) if as_on_gpu(first.device) else WrittenOut(first, second)
+    return DensePairs(first, second) if as_on_gpu(first.device) else SparsePairs(first, second)
 
 
 def log_share(value: Tensor, among: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recbench.backbones.base import BACKBONES
-from recbench.backbones.building_blocks.feature_views import Masked, Unmasked, drawn_items
+from recbench.backbones.building_blocks.feature_views import ComplementaryMask, FeatureMask, drawn_items
 from recbench.backbones.building_blocks.two_sides import TwoSidedBackbone
 from recbench.backbones.twintower import TwinTower
 from recbench.batch import Batch
@@ -41,9 +41,9 @@ def test_a_masked_feature_is_as_one_that_is_unknown(name: str, mask: str, count:
     features = ["id", "tags", "age", "dense"]
     torch.manual_seed(0)
     backbone = BACKBONES.get(name)(data, 2, False)
-    view = Unmasked(1000, mask, drop=0.0)  # type: ignore[arg-type]
+    view = FeatureMask(1000, mask, drop=0.0)  # type: ignore[arg-type]
     view.setup(data)
-    one, other = backbone.encode_views(BATCH, [view, Masked(view)]).views
+    one, other = backbone.encode_views(BATCH, [view, ComplementaryMask(view)]).views
     masked = [feature for feature, gone in zip(features, view.masked.tolist(), strict=True) if gone]
     assert len(masked) == count
     assert sorted(view.item.tolist()) == list(range(len(data.items)))
@@ -81,10 +81,10 @@ def test_the_share_of_values_of_bags_that_are_dropped() -> None:
 
     backbone = TwinTower(data, 1, False)
     backbone.item_side = Recorded()
-    view = Unmasked(1000, "random", drop=0.3)
+    view = FeatureMask(1000, "random", drop=0.3)
     view.setup(data)
     for _ in range(100):
-        backbone.encode_views(BATCH, [view, Masked(view)])
+        backbone.encode_views(BATCH, [view, ComplementaryMask(view)])
     one, other = torch.cat(seen[::2]).double(), torch.cat(seen[1::2]).double()
     assert not bool((one * other).any())  # what one view keeps, the other has masked
     share = torch.tensor([1, 0.7, 0.7, 0.7, 1, 1]).double()  # id, three tags, age, dense vector
@@ -101,7 +101,7 @@ def test_what_has_most_to_do_with_each_other_is_masked_together() -> None:
     backbone = TwinTower(data, 1, False)
     found: dict[str, set[tuple[int, ...]]] = {"correlated": set(), "random": set()}
     for mask, sets in found.items():
-        view = Unmasked(5, mask, drop=0.0)  # type: ignore[arg-type]
+        view = FeatureMask(5, mask, drop=0.0)  # type: ignore[arg-type]
         view.setup(data)
         for _ in range(300):
             backbone.encode_views(BATCH, [view])
@@ -114,7 +114,7 @@ def test_of_two_features_one_is_masked() -> None:
     data = rich_dataset()
     two = Table((Column("a", "categorical", 4), Column("b", "categorical", 4)), torch.ones(9, 2).int(), seen=9)
     data = replace(data, items=two)
-    view = Unmasked(5, "correlated", drop=0.0)
+    view = FeatureMask(5, "correlated", drop=0.0)
     view.setup(data)
     TwinTower(data, 1, False).encode_views(BATCH, [view])
     assert int(view.masked.sum()) == 1
@@ -130,7 +130,7 @@ def test_drawn_items_are_distinct_and_uniform(items: int, count: int) -> None:
 
 
 def test_refused_where_there_is_one_feature_or_none_to_mask(toy: Dataset) -> None:
-    view = Unmasked(5, "correlated", 0.1)
+    view = FeatureMask(5, "correlated", 0.1)
     alone = Table((Column("id", "categorical", 11),), torch.arange(1, 11)[:, None].int(), seen=10)
     with pytest.raises(UsageError, match="takes two or more, and items of toy have 1; choose"):
         view.setup(replace(toy, items=alone))

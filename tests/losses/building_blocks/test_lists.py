@@ -14,7 +14,7 @@ from torch import Tensor
 from recbench.batch import Batch, Towers
 from recbench.errors import UsageError
 from recbench.gpu import everywhere_as_on_gpu
-from recbench.losses.building_blocks.lists import Masked, WrittenOut, entropy_against, log_share
+from recbench.losses.building_blocks.lists import DensePairs, SparsePairs, entropy_against, log_share
 from tests.losses.by_hand import SINGLE, loss
 from tests.losses.random_lists import (
     CASES,
@@ -136,9 +136,9 @@ def test_pairs_are_those_of_two_loops() -> None:
         for i in first[row].nonzero()[:, 0].tolist()
         for j in second[row].nonzero()[:, 0].tolist()
     ]
-    left, right = WrittenOut(first, second).slots
+    left, right = SparsePairs(first, second).slots
     assert list(zip(left.tolist(), right.tolist(), strict=True)) == expected
-    row, i, j = Masked(first, second).mask.nonzero(as_tuple=True)
+    row, i, j = DensePairs(first, second).mask.nonzero(as_tuple=True)
     assert list(zip((row * 9 + i).tolist(), (row * 9 + j).tolist(), strict=True)) == expected
 
 
