@@ -91,6 +91,10 @@ class Positives:
         torch.cumsum(count, 0, out=start[1:])
         return Positives(start, key % items)
 
+    def to(self, device: torch.device | str) -> Positives:
+        """Return the same pairs on another device."""
+        return Positives(self.start.to(device), self.item.to(device))
+
 
 @dataclass(frozen=True)
 class Dataset:

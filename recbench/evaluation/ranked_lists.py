@@ -92,7 +92,7 @@ def rank_catalogue(
     lists are on the device of the vectors where scores are inner products, else on the CPU.
     """
     device = torch.device("cpu") if isinstance(scores, BlockScores) else scores.user.device
-    seen = Positives(seen.start.to(device), seen.item.to(device))
+    seen = seen.to(device)
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
     relevant = _positives(log, column, users, items, device)
@@ -135,7 +135,7 @@ def rank_candidates(
 
     A relevant item that is no candidate counts as relevant none the less. Raises TrainingError if a score is NaN.
     """
-    seen = Positives(seen.start.cpu(), seen.item.cpu())
+    seen = seen.to("cpu")
     users = len(seen.start) - 1
     items = scores.items if isinstance(scores, BlockScores) else len(scores.item)
     relevant = without(_positives(log, column, users, items, torch.device("cpu")), seen, items)

@@ -49,7 +49,7 @@ def search_and_measure(
     started = time.perf_counter()
     faiss_index = build(item.cpu(), index)
     ready = time.perf_counter()
-    ranking = _search(faiss_index, query.cpu(), item.cpu(), k, Positives(seen.start.cpu(), seen.item.cpu()))
+    ranking = _search(faiss_index, query.cpu(), item.cpu(), k, seen.to("cpu"))
     done = time.perf_counter()
     exact = Ranking(*(part.cpu() for part in search_exactly(query, item, k, seen)))
     flat_seconds = time.perf_counter() - done
