@@ -99,7 +99,8 @@ def build(item: Tensor, kind: ApproximateKind) -> Any:
 def _candidates(index: Any, query: Tensor, item: Tensor, size: int, seen: Positives) -> Ranking:
     """Return the `size` best candidates of each query, scored in float64 (seen: -inf).
 
-    faiss adds float32 products in an order that depends on the place of the item and the number of queries.
+    faiss adds float32 products in an order that depends on the place of the item and the number of queries: hence the
+    second scoring.
     """
     if hasattr(index, "hnsw"):
         index.hnsw.efSearch = max(_MIN_EF_SEARCH, 2 * size)

@@ -50,7 +50,6 @@ class TIL(Loss):
 
     positives: Positives  # set by `setup`
     popularity: Tensor
-    rows: int
     network: WeightNetwork  # set by `prepare`
     importance: Tensor
     interest: Tensor  # [users, D], of this epoch
