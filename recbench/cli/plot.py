@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -56,16 +56,15 @@ def angles(
     as_json: Json = False,
 ) -> None:
     """Draw the angles between users and items of logged rows by level of feedback, per tower and unified."""
-    path = _target(output, "angles", form)
+    to = _destination(output, "angles", form, as_json)
     from recbench.plots import angles as angle
 
     import_files(imports)
     record = _one(run)
     import_trusted([record], trust)
     drawn = angle.spaces(record, store(), part)
-    _done(
-        path, drawn, lambda file: angle.draw(drawn, file, f"{record.key.title}, {_rows(record, part)}"), form, as_json
-    )
+    title = f"{record.key.title}, {_rows(record, part)}"
+    _done(to, drawn, lambda file: angle.draw(drawn, file, title), lambda: angle.table(drawn))
 
 
 @plot_command(
@@ -81,14 +80,15 @@ def sensitivity(
     as_json: Json = False,
 ) -> None:
     """Draw a metric against a setting: mean and sd over seeds of the runs that differ in it alone, sweeps included."""
-    path = _target(output, "sensitivity", form)
+    to = _destination(output, "sensitivity", form, as_json)
     from recbench.plots import sensitivity as sensitive
     from recbench.plots.measured import runs_of
-    from recbench.plots.series import draw
+    from recbench.plots.series import draw, table
 
     runs = runs_of(store(), dataset)
+    data = runs[0][0].key.data
     drawn = sensitive.panels(runs, setting, metric)
-    _done(path, drawn, lambda file: draw(drawn, file, runs[0][0].key.data), form, as_json)
+    _done(to, drawn, lambda file: draw(drawn, file, data), lambda: table(drawn, data))
 
 
 @plot_command(
@@ -104,11 +104,11 @@ def kernels(
     as_json: Json = False,
 ) -> None:
     """Draw the kernels and the weights of ranks that CROLoss chooses from; needs no run."""
-    path = _target(output, "kernels", form)
+    to = _destination(output, "kernels", form, as_json)
     from recbench.plots import kernels as kernel
 
     drawn = kernel.panels(_numbers(alpha), margin, items)
-    _done(path, drawn, lambda file: kernel.draw(drawn, file, "CROLoss"), form, as_json)
+    _done(to, drawn, lambda file: kernel.draw(drawn, file, "CROLoss"), lambda: kernel.table(drawn))
 
 
 @plot_command(
@@ -126,17 +126,17 @@ def recall_curve(
     as_json: Json = False,
 ) -> None:
     """Draw recall over the number of items retrieved; what has not been evaluated is now, on the test rows."""
-    path = _target(output, "recall-curve", form)
+    to = _destination(output, "recall-curve", form, as_json)
     from recbench.plots import recall_curve as recall
-    from recbench.plots.series import draw
+    from recbench.plots.series import draw, table
     from recbench.run.eval_command import chosen_records
 
     import_files(imports)
     records = chosen_records(run, store(), stderr())
     import_trusted(records, trust)
-    _same_data(records)
+    data = _same_data(records)
     drawn = recall.panels(records, k.split(","), store(), stderr())
-    _done(path, drawn, lambda file: draw(drawn, file, records[0].key.data), form, as_json)
+    _done(to, drawn, lambda file: draw(drawn, file, data), lambda: table(drawn, data))
 
 
 @plot_command(
@@ -145,12 +145,12 @@ def recall_curve(
 )
 def importance(run: OneRun = None, output: Output = None, form: Format = "picture", as_json: Json = False) -> None:
     """Draw the weights of triplets that TIL (til-ui, til-mi) has learned, by the popularity of the positive item."""
-    path = _target(output, "importance", form)
+    to = _destination(output, "importance", form, as_json)
     from recbench.plots import importance as weights
 
     record = _one(run)
     drawn = weights.distributions(record, store())
-    _done(path, drawn, lambda file: weights.draw(drawn, file, record.key.title), form, as_json)
+    _done(to, drawn, lambda file: weights.draw(drawn, file, record.key.title), lambda: weights.table(drawn))
 
 
 @plot_command(
@@ -166,14 +166,15 @@ def noise(
     as_json: Json = False,
 ) -> None:
     """Draw a metric against the noise put into the training rows, from runs that differ in `--noise` alone."""
-    path = _target(output, "noise", form)
+    to = _destination(output, "noise", form, as_json)
     from recbench.plots import noise as noisy
     from recbench.plots.measured import runs_of
-    from recbench.plots.series import draw
+    from recbench.plots.series import draw, table
 
     runs = runs_of(store(), dataset)
+    data = runs[0][0].key.data
     drawn = noisy.panels(runs, metric, drop)
-    _done(path, drawn, lambda file: draw(drawn, file, runs[0][0].key.data), form, as_json)
+    _done(to, drawn, lambda file: draw(drawn, file, data), lambda: table(drawn, data))
 
 
 @plot_command(
@@ -189,15 +190,15 @@ def quality_time(
     as_json: Json = False,
 ) -> None:
     """Draw what each method of a dataset reaches against its seconds of training: mean and sd over seeds."""
-    path = _target(output, "quality-time", form)
+    to = _destination(output, "quality-time", form, as_json)
     from recbench.plots import quality_time as quality
     from recbench.plots.measured import runs_of
 
     runs = runs_of(store(), dataset)
+    data = runs[0][0].key.data
     drawn = quality.clouds(runs, metric)
-    _done(
-        path, drawn, lambda file: quality.draw(drawn, quality.devices(runs), file, runs[0][0].key.data), form, as_json
-    )
+    devices = quality.devices(runs)
+    _done(to, drawn, lambda file: quality.draw(drawn, devices, file, data), lambda: quality.table(drawn, data))
 
 
 @plot_command(
@@ -209,11 +210,11 @@ def critical_difference(
     metric: Metric = "auc", output: Output = None, form: Format = "picture", as_json: Json = False
 ) -> None:
     """Draw mean ranks of methods over datasets, and which of them a test does not tell apart (Demšar 2006)."""
-    path = _target(output, "critical-difference", form)
+    to = _destination(output, "critical-difference", form, as_json)
     from recbench.plots import critical_difference as ranks
 
     drawn = ranks.mean_ranks(store(), metric)
-    _done(path, [drawn], lambda file: ranks.draw(drawn, file), form, as_json)
+    _done(to, [drawn], lambda file: ranks.draw(drawn, file), lambda: ranks.table(drawn))
 
 
 @plot_command(
@@ -222,14 +223,19 @@ def critical_difference(
 )
 def curves(run: SeveralRuns = [], output: Output = None, form: Format = "picture", as_json: Json = False) -> None:
     """Draw the validation metric of runs after each epoch."""
-    path = _target(output, "curves", form)
+    to = _destination(output, "curves", form, as_json)
     from recbench.plots import curves as curve
     from recbench.run.eval_command import chosen_records
 
     records = chosen_records(run, store(), stderr())
-    _same_data(records)
-    drawn = curve.curves(records)
-    _done(path, drawn, lambda file: curve.draw(drawn, records[0].select, file, records[0].key.data), form, as_json)
+    data = _same_data(records)
+    drawn, select = curve.curves(records), records[0].select
+    _done(
+        to,
+        drawn,
+        lambda file: curve.draw(drawn, select, file, data),
+        lambda: curve.table(drawn, select, data),
+    )
 
 
 def _one(run: str | None) -> RunRecord:
@@ -242,11 +248,12 @@ def _rows(record: RunRecord, part: str) -> str:
     return "validation rows (trained on, by train.refit)" if record.key.settings["train.refit"] else "validation rows"
 
 
-def _same_data(records: Sequence[RunRecord]) -> None:
-    """Raise UsageError if runs were trained on different data."""
+def _same_data(records: Sequence[RunRecord]) -> str:
+    """Return the DATASET/SPLIT that the runs were trained on; raises UsageError if it is not the same."""
     data = sorted({f"{record.key.data}@{record.key.fingerprint[:12]}" for record in records})
     if len(data) > 1:
         raise UsageError(f"--run: numbers on different data do not compare, and these runs are of {', '.join(data)}")
+    return records[0].key.data
 
 
 def _numbers(word: str) -> list[float]:
@@ -256,29 +263,41 @@ def _numbers(word: str) -> list[float]:
         raise UsageError(f"--alpha {word}: expected numbers joined by commas") from None
 
 
-def _target(output: Path | None, kind: str, form: Format) -> Path | None:
-    """Return where to write; None is stdout. Raises UsageError for a name that ends otherwise."""
+@dataclass(frozen=True)
+class _Destination:
+    """Where a picture goes, or the numbers behind it."""
+
+    path: Path | None  # None: stdout
+    form: Format
+    as_json: bool
+
+
+def _destination(output: Path | None, kind: str, form: Format, as_json: bool) -> _Destination:
+    """Return where to write; raises UsageError for a name that ends otherwise, or for two formats at once."""
     if form == "picture":
-        return target(output, kind)
+        return _Destination(target(output, kind), form, as_json)
+    if as_json:
+        raise UsageError("--json and --format csv print the same numbers; leave one out")
     if output is not None and output.suffix.lower() != ".csv":
         raise UsageError(f"-o {output}: --format csv expects a name that ends in .csv")
-    return output
+    return _Destination(output, form, as_json)
 
 
 def _done(
-    path: Path | None, drawn: Sequence[object], draw: Callable[[Path], None], form: Format, as_json: bool
+    to: _Destination,
+    drawn: Sequence[object],
+    draw: Callable[[Path], None],
+    table: Callable[[], Sequence[Mapping[str, object]]],
 ) -> None:
     """Draw and say where the picture is, or print the numbers behind it."""
-    if form == "csv" and as_json:
-        raise UsageError("--json and --format csv print the same numbers; leave one out")
-    if form == "picture" and path is not None:
-        draw(path)
-    if form == "csv":
-        from recbench.plots.data import csv
+    if to.form == "picture" and to.path is not None:
+        draw(to.path)
+    if to.form == "csv":
+        from recbench.results.csv_text import as_csv
         from recbench.results.leaderboard_export import deliver
 
-        deliver(csv(drawn).encode(), path)
-    elif as_json:
+        deliver(as_csv(table()).encode(), to.path)
+    elif to.as_json:
         print_json([asdict(part) for part in drawn])  # type: ignore[call-overload]
     else:
-        print_text(str(path))
+        print_text(str(to.path))

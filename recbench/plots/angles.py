@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -90,6 +91,24 @@ def _levels(angle: Tensor, level: Tensor, names: Sequence[str]) -> list[Level]:
         share = 100 * count.double() / max(1, len(own))
         levels.append(Level(name, len(own), share.tolist(), float((own < 90).double().mean()) if len(own) else None))
     return levels
+
+
+def table(drawn: Sequence[Space]) -> list[dict[str, Any]]:
+    """Return a row per bar of each histogram."""
+    return [
+        {
+            "space": space.title,
+            "level": level.name,
+            "rows": level.rows,
+            "share_below_90_degrees": level.acute,
+            "from_degrees": BIN * place,
+            "to_degrees": BIN * (place + 1),
+            "percent_of_rows": share,
+        }
+        for space in drawn
+        for level in space.levels
+        for place, share in enumerate(level.share)
+    ]
 
 
 def draw(drawn: Sequence[Space], path: Path, title: str) -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 from recbench.errors import UsageError
 from recbench.evaluation.mean_ranks import cliques
@@ -68,6 +69,22 @@ def _alike(block: RankBlock) -> dict[str, list[str]]:
     near = block.test.critical if block.test.real else math.inf
     ranks = block.mean_ranks
     return {a: [b for b in names if b != a and abs(ranks[a] - ranks[b]) < near] for a in names}
+
+
+def table(drawn: MeanRanks) -> list[dict[str, Any]]:
+    """Return a row per method."""
+    return [
+        {
+            "metric": drawn.metric,
+            "datasets": drawn.datasets,
+            "p": drawn.p,
+            "critical_difference": drawn.critical,
+            "method": method.method,
+            "mean_rank": method.mean_rank,
+            "not_told_apart_from": method.alike,
+        }
+        for method in drawn.methods
+    ]
 
 
 def draw(drawn: MeanRanks, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recbench.errors import UsageError
 from recbench.plots.figure import figure, legend, look
@@ -61,6 +62,23 @@ def seed_band(runs: Sequence[Curve]) -> SeedBand | None:
     points = [mean_of(epoch, [values[epoch] for values in by_epoch]) for epoch in common]
     low, high = ([point.mean + sign * (point.sd or 0) for point in points] for sign in (-1, 1))
     return SeedBand(common, low, [point.mean for point in points], high)
+
+
+def table(runs: Sequence[Curve], select: str, dataset: str) -> list[dict[str, Any]]:
+    """Return a row per run and epoch."""
+    return [
+        {
+            "dataset": dataset,
+            "metric": f"{select}, validation rows",
+            "method": curve.label,
+            "run": curve.run,
+            "epoch": epoch,
+            "value": value,
+            "kept": epoch == curve.best,
+        }
+        for curve in runs
+        for epoch, value in zip(curve.epochs, curve.values, strict=True)
+    ]
 
 
 def draw(runs: Sequence[Curve], select: str, path: Path, title: str) -> None:

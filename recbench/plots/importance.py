@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recbench.errors import DataError, UsageError
 from recbench.losses.building_blocks.importance import QUANTILES, QUARTERS
@@ -46,6 +47,19 @@ def distributions(record: RunRecord, store: Store) -> list[Weights]:
         Weights(label, mean, sd, quantiles)
         for label, (mean, sd, *quantiles) in zip(places, importance.tolist(), strict=True)
         if mean == mean  # NaN where there are no such triplets
+    ]
+
+
+def table(distributions: Sequence[Weights]) -> list[dict[str, Any]]:
+    """Return a row per distribution."""
+    return [
+        {
+            "popularity": weights.label,
+            "mean": weights.mean,
+            "sd": weights.sd,
+            **{f"quantile_{part:g}": value for part, value in zip(QUANTILES, weights.quantiles, strict=True)},
+        }
+        for weights in distributions
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -55,6 +55,16 @@ def _weights(alphas: Sequence[float], items: int) -> Panel:
 
 def _line(label: str, x: torch.Tensor, y: torch.Tensor) -> Series:
     return Series(label, [Point(at, value, None, 0) for at, value in zip(x.tolist(), y.tolist(), strict=True)])
+
+
+def table(drawn: Sequence[Panel]) -> list[dict[str, Any]]:
+    """Return a row per point of each function."""
+    return [
+        {"panel": panel.title, "function": line.label, "x": point.x, "value": point.mean}
+        for panel in drawn
+        for line in panel.lines
+        for point in line.points
+    ]
 
 
 def draw(drawn: Sequence[Panel], path: Path, title: str) -> None:

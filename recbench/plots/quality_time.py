@@ -85,6 +85,27 @@ def _cloud(runs: Sequence[Run], of_feedback: Measured) -> Cloud:
     return Cloud(of_feedback.title, of_feedback.axis, sorted(methods, key=lambda method: -method.value.mean))
 
 
+def table(clouds: Sequence[Cloud], dataset: str) -> list[dict[str, Any]]:
+    """Return a row per method and kind of feedback."""
+    return [
+        {
+            "dataset": dataset,
+            "feedback": cloud.title,
+            "metric": cloud.y,
+            "method": method.label,
+            "baseline": method.baseline,
+            "chosen": method.chosen,
+            "seconds": method.seconds.mean,
+            "seconds_sd": method.seconds.sd,
+            "mean": method.value.mean,
+            "sd": method.value.sd,
+            "seeds": method.value.seeds,
+        }
+        for cloud in clouds
+        for method in cloud.methods
+    ]
+
+
 def draw(panels: Sequence[Cloud], on: Sequence[str], path: Path, title: str) -> None:
     """Write one marker per method with standard deviations both ways, and as many names as there is room for.
 

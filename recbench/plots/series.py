@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recbench.plots.figure import figure, legend, look
 from recbench.settings import Value
@@ -64,6 +64,26 @@ def numeric(values: Sequence[Value]) -> bool:
 def logarithmic(values: Sequence[float]) -> bool:
     """Whether positive values are so far apart that a logarithmic axis shows them better."""
     return min(values) > 0 and max(values) >= RATIO * min(values)
+
+
+def table(panels: Sequence[Panel], dataset: str) -> list[dict[str, Any]]:
+    """Return a row per point, with what it belongs to."""
+    return [
+        {
+            "dataset": dataset,
+            "feedback": panel.title,
+            "metric": panel.y,
+            "method": line.label,
+            "x_axis": panel.x,
+            "x": point.x,
+            "mean": point.mean,
+            "sd": point.sd,
+            "seeds": point.seeds,
+        }
+        for panel in panels
+        for line in panel.lines
+        for point in line.points
+    ]
 
 
 def draw(panels: Sequence[Panel], path: Path, title: str) -> None:

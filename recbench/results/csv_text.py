@@ -8,10 +8,13 @@ from io import StringIO
 from typing import Any
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """Return rows as CSV; text that a spreadsheet would take for a formula gets a '."""
+def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Return rows as CSV, by default with the columns of the first one.
+
+    Text that a spreadsheet would take for a formula gets a '.
+    """
     text = StringIO()
-    writer = DictWriter(text, columns, lineterminator="\n", quoting=QUOTE_ALL)
+    writer = DictWriter(text, columns or (list(rows[0]) if rows else []), lineterminator="\n", quoting=QUOTE_ALL)
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _csv_cell(value) for name, value in row.items()})

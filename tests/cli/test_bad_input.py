@@ -51,6 +51,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--lr", "-1"), "train.lr=-1.0: expected a number above 0"),
         (("train", "--select", "acu"), "unknown metric `acu`; did you mean `auc`"),
         (("train", "--select", "logloss"), "expected a metric where higher is better"),
+        (("plot", "recall-curve", "--format", "csv", "--json"), "print the same numbers; leave one out"),
         (("train", "--device", "tpu"), "--device tpu: expected auto, cpu, cuda"),
         (("train", "--device", "cuda:99"), "CUDA devices"),
         (("train", "--dataset", "ml-1m"), "ml-1m is not prepared; run `recbench prepare ml-1m`"),

@@ -55,8 +55,7 @@ def latex(matrices: Sequence[Matrix]) -> str:
 
 def csv(matrices: Sequence[Matrix]) -> str:
     """Return a line per number: its method and dataset, rank, difference to the best baseline, interval."""
-    lines = records(matrices)
-    return as_csv(lines, tuple(lines[0]) if lines else ())
+    return as_csv(records(matrices))
 
 
 def records(matrices: Sequence[Matrix]) -> list[dict[str, Any]]:
