@@ -11,7 +11,7 @@ import polars.selectors as cs
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
 from recbench.readers.building_blocks.ids import as_ids
-from recbench.readers.building_blocks.row_block import RowBlock
+from recbench.readers.building_blocks.row_block import RowBlock, check_distinct
 from recbench.readers.building_blocks.table_files import read_row_blocks
 from recbench.sources.dataset_spec import DatasetSpec, Side
 
@@ -39,20 +39,18 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 
 
 def _described(spec: DatasetSpec, side: Side, source: Source) -> Iterator[pl.DataFrame]:
-    """Yield the key and features of the rows of a table; raises DataError for a key that stands on two of them."""
-    seen: pl.Series | None = None
+    """Yield the key and features of the rows of a table; at last raises DataError for a key that is on two of them."""
+    key, own = str(side.key), str(side.in_file.key)
+    keys: list[RowBlock] = []
     for block in _rows_of_table(spec, side, source):
-        key = block.frame[str(side.key)]
-        repeated = ~key.is_first_distinct()
-        repeated = repeated if seen is None else repeated | key.is_in(seen.implode())
-        seen = key if seen is None else pl.concat([seen, key])
-        if repeated.any():
-            row = repeated.arg_max() or 0
-            raise DataError(
-                f"{block.place(row, str(side.in_file.key))}: {key[row]} stands on an earlier row too; keep one, "
-                'or name the column that says since when a row holds, as in file_time = "since"'
-            )
+        keys.append(replace(block, frame=block.frame.select(pl.col(key).alias(own))))
         yield block.frame
+    check_distinct(
+        keys,
+        own,
+        "stands on an earlier row too; keep one, or name the column that says since when a row holds, as in "
+        'file_time = "since"',
+    )
 
 
 def _as_of(log: Iterator[pl.DataFrame], spec: DatasetSpec, side: Side, source: Source) -> Iterator[pl.DataFrame]:

@@ -12,7 +12,7 @@ from recbench.errors import DataError
 from recbench.readers.base import Source
 from recbench.readers.building_blocks.layout import INNER, TYPES, Kind, Layout
 from recbench.readers.building_blocks.record_blocks import RecordBlock, read_records
-from recbench.readers.building_blocks.row_block import RowBlock
+from recbench.readers.building_blocks.row_block import RowBlock, check_distinct
 from recbench.sources.text_blocks import ignore_progress, map_ahead
 
 EXPECTED = {"int": "a whole number", "float": "a number"}
@@ -30,22 +30,21 @@ def scan_delimited(path: Path, layout: Layout, source: Source) -> Iterator[pl.Da
 def scan_row_blocks(path: Path, layout: Layout, source: Source) -> Iterator[RowBlock]:
     """Yield what `scan_delimited` yields, with the numbers of the lines."""
     layout = resolve_kinds([path], layout, source)
-    rows, values, numbers = 0, [], []
+    rows, unique = 0, list[RowBlock]()
     for block in map_ahead(lambda records: _typed(records, layout), read_records(path, layout, source)):
         for name in layout.required:
             if block.frame[name].null_count():
                 row = block.frame[name].is_null().arg_max() or 0
                 raise DataError(f"{block.place(row, name)}: empty; every row needs a value here")
         if layout.unique is not None:
-            values.append(block.frame[layout.unique])
-            numbers.append(pl.Series(block.numbers))
+            unique.append(replace(block, frame=block.frame.select(layout.unique)))
         rows += len(block.frame)
         if len(block.frame):
             yield block
     if not rows:
         raise DataError(f"{path}: no rows below the header; download or write it again")
     if layout.unique is not None:
-        _check_unique(path, pl.concat(values), pl.concat(numbers))
+        check_distinct(unique, layout.unique, "stands on an earlier line too; keep one of them")
 
 
 def read_delimited(path: Path, layout: Layout, source: Source) -> pl.DataFrame:
@@ -155,10 +154,3 @@ def _is_numeric(text: pl.Series, decimal: str) -> bool:
         text = text.str.replace(decimal, ".", literal=True)
     number = text.cast(pl.Float64, strict=False)
     return number.null_count() == text.null_count() and not text.str.contains(r"^[+-]?0\d").any()
-
-
-def _check_unique(path: Path, values: pl.Series, lines: pl.Series) -> None:
-    if not values.is_unique().all():
-        row = values.is_first_distinct().arg_min() or 0
-        where = f"{path}, line {lines[row]}, column `{values.name}`"
-        raise DataError(f"{where}: {values[row]} stands on an earlier line too; keep one of them")
