@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,7 @@ TIMES: tuple[str, ...] = (
     "unixtime",
 )
 TIMES += ("unixreviewtime", "occurredat", "checkintime")
+ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
         raise unknown("column of --time", given, frame.columns)
     named = {plain(name): name for name in frame.columns if name not in taken}
     called_so = [named[word] for word in TIMES if word in named]
-    for name in [given] if given else dict.fromkeys([*called_so, *_moments(frame, taken)]):
+    for name in [given] if given else chain(called_so, _moments(frame, taken)):
         if frame[name].dtype.is_temporal():
             guess.table["time"] = name
             return name
@@ -171,7 +173,7 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
             guess.table |= {"time": name} | ({} if unit == "s" else {"time_unit": unit})
             guess.lines.append(f"{name} counts {unit} since 1970")
             return name
-        if numbers is None and len(text) and text.str.contains(r"^\d{4}-\d{2}-\d{2}([T ].*)?$").all():
+        if numbers is None and len(text) and text.str.contains(ISO_DATE + r"([T ].*)?$").all():
             guess.table["time"] = name
             return name
         guess.lines.append(f"{name} is no time: neither a number of seconds or milliseconds since 1970 nor ISO 8601")
@@ -183,15 +185,16 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
     return None
 
 
-def _moments(frame: pl.DataFrame, taken: Collection[str]) -> list[str]:
-    """Return the column that has a date and a time of day on every row, if there is just one."""
+def _moments(frame: pl.DataFrame, taken: Collection[str]) -> Iterator[str]:
+    """Yield the column that has a date and a time of day on every row, if there is just one."""
     names = [name for name in frame.columns if name not in taken and _has_moments(frame[name].drop_nulls())]
-    return names if len(names) == 1 else []
+    if len(names) == 1:
+        yield names[0]
 
 
 def _has_moments(values: pl.Series) -> bool:
     if values.dtype == pl.String and len(values):
-        return bool(values.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}").all())
+        return bool(values.str.contains(ISO_DATE + r"[T ]\d{2}:\d{2}").all())
     return isinstance(values.dtype, pl.Datetime)
 
 
