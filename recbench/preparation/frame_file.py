@@ -67,7 +67,9 @@ def write_frames(path: Path, frames: Iterable[pl.DataFrame], compression: Compre
     return file.close()
 
 
-def scatter(frames: Iterable[pl.DataFrame], key: str, bounds: NDArray[np.int64], folder: Path) -> list[FrameFile]:
+def scatter(
+    frames: Iterable[pl.DataFrame], key: str, bounds: NDArray[np.int64 | np.uint64], folder: Path
+) -> list[FrameFile]:
     """Distribute rows over len(bounds) + 1 files by the range that their key falls in; bounds[i] begins range i + 1.
 
     Rows keep their order within a range. Ranges that nothing falls in come as empty files.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,9 +17,12 @@ from recbench.data.content import frame_of, how_to_repair
 from recbench.data.manifest import SIDES, Column, EntitySide, Manifest
 from recbench.data.manifest_file import manifest_path
 from recbench.errors import DataError
+from recbench.preparation.frame_file import FrameFile, scatter
+from recbench.preparation.hash_index import Hashes
 
 BATCH = 1 << 18  # rows to read at once
 KEYS = 1 << 23  # rows of valid and test to look for in train at once
+HASH = "hash"
 NEVER = np.iinfo(np.int64)  # max and min: the first and the last moment of who has no row
 
 Counts = NDArray[np.int64]
@@ -112,13 +114,13 @@ def shared_with_train(
     """
     shares = -(-rows // KEYS)
 
-    def keys(part: str) -> Iterator[NDArray[np.uint64]]:
+    def keys(part: str) -> Iterator[Hashes]:
         for frame in _batches(folder / f"{part}.parquet", [*columns, *positive]):
             frame = frame.filter(pl.Series(users[frame["user"].to_numpy()]))
             frame = frame.filter(pl.any_horizontal(pl.col(positive) > 0)) if positive else frame
             yield frame.select(columns).hash_rows().to_numpy()
 
-    def all_others() -> Iterator[NDArray[np.uint64]]:
+    def all_others() -> Iterator[Hashes]:
         for part in others:
             yield from keys(part)
 
@@ -134,7 +136,7 @@ def shared_with_train(
     return shared, distinct, shared_rows
 
 
-def _count_shared(others: Iterable[NDArray[np.uint64]], train: Iterable[NDArray[np.uint64]]) -> tuple[int, int, int]:
+def _count_shared(others: Iterable[Hashes], train: Iterable[Hashes]) -> tuple[int, int, int]:
     """Return how many distinct hashes train shares with others, how many these have, and rows of others in train."""
     hashes = np.concatenate([*others, np.empty(0, np.uint64)])
     hashes.sort()
@@ -148,26 +150,16 @@ def _count_shared(others: Iterable[NDArray[np.uint64]], train: Iterable[NDArray[
     return int(in_train.sum()), distinct, int(rows_in_train.sum())
 
 
-def _share_out(keys: Iterable[NDArray[np.uint64]], shares: int, folder: Path) -> list[Path]:
+def _share_out(keys: Iterable[Hashes], shares: int, folder: Path) -> list[FrameFile]:
     """Write hashes to as many files, so that equal ones are in one file."""
-    folder.mkdir()
-    paths = [folder / str(share) for share in range(shares)]
-    with ExitStack() as stack:
-        files = [stack.enter_context(path.open("wb")) for path in paths]
-        for key in keys:
-            share = key % np.uint64(shares)
-            order = np.argsort(share, kind="stable")
-            bounds = np.searchsorted(share[order], np.arange(shares + 1))
-            for file, start, stop in zip(files, bounds[:-1], bounds[1:], strict=True):
-                file.write(key[order[start:stop]].tobytes())
-    return paths
+    bounds = np.arange(1, shares, dtype=np.uint64) * np.uint64(2**64 // shares)
+    return scatter((pl.DataFrame({HASH: key}) for key in keys), HASH, bounds, folder)
 
 
-def _stored(path: Path) -> Iterator[NDArray[np.uint64]]:
-    """Yield the hashes of a file, KEYS at once."""
-    with path.open("rb") as file:
-        while len(keys := np.fromfile(file, np.uint64, KEYS)):
-            yield keys
+def _stored(file: FrameFile) -> Iterator[Hashes]:
+    """Yield the hashes of a file, BATCH at once though they were written in smaller pieces: a search likes many."""
+    for frame in _batches(file.path, [HASH]) if file.rows else ():
+        yield frame[HASH].to_numpy()
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
