@@ -15,6 +15,7 @@ Part = Literal["train", "valid", "test"]
 HeldOutPart = Literal["valid", "test"]
 EntitySide = Literal["users", "items"]
 Count = Annotated[int, Meta(ge=0)]
+Numbered = Annotated[int, Meta(ge=0, lt=1 << 31)]  # how many there are of what has numbers of 32 bits
 Share = Annotated[float, Meta(ge=0, le=1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -29,16 +30,16 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     kind: Literal["categorical", "numeric", "bag", "vector"]
-    size: Count  # number of ids, 0 included; 0 for a vector
+    size: Numbered  # number of ids, 0 included; 0 for a vector
     width: Annotated[int, Meta(ge=1)] = 1  # 1, the longest bag, or the numbers of a vector
 
 
 class EntityTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The table of all users or all items."""
 
-    count: Count  # entities
-    keys: Count  # distinct keys: fewer than entities where features vary from row to row
-    seen: Count  # the first `seen` entities occur in train
+    count: Numbered  # entities
+    keys: Numbered  # distinct keys: fewer than entities where features vary from row to row
+    seen: Numbered  # the first `seen` entities occur in train
     columns: tuple[Column, ...]
     undescribed: Count = 0  # entities that the table of their features lacks
 

@@ -11,9 +11,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from recbench.data.content import verify_files
+from recbench.data.content import how_to_repair, verify_files
 from recbench.data.manifest import PARTS, SIDES, EntitySide, Finding, Manifest, Part
-from recbench.data.manifest_file import read_manifest
+from recbench.data.manifest_file import manifest_path, read_manifest
+from recbench.errors import DataError
 from recbench.preparation.buckets import FIRST, PERCENTILES
 from recbench.preparation.recount import Counts, PartCounts, columns_of, count_ids, count_part, shared_with_train
 from recbench.preparation.splits.base import split_of
@@ -44,8 +45,12 @@ def certify(folder: Path, manifest: Manifest) -> list[Finding]:
 
     Raises DataError if a file is missing or damaged.
     """
-    parts = {part: count_part(folder, part, manifest) for part in PARTS}
-    id_rows = {side: count_ids(folder, side, manifest, getattr(parts["train"], side)) for side in SIDES}
+    try:
+        parts = {part: count_part(folder, part, manifest) for part in PARTS}
+        id_rows = {side: count_ids(folder, side, manifest, getattr(parts["train"], side)) for side in SIDES}
+    except MemoryError:  # whatever the tables hold, the manifest says how many there are of what is counted
+        reason = "more users, items or ids of a feature than memory can hold"
+        raise DataError(f"{manifest_path(folder)}: damaged ({reason}); {how_to_repair(folder)}") from None
     return [
         _time_order(folder, manifest, parts),
         _entity_tables(manifest, parts["train"]),

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from recbench.data.content import frame_of, how_to_repair
 from recbench.data.manifest import SIDES, Column, EntitySide, Manifest
-from recbench.data.manifest_file import manifest_path
 from recbench.errors import DataError
 from recbench.preparation.frame_file import FrameFile, scatter
 from recbench.preparation.hash_index import Hashes
@@ -76,10 +75,7 @@ def count_part(folder: Path, part: str, manifest: Manifest) -> PartCounts:
 def count_ids(folder: Path, side: EntitySide, manifest: Manifest, rows: Counts) -> dict[str, Counts]:
     """Return on how many train rows each id of each feature stands, given the train rows of each entity."""
     columns = [column for s, column in columns_of(manifest, "categorical", "bag", "numeric") if s == side]
-    try:
-        total = {column.name: np.zeros(column.size, np.int64) for column in columns}
-    except (ValueError, MemoryError):
-        raise _damaged(manifest_path(folder), f"more ids of a feature of the {side} than memory can hold") from None
+    total = {column.name: np.zeros(column.size, np.int64) for column in columns}
     start = 0
     for frame in _batches(folder / f"{side}.parquet", list(total)) if total else ():
         weight = rows[start : start + len(frame)]

@@ -85,6 +85,17 @@ def test_altered_manifests_end_in_one_line(prepared: Prepared, own_digest: bool)
     assert own_digest or refused >= 149  # nothing passes unless it is what was there
 
 
+@pytest.mark.parametrize("number", [2**31, 10**15, 2**63, 10**30])
+@pytest.mark.parametrize("key", ["count", "size"])
+def test_a_check_refuses_more_users_or_values_than_have_numbers(prepared: Prepared, key: str, number: int) -> None:
+    fields = fields_of(prepared.folder)
+    users = fields["users"]
+    (users if key == "count" else users["columns"][0])[key] = number
+    store(prepared.folder, fields, own_digest=True)
+    with pytest.raises(DataError, match="damaged manifest"):
+        check_folder(prepared.folder)
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.write_bytes(b""),
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:-300]),
