@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import NamedTuple
 
 import torch
 
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.training.captured_step import Step
 from recbench.training.optimizer import set_rates
@@ -26,6 +28,38 @@ class TrainedEpoch(NamedTuple):
     slots: int  # item slots seen
 
 
+class EpochPass:
+    """The way of a model through the batches of an epoch, which a seed and the number of the epoch decide.
+
+    Iterating yields the batches, each once the learning rate of its step is set. Epochs are counted from 1.
+    """
+
+    def __init__(self, step: Step, data: Dataset, schedule: Schedule, seed: int, number: int) -> None:
+        model = step.model
+        model.backbone.train()
+        model.loss.train()
+        model.start_epoch(number)
+        step.start_epoch()
+        self.model, self.data, self.schedule = model, data, schedule
+        self.seed, self.number = seed, number
+        self.losses = StepLosses(number, data.train.user.device)
+        self.rows, self.slots = 0, 0  # of the batches so far, the last one included
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        sampler, schedule, done = self.model.loss.sampler, self.schedule, self.number - 1
+        generator = generator_of(self.seed, self.number, self.data.train.user.device)
+        rows_of_epoch = 0 if schedule.constant_rate else sampler.rows(self.data)
+        for batch in sampler.batches(self.data, schedule.batch_size, generator):
+            before = self.rows
+            self.rows += batch.rows
+            self.slots += batch.slots
+            if rows_of_epoch:
+                factor = schedule.rate_factor(done + before / rows_of_epoch, done + self.rows / rows_of_epoch)
+                set_rates(self.model.optimizer, factor)
+            yield batch
+
+
 def train_epoch(
     step: Step, data: Dataset, schedule: Schedule, seed: int, number: int, display: TrainingDisplay
 ) -> TrainedEpoch:
@@ -33,30 +67,17 @@ def train_epoch(
 
     Raises TrainingError if the loss becomes infinite.
     """
-    model, device = step.model, data.train.user.device
-    generator = generator_of(seed, number, device)
-    model.backbone.train()
-    model.loss.train()
-    model.start_epoch(number)
-    step.start_epoch()
+    epoch = EpochPass(step, data, schedule, seed, number)
     started = shown = time.perf_counter()
-    losses = StepLosses(number, device)
-    slots, rows = 0, 0
-    rows_of_epoch = 0 if schedule.constant_rate else model.loss.sampler.rows(data)
-    for batch in model.loss.sampler.batches(data, schedule.batch_size, generator):
-        if rows_of_epoch:
-            before, after = rows / rows_of_epoch, (rows + batch.rows) / rows_of_epoch
-            set_rates(model.optimizer, schedule.rate_factor(number - 1 + before, number - 1 + after))
-        losses.add(step(batch))
-        slots += batch.slots
-        rows += batch.rows
+    for batch in epoch:
+        epoch.losses.add(step(batch))
         time_now = time.perf_counter()
         if time_now - shown > SHOW_EVERY:
             shown = time_now
-            display.advance(number, rows, losses.mean, rows / (time_now - started))
-    mean = losses.mean_of_epoch()
-    model.end_epoch()
-    return TrainedEpoch(mean, time.perf_counter() - started, slots)
+            display.advance(number, epoch.rows, epoch.losses.mean, epoch.rows / (time_now - started))
+    mean = epoch.losses.mean_of_epoch()
+    step.model.end_epoch()
+    return TrainedEpoch(mean, time.perf_counter() - started, epoch.slots)
 
 
 def generator_of(seed: int, epoch: int, device: torch.device) -> torch.Generator:

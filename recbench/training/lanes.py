@@ -14,11 +14,9 @@ from recbench.data.dataset import Dataset
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.training.console import print_line
-from recbench.training.epoch import TrainedEpoch, generator_of
+from recbench.training.epoch import EpochPass, TrainedEpoch
 from recbench.training.model import Model
-from recbench.training.optimizer import set_rates
 from recbench.training.side_by_side import SideBySide
-from recbench.training.step_losses import StepLosses
 from recbench.training.train import Training
 from recbench.training.training_display import clock, rate_in_words
 
@@ -80,38 +78,21 @@ class Lane:
             self.error = error
 
 
-class Pass:
+class Pass(EpochPass):
     """The way of a lane through the batches of an epoch, which are the same as alone."""
 
     def __init__(self, lane: Lane, number: int) -> None:
-        training, model = lane.training, lane.model
-        device = training.data.train.user.device
-        model.backbone.train()
-        model.loss.train()
-        model.start_epoch(number)
-        training.step.start_epoch()
-        self.lane, self.number, self.schedule = lane, number, training.schedule
-        generator = generator_of(lane.key.seed, number, device)
-        self.batches = model.loss.sampler.batches(training.data, self.schedule.batch_size, generator)
-        self.rows_of_epoch = 0 if self.schedule.constant_rate else model.loss.sampler.rows(training.data)
-        self.rows, self.slots = 0, 0
-        self.losses = StepLosses(number, device)
-        self.batch = next(self.batches, None)  # that comes next, None after the last
-
-    def set_rate(self) -> None:
-        """Set the learning rate of the step that comes, where it changes."""
-        if self.rows_of_epoch and self.batch is not None:
-            before, after = self.rows / self.rows_of_epoch, (self.rows + self.batch.rows) / self.rows_of_epoch
-            factor = self.schedule.rate_factor(self.number - 1 + before, self.number - 1 + after)
-            set_rates(self.lane.model.optimizer, factor)
+        training = lane.training
+        super().__init__(training.step, training.data, training.schedule, lane.key.seed, number)
+        self.lane = lane
+        self._coming = iter(self)
+        self.batch = next(self._coming, None)  # that comes next, None after the last
 
     def go_on(self, loss: Tensor) -> None:
         """Take the loss of a step, and go on to the next batch; one that has failed goes on with what it has become."""
         if self.batch is None:
             return
-        self.rows += self.batch.rows
-        self.slots += self.batch.slots
-        self.batch = next(self.batches, None)
+        self.batch = next(self._coming, None)
         if self.lane.error is None:
             with self.lane.own():
                 self.losses.add(loss)
@@ -167,8 +148,6 @@ class Group:
         if together is None or not together.fits(models, first):
             self.together = together = SideBySide(models, first)
         while any(each.batch is not None for each in passes):
-            for each in passes:
-                each.set_rate()
             losses = together.step([each.batch for each in passes])
             for each, loss in zip(passes, losses.unbind(), strict=True):
                 each.go_on(loss)
