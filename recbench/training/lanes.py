@@ -147,6 +147,7 @@ class Group:
         together = self.together
         if together is None or not together.fits(models, first):
             self.together = together = SideBySide(models, first)
+        together.start_steps()
         while any(each.batch is not None for each in passes):
             losses = together.step([each.batch for each in passes])
             for each, loss in zip(passes, losses.unbind(), strict=True):

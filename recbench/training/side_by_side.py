@@ -91,6 +91,10 @@ class SideBySide(Model):
             for tensor, part in zip(own, stack, strict=True)
         )
 
+    def start_steps(self) -> None:
+        """Get ready for the steps of an epoch that all models have started, which may have changed what they do."""
+        self._step.start_epoch()
+
     def step(self, batches: Sequence[Batch | None]) -> Tensor:
         """Make one update of each model that has a batch and return the objectives before it, [L], 0 for the others.
 

@@ -14,13 +14,19 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import TrainingError
+from recbench.gpu import everywhere_as_on_gpu
+from recbench.inspect.tape import Tapes
 from recbench.preparation.prepare import prepare
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, Finished, LaunchOptions, Work, launch
 from recbench.training import lanes as module
+from recbench.training import side_by_side
+from recbench.training.captured_step import CapturedStep
 from recbench.training.lanes import Lane, Pass
+from recbench.training.model import Model
+from recbench.training.schedule import Schedule
 from recbench.training.together import bundles
 from recbench.training.train import Training, train
 
@@ -49,7 +55,7 @@ def together(data: Dataset, chosen: Sequence[RunKey], folder: Path, lanes: int =
     """The runs by `--lanes`, in the order of the keys."""
     work = Work(folder, "cpu", (), "together")
     with launch(work, data, LaunchOptions(jobs=jobs, lanes=lanes), SILENT) as launcher:
-        finished = {one.key.digest: one if isinstance(one, Failed) else one for one in launcher.run(chosen)}
+        finished = {one.key.digest: one for one in launcher.run(chosen)}
     return [finished[key.digest] for key in chosen]
 
 
@@ -82,6 +88,25 @@ def test_each_is_what_it_is_alone(
     check_same(expected, together(shop, chosen, tmp_path / "together"))
     left = {path.name for path in (tmp_path / "together").rglob("*") if path.is_file()}
     assert left == {"record.json", "weights.safetensors"}
+
+
+def test_recorded_steps_see_what_the_start_of_an_epoch_changes(
+    shop: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As steps are recorded on a GPU: NCL has terms of clusters from its second epoch on."""
+    steps: list[CapturedStep] = []
+
+    def recorded(model: Model, schedule: Schedule) -> CapturedStep:
+        steps.append(CapturedStep(model, Tapes()))
+        return steps[-1]
+
+    words = ("loss.warmup=1", "loss.prototype=0.01", "train.epochs=3", "train.batch_size=64", "train.patience=9")
+    chosen = keys(shop, "ncl", *words, seeds=2, backbone="lightgcn")
+    with everywhere_as_on_gpu():
+        expected = alone(shop, chosen, tmp_path / "alone")
+        monkeypatch.setattr(side_by_side, "make_step", recorded)
+        check_same(expected, together(shop, chosen, tmp_path / "together"))
+    assert [len(step.recorded) for step in steps] == [1]
 
 
 def test_runs_that_end_early_leave_the_others(shop: Dataset, tmp_path: Path) -> None:
