@@ -193,7 +193,7 @@ def _rows(metric: RowMetric, columns: Columns, scored: ScoredLog) -> tuple[Tenso
 
 
 def _of_vectors(metric: VectorMetric, request: Request, columns: Columns, predictions: Predictions) -> Counted:
-    vectors = score_vectors(predictions, columns.score)
+    vectors = score_vectors(predictions.catalogue(columns.score))
     if vectors is None:
         raise UsageError(f"metric `{request}`: these scores are no inner products of vectors; leave it out")
     return metric.value(vectors.user, vectors.item)

@@ -77,9 +77,8 @@ class Predictions:
     vectors: TowerVectors | None = None  # that `catalogue` is made of, where it is inner products of any feedback
 
 
-def score_vectors(predictions: Predictions, column: int) -> InnerProductScores | None:
-    """Return the vectors that enter the score of one feedback, without towers that it weighs by 0; None without any."""
-    scores = predictions.catalogue(column)
+def score_vectors(scores: CatalogueScores) -> InnerProductScores | None:
+    """Return the vectors that enter the scores of one feedback, without towers of weight 0; None without any."""
     vectors = scores if isinstance(scores, InnerProductScores) else scores.towers
     if vectors is None:
         return None

@@ -158,7 +158,7 @@ def _score(
         predictions = fitted.predictions(held_out.log, held_out.given_own)
         kept_predictions.save(folder, key.feedback, held_out.log, predictions)
     if not key.is_baseline and (ranks or opens_model):
-        notes += collapse_note(key, predictions)
+        notes += collapse_note(key, predictions.catalogue)
     return predictions, notes
 
 

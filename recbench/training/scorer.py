@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -13,6 +14,7 @@ from recbench.data.dataset import Log
 from recbench.evaluation.metrics.vectors import collapsed
 from recbench.evaluation.predictions import (
     BlockScores,
+    CatalogueScores,
     InnerProductScores,
     Predictions,
     TowerVectors,
@@ -63,8 +65,12 @@ class Scorer:
     def predictions(self, log: Log) -> Predictions:
         """Return what the model says of a log, for `evaluation.evaluate`."""
         score, log_probability = self.rows(log)
-        catalogue = self._blocks if self.vectors is None else self.vectors.catalogue
-        return Predictions(score, catalogue, log_probability, self.vectors)
+        return Predictions(score, self.catalogue, log_probability, self.vectors)
+
+    @property
+    def catalogue(self) -> Callable[[int], CatalogueScores]:
+        """What gives the scores of all users and items by one feedback."""
+        return self._blocks if self.vectors is None else self.vectors.catalogue
 
     def _blocks(self, task: int) -> BlockScores:
         device = next(self.backbone.parameters()).device
@@ -110,11 +116,11 @@ def linear_weights(loss: Loss) -> Tensor | None:
     return weight.T.float().to(device)
 
 
-def collapse_note(key: RunKey, predictions: Predictions) -> list[str]:
+def collapse_note(key: RunKey, catalogue: Callable[[int], CatalogueScores]) -> list[str]:
     """Return a line if the vectors that rank by some feedback of the run have collapsed, else nothing."""
     collapsed_sides = {}
     for column, name in enumerate(key.feedback):
-        vectors = score_vectors(predictions, column)
+        vectors = score_vectors(catalogue(column))
         if vectors is not None:
             cosines = collapsed(vectors)
             collapsed_sides[name] = " and ".join(f"{side} {cosine:.4f}" for side, cosine in cosines.items())

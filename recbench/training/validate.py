@@ -59,7 +59,7 @@ class Validation:
 
     def collapse(self, key: RunKey, model: Model) -> list[str]:
         """Return a line if the vectors by which the model of a run ranks tell little apart, else nothing."""
-        return collapse_note(key, Scorer(model.backbone, model.loss, self.known).predictions(self.log))
+        return collapse_note(key, Scorer(model.backbone, model.loss, self.known).catalogue)
 
     def measure(self, predictions: Predictions) -> float:
         """Return the metric of predictions for the rows `log`; raises UndefinedMetricError as a call does."""

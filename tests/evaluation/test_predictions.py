@@ -4,7 +4,6 @@ import torch
 from recbench.evaluation.predictions import (
     BlockScores,
     InnerProductScores,
-    Predictions,
     TowerVectors,
     score_vectors,
 )
@@ -29,7 +28,7 @@ def test_only_the_towers_that_enter_a_score_count() -> None:
     near, far = drawn(50, 3) + 100, drawn(50, 3, seed=1)
     items_of_both = torch.cat([near, far], 1)
     user = torch.cat([far, 0 * far], 1)
-    found = score_vectors(Predictions(torch.zeros(1, 1), lambda column: InnerProductScores(user, items_of_both)), 0)
+    found = score_vectors(InnerProductScores(user, items_of_both))
     assert found is not None and torch.equal(found.item, near) and torch.equal(found.user, far)
 
 

@@ -92,6 +92,6 @@ def test_what_has_collapsed() -> None:
     assert collapsed(InnerProductScores(point, spread)).keys() == {"users"}
     assert collapsed(InnerProductScores(point, point)).keys() == {"users", "items"}
     of_column = {0: InnerProductScores(spread, cone), 1: InnerProductScores(point, point)}
-    (note,) = collapse_note(key_of("view", "buy"), Predictions(torch.zeros(1, 2), of_column.__getitem__))
+    (note,) = collapse_note(key_of("view", "buy"), of_column.__getitem__)
     assert "point one way (mean cosine of buy: users 1.0000 and items 1.0000)" in note and "view" not in note
-    assert collapse_note(key_of("view"), Predictions(torch.zeros(1, 1), of_column.__getitem__)) == []
+    assert collapse_note(key_of("view"), of_column.__getitem__) == []
