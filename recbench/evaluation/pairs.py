@@ -10,9 +10,10 @@ from recbench.data.dataset import Positives
 
 def restrict(pairs: Positives, user: Tensor) -> Positives:
     """Return the pairs of these users [U] only, renumbered 0..U-1 in that order."""
-    count = pairs.start.diff()[user]
+    first = pairs.start[user]
+    count = pairs.start[user + 1] - first
     start = torch.cat((count.new_zeros(1), count.cumsum(0)))
-    shift = torch.repeat_interleave(pairs.start[user] - start[:-1], count)
+    shift = torch.repeat_interleave(first - start[:-1], count)
     return Positives(start, pairs.item[shift + torch.arange(len(shift), device=shift.device)])
 
 
