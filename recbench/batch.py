@@ -28,7 +28,9 @@ class ComputedOnce(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: object, owner: type) -> T:
+    def __get__(self, instance: object | None, owner: type) -> T:
+        if instance is None:  # asked of the class, as `inspect.getmembers` does
+            return self  # type: ignore[return-value]
         kept = vars(instance)
         if self.name not in kept:
             kept[self.name] = self.function(instance)
