@@ -49,6 +49,15 @@ class Pairs:
     item: Tensor  # [P] int64 row of the item table, which is its slot on the slate too
     label: Tensor  # [P, T] raw feedback, 0.0 or 1.0, not all 0
 
+    def of_users(self, chosen: Tensor) -> Pairs:
+        """Return the pairs of some of the B users [n], in their order."""
+        first = self.start[chosen]
+        count = self.start[chosen + 1] - first
+        start = torch.cat([count.new_zeros(1), count.cumsum(0)])
+        shift = torch.repeat_interleave(first - start[:-1], count)
+        place = shift + torch.arange(len(shift), device=shift.device)
+        return Pairs(start, self.item[place], self.label[place])
+
 
 @dataclass(frozen=True)
 class Batch:

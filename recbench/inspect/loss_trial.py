@@ -164,10 +164,7 @@ def with_label(batch: Batch, label: float) -> Batch:
 def choose_users(batch: Batch, chosen: Tensor) -> Batch:
     """Return the slates of some users [n] of a batch; a slate that all users share stays as it is."""
     if batch.pairs is not None:
-        start = batch.pairs.start.tolist()
-        place = torch.cat([torch.arange(start[user], start[user + 1]) for user in chosen.tolist()])
-        ends = torch.cat([chosen.new_zeros(1), batch.pairs.start.diff()[chosen].cumsum(0)])
-        pairs = Pairs(ends, batch.pairs.item[place], batch.pairs.label[place])
+        pairs = batch.pairs.of_users(chosen)
         return replace(batch, user=batch.user[chosen], label=batch.label[chosen], pairs=pairs)
     parts = {field.name: getattr(batch, field.name) for field in fields(Batch)}
     own = {k: v for k, v in parts.items() if isinstance(v, Tensor) and len(v) == len(batch.user)}

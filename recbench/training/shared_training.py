@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from recbench.backbones.base import Backbone, View, evaluation_mode
 from recbench.backbones.building_blocks.graph import GraphBackbone
 from recbench.backbones.building_blocks.regulariser import Pair, Penalty, Regulariser
-from recbench.batch import Batch, Pairs, Towers
+from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.errors import TrainingError
 from recbench.losses.base import Loss, encode_alone
@@ -182,6 +182,7 @@ class SharedEncoder:
     def _share(self, batch: Batch, item: Tensor) -> Batch:
         """Return what backbones read of this rank's users: not the labels of a slate that all share."""
         own = self.ranks.own
+        place = own(torch.arange(len(batch.user), device=batch.user.device))
         return replace(
             batch,
             user=own(batch.user),
@@ -190,7 +191,7 @@ class SharedEncoder:
             mask=None,
             log_q=None,
             row=None if batch.row is None else own(batch.row),
-            pairs=None if batch.pairs is None else _pairs_of(batch.pairs, own(torch.arange(len(batch.user)))),
+            pairs=None if batch.pairs is None else batch.pairs.of_users(place),
         )
 
 
@@ -214,15 +215,6 @@ class OverRanks(Regulariser):
 def _is_encoded_whole(backbone: Backbone, views: Sized) -> bool:
     """Return whether every rank encodes all, and so draws the same numbers, too."""
     return isinstance(backbone, GraphBackbone) or len(views) > 0
-
-
-def _pairs_of(pairs: Pairs, user: Tensor) -> Pairs:
-    """Return the pairs of these users [n] of a batch, in their order."""
-    user = user.to(pairs.start.device)
-    first, count = pairs.start[user], pairs.start.diff()[user]
-    start = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    place = torch.repeat_interleave(first - start[:-1], count) + torch.arange(int(start[-1]), device=user.device)
-    return Pairs(start, pairs.item[place], pairs.label[place])
 
 
 def _averaging(ranks: Ranks) -> Callable[[Tensor], None]:
