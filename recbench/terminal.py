@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
-from typing import IO
+from collections.abc import Iterable, Mapping
+from typing import IO, TypeVar
 from unicodedata import category
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -17,6 +17,10 @@ from rich.segment import Segment
 
 STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # controls, formats, halves of pairs, separators of lines
 JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{SOFT HYPHEN}")  # part of words and of emoji
+GAP = 2  # cells between columns of a table
+
+Column = TypeVar("Column")
+
 LAYOUT = frozenset("\n\t")
 
 
@@ -44,6 +48,20 @@ def clean(text: str) -> str:
 def clean_line(text: str) -> str:
     """Return the same as one line: line breaks and tabs are shown as U+FFFD, too."""
     return clean(text).translate(dict.fromkeys(map(ord, LAYOUT), "\N{REPLACEMENT CHARACTER}"))
+
+
+def columns_that_fit(widths: Mapping[Column, int], free: int) -> list[list[Column]]:
+    """Split columns of these widths over tables that fit so many cells each, with at least one column in each."""
+    tables: list[list[Column]] = []
+    room = 0
+    for column, width in widths.items():
+        needed = GAP + width
+        if not tables or needed > room:
+            tables.append([])
+            room = free
+        tables[-1].append(column)
+        room -= needed
+    return tables
 
 
 def print_text(text: str, *, end: str = "\n", stderr: bool = False) -> None:

@@ -29,7 +29,7 @@ from recbench.results.leaderboard_tables import (
 )
 from recbench.results.sparkline import sparkline
 from recbench.results.store import Store
-from recbench.terminal import clean_line
+from recbench.terminal import GAP, clean_line, columns_that_fit
 
 CURVES = "curve: validation metric by epoch, scaled from the lowest to the highest value of each row"
 NARROWEST = 16  # cells that the column of methods may be squeezed to
@@ -173,17 +173,14 @@ def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, spread: str) 
     """
     names = max(cell_len(method.name) for method in table.methods)
     free = width - min(names, NARROWEST) - len("  seeds")
-    columns: list[Column] = []
-    room = free
-    for column, rows in table.columns.items():
-        numbers = (_cell(row, spread).cell_len for row in rows)
-        needed = 2 + max(cell_len(dataset.heading(column)), *numbers)
-        if columns and needed > room:
-            yield _Part(columns)
-            columns, room = [], free
-        columns.append(column)
-        room -= needed
-    room -= max(names - NARROWEST, 0)
+    widths = {
+        column: max(cell_len(dataset.heading(column)), *(_cell(row, spread).cell_len for row in rows))
+        for column, rows in table.columns.items()
+    }
+    *others, columns = columns_that_fit(widths, free)
+    for part in others:
+        yield _Part(part)
+    room = free - sum(GAP + widths[column] for column in columns) - max(names - NARROWEST, 0)
     longest = [with_most_seeds(cells) for cells in table.methods.values()]
     room -= 2 + max(cell_len(clock(row.seconds)) for row in longest)
     curve = 2 + max(len("curve"), *(len(sparkline(row.curve)) for row in longest))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable, arrange, titles
 from recbench.terminal import clean_line
 
+PACKAGE = "% \\usepackage{booktabs}"
+MIDRULE = r"\midrule"
 ESCAPES = {
     "\\": r"\textbackslash{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -35,7 +37,7 @@ def latex(rows: Sequence[LeaderboardRow], note: str = "") -> str:
         for title, dataset in zip(titles(datasets), datasets, strict=True)
         for table in dataset.tables.values()
     ]
-    return "\n\n".join(["% \\usepackage{booktabs}", *parts, *([f"% {note}"] if note else [])]) + "\n"
+    return "\n\n".join([PACKAGE, *parts, *([f"% {note}"] if note else [])]) + "\n"
 
 
 def escaped(text: str) -> str:
@@ -43,30 +45,45 @@ def escaped(text: str) -> str:
     return "".join(ESCAPES.get(character, character) for character in clean_line(text))
 
 
+def latex_table(caption: str, alignment: str, headings: Iterable[Sequence[str]], rows: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a table in the style of booktabs; all text is `escaped`."""
+    yield r"\begin{table}"
+    yield r"\centering"
+    yield rf"\caption{{{caption}}}"
+    yield rf"\begin{{tabular}}{{{alignment}}}"
+    yield r"\toprule"
+    yield from map(latex_row, headings)
+    yield MIDRULE
+    yield from rows
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield r"\end{table}"
+
+
+def latex_row(cells: Sequence[str]) -> str:
+    """Return one row of a LaTeX table."""
+    return " & ".join(cells) + r" \\"
+
+
 def _table(title: str, dataset: DatasetTables, table: FeedbackTable) -> Iterator[str]:
     seeds = sorted({row.seeds for rows in table.columns.values() for row in rows})
     means = f"mean over {'--'.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seed{'s' if seeds[-1] > 1 else ''}"
     shared = f" All trained methods: {escaped(dataset.shared_settings)}." if dataset.shared_settings else ""
-    yield r"\begin{table}"
-    yield r"\centering"
     caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}{''.join(_marks(table))}"
-    yield rf"\caption{{{caption}}}"
-    yield rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}"
-    yield r"\toprule"
-    yield _line(["Method", "Settings", *(escaped(column.metric) for column in table.columns)])
-    yield r"\midrule"
-    for method, cells in table.methods.items():
-        numbers = (_number(cells.get(column)) for column in table.columns)
-        yield _line([escaped(method.name), escaped(dataset.own_settings(method)), *numbers])
-    if table.bounds:
-        bounds = (f"{table.bounds[column]:.4f}" if column in table.bounds else "" for column in table.columns)
-        yield r"\midrule"
-        yield _line(["True probability", "", *bounds])
-    yield r"\bottomrule"
-    yield r"\end{tabular}"
-    yield r"\end{table}"
+    heading = ["Method", "Settings", *(escaped(column.metric) for column in table.columns)]
+    yield from latex_table(caption, "ll" + "r" * len(table.columns), [heading], _rows(dataset, table))
     for signature in dict.fromkeys(column.signature for column in table.columns):
         yield f"% {clean_line(signature)}"
+
+
+def _rows(dataset: DatasetTables, table: FeedbackTable) -> Iterator[str]:
+    for method, cells in table.methods.items():
+        numbers = (_number(cells.get(column)) for column in table.columns)
+        yield latex_row([escaped(method.name), escaped(dataset.own_settings(method)), *numbers])
+    if table.bounds:
+        bounds = (f"{table.bounds[column]:.4f}" if column in table.bounds else "" for column in table.columns)
+        yield MIDRULE
+        yield latex_row(["True probability", "", *bounds])
 
 
 def _marks(table: FeedbackTable) -> Iterator[str]:
@@ -75,10 +92,6 @@ def _marks(table: FeedbackTable) -> Iterator[str]:
         yield f" Bold: {bold}."
     if any(row.below for row in rows):
         yield r" $\downarrow$: worse than the best baseline."
-
-
-def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
 
 
 def _number(row: LeaderboardRow | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from rich import box
 from rich.cells import cell_len
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.results.published import PublishedCell, PublishedMethod, PublishedTable, cells
+from recbench.terminal import columns_that_fit
 
 PROTOCOL = (
     "unit",
@@ -55,7 +56,7 @@ class _NumberGrids:
         self.widths = {heading: widths[heading] for heading in headings}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        for headings in _fit(self.widths, options.max_width - max(map(cell_len, self.printed))):
+        for headings in columns_that_fit(self.widths, options.max_width - max(map(cell_len, self.printed))):
             grid = _grid("method")
             for heading in headings:
                 grid.add_column(Text(heading), justify="right", no_wrap=True)
@@ -65,20 +66,6 @@ class _NumberGrids:
                     grid.add_row(Text(name), *numbers)
             yield grid
             yield Text()
-
-
-def _fit(widths: Mapping[str, int], free: int) -> Iterator[list[str]]:
-    """Split the headings so that each part fits into so many cells, at least one in each."""
-    part: list[str] = []
-    room = free
-    for heading, width in widths.items():
-        needed = 2 + width
-        if part and needed > room:
-            yield part
-            part, room = [], free
-        part.append(heading)
-        room -= needed
-    yield part
 
 
 def _recipes(table: PublishedTable) -> Table:

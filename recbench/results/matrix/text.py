@@ -7,22 +7,22 @@ from textwrap import wrap
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
-from recbench.results.leaderboard_latex import escaped
+from recbench.results.leaderboard_latex import PACKAGE, escaped, latex_row, latex_table
 from recbench.results.matrix.methods_by_datasets import Cell, Matrix, MatrixColumn
 from recbench.results.matrix.rank_block import RankBlock, rank_block
-from recbench.terminal import clean_line
+from recbench.terminal import GAP, clean_line, columns_that_fit
 
 MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}
 STYLES = {"better": "blue", "worse": "yellow", "even": "", "": ""}
 NAMES = 16  # cells that names of methods keep at least
 HEADING = 18  # cells of a line of a heading at most
-GAP = 2  # between columns
 MEAN_RANK = "mean rank"
 
 
@@ -50,7 +50,7 @@ def markdown(matrices: Sequence[Matrix]) -> str:
 
 def latex(matrices: Sequence[Matrix]) -> str:
     """Return the matrices as LaTeX tables, which need the package booktabs."""
-    return "\n\n".join(["% \\usepackage{booktabs}", *("\n".join(_latex_lines(matrix)) for matrix in matrices)]) + "\n"
+    return "\n\n".join([PACKAGE, *("\n".join(_latex_table(matrix)) for matrix in matrices)]) + "\n"
 
 
 def csv(matrices: Sequence[Matrix]) -> str:
@@ -119,29 +119,23 @@ def _notes(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
     yield block.words if block else "no two methods stand on two datasets, so that there are no mean ranks"
 
 
-def _latex_lines(matrix: Matrix) -> Iterator[str]:
+def _latex_table(matrix: Matrix) -> Iterator[str]:
     block = rank_block(matrix)
-    yield r"\begin{table}"
-    yield r"\centering"
-    yield rf"\caption{{{escaped('; '.join([matrix.metric, *_notes(matrix, block)]))}}}"
-    yield rf"\begin{{tabular}}{{l{'r' * (len(matrix.columns) + 1)}}}"
-    yield r"\toprule"
-    yield _latex_line(["Method", *(escaped(column.title) for column in matrix.columns), "Mean rank"])
-    yield _latex_line(["", *(escaped(column.column.feedback) for column in matrix.columns), ""])
-    yield r"\midrule"
+    caption = escaped("; ".join([matrix.metric, *_notes(matrix, block)]))
+    headings = [
+        ["Method", *(escaped(column.title) for column in matrix.columns), "Mean rank"],
+        ["", *(escaped(column.column.feedback) for column in matrix.columns), ""],
+    ]
+    return latex_table(caption, "l" + "r" * (len(matrix.columns) + 1), headings, _latex_rows(matrix, block))
+
+
+def _latex_rows(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
     for name in matrix.methods:
         numbers = []
         for column in matrix.columns:
             words, cell = escaped(cell_words(column, name)), column.cells.get(name)
             numbers.append(rf"\textbf{{{words}}}" if cell and cell.row.best else words)
-        yield _latex_line([escaped(name), *numbers, _mean_rank(block, name)])
-    yield r"\bottomrule"
-    yield r"\end{tabular}"
-    yield r"\end{table}"
-
-
-def _latex_line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+        yield latex_row([escaped(name), *numbers, _mean_rank(block, name)])
 
 
 class _TerminalMatrices:
@@ -165,18 +159,12 @@ class _TerminalMatrices:
 
 def _fitting(matrix: Matrix, width: int) -> Iterator[list[MatrixColumn]]:
     """Yield the columns that fit the width beside the names of methods."""
-    free = width - NAMES - GAP - len(MEAN_RANK)
-    columns: list[MatrixColumn] = []
-    room = free
-    for column in matrix.columns:
-        cells = max(len(cell_words(column, name)) for name in column.cells)
-        needed = GAP + max(cells, *map(len, _heading(column)))
-        if columns and needed > room:
-            yield columns
-            columns, room = [], free
-        columns.append(column)
-        room -= needed
-    yield columns
+    widths = {}
+    for place, column in enumerate(matrix.columns):
+        words = [*_heading(column), *(cell_words(column, name) for name in column.cells)]
+        widths[place] = max(map(cell_len, words))
+    for places in columns_that_fit(widths, width - NAMES - GAP - len(MEAN_RANK)):
+        yield [matrix.columns[place] for place in places]
 
 
 def _heading(column: MatrixColumn) -> list[str]:
