@@ -72,7 +72,7 @@ class DatasetTables:
         bold = meaning_of_bold([row for rows in table.columns.values() for row in rows])
         beaten: dict[str, list[str]] = {}
         for column, rows in table.columns.items():
-            for baseline in {row.below for row in rows} - {""}:
+            for baseline in dict.fromkeys(row.below for row in rows if row.below):
                 beaten.setdefault(baseline, []).append(self.heading(column))
         best = "; ".join(f"{baseline} in {', '.join(headings)}" for baseline, headings in beaten.items())
         return [f"bold: {bold}" if bold else "", f"{BELOW} worse than the best baseline: {best}" if best else ""]
