@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 
-from recbench.evaluation.statistics import Sample, compare
+from recbench.evaluation.statistics import Difference, Sample, compare
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
 from recbench.results.store import Store, seed_of
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
@@ -17,6 +17,7 @@ RESAMPLES = 2000  # enough to say whether an interval holds 0, where many column
 RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, which few resamples cannot show
 
 Contributions = Mapping[MetricKey, UserContributions]
+Name = TypeVar("Name")
 
 
 class PairedRun(NamedTuple):
@@ -24,6 +25,41 @@ class PairedRun(NamedTuple):
 
     digest: str
     seed: int
+
+
+class UserScores:
+    """What single users add to the numbers of a store, read once per run, and tests of methods over users and seeds."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.folders = store.folders()
+        self._contributions: dict[str, Contributions] = {}
+
+    def kept(self, rows: Mapping[Name, LeaderboardRow]) -> dict[Name, LeaderboardRow]:
+        """Return those of the rows whose users' scores are kept."""
+        return {
+            name: row
+            for name, row in rows.items()
+            if row.mean is not None and all(_metric(row) in self._of(digest) for digest in row.runs)
+        }
+
+    def differences(self, rows: Mapping[str, LeaderboardRow]) -> list[Difference]:
+        """Return the first less every other of rows of one column, all `kept`; none where there is nothing to test."""
+        if len(rows) < 2:
+            return []
+        runs = {
+            name: [PairedRun(digest, seed_of(self.folders[digest])) for digest in row.runs]
+            for name, row in rows.items()
+        }
+        samples = paired_samples(_metric(next(iter(rows.values()))), runs, self._contributions)
+        if samples[0].numerator.shape[1] < 2:
+            return []
+        return compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(rows)), against_first=True)
+
+    def _of(self, digest: str) -> Contributions:
+        if digest not in self._contributions:
+            self._contributions[digest] = read_contributions(self.folders[digest], self.store.warnings)
+        return self._contributions[digest]
 
 
 def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[LeaderboardRow]:
@@ -36,36 +72,25 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
     for position, row in enumerate(rows):
         if row.chosen:
             columns.setdefault(row.column, []).append(position)
-    folders = store.folders() if rows else {}
-    contributions: dict[str, Contributions] = {}
+    users = UserScores(store)
     marked = list(rows)
-    for column, positions in columns.items():
-        metric = column.metric, column.feedback, column.signature
-        for digest in (digest for position in positions for digest in rows[position].runs):
-            if digest not in contributions:
-                contributions[digest] = read_contributions(folders[digest], store.warnings)
-        tested = [
-            position
-            for position in positions
-            if rows[position].mean is not None
-            and all(metric in contributions[digest] for digest in rows[position].runs)
-        ]
-        if len(tested) < 2 or not rows[tested[0]].best:
+    for positions in columns.values():
+        tested = users.kept({position: rows[position] for position in positions})
+        if not tested or not next(iter(tested.values())).best:
             continue
-        runs = {
-            str(position): [PairedRun(digest, seed_of(folders[digest])) for digest in rows[position].runs]
-            for position in tested
-        }
-        samples = paired_samples(metric, runs, contributions)
-        if samples[0].numerator.shape[1] < 2:
+        found = users.differences({str(position): row for position, row in tested.items()})
+        if not found:
             continue
-        resamples = max(RESAMPLES, RESAMPLES_EACH * len(tested))
-        same = {int(d.second) for d in compare(samples, resamples=resamples, against_first=True) if not d.real}
+        same = {int(difference.second) for difference in found if not difference.real}
         for position in tested:
             best = rows[position].best or position in same
             below = "" if best else rows[position].below  # nothing is the best and worse than a baseline at once
             marked[position] = msgspec.structs.replace(rows[position], best=best, compared=True, below=below)
     return marked
+
+
+def _metric(row: LeaderboardRow) -> MetricKey:
+    return row.metric, row.feedback, row.signature
 
 
 def paired_samples(
