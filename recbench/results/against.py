@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import fmean
 
 from recbench.backbones.base import BACKBONES
@@ -11,12 +12,12 @@ from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
-from recbench.losses.base import LOSSES, resolve, why_not
+from recbench.losses.base import LOSSES, Loss, resolve, why_not
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.published_row import PublishedRow, published_row
 from recbench.results.record import RunRecord
-from recbench.settings import split_words
+from recbench.settings import Value, split_words
 
 DataVersion = tuple[str, str, str]  # dataset, split, fingerprint
 
@@ -104,7 +105,7 @@ def impossible(loss: str, backbone: str, words: Sequence[str]) -> str:
     """Return why recbench cannot run a method with these settings, or ""."""
     if loss not in LOSSES.names() or backbone not in BACKBONES.names():
         return "recbench has no such method"
-    of_loss = resolve(LOSSES.get(loss), split_words(list(words), OWNERS)["loss"])
+    _, of_loss = _loss_settings(LOSSES.get(loss), tuple(words))
     return why_not(LOSSES.get(loss), BACKBONES.get(backbone), of_loss) or ""
 
 
@@ -216,12 +217,18 @@ def _trained_on(table: PublishedTable, cell: PublishedCell) -> tuple[str, ...]:
 
 def _has_settings(cell: PublishedCell, record: RunRecord) -> bool:
     """Whether the loss has the settings of the paper, its defaults elsewhere, and its own sampler."""
-    words = split_words(list(cell.settings), OWNERS)["loss"]
+    words, of_paper = _loss_settings(LOSSES.get(cell.loss), tuple(cell.settings))
     settings = record.key.settings
     return not any(name.startswith("sampler.") for name in record.non_default) and all(
-        settings.get(f"loss.{name}", None if name in words else value) == value
-        for name, value in resolve(LOSSES.get(cell.loss), words).items()
+        settings.get(f"loss.{name}", None if name in words else value) == value for name, value in of_paper.items()
     )
+
+
+@cache  # asked for every row of the board that may stand beside a cell
+def _loss_settings(loss: type[Loss], words: tuple[str, ...]) -> tuple[Set[str], Mapping[str, Value]]:
+    """Return the settings of a loss that are named, and the values of all of them."""
+    named = split_words(list(words), OWNERS)["loss"]
+    return named.keys(), resolve(loss, named)
 
 
 def _miscounted(version: DataVersion) -> bool:
