@@ -84,6 +84,28 @@ def _restore(node: dict[str, Any], tensors: dict[str, Tensor]) -> object:
     return node["value"]
 
 
+def random_state() -> dict[str, Tensor | None]:
+    """Return the state of torch's global generators, as a checkpoint has it; None of CUDA's where it is not in use."""
+    cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
+    return {"random": torch.get_rng_state(), "random_cuda": cuda}
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Draw on from what `random_state` returned; its part of CUDA is left out on a machine without it."""
+    torch.set_rng_state(state["random"])
+    if state["random_cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["random_cuda"])
+
+
+def has_drawn(before: Mapping[str, Tensor | None]) -> bool:
+    """Return whether random numbers were drawn since `random_state` returned this."""
+    return any(
+        state is not None and not torch.equal(state, then)
+        for state, then in zip(random_state().values(), before.values(), strict=True)
+        if then is not None
+    )
+
+
 def copy_of(state: dict[str, Any]) -> dict[str, Any]:
     """Return a state dict whose tensors no longer change with training."""
     return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in state.items()}

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import torch
 from rich.console import Console
 from torch import Tensor
 
 from recbench.data.dataset import Dataset
 from recbench.results.record import RunKey
 from recbench.results.store import Store
+from recbench.training.checkpoint import random_state, set_random_state
 from recbench.training.console import print_line
 from recbench.training.epoch import EpochPass, TrainedEpoch
 from recbench.training.model import Model
@@ -21,28 +21,6 @@ from recbench.training.train import Training
 from recbench.training.training_display import clock, rate_in_words
 
 SAY_EVERY = 2.0  # seconds between lines about a group
-
-
-class RandomNumbers:
-    """The state of torch's global generators as it was when this was made; what is drawn in `own` follows on it."""
-
-    def __init__(self) -> None:
-        self._keep()
-
-    @contextmanager
-    def own(self) -> Iterator[None]:
-        """Draw from this state inside, whatever others have drawn since."""
-        torch.set_rng_state(self.cpu)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda)
-        try:
-            yield
-        finally:
-            self._keep()
-
-    def _keep(self) -> None:
-        self.cpu = torch.get_rng_state()
-        self.cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
 
 
 class Lane:
@@ -55,7 +33,7 @@ class Lane:
         self.key = key
         self.folder = store.folder(key)
         self.training = Training(key, data, track=track)
-        self.random = RandomNumbers()
+        self.random = random_state()
         self.error: Exception | None = None
 
     @property
@@ -71,11 +49,13 @@ class Lane:
     @contextmanager
     def own(self) -> Iterator[None]:
         """Do what concerns this lane alone: with its own random numbers, and so that an error ends it alone."""
+        set_random_state(self.random)
         try:
-            with self.random.own():
-                yield
+            yield
         except Exception as error:  # whatever is wrong with one run, the others continue
             self.error = error
+        finally:
+            self.random = random_state()
 
 
 class Pass(EpochPass):

@@ -17,6 +17,7 @@ from recbench.errors import TrainingError
 from recbench.losses.base import Loss, encode_alone
 from recbench.memory import peak
 from recbench.samplers.base import logged_rows
+from recbench.training.checkpoint import has_drawn, random_state
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
 from recbench.training.sharded_tables import Shards, shard_tables, why_no_shards
@@ -230,12 +231,6 @@ def _draws(backbone: Backbone, data: Dataset) -> bool:
     """Return whether encoding a batch of training draws random numbers; torch's generators stay as they are."""
     batch = logged_rows(data.train, torch.arange(min(2, len(data.train)), device=data.train.user.device))
     with torch.random.fork_rng():
-        before = _generators(data.train.user.device)
+        before = random_state()
         backbone.encode(batch)
-        after = _generators(data.train.user.device)
-    return not all(map(torch.equal, before, after))
-
-
-def _generators(device: torch.device) -> list[Tensor]:
-    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *own]
+        return has_drawn(before)

@@ -14,6 +14,7 @@ from torch import Tensor
 from recbench.batch import Batch
 from recbench.losses.base import Loss
 from recbench.results.record import RunKey
+from recbench.training.checkpoint import has_drawn, random_state
 from recbench.training.model import Model
 from recbench.training.ranks import current
 from recbench.training.side_by_side import Objective, gradients_alike
@@ -50,10 +51,10 @@ def why_alone(model: Model, batch: Batch) -> str | None:
 def _why_not_tried(model: Model, batch: Batch) -> str | None:
     objective, method = Objective(model), f"{model.loss.name} × {model.backbone.name}"
     tensors = [*objective.parameters(), *objective.buffers()]
-    random, versions = torch.get_rng_state(), [tensor._version for tensor in tensors]
+    random, versions = random_state(), [tensor._version for tensor in tensors]
     try:
         objective.reached(batch)
-        if not torch.equal(torch.get_rng_state(), random):
+        if has_drawn(random):
             return f"{method} draws random numbers in every step, which would be others than alone"
         if versions != [tensor._version for tensor in tensors]:
             return f"{method} changes tensors of its own while it computes its loss"

@@ -212,9 +212,7 @@ class Training:
         self.model.load(saved["model"])
         self.model.optimizer.load_state_dict(saved["optimizer"])
         self.model.loss.notes[:] = saved.get("notes", self.model.loss.notes)  # which older checkpoints lack
-        torch.set_rng_state(saved["random"])
-        if saved["random_cuda"] is not None and torch.cuda.is_available():
-            torch.cuda.set_rng_state(saved["random_cuda"])
+        checkpoint.set_random_state(saved)
 
     def save_progress(self, folder: Path) -> None:
         """Keep what a resumed run needs."""
@@ -223,8 +221,7 @@ class Training:
             "model": shards.whole_weights(self.model.state()),
             "optimizer": shards.whole_optimizer(self.model.optimizer),
             "notes": self.model.loss.notes,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+            **checkpoint.random_state(),
             "state": {**vars(self.state), "best": shards.whole_weights(self.state.best)},
         }
         if not self.ranks.first:
