@@ -59,10 +59,12 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001 (it is the only argument)
         """Return whether the flag is set on some rank."""
-        return flag if self.size == 1 else any(self.all_of(flag))
+        return any(self.all_of(flag))
 
     def all_of(self, value: T) -> list[T]:
         """Return the values of all ranks, by rank."""
+        if self.size == 1:
+            return [value]
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values

@@ -92,7 +92,7 @@ def share_out(model: Model, ranks: Ranks) -> None:
 
 def check_agreement(ranks: Ranks, loss: float, epoch: int) -> None:
     """Raise TrainingError unless all ranks had about the same mean loss in an epoch, as they do if all goes well."""
-    losses = [loss] if ranks.size == 1 else ranks.all_of(loss)
+    losses = ranks.all_of(loss)
     if max(losses) - min(losses) > DISAGREEMENT * max(map(abs, losses)):
         raise TrainingError(
             f"the processes had different losses in epoch {epoch}, from {min(losses):g} to {max(losses):g}, and so no "
