@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,6 @@ from recbench.training.model import Model
 from recbench.training.optimizer import joined, share_state
 
 Tensors = dict[str, Tensor]
-FIELDS = ("user", "item", "label", "mask", "log_q", "row")  # the tensors of a batch
 
 
 class Objective(nn.Module):
@@ -209,7 +208,7 @@ def stacked(batches: Sequence[Batch]) -> Batch | None:
 
 def fields_of(batch: Batch) -> Mapping[str, Tensor]:
     """Return the tensors that a batch has, by the names of its fields."""
-    return {name: getattr(batch, name) for name in FIELDS if getattr(batch, name) is not None}
+    return {field.name: value for field in fields(batch) if isinstance(value := getattr(batch, field.name), Tensor)}
 
 
 def with_fields(batch: Batch, tensors: Mapping[str, Tensor]) -> Batch:
