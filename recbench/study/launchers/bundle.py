@@ -29,8 +29,8 @@ class Bundle:
 
     def __init__(self, keys: Sequence[RunKey], work: Work, load: Load, attempt: Attempt, console: Console) -> None:
         self.store = Store(work.results)
-        self.keys = [key for key in keys if not is_complete(key, self.store)]
         self.complete = [key for key in keys if is_complete(key, self.store)]
+        self.keys = [key for key in keys if key not in self.complete]
         self.work, self.load, self.attempt, self.console = work, load, attempt, console
 
     def run(self) -> Iterator[tuple[RunKey, Finished | None]]:
