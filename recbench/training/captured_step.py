@@ -190,9 +190,7 @@ class CudaGraphs(Recorder):
     def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
         """Record a step, which does not make it, and make it."""
         graph = CudaGraph()
-        here = torch.cuda.stream(
-            torch.cuda.current_stream(self.device)
-        )  # to which torch does not return from a failure
+        here = torch.cuda.stream(torch.cuda.current_stream(self.device))  # torch does not return to it from a failure
         with here, torch.cuda.graph(graph.graph, pool=self.pool, stream=self.stream):
             objective = step()
         graph.replay()

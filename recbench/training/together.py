@@ -21,7 +21,7 @@ from recbench.training.side_by_side import Objective, gradients_alike
 
 FREE = ("backbone.l2", "train.weight_decay", "train.lr")  # in which runs may differ, whatever their loss and backbone
 NOT_COMPARED = ("_parameters", "_buffers", "_modules", "sampler", "notes")  # of a module: tensors, and what is not read
-MOST = 64  # runs side by side; more are no faster
+MOST = 64  # runs side by side in a process; from how many on more are no faster was not measured
 COPIES = 6  # of the weights that a run and its step hold
 SHARE_OF_MEMORY = 0.8  # that is used of what is free
 DYNAMIC = "dynamic shape"  # in what torch says of operations whose result has a shape that depends on values
