@@ -345,6 +345,7 @@ def test_tables_are_copied_as_they_are_shown(tab, file):
     assert markdown.splitlines()[2].startswith("| gnolr × twintower | 0.6205 ± 0.0007 | 0.310")
     assert len(markdown.splitlines()) == 4
     assert r"gnolr $\times$ mf & 0.6105 $\pm$ 0.0007 & 0.305" in latex and latex.endswith(r"\end{tabular}")
+    assert page.evaluate(r"asLatex('$5 & {50%} a_b#')") == r"\$5 \& \{50\%\} a\_b\#"
     page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
     page.locator(".board [data-copy=markdown]").first.click()
     page.get_by_text("copied").first.wait_for()

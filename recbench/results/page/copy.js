@@ -1,8 +1,8 @@
 "use strict";
 // Tables as Markdown or LaTeX, as they are shown: filtered and sorted.
 
-const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "±": "$\\pm$", "↓": "$\\downarrow$", "▲": "$\\uparrow$", "▼": "$\\downarrow$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$" };
-const asLatex = (text) => text.replace(/[\\~^×±↓▲▼−–<>]/g, (letter) => ESCAPES[letter]).replace(/(?<!\\)[&%#_]/g, "\\$&");
+const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "±": "$\\pm$", "↓": "$\\downarrow$", "▲": "$\\uparrow$", "▼": "$\\downarrow$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$", ...Object.fromEntries([..."&%$#_{}"].map((letter) => [letter, `\\${letter}`])) };
+const asLatex = (text) => Array.from(text, (letter) => ESCAPES[letter] ?? letter).join("");
 const asMarkdown = (text) => text.replace(/[\\|*_`[\]<]/g, "\\$&");
 
 function linesOf(table) {
