@@ -10,6 +10,7 @@ from typing import Any
 
 from recbench.errors import UsageError
 from recbench.evaluation.mean_ranks import cliques
+from recbench.evaluation.statistics import LEVEL
 from recbench.plots.figure import COLOURS, figure
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.matrix.methods_by_datasets import matrices
@@ -92,7 +93,7 @@ def draw(drawn: MeanRanks, path: Path) -> None:
     ranks = [method.mean_rank for method in drawn.methods]
     half = math.ceil(len(ranks) / 2)
     critical = (
-        None if drawn.critical is None else drawn.critical if drawn.p is not None and drawn.p < 0.05 else math.inf
+        None if drawn.critical is None else drawn.critical if drawn.p is not None and drawn.p < 1 - LEVEL else math.inf
     )
     bars = cliques(ranks, critical) if critical is not None else []
     height = ROW * (half + 2 + LINE * len(bars))

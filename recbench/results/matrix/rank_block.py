@@ -30,9 +30,10 @@ class RankBlock:
             return f"{over}; too few to test: even if one of two methods always won, {ENOUGH} would be needed at 5 %"
         if self.test is None:
             return f"{over}; not tested without SciPy: run `pip install 'recbench[plot]'`"
-        found = "some differ" if self.test.real else "none differs"
+        if not self.test.real:
+            return f"{over}; none differs beyond chance (Friedman, p = {self.test.p:.2g})"
         return (
-            f"{over}; {found} beyond chance (Friedman, p = {self.test.p:.2g}); "
+            f"{over}; some differ beyond chance (Friedman, p = {self.test.p:.2g}); "
             f"two are told apart from a distance of {self.test.critical:.2f} on (Nemenyi, 5 % for all pairs together)"
         )
 

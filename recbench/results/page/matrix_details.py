@@ -33,7 +33,7 @@ def _matrix(
     return {
         "metric": matrix.metric,
         "words": block.words if block else "",
-        "critical": block.test.critical if block and block.test else None,
+        "critical": block.test.critical if block and block.test and block.test.real else None,
         "tested": matrix.tested,
         "columns": [
             {

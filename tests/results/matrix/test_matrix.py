@@ -9,10 +9,12 @@ import pytest
 from rich.console import Console
 
 from recbench.results.leaderboard_rows import collect_rows
+from recbench.results.leaderboard_tables import arrange
 from recbench.results.matrix import text
 from recbench.results.matrix.differences import Differences
 from recbench.results.matrix.methods_by_datasets import Matrix, matrices
 from recbench.results.matrix.rank_block import rank_block
+from recbench.results.page.matrix_details import matrix_details
 from recbench.results.store import Store
 from recbench.results.user_contributions import UserContributions, write_contributions
 from tests.conftest import Run
@@ -121,6 +123,8 @@ def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
     assert block is not None
     assert block.datasets == tuple("abcdef")
     assert block.mean_ranks == {"bce × mf": 2, "bpr × mf": 2, "ease (baseline)": 2}
+    assert "none differs" in block.words and "told apart" not in block.words
+    assert on_page(store)["critical"] is None  # no bars that say which pairs differ
     for dataset in "abcdef":
         put("bce", dataset, 0.99, feedback="like")
         put("ease", dataset, 0.2, feedback="like")
@@ -128,6 +132,15 @@ def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
     block = rank_block(only(store))
     assert block is not None and list(block.mean_ranks.values()) == [1, 2, 3]
     assert block.test is not None and block.test.real  # the same order on all of six
+    assert "two are told apart from a distance of" in block.words
+    assert on_page(store)["critical"] == block.test.critical
+
+
+def on_page(store: Store) -> dict[str, Any]:
+    rows = collect_rows(store)
+    positions = {(row.method, row.column): position for position, row in enumerate(rows)}
+    (found,) = matrix_details(matrices(rows, None, metrics_asked=False), positions, arrange(rows))
+    return found
 
 
 def test_few_datasets_are_said(store: Store, put: Put) -> None:
