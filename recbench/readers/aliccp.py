@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.text_blocks import map_ahead, read_blocks
+from recbench.sources.text_blocks import map_ahead, read_numbered_blocks
 
 SEPARATOR, ID, VALUE, COMMA, LINE, BLANK = 1, 2, 3, ord(","), ord("\n"), ord(" ")
 DIGITS = 12  # of an id, at most
@@ -75,11 +75,8 @@ def _parsed(file: _TokenFile, source: Source) -> Iterator[tuple[int, pl.DataFram
     """Yield the number of the first line and the typed columns of each block of lines."""
 
     def texts() -> Iterator[tuple[int, bytes]]:
-        line = 1
-        for piece in read_blocks(file.path, source.block, source.advance):
-            text = piece if piece.endswith(b"\n") else piece + b"\n"
-            yield line, text
-            line += text.count(b"\n")
+        for line, piece in read_numbered_blocks(file.path, source.block, source.advance):
+            yield line, piece if piece.endswith(b"\n") else piece + b"\n"
 
     return map_ahead(lambda place: (place[0], _typed(file, *place)), texts())
 

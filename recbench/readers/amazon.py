@@ -11,7 +11,7 @@ from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
 from recbench.readers.building_blocks.json_lines import json_object
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.text_blocks import read_blocks
+from recbench.sources.text_blocks import read_numbered_blocks
 
 KEYS = {"reviewerID": pl.String, "asin": pl.String, "overall": pl.Float64, "unixReviewTime": pl.Int64}
 
@@ -23,12 +23,11 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 
 def _log(source: Source) -> Iterator[pl.DataFrame]:
     for path in source.files.values():
-        line, rows = 1, 0
-        for piece in read_blocks(path, source.block, source.advance):
+        rows = 0
+        for line, piece in read_numbered_blocks(path, source.block, source.advance):
             frame = _reviews(path, piece, line)
             rows += len(frame)
             yield frame
-            line += piece.count(b"\n")
         if not rows:
             raise DataError(f"{path}: no reviews; download it again")
 

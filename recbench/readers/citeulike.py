@@ -10,7 +10,7 @@ import polars as pl
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.text_blocks import read_blocks
+from recbench.sources.text_blocks import read_numbered_blocks
 
 NUMBER = "[0-9]{1,9}"
 ARTICLE, WORD = NUMBER, f"{NUMBER}:{NUMBER}"  # what lines of `users.dat` and of `mult.dat` list
@@ -40,17 +40,16 @@ def _lines(path: Path, each: str, source: Source) -> Iterator[pl.DataFrame]:
 
     Raises DataError for the first line that does not list as much as its first number says, `each` written so.
     """
-    first, pattern = 0, f"^{NUMBER}( {each})*$"
-    for piece in read_blocks(path, source.block, source.advance):
+    pattern = f"^{NUMBER}( {each})*$"
+    for first, piece in read_numbered_blocks(path, source.block, source.advance):
         lines = pl.Series(piece.decode("latin-1").split("\n"), dtype=pl.String).str.strip_chars()
         lines = lines[:-1] if piece.endswith(b"\n") else lines
         said = lines.str.extract(f"^({NUMBER})").cast(pl.Int64)
         wrong = ~lines.str.contains(pattern) | (said != lines.str.count_matches(" ")).fill_null(value=True)
         if wrong.any():
             raise DataError(
-                f"{path}, line {first + (wrong.arg_max() or 0) + 1}: expected a number and as many numbers after it, "
+                f"{path}, line {first + (wrong.arg_max() or 0)}: expected a number and as many numbers after it, "
                 f"joined by blanks; download the file again"
             )
-        number = pl.int_range(first, first + len(lines), eager=True)
+        number = pl.int_range(first - 1, first - 1 + len(lines), eager=True)
         yield pl.DataFrame({"line": number, "listed": lines.str.split(" ").list.slice(1)})
-        first += len(lines)

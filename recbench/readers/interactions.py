@@ -12,7 +12,7 @@ import polars as pl
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.text_blocks import read_blocks
+from recbench.sources.text_blocks import read_numbered_blocks
 
 STRANGE = re.compile(rb"[^0-9 \r\n]|[0-9]{19}")
 FILES = {"train": "train.txt", "test": "test.txt"}
@@ -29,13 +29,12 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 def _log(spec: DatasetSpec, source: Source) -> Iterator[pl.DataFrame]:
     user, item = spec.user.key or "user", spec.item.key or "item"
     for part, name in FILES.items():
-        path, line, rows = source.file(name), 1, 0
-        for piece in read_blocks(path, source.block, source.advance):
+        path, rows = source.file(name), 0
+        for line, piece in read_numbered_blocks(path, source.block, source.advance):
             pairs = _pairs(path, piece, line).rename({"user": user, "item": item})
             rows += len(pairs)
             if len(pairs):
                 yield pairs.with_columns(split=pl.lit(part))
-            line += piece.count(b"\n")
         if not rows:
             raise DataError(f"{path}: no user has an item; download the file again")
 

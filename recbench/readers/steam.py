@@ -12,7 +12,7 @@ import polars as pl
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.text_blocks import read_blocks
+from recbench.sources.text_blocks import read_numbered_blocks
 
 EPOCH = date(1970, 1, 1).toordinal()
 SCHEMA = {"username": pl.String, "product_id": pl.String, "hours": pl.Float64, "date": pl.Int64}
@@ -28,11 +28,10 @@ def read(spec: DatasetSpec, source: Source) -> RawTables:
 
 def _log(source: Source) -> Iterator[pl.DataFrame]:
     for path in source.files.values():
-        line, rows = 1, 0
-        for piece in read_blocks(path, source.block, source.advance):
-            reviews = [_review(path, line + number, text) for number, text in enumerate(piece.splitlines())]
+        rows = 0
+        for first, piece in read_numbered_blocks(path, source.block, source.advance):
+            reviews = [_review(path, line, text) for line, text in enumerate(piece.splitlines(), first)]
             rows += len(reviews)
-            line += len(reviews)
             yield pl.DataFrame(reviews, schema=SCHEMA, orient="row")
         if not rows:
             raise DataError(f"{path}: no reviews; download it again")

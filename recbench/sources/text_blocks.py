@@ -69,6 +69,16 @@ def read_blocks(
         yield from _whole_lines(path, _decoded(path, file, size, advance, encoding), min(4 * size, LONGEST_LINE))
 
 
+def read_numbered_blocks(
+    path: Path, size: int = BLOCK, advance: Advance = ignore_progress, encoding: str = "utf-8"
+) -> Iterator[tuple[int, bytes]]:
+    """Yield what `read_blocks` yields, each piece with the number of its first line, from 1."""
+    line = 1
+    for piece in read_blocks(path, size, advance, encoding):
+        yield line, piece
+        line += piece.count(b"\n")
+
+
 def map_ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> Iterator[R]:
     """Yield function(value) of each value in order, computing a few of them ahead in threads."""
     pending: deque[Future[R]] = deque()

@@ -16,7 +16,7 @@ from recbench.errors import DataError
 from recbench.readers.base import Source
 from recbench.readers.building_blocks.layout import check_names
 from recbench.readers.building_blocks.row_block import RowBlock
-from recbench.sources.text_blocks import read_blocks
+from recbench.sources.text_blocks import read_numbered_blocks
 
 SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -24,7 +24,7 @@ SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def json_schema(path: Path, wanted: Sequence[str], source: Source, encoding: str) -> dict[str, pl.DataType]:
     """Return the type that holds all values of each wanted key; raises DataError for a key that no line has."""
     schema, names = pl.DataFrame(), dict[str, None]()
-    for first, piece in _numbered_pieces(path, source, encoding):
+    for first, piece in read_numbered_blocks(path, source.block, source.advance, encoding):
         frame = _parse(path, piece, None, first)
         names |= dict.fromkeys(frame.columns)
         frame = frame.select(name for name in frame.columns if name in wanted).clear()
@@ -41,7 +41,7 @@ def scan_json_lines(
     Raises DataError that names the first line which is not an object, or whose value is of another type.
     """
     rows = 0
-    for first, piece in _numbered_pieces(path, source, encoding):
+    for first, piece in read_numbered_blocks(path, source.block, source.advance, encoding):
         frame = _parse(path, piece, schema, first)
         rows += len(frame)
         if len(frame):
@@ -98,13 +98,6 @@ def _check_first_line(path: Path, text: bytes, first: int) -> None:
 
 def _refuse_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
-
-
-def _numbered_pieces(path: Path, source: Source, encoding: str) -> Iterator[tuple[int, bytes]]:
-    line = 1
-    for piece in read_blocks(path, source.block, source.advance, encoding):
-        yield line, piece
-        line += piece.count(b"\n")
 
 
 def _parse(path: Path, piece: bytes, schema: dict[str, pl.DataType] | None, first: int) -> pl.DataFrame:
