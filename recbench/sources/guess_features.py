@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -29,12 +30,13 @@ def guess_features(
     left_out, gaps = [], set()
     alike = [name for name in rest if frame[name].n_unique() < 2]
     for name in (name for name in rest if name not in alike):
-        side = next((side for side, key in keys.items() if side not in tables and _is_of(frame, key, name)), None)
+        found = ((side, _values_per_key(frame, key, name)) for side, key in keys.items() if side not in tables)
+        side, values = next(((side, values) for side, values in found if values != "several"), (None, "several"))
         if side is None or not _can_name(name) or frame[name].drop_nulls().n_unique() < 2:
             left_out.append(name)
             continue
         kinds[side].setdefault(_kind(frame[name], frame[keys[side]].n_unique()), []).append(name)
-        if not _is_constant(frame, keys[side], name):
+        if values == "one or none":
             gaps.add(side)
     for side, key in keys.items():
         if side in tables:
@@ -118,18 +120,17 @@ def _can_name(name: str) -> bool:
     return "/" not in name and name != "row"
 
 
-def _is_of(frame: pl.DataFrame, key: str, name: str) -> bool:
-    """Return whether a column has one value per key; rows may lack it where most have one."""
-    if _is_constant(frame, key, name):
-        return True
-    pairs = frame.select(key, name).drop_nulls().unique()
-    return frame[name].count() >= MOSTLY * len(frame) and len(pairs) == pairs[key].n_unique()
-
-
-def _is_constant(frame: pl.DataFrame, key: str, name: str) -> bool:
-    """Return whether all rows of a key have the same value of a column, or none."""
+def _values_per_key(frame: pl.DataFrame, key: str, name: str) -> Literal["one", "one or none", "several"]:
+    """Return how many values of a column the rows of a key have: one, or none, on all of its rows; one on most rows of
+    the log, and none on the others; or several.
+    """
     pairs = frame.select(key, name).drop_nulls(key).unique()
-    return len(pairs) == pairs[key].n_unique()
+    if len(pairs) == pairs[key].n_unique():
+        return "one"
+    if frame[name].count() < MOSTLY * len(frame):
+        return "several"
+    pairs = pairs.drop_nulls()
+    return "one or none" if len(pairs) == pairs[key].n_unique() else "several"
 
 
 def _kind(column: pl.Series, entities: int) -> str:
