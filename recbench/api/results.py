@@ -52,7 +52,7 @@ def leaderboard(
 def compare(*methods: str | Runs, metrics: str | Sequence[str] = (), dataset: str | None = None) -> Comparison:
     """Say whether methods differ: paired bootstrap over test users and seeds; `recbench compare`.
 
-    Each is what `train` returned, LOSS, LOSS/BACKBONE, or the first digits of a run; all of them evaluated before.
+    Each is what `train` returned or a word that means one method, see `runs`; all of them evaluated before.
     Raises UsageError if they have no metric of one definition in common.
     """
     words = [method if isinstance(method, str) else _digest(method) for method in methods]

@@ -193,9 +193,10 @@ def train(
 
 
 def runs(word: str) -> Runs:
-    """Return the runs that a word means: LOSS, LOSS/BACKBONE, "all", or the first digits of one.
+    """Return the runs that a word means, as in the commands: LOSS or LOSS/BACKBONE, perhaps with settings.
 
-    Raises UsageError if there is none.
+    These follow a plus, as in "bce/mf+logit=bare". Or DATASET, DATASET/SPLIT, a tag, "latest", "best", "all", or the
+    first digits of a run. Raises UsageError if there is none.
     """
     return Runs(tuple(_store().named(word)))
 
