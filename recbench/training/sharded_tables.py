@@ -143,7 +143,7 @@ def why_no_shards(loss: Loss, backbone: Backbone, schedule: Schedule) -> str | N
         return f"loss `{loss.name}` keeps a copy of the tables; leave it out"
     if not backbone.decomposable:
         return f"backbone `{backbone.name}` scores pairs, for which validation reads whole tables; leave it out"
-    if getattr(backbone, "l2", 0) and backbone.regulariser.l2_of not in ("rows", "vectors"):
+    if getattr(backbone, "l2", None) is not None and backbone.regulariser.l2_of not in ("rows", "vectors"):
         return f"backbone.l2_of={backbone.regulariser.l2_of} reads whole tables at every step; leave one of them out"
     if schedule.clip:
         return f"train.clip={schedule.clip:g} needs the gradient of all rows; leave one of them out"

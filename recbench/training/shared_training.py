@@ -206,9 +206,9 @@ class OverRanks(Regulariser):
         self, l2: Tensor | None, backbone: nn.Module, *, rows: Pair, vectors: Pair, tables: Sequence[Tensor]
     ) -> Penalty | None:
         """Return the penalty as a function of the whole batch; None without weight."""
-        if l2 and self.l2_of == "vectors":
+        if l2 is not None and self.l2_of == "vectors":
             vectors = self.gather(vectors)
-        elif l2 and self.l2_of.startswith("rows"):
+        elif l2 is not None and self.l2_of.startswith("rows"):
             rows = self.gather(rows)
         return super().penalty(l2, backbone, rows=rows, vectors=vectors, tables=tables)
 
