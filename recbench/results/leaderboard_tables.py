@@ -58,10 +58,10 @@ class DatasetTables:
         return SEPARATOR.join(words) + (f"{' ' if words else ''}(best of {tried})" if tried > 1 else "")
 
     @property
-    def runs(self) -> dict[str, str]:
-        """The digests of all runs in the tables, each with the settings of its method."""
+    def runs(self) -> set[str]:
+        """The digests of all runs in the tables."""
         rows = (row for table in self.tables.values() for cells in table.methods.values() for row in cells.values())
-        return {digest: row.settings for row in rows for digest in row.runs}
+        return {digest for row in rows for digest in row.runs}
 
     def heading(self, column: Column) -> str:
         """Return a metric with the letter of its definition: "auc (a)"."""
