@@ -46,3 +46,9 @@ def add_at(total: Tensor, index: Tensor, value: Tensor) -> Tensor:
     if as_on_gpu(total.device):
         return total.index_put_((index,), value, accumulate=True)
     return total.index_add_(0, index, value)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes of a GPU's memory that tensors can take: what is free, and what torch holds unused."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from recbench.gpu import add_at, as_on_gpu, everywhere_as_on_gpu, rows_at
+from recbench.gpu import add_at, as_on_gpu, everywhere_as_on_gpu, free_memory, rows_at
 
 INDEX = torch.tensor([[2, 0, 2], [4, 2, 0]])
 
@@ -55,3 +55,10 @@ def test_gradients_on_a_cpu_are_those_of_an_embedding_bit_for_bit(rows: int, rea
     (F.embedding(index, other) * weight).sum().backward()
     assert one.grad is not None and other.grad is not None
     assert torch.equal(one.grad, other.grad)
+
+
+def test_what_torch_holds_unused_is_free_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"memory_reserved": 700, "memory_allocated": 300, "mem_get_info": (1000, 4000)}
+    for name, size in sizes.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, size=size: size)
+    assert free_memory(torch.device("cuda")) == 1400

@@ -16,6 +16,7 @@ from recbench.data.dataset import Positives
 from recbench.errors import TrainingError
 from recbench.evaluation.candidates import Ranking, exhaustive, keep_first
 from recbench.evaluation.pairs import restrict
+from recbench.gpu import free_memory
 
 _GROUP = 64  # neighbouring items: those of the k largest scores lie in the k groups with the largest maxima
 _SPARE = 12  # candidates beyond the first k, at least, so that few users are doubtful
@@ -108,9 +109,7 @@ def _users_at_once(device: torch.device, groups: int, size: int, dim: int) -> in
     of_user = 4 * groups * (_GROUP + 1) + size * (12 * _GROUP + 20 * dim)
     if device.type == "cpu":
         return max(1, _BYTES_ON_CPU // of_user)
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # which torch holds for later
-    free = torch.cuda.mem_get_info(device)[0] + unused
-    return max(1, min(_BYTES_ON_GPU, free // 2) // of_user)
+    return max(1, min(_BYTES_ON_GPU, free_memory(device) // 2) // of_user)
 
 
 @contextmanager

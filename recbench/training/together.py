@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from recbench.batch import Batch
+from recbench.gpu import free_memory
 from recbench.losses.base import Loss
 from recbench.results.record import RunKey
 from recbench.training.checkpoint import has_drawn, random_state
@@ -115,19 +116,21 @@ def _same(one: Any, other: Any, compared: set[int]) -> bool:
     return bool(one == other)
 
 
-def most_in_memory(model: Model) -> int:
+def most_in_memory(model: Model, batch: Batch) -> int:
     """Return how many runs of such a model a GPU has the memory for, at most MOST; on a CPU, MOST.
 
     A run holds its weights, their gradients, the two moments of Adam, and the best weights; and what a step needs,
-    which is taken to be no less than these.
+    which is taken to be no less than these. The model is spent: a step on the batch is made, to see what it takes.
     """
     device = next(model.backbone.parameters()).device
     if device.type != "cuda":
         return MOST
     held = sum(x.nbytes for x in [*model.backbone.parameters(), *model.loss.parameters()])
-    peak = torch.cuda.max_memory_allocated(device) - torch.cuda.memory_allocated(device)
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(MOST, int(SHARE_OF_MEMORY * free / (COPIES * held + peak))))
+    torch.cuda.reset_peak_memory_stats(device)  # runs that were trained here before may have taken more
+    before = torch.cuda.memory_allocated(device)
+    model.update(batch)
+    of_step = torch.cuda.max_memory_allocated(device) - before
+    return max(1, min(MOST, int(SHARE_OF_MEMORY * free_memory(device) / (COPIES * held + of_step))))
 
 
 def bundles(keys: Iterable[RunKey], most: int) -> list[list[RunKey]]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.base import defaults as backbone_defaults
@@ -22,7 +25,7 @@ from recbench.training.captured_step import CapturedStep
 from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
 from recbench.training.side_by_side import SideBySide, stacked
-from recbench.training.together import difference, why_alone
+from recbench.training.together import MOST, difference, most_in_memory, why_alone
 
 RANDOM = "draws random numbers in every step"
 STEPS = "makes steps of its own"
@@ -190,3 +193,25 @@ def test_what_differs_otherwise_than_in_tensors_is_named() -> None:
     buir = Trial("buir")
     momenta = [buir.model(words={"momentum": word}) for word in ("0.9", "0.99")]
     assert difference(*momenta) == "loss.momentum"
+
+
+def test_so_many_runs_as_a_gpu_has_memory_for_whatever_was_trained_there_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial = Trial("bce")
+    model = trial.model()
+    assert most_in_memory(model, trial.batch) == MOST
+    peak = [10**9]  # of the process so far
+    with FakeTensorMode():
+        here = SimpleNamespace(parameters=lambda: iter([torch.empty(250, device="cuda")]))  # 1000 bytes
+        on_gpu = SimpleNamespace(backbone=here, loss=here, update=lambda _: peak.__setitem__(0, 5000))
+        memory = {
+            "reset_peak_memory_stats": lambda _: peak.__setitem__(0, 3000),
+            "max_memory_allocated": lambda _: peak[0],
+            "memory_allocated": lambda _: 3000,
+            "memory_reserved": lambda _: 13_000,
+            "mem_get_info": lambda _: (60_000, 80_000),
+        }
+        for name, function in memory.items():
+            monkeypatch.setattr(torch.cuda, name, function)
+        assert most_in_memory(cast(Model, on_gpu), trial.batch) == 4  # 0.8 of 70,000 over 6 * 2000 + 2000

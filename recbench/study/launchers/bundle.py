@@ -64,7 +64,7 @@ class Bundle:
         if reason is not None:
             print_line(self.console, f"  {len(self.keys)} runs of {key.method} one after the other: {reason}")
             return 1
-        return most_in_memory(training.model)
+        return most_in_memory(training.model, batch)
 
     def _together(self, keys: Sequence[RunKey]) -> Iterator[tuple[RunKey, Finished | None]]:
         """Train runs in groups of those that are alike; what is found to differ begins the next group."""
