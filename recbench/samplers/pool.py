@@ -51,7 +51,8 @@ def slates(batch: Batch, pool: Tensor, data: Dataset, *, mask_positives: bool) -
     """
     size, device = len(batch.user), pool.device
     mask = torch.ones(size, size + len(pool) + 1, dtype=torch.bool, device=device)
-    mask[:, :size] = torch.eye(size, dtype=torch.bool, device=device)
+    mask[:, :size] = False
+    mask.diagonal()[:] = True
     if mask_positives:
         slot = pool.new_full((len(data.items),), size + len(pool))  # of items beyond the pool: a column that is cut off
         slot[pool] = torch.arange(size, size + len(pool), device=device)

@@ -48,7 +48,7 @@ class Slates:
     """Which slots of B slates hold what. Where a slate has several positives, one counts, and none is a negative."""
 
     first: int  # the slot from which on there are negatives
-    slot: Tensor  # [B, 1] of the positive; 0 on slates without one
+    slot: Tensor  # [B, 1] of the positive; any on slates without one
     negative: Tensor  # [B, N - first] which of those slots hold a negative that counts
     counts: Tensor  # [B] which slates have a positive and a negative
 
@@ -56,11 +56,17 @@ class Slates:
     def of(batch: Batch) -> Slates:
         """Find them by label and mask; the first kind of feedback counts."""
         first = batch.positive_slots
-        label = batch.label[:, : first or None, 0] > 0
+        label = batch.label[:, : first or None, 0]
         mask = batch.label.new_ones(batch.label.shape[:2], dtype=torch.bool) if batch.mask is None else batch.mask
-        has_positive, slot = (label & mask[:, : first or None]).max(1, keepdim=True)
+        if first == len(label):  # slot b is that of slate b alone: no need to look through B * B slots
+            slot = torch.arange(first, device=label.device)[:, None]
+            has_positive = (label.diagonal() > 0) & mask[:, :first].diagonal()
+        else:
+            label = label > 0
+            has_positive, slot = (label & mask[:, : first or None]).max(1, keepdim=True)
+            has_positive = has_positive[:, 0]
         negative = mask[:, first:] if first else mask & ~label
-        return Slates(first, slot, negative, has_positive[:, 0] & negative.any(1))
+        return Slates(first, slot, negative, has_positive & negative.any(1))
 
     def inner(self, towers: Towers) -> tuple[Tensor, Tensor]:
         """Return the inner products of the first tower as `split` does.
