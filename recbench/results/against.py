@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from statistics import fmean
 
 from recbench.backbones.base import BACKBONES
 from recbench.data.manifest_file import read_manifest
-from recbench.data.prepared_datasets import find_prepared
+from recbench.data.prepared_datasets import find_prepared, prepared_folders
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES, Loss, resolve, why_not
@@ -131,7 +132,8 @@ class _MeasuredRows:
                 key = row.column[:3], (row.loss, row.backbone, row.metric, row.feedback)
                 self.positions.setdefault(key, []).append(position)
         versions = dict.fromkeys(version for version, _ in self.positions)
-        self.versions = {version: _miscounted(version) for version in versions}
+        prepared = {(folder.parent.name, folder.name): folder for folder in prepared_folders()}
+        self.versions = {version: _miscounted(version, prepared.get(version[:2])) for version in versions}
 
     def fitting(
         self, table: PublishedTable, cell: PublishedCell, every: Sequence[PublishedCell], version: DataVersion
@@ -231,14 +233,15 @@ def _loss_settings(loss: type[Loss], words: tuple[str, ...]) -> tuple[Set[str], 
     return named.keys(), resolve(loss, named)
 
 
-def _miscounted(version: DataVersion) -> bool:
-    """Whether these very data are prepared here and have other counts than the paper; unknown where they are not."""
-    dataset, split, fingerprint = version
-    try:
-        manifest = read_manifest(find_prepared(f"{dataset}/{split}"))
-    except (UsageError, DataError):
+def _miscounted(version: DataVersion, prepared: Path | None) -> bool:
+    """Whether these very data are prepared in a folder and have other counts than the paper; unknown without one."""
+    if prepared is None:
         return False
-    return manifest.fingerprint == fingerprint and manifest.counts.matches is False
+    try:
+        manifest = read_manifest(prepared)
+    except DataError:
+        return False
+    return manifest.fingerprint == version[2] and manifest.counts.matches is False
 
 
 def _is_prepared(dataset: str) -> bool:

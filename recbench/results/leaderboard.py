@@ -202,6 +202,8 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
     for method, cells in table.methods.items():
         numbers = [_cell(cells.get(column), spread) for column in part.columns]
         shown = [cells[column] for column in part.columns if column in cells]
+        if not shown:
+            continue
         longest = with_most_seeds(cells)
         curve = [sparkline(longest.curve)] if part.curve else []
         time = [clock(longest.seconds)] if part.time else []
@@ -210,7 +212,7 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
             *numbers,
             *curve,
             *time,
-            number_of_seeds(shown) if shown else "-",
+            number_of_seeds(shown),
         )
     if table.bounds.keys() & set(part.columns):
         grid.add_row(BOUND, *_bounds(table, part.columns), *[""] * (1 + part.time + part.curve), style="dim")

@@ -20,6 +20,8 @@ ESCAPES = {
     "↓": r"$\downarrow$",
     "▲": r"$\uparrow$",
     "▼": r"$\downarrow$",
+    "△": r"$\triangle$",
+    "▽": r"$\bigtriangledown$",
     "<": r"$<$",
     ">": r"$>$",
 }

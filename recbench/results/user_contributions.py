@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recbench.errors import DataError
@@ -19,11 +19,13 @@ from recbench.results.files import DIGEST, DamagedFileError
 from recbench.results.record import Evaluation, RunKey
 from recbench.results.store import Store
 
+if TYPE_CHECKING:
+    import pyarrow as pa  # slow to load, and many stores hold no contributions
+
 MetricKey = tuple[str, str, str]  # metric, feedback, signature
 
 WORDS = ("metric", "feedback", "signature")
-SUMS = {"user": pa.int64(), "numerator": pa.float64(), "denominator": pa.float64()}
-SCHEMA = pa.schema([*((name, pa.string()) for name in WORDS), *((name, pa.list_(kind)) for name, kind in SUMS.items())])
+SUMS = ("user", "numerator", "denominator")
 LARGEST = 1 << 30  # bytes
 
 
@@ -43,9 +45,12 @@ def write_contributions(
     path = store.folder(key) / "evaluations" / f"{evaluation.digest}.parquet"
     if not contributions or _is_sound(path):
         return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     columns: dict[str, object] = {name: [words[n] for words in contributions] for n, name in enumerate(WORDS)}
     columns |= {name: [getattr(sums, name) for sums in contributions.values()] for name in SUMS}
-    table = pa.table(columns, schema=SCHEMA.with_metadata({DIGEST: _digest(contributions)}))
+    table = pa.table(columns, schema=_schema().with_metadata({DIGEST: _digest(contributions)}))
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
         pq.write_table(table, temporary, compression="zstd")
@@ -73,6 +78,9 @@ def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:
 
     Files of versions that wrote no digest, or sums of metrics that are undefined, are read all the same.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             raise ValueError("not a regular file, or too large")
@@ -92,8 +100,9 @@ def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:
 
 def _contributions(table: pa.Table) -> dict[MetricKey, UserContributions]:
     """Return the rows of a table; raises ValueError if they cannot be sums over users."""
-    if not table.schema.equals(SCHEMA):
-        raise ValueError(f"columns are {', '.join(table.schema.names)}, expected {', '.join(SCHEMA.names)}")
+    schema = _schema()
+    if not table.schema.equals(schema):
+        raise ValueError(f"columns are {', '.join(table.schema.names)}, expected {', '.join(schema.names)}")
     contributions = {}
     for row in table.to_batches():
         for n in range(len(row)):
@@ -105,6 +114,14 @@ def _contributions(table: pa.Table) -> dict[MetricKey, UserContributions]:
                 raise ValueError("users that do not ascend, or sums that are infinite")
             contributions[words] = UserContributions(user, numerator, denominator)
     return contributions
+
+
+@cache
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    sums = zip(SUMS, (pa.int64(), pa.float64(), pa.float64()), strict=True)
+    return pa.schema([*((name, pa.string()) for name in WORDS), *((name, pa.list_(kind)) for name, kind in sums)])
 
 
 def _is_sound(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from recbench.evaluation.mean_ranks import ranks
+from recbench.evaluation.statistics import Difference
 from recbench.registry import BASELINE
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, rank_key
 from recbench.results.leaderboard_selection import RANKING, RETRIEVAL, is_usual, name_of
@@ -24,9 +25,10 @@ class Cell:
 
     row: LeaderboardRow
     rank: float  # among the methods of the column, 1 the best; equal means share the mean of their ranks
-    difference: float | None = None  # to the best baseline; None where there is none, or of itself
+    baseline: str = ""  # the best one that learned from the same rows; "" where there is none, or it is this one
+    difference: float | None = None  # to that baseline
     interval: tuple[float, float] | None = None  # of the difference, over users and seeds, where users' scores are kept
-    verdict: Verdict = ""  # against the best baseline; "even" where a test does not tell them apart
+    verdict: Verdict = ""  # against that baseline; "even" where a test does not tell them apart
 
 
 @dataclass
@@ -36,7 +38,12 @@ class MatrixColumn:
     column: Column
     title: str  # "ml-1m/user"
     cells: dict[str, Cell] = field(default_factory=dict)  # by method, best first
-    baseline: str = ""  # the best one; "" where there is none
+
+    @property
+    def refitted(self) -> set[str]:
+        """The methods that learned from validation rows too, where others of the column did not."""
+        found = {name for name, cell in self.cells.items() if cell.row.refit}
+        return set() if len(found) == len(self.cells) else found
 
 
 @dataclass
@@ -86,18 +93,18 @@ def _most(by_metric: Mapping[str, Sequence[LeaderboardRow]], family: Sequence[st
 
 
 def _columns(rows: Sequence[LeaderboardRow], differences: Differences | None) -> list[MatrixColumn]:
-    by_data: dict[tuple[str, ...], dict[Column, dict[str, LeaderboardRow]]] = {row.column[:4]: {} for row in rows}
+    by_data: dict[tuple[str, ...], dict[Column, list[LeaderboardRow]]] = {row.column[:4]: {} for row in rows}
     for row in sorted(rows, key=_preference):
-        by_data[row.column[:4]].setdefault(row.column, {}).setdefault(row.method.name, row)
+        by_data[row.column[:4]].setdefault(row.column, []).append(row)
     versions: dict[str, set[str]] = defaultdict(set)
     for dataset, split, fingerprint, _ in by_data:
         versions[f"{dataset}/{split}"].add(fingerprint)
     columns = []
     for definitions in by_data.values():
-        column, of_methods = max(definitions.items(), key=lambda item: len(item[1]))
+        column, of_methods = max(definitions.items(), key=lambda item: len({row.method.name for row in item[1]}))
         title = f"{column.dataset}/{column.split}"
         title += f"@{column.fingerprint[:6]}" if len(versions[title]) > 1 else ""
-        columns.append(_column(MatrixColumn(column, title), of_methods, differences))
+        columns.append(MatrixColumn(column, title, _cells(of_methods, differences)))
     return columns
 
 
@@ -106,28 +113,36 @@ def _preference(row: LeaderboardRow) -> tuple[object, ...]:
     return row.select != row.metric, row.refit, -row.seeds, row.settings
 
 
-def _column(
-    column: MatrixColumn, of_methods: Mapping[str, LeaderboardRow], differences: Differences | None
-) -> MatrixColumn:
-    rows = sorted(of_methods.values(), key=rank_key)
+def _cells(lines: Sequence[LeaderboardRow], differences: Differences | None) -> dict[str, Cell]:
+    """Return the cells of a column, best first; of the lines of a method the first counts."""
+    rows = sorted(_first_of_each(lines), key=rank_key)
     ranked = ranks(np.array([[rank_key(row)[0] for row in rows]]))[0].tolist()
-    best = _best_baseline(rows)
-    against = differences.to(best, rows) if best and differences else {}
-    for row, rank in zip(rows, ranked, strict=True):
-        cell = Cell(row, rank)
-        if best and row is not best and row.mean is not None and best.mean is not None:
-            difference = against.get(row.run)
-            interval = (difference.low, difference.high) if difference else None
-            ahead = rank_key(best)[0] - rank_key(row)[0]
-            told_apart = ahead != 0 and (difference is None or difference.real)
-            verdict: Verdict = ("better" if ahead > 0 else "worse") if told_apart else "even"
-            cell = Cell(row, rank, row.mean - best.mean, interval, verdict)
-        column.cells[row.method.name] = cell
-    column.baseline = best.method.name if best else ""
-    return column
+    cells = {row.method.name: Cell(row, rank) for row, rank in zip(rows, ranked, strict=True)}
+    for refit in (False, True):  # what has learned from validation rows too is compared with baselines that have
+        baselines = _first_of_each(row for row in lines if row.backbone == BASELINE and row.refit == refit)
+        best = min(baselines, key=rank_key, default=None)
+        if best is not None:
+            alike = [row for row in rows if row.refit == refit and row is not best]
+            against = differences.to(best, alike) if differences else {}
+            for row in alike:
+                name = row.method.name
+                cells[name] = _beside_baseline(cells[name], best, against.get(row.run))
+    return cells
 
 
-def _best_baseline(rows: Iterable[LeaderboardRow]) -> LeaderboardRow | None:
-    """Return the best baseline of those that did not learn from validation rows, or of all."""
-    baselines = [row for row in rows if row.backbone == BASELINE]
-    return next((row for row in baselines if not row.refit), next(iter(baselines), None))
+def _first_of_each(lines: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
+    """Return the first line of each method."""
+    of_methods: dict[str, LeaderboardRow] = {}
+    for row in lines:
+        of_methods.setdefault(row.method.name, row)
+    return list(of_methods.values())
+
+
+def _beside_baseline(cell: Cell, best: LeaderboardRow, difference: Difference | None) -> Cell:
+    if cell.row.mean is None or best.mean is None:
+        return cell
+    ahead = rank_key(best)[0] - rank_key(cell.row)[0]
+    told_apart = ahead != 0 and (difference is None or difference.real)
+    verdict: Verdict = ("better" if ahead > 0 else "worse") if told_apart else "even"
+    interval = (difference.low, difference.high) if difference else None
+    return Cell(cell.row, cell.rank, best.method.name, cell.row.mean - best.mean, interval, verdict)

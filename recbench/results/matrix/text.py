@@ -20,10 +20,12 @@ from recbench.results.matrix.rank_block import RankBlock, rank_block
 from recbench.terminal import GAP, clean_line, columns_that_fit
 
 MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}
+UNTESTED = {"▲": "△", "▼": "▽", "": ""}
 STYLES = {"better": "blue", "worse": "yellow", "even": "", "": ""}
 NAMES = 16  # cells that names of methods keep at least
 HEADING = 18  # cells of a line of a heading at most
 MEAN_RANK = "mean rank"
+REFITTED = "*"
 
 
 def terminal_matrices(matrices: Sequence[Matrix]) -> RenderableType:
@@ -75,7 +77,7 @@ def records(matrices: Sequence[Matrix]) -> list[dict[str, Any]]:
             "seeds": cell.row.seeds,
             "rank": cell.rank,
             "methods": len(column.cells),
-            "baseline": column.baseline,
+            "baseline": cell.baseline,
             "difference": cell.difference,
             "low": cell.interval and cell.interval[0],
             "high": cell.interval and cell.interval[1],
@@ -95,8 +97,9 @@ def cell_words(column: MatrixColumn, name: str) -> str:
     if cell is None:
         return "-"
     number = f"{cell.row.mean:.4f}" if cell.difference is None else f"{cell.difference:+.4f}"
-    mark = MARKS[cell.verdict]
-    return f"{mark}{' ' if mark else ''}{number} ({cell.rank:g})"
+    mark = MARKS[cell.verdict] if cell.interval else UNTESTED[MARKS[cell.verdict]]
+    star = REFITTED if name in column.refitted else ""
+    return f"{mark}{' ' if mark else ''}{number}{star} ({cell.rank:g})"
 
 
 def _bold(words: str, cell: Cell | None, mark: str) -> str:
@@ -109,13 +112,17 @@ def _mean_rank(block: RankBlock | None, name: str) -> str:
 
 def _notes(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
     """Yield what the numbers and marks mean."""
-    if any(column.baseline for column in matrix.columns):
-        beyond = "beyond chance (over users and seeds, corrected for the number of methods)" if matrix.tested else ""
-        untested = "" if matrix.tested else "; not tested, because the scores of single users are not kept"
-        marks = " ".join(filter(None, ("▲ better and ▼ worse", beyond)))
-        yield f"with a sign: the difference to the best baseline, which has none (rank); {marks}{untested}"
+    compared = [cell for column in matrix.columns for cell in column.cells.values() if cell.verdict]
+    if compared:
+        yield "a number with a sign is the difference to the best baseline, which shows its own value; (rank)"
+        if matrix.tested:
+            yield "▲ better and ▼ worse beyond chance: a test over users and seeds, corrected for the number of methods"
+        if not all(cell.interval for cell in compared):
+            yield "△ better and ▽ worse, but not tested, because the scores of single users are not kept"
     else:
         yield "value (rank among the methods of the column); there is no baseline"
+    if any(column.refitted for column in matrix.columns):
+        yield f"{REFITTED} learned from the validation rows too, and is compared with baselines that did"
     yield block.words if block else "no two methods stand on two datasets, so that there are no mean ranks"
 
 
@@ -193,4 +200,4 @@ def _grid(matrix: Matrix, columns: Sequence[MatrixColumn], block: RankBlock | No
 
 
 def _encodable(text: str, ascii_only: bool) -> str:
-    return text.replace("×", "x").replace("▲", "^").replace("▼", "v") if ascii_only else text
+    return text.translate(str.maketrans("×▲▼△▽", "x^v^v")) if ascii_only else text

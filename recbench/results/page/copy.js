@@ -1,7 +1,7 @@
 "use strict";
 // Tables as Markdown or LaTeX, as they are shown: filtered and sorted.
 
-const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "±": "$\\pm$", "↓": "$\\downarrow$", "▲": "$\\uparrow$", "▼": "$\\downarrow$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$", ...Object.fromEntries([..."&%$#_{}"].map((letter) => [letter, `\\${letter}`])) };
+const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "±": "$\\pm$", "↓": "$\\downarrow$", "▲": "$\\uparrow$", "▼": "$\\downarrow$", "△": "$\\triangle$", "▽": "$\\bigtriangledown$", "−": "$-$", "–": "--", "<": "$<$", ">": "$>$", ...Object.fromEntries([..."&%$#_{}"].map((letter) => [letter, `\\${letter}`])) };
 const asLatex = (text) => Array.from(text, (letter) => ESCAPES[letter] ?? letter).join("");
 const asMarkdown = (text) => text.replace(/[\\|*_`[\]<]/g, "\\$&");
 

@@ -5,23 +5,30 @@ const beside = new Map(); // cell → what it is beside the best baseline, in wo
 for (const { columns, methods } of data.matrices) {
   for (const { cells } of methods) {
     for (const [place, cell] of cells.entries()) {
-      if (cell === null || cell[2] === null) continue;
-      const [number, , difference, low, high, verdict] = cell;
-      const sure = { better: "better beyond chance", worse: "worse beyond chance", even: "not told apart" }[verdict];
-      const known = low === null ? "not tested" : `${signed(low)} to ${signed(high)}, ${sure}`;
-      beside.set(number, `${signed(difference)} to ${columns[place].baseline}: ${known}`);
+      if (cell === null || cell.length === 2) continue;
+      const [number, , difference, low, high, verdict, baseline] = cell;
+      const sure = { better: "better beyond chance", worse: "worse beyond chance", even: "a test does not tell them apart" }[verdict];
+      const known = low === null ? "not tested" : `95 % interval ${signed(low)} to ${signed(high)}, ${sure}`;
+      beside.set(number, `${signed(difference)} to ${columns[place].baselines[baseline]}: ${known}`);
     }
   }
 }
-const MARK = { better: "▲ ", worse: "▼ ", even: "", "": "" };
+const MARK = { better: ["▲ ", "△ "], worse: ["▼ ", "▽ "], even: ["", ""] }; // tested, or not
+const SAID = { better: ["better beyond chance", "better, not tested"], worse: ["worse beyond chance", "worse, not tested"], even: ["not told apart", "equal"] };
 
-function matrixCell(cell) {
+function matrixCell(cell, refitted) {
   if (cell === null) return ["–", "-1000000000000"];
   const [number, rank, difference, low, high, verdict] = cell;
-  const shown = button("", () => {}, verdict);
+  const shown = button("", () => {}, verdict ?? "");
   shown.dataset.cell = number;
-  shown.append(`${MARK[verdict]}${difference === null ? data.cells[number].mean.toFixed(4) : signed(difference)}`, " ", element("span", `${rank}.`, "rank"));
-  if (low !== null) shown.append(element("span", `${signed(low)} to ${signed(high)}`, "settings"));
+  if (verdict) {
+    const untested = +(low === null);
+    const mark = element("span", MARK[verdict][untested]);
+    mark.ariaHidden = "true";
+    shown.append(mark, signed(difference), element("span", ` (${SAID[verdict][untested]})`, "hidden"));
+  } else shown.append(data.cells[number].mean.toFixed(4));
+  shown.append(refitted ? "* " : " ", element("span", `${rank}.`, "rank"));
+  if (low !== undefined && low !== null) shown.append(element("span", `${signed(low)} to ${signed(high)}`, "settings"));
   return [shown, -rank];
 }
 
@@ -52,8 +59,9 @@ function drawMatrix(part) {
     return heading;
   });
   const runOf = (method) => data.runs[data.cells[method.cells.find((cell) => cell !== null)[0]].runs[0]].run;
-  const rows = matrix.methods.map((method) => [
-    link(method.name, `#run=${runOf(method)}`, "name"), rankCell(method, matrix), ...method.cells.map(matrixCell),
+  const rows = matrix.methods.map((method, line) => [
+    link(method.name, `#run=${runOf(method)}`, "name"), rankCell(method, matrix),
+    ...method.cells.map((cell, place) => matrixCell(cell, matrix.columns[place].refitted.includes(line))),
   ]);
   const table = tableOf(`Methods by datasets in ${matrix.metric}`, ["Loss × backbone", "Mean rank", ...headings], rows);
   table.className = "sortable";
@@ -62,8 +70,10 @@ function drawMatrix(part) {
   part.querySelector(".scroll").replaceChildren(table);
   const bars = matrix.critical === null ? "" : " A bar reaches half of that to either side: where two do not overlap, the methods are told apart.";
   part.querySelector(".words").textContent = matrix.words && `${matrix.words[0].toUpperCase()}${matrix.words.slice(1)}.${bars}`;
-  part.querySelector(".untested").hidden = matrix.tested;
-  part.querySelector(".if-tested").hidden = !matrix.tested;
+  part.querySelector(".if-refitted").hidden = matrix.columns.every(({ refitted }) => refitted.length === 0);
+  const compared = matrix.methods.flatMap(({ cells }) => cells.filter((cell) => cell?.length > 2));
+  part.querySelector(".if-tested").hidden = compared.every(([, , , low]) => low === null);
+  part.querySelector(".if-untested").hidden = compared.every(([, , , low]) => low !== null);
   sortable(table, {});
   shorten(part);
 }

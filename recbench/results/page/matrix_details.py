@@ -16,7 +16,9 @@ def matrix_details(
 ) -> list[dict[str, Any]]:
     """Return the matrices that compare something: of two methods and two columns or more.
 
-    A cell is the position of its number, its rank, the difference to the best baseline, its interval and the verdict.
+    A cell is the position of its number, its rank, the difference to the best baseline, its interval, the verdict and
+    the position of that baseline among those of the column, one or two, as what learned from validation rows too is
+    compared with baselines that did.
     """
     sections = {dataset.place: number for number, dataset in enumerate(datasets)}
     return [
@@ -30,34 +32,53 @@ def _matrix(
     matrix: Matrix, positions: Mapping[tuple[Method, Column], int], sections: Mapping[tuple[str, str, str], int]
 ) -> dict[str, Any]:
     block = rank_block(matrix)
+    baselines = [
+        list(dict.fromkeys(cell.baseline for cell in column.cells.values() if cell.baseline))
+        for column in matrix.columns
+    ]
     return {
         "metric": matrix.metric,
         "words": block.words if block else "",
         "critical": block.test.critical if block and block.test and block.test.real else None,
-        "tested": matrix.tested,
         "columns": [
             {
                 "title": column.title,
                 "feedback": column.column.feedback,
                 "section": sections[column.column[:3]],
-                "baseline": column.baseline,
+                "baselines": names,
+                "refitted": [place for place, name in enumerate(matrix.methods) if name in column.refitted],
             }
-            for column in matrix.columns
+            for column, names in zip(matrix.columns, baselines, strict=True)
         ],
         "methods": [
             {
                 "name": name,
                 "rank": round(block.mean_ranks[name], 3) if block and name in block.mean_ranks else None,
-                "cells": [_cell(column.cells.get(name), positions) for column in matrix.columns],
+                "cells": [
+                    _cell(column.cells.get(name), positions, names)
+                    for column, names in zip(matrix.columns, baselines, strict=True)
+                ],
             }
             for name in matrix.methods
         ],
     }
 
 
-def _cell(cell: Cell | None, positions: Mapping[tuple[Method, Column], int]) -> list[Any] | None:
+def _cell(
+    cell: Cell | None, positions: Mapping[tuple[Method, Column], int], baselines: Sequence[str]
+) -> list[Any] | None:
     if cell is None:
         return None
+    if cell.difference is None:
+        return [positions[cell.row.method, cell.row.column], cell.rank]
     low, high = (round(end, 4) for end in cell.interval) if cell.interval else (None, None)
-    difference = None if cell.difference is None else round(cell.difference, 4)
-    return [positions[cell.row.method, cell.row.column], cell.rank, difference, low, high, cell.verdict]
+    place = baselines.index(cell.baseline)
+    return [
+        positions[cell.row.method, cell.row.column],
+        cell.rank,
+        round(cell.difference, 4),
+        low,
+        high,
+        cell.verdict,
+        place,
+    ]

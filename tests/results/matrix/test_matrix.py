@@ -56,7 +56,8 @@ def test_ranks_and_differences_by_hand(store: Store, put: Put) -> None:
         put(loss, "two", two)
     put("popularity", "one", 0.65)
     first, second = only(store).columns
-    assert (first.title, first.baseline, second.baseline) == ("one/random", "ease (baseline)", "ease (baseline)")
+    baselines = [{cell.baseline for cell in column.cells.values() if cell.baseline} for column in (first, second)]
+    assert (first.title, *baselines) == ("one/random", {"ease (baseline)"}, {"ease (baseline)"})
     cells = {name: (cell.rank, cell.difference, cell.verdict) for name, cell in first.cells.items()}
     assert cells == {
         "bce × mf": (1, pytest.approx(0.1), "better"),
@@ -113,6 +114,26 @@ def test_of_several_lines_of_a_method_the_test_rows_decide_nothing(store: Store,
     assert {name: cell.row.mean for name, cell in cells.items()} == {"bpr × mf": 0.7, "bce × mf": 0.6}
 
 
+def test_what_learned_from_validation_rows_is_compared_with_baselines_that_did(store: Store, put: Put) -> None:
+    put("bce", "one", 0.75)
+    for loss, value, refit in (
+        ("bpr", 0.78, True),
+        ("popularity", 0.65, True),
+        ("ease", 0.7, False),
+        ("ease", 0.8, True),
+    ):
+        put(loss, "one", value, settings={"train.refit": refit})
+    (column,) = only(store).columns
+    assert column.refitted == {"bpr × mf", "popularity (baseline)"}
+    assert {name: (cell.baseline, cell.difference) for name, cell in column.cells.items()} == {
+        "bpr × mf": ("ease (baseline)", pytest.approx(0.78 - 0.8)),
+        "bce × mf": ("ease (baseline)", pytest.approx(0.75 - 0.7)),
+        "ease (baseline)": ("", None),
+        "popularity (baseline)": ("ease (baseline)", pytest.approx(0.65 - 0.8)),
+    }
+    assert "▽ -0.0200* (1)" in text.markdown([only(store)])
+
+
 def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
     for place, dataset in enumerate("abcdef"):
         for loss, value in (("ease", 0.5), ("bce", 0.6 + place / 100), ("bpr", 0.4)):
@@ -167,7 +188,7 @@ def test_a_narrow_terminal_has_several_tables(store: Store, put: Put) -> None:
             put(loss, dataset, value)
     shown = rendered(only(store), 60)
     assert all(len(line) <= 60 for line in shown.splitlines())
-    assert shown.count("bce × mf") == 2 and shown.count("▲ +0.1000 (1)") == 4 and shown.count("mean rank") == 2
+    assert shown.count("bce × mf") == 2 and shown.count("△ +0.1000 (1)") == 4 and shown.count("mean rank") == 2
 
 
 def test_markdown_latex_csv_and_json(store: Store, put: Put) -> None:
@@ -178,10 +199,10 @@ def test_markdown_latex_csv_and_json(store: Store, put: Put) -> None:
     assert lines[2:6] == [
         "| method | one/random click | mean rank |",
         "| --- | ---: | ---: |",
-        r"| bce\_x × mf | **▲ +0.1000 (1)** | - |",
+        r"| bce\_x × mf | **△ +0.1000 (1)** | - |",
         "| ease (baseline) | 0.5000 (2) | - |",
     ]
-    assert r"bce\_x $\times$ mf & \textbf{$\uparrow$ +0.1000 (1)} & - \\" in text.latex([matrix])
+    assert r"bce\_x $\times$ mf & \textbf{$\triangle$ +0.1000 (1)} & - \\" in text.latex([matrix])
     (first, second) = reader.DictReader(text.csv([matrix]).splitlines())
     assert (first["loss"], first["rank"], first["baseline"]) == ("bce_x", "1.0", "ease (baseline)")
     assert float(first["difference"]) == pytest.approx(0.1) and second["difference"] == ""
