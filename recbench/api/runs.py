@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, overload
 
 import polars as pl
 
@@ -26,12 +26,15 @@ from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.baselines_beside import add_baseline_rows
+from recbench.run.encode import encode
 from recbench.run.eval_command import EvalRequest, evaluate_all
+from recbench.run.raw_ids import read_frame
 from recbench.run.train_command import TrainRequest, command_words, complete, train_completed
 from recbench.samplers import SAMPLERS
 from recbench.settings import Value, typed_words
 from recbench.terminal import TerminalConsole
 from recbench.trackers.base import require_trackers
+from recbench.training.console import print_line
 from recbench.training.model import pick_device
 
 T = TypeVar("T")
@@ -52,8 +55,14 @@ class Runs(Sequence[RunRecord]):
 
     records: tuple[RunRecord, ...]
 
-    def __getitem__(self, index: int) -> RunRecord:  # type: ignore[override]
-        return self.records[index]
+    @overload
+    def __getitem__(self, index: int) -> RunRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Runs: ...
+
+    def __getitem__(self, index: int | slice) -> RunRecord | Runs:
+        return Runs(self.records[index]) if isinstance(index, slice) else self.records[index]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -118,6 +127,24 @@ class Runs(Sequence[RunRecord]):
         if baselines and index == "flat":
             add_baseline_rows(evaluated, request, store, console, "recbench eval")
         return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
+
+    def encode(
+        self, rows: pl.DataFrame | str | Path, *, side: Literal["user", "item"] | None = None, quiet: bool = False
+    ) -> pl.DataFrame:
+        """Return the vectors of new users or items, as in the files of an export; `recbench encode`.
+
+        `rows` is a data frame, a CSV or a Parquet file. It has the raw columns of users or items, a row for each, for
+        backbones that encode features; or columns `user` and `item`, what each new user had, the oldest first, for
+        backbones that read that. Raises UsageError for other backbones, and unless this is one run.
+        """
+        if len(self) != 1:
+            raise UsageError(f"encode: {len(self)} runs, where one is expected; take one, as in runs[:1]")
+        path = Path(rows) if isinstance(rows, str | Path) else Path("rows")
+        frame = read_frame(path) if isinstance(rows, str | Path) else pl.DataFrame(rows)
+        encoded = encode(self[0], _store(), frame, side, path)
+        for note in encoded.notes:
+            print_line(_console(quiet), f"note: {note}")
+        return encoded.frame
 
     def __repr__(self) -> str:
         lines = [

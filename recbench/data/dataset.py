@@ -153,6 +153,14 @@ class Dataset:
         count = manifest.entities("users" if side == "user" else "items").count
         return _read_parquet(self.folder, f"vocabulary/{side}", manifest, None, count).sort("row")
 
+    def vocabulary(self, side: Literal["user", "item"], column: Column) -> pl.DataFrame:
+        """Return the `id` of each `value` that a categorical feature or a bag has in train, null among them.
+
+        Raises DataError if the file is missing or damaged, or something else has been prepared there since.
+        """
+        name = f"vocabulary/{side}.{column.name}"
+        return _read_parquet(self.folder, name, self._own_manifest(), None, column.size - 1)
+
     def narrow(self, feedback: Sequence[str]) -> Dataset:
         """Return the dataset with only these feedback types, still ordered from dense to sparse."""
         for name in feedback:
@@ -227,6 +235,23 @@ class Dataset:
         return Positives.from_pairs(log.user[row], log.item[row], len(self.users), len(self.items))
 
 
+def table_of(frame: pl.DataFrame, columns: Sequence[Column], seen: int, device: torch.device | str) -> Table:
+    """Return entities [n] whose features are given as they are stored; raises ValueError and the like if not so."""
+
+    def block(column: Column, kind: type, element: type[pl.DataType]) -> NDArray[Any]:
+        values = frame.get_column(column.name)
+        if values.dtype == pl.List:
+            values = values.list.eval(pl.element().cast(element)).list.to_array(column.width)
+        return values.to_numpy().reshape(len(frame), column.width).astype(kind, copy=False)
+
+    coded = tuple(column for column in columns if column.kind != "vector")
+    ids = [block(column, np.int32, pl.Int32) for column in coded]
+    vectors = [block(column, np.float32, pl.Float32) for column in columns if column.kind == "vector"]
+    value = np.concatenate([np.zeros((len(frame), 0), np.int32), *ids], axis=1)
+    dense = torch.from_numpy(np.concatenate(vectors, axis=1)).to(device) if vectors else None
+    return Table(coded, torch.from_numpy(value).to(device), seen, dense)
+
+
 def concat_logs(*logs: Log) -> Log:
     """Return the rows of all logs, one after the other, without the true probabilities."""
     filled = [log for log in logs if len(log)] or [*logs[:1]]
@@ -271,24 +296,11 @@ def _read_parquet(
 
 def _read_table(folder: Path, side: EntitySide, manifest: Manifest, device: torch.device | str) -> Table:
     entities = manifest.entities(side)
-    names = [column.name for column in entities.columns]
-    frame = _read_parquet(folder, side, manifest, names, entities.count)
-
-    def block(column: Column, kind: type, element: type[pl.DataType]) -> NDArray[Any]:
-        values = frame.get_column(column.name)
-        if values.dtype == pl.List:
-            values = values.list.eval(pl.element().cast(element)).list.to_array(column.width)
-        return values.to_numpy().reshape(len(frame), column.width).astype(kind, copy=False)
-
-    columns = tuple(column for column in entities.columns if column.kind != "vector")
+    frame = _read_parquet(folder, side, manifest, [column.name for column in entities.columns], entities.count)
     try:
-        ids = [block(column, np.int32, pl.Int32) for column in columns]
-        vectors = [block(column, np.float32, pl.Float32) for column in entities.columns if column.kind == "vector"]
+        return table_of(frame, entities.columns, entities.seen, device)
     except (pl.exceptions.PolarsError, OverflowError, ValueError) as error:
         raise _damaged(folder, side, error) from None
-    value = np.concatenate([np.zeros((len(frame), 0), np.int32), *ids], axis=1)
-    dense = torch.from_numpy(np.concatenate(vectors, axis=1)).to(device) if vectors else None
-    return Table(columns, torch.from_numpy(value).to(device), entities.seen, dense)
 
 
 def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manifest, device: torch.device | str) -> Log:

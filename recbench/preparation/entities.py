@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from recbench.data.manifest import Column, EntityTable
 from recbench.errors import DataError
 from recbench.preparation import buckets
 from recbench.preparation.entity_keys import CODE, Keys
+from recbench.preparation.feature_encoding import FeatureEncoding, encode_feature, numbers_of, tokens
 from recbench.preparation.features import Features
 from recbench.preparation.frame_file import FrameFile, even_ranges, scatter
 from recbench.sources.dataset_spec import DatasetSpec, Side
@@ -46,15 +47,6 @@ class Entities:
         """What the manifest records of them."""
         columns = tuple(encoding.column for encoding in self.encodings)
         return EntityTable(self.count, self.keys, self.seen, columns, self.undescribed)
-
-
-@dataclass(frozen=True)
-class FeatureEncoding:
-    """How one feature is stored: as ids 1, 2, … of a vocabulary or of buckets, 0 for unknown; or as numbers."""
-
-    column: Column
-    vocabulary: pl.DataFrame | None = field(default=None, compare=False)  # id, value
-    edges: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
 def without_empty_features(features: FrameFile, side: Side, size: int) -> NDArray[np.bool_]:
@@ -115,7 +107,7 @@ def encode(entities: Entities, at_once: int, folder: Path) -> Iterator[tuple[pl.
     )
     for group in scatter(frames, "row", even_ranges(entities.count, at_once), folder):
         for frame in _whole(group):
-            ids = [_encode(frame[it.column.name], it, entities.separator) for it in entities.encodings]
+            ids = [encode_feature(frame[it.column.name], it, entities.separator) for it in entities.encodings]
             yield pl.DataFrame(ids), frame.select("row", *entities.identity)
         group.remove()
 
@@ -141,12 +133,12 @@ def _fit_feature(
         vocabulary = _common(values(), spec.min_count) if spec.min_count > 1 else _vocabulary(v for v, _ in values())
         return FeatureEncoding(Column(name, "categorical", len(vocabulary) + 1), vocabulary)
     if name in side.bag:
-        vocabulary = _vocabulary(_tokens(value, separator)["value"] for value, _ in values())
-        owners = (_tokens(value, separator)["entity"].to_numpy() for value, _ in values())
+        vocabulary = _vocabulary(tokens(value, separator)["value"] for value, _ in values())
+        owners = (tokens(value, separator)["entity"].to_numpy() for value, _ in values())
         width = max((int(np.bincount(owner).max()) for owner in owners if len(owner)), default=1)
         return FeatureEncoding(Column(name, "bag", len(vocabulary) + 1, width), vocabulary)
     if name in side.vector:
-        lengths = [_numbers(value, separator).list.len().drop_nulls().unique() for value, _ in values()]
+        lengths = [numbers_of(value, separator).list.len().drop_nulls().unique() for value, _ in values()]
         widths = sorted({length for some in lengths for length in some})
         if len(widths) != 1:
             raise DataError(_vector_message(spec.name, name, widths))
@@ -157,51 +149,6 @@ def _fit_feature(
         np.concatenate([weight for _, weight in numbers] or [np.empty(0, np.int64)]),
     )
     return FeatureEncoding(Column(name, "numeric", buckets.size(edges)), edges=edges)
-
-
-def _encode(value: pl.Series, encoding: FeatureEncoding, separator: str) -> pl.Series:
-    column = encoding.column
-    if column.kind == "numeric":
-        assert encoding.edges is not None
-        return pl.Series(column.name, buckets.bucket(value.cast(pl.Float64).to_numpy(), encoding.edges))
-    if column.kind == "vector":
-        numbers = _numbers(value, separator)
-        wrong = numbers.list.len().fill_null(column.width) != column.width
-        if wrong.any():
-            raise DataError(f"vector `{column.name}`: {value[wrong.arg_max() or 0]} is not of {column.width} numbers")
-        return numbers.fill_null(pl.Series([[0.0] * column.width], dtype=pl.List(pl.Float32))).alias(column.name)
-    assert encoding.vocabulary is not None
-    if column.kind == "categorical":
-        return _look_up(value, encoding.vocabulary).alias(column.name)
-    tokens = _tokens(value, separator)
-    known = tokens.with_columns(id=_look_up(tokens["value"], encoding.vocabulary)).filter(pl.col("id") > 0)
-    owner, ids = known["entity"].to_numpy(), known["id"].to_numpy()
-    count = np.bincount(owner, minlength=len(value))
-    position = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    padded = np.zeros((len(value), column.width), np.int32)
-    fits = position < column.width
-    padded[owner[fits], position[fits]] = ids[fits]
-    return pl.Series(column.name, padded, dtype=pl.Array(pl.Int32, column.width)).arr.to_list()
-
-
-def _tokens(value: pl.Series, separator: str) -> pl.DataFrame:
-    """Return the words of all bags: entity (place in `value`) and value."""
-    entity = pl.int_range(len(value), eager=True, dtype=pl.Int64).alias("entity")
-    return (
-        pl.DataFrame([entity, value.cast(pl.String).alias("value")])
-        .with_columns(pl.col("value").str.split(separator))
-        .explode("value")
-        .with_columns(pl.col("value").str.strip_chars())
-        .filter(pl.col("value") != "")
-    )
-
-
-def _numbers(value: pl.Series, separator: str) -> pl.Series:
-    parts = value.cast(pl.String).str.split(separator)
-    try:
-        return parts.list.eval(pl.element().str.strip_chars().cast(pl.Float32))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"vector `{value.name}`: {str(error).splitlines()[0]}") from None
 
 
 def _vocabulary(values: Iterable[pl.Series]) -> pl.DataFrame:
@@ -234,9 +181,3 @@ def _union(parts: Iterable[pl.Series]) -> pl.Series:
     if union is None:
         return pl.Series([], dtype=pl.Null)
     return pl.concat([union, *fresh]).unique()
-
-
-def _look_up(value: pl.Series, vocabulary: pl.DataFrame) -> pl.Series:
-    frame = value.alias("value").to_frame()
-    ids = frame.join(vocabulary, on="value", how="left", nulls_equal=True, maintain_order="left")
-    return ids["id"].fill_null(0)

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
-from typing import Literal
-
-import polars as pl
-import torch
 
 from recbench.data.dataset import Dataset, Positives
-from recbench.data.manifest_file import read_manifest
-from recbench.errors import DataError, UsageError, suggestion
+from recbench.errors import UsageError, suggestion
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
+from recbench.run.raw_ids import FILES, parse_frame, read_content, require_pairs, rows_of
 from recbench.settings import whole_number
 
 BIASED = (
     "metrics of sampled candidates are biased, and may order methods otherwise than the whole catalogue does: "
     "Krichene & Rendle, KDD 2020, https://doi.org/10.1145/3394486.3403226"
 )
+OTHER_CANDIDATES = "choose --candidates catalogue, test or sampled:N, or "
 MOST_SAMPLED = 1_000_000
-FILES = (".parquet", ".csv")  # ends of names of files with candidates
 
 _SAMPLED = re.compile(r"sampled:([^:]+)(?::([0-9]{1,18}))?")
 
@@ -71,58 +66,10 @@ def candidate_set(word: str, data: Dataset) -> CandidateSet:
 
 def _read(path: Path, data: Dataset) -> GivenCandidates:
     """Read the columns `user` and `item`, raw ids, of a Parquet or CSV file."""
-    form = "CSV" if path.suffix == ".csv" else "Parquet"
-    try:
-        content = path.read_bytes()
-        held = BytesIO(content)
-        frame = pl.read_csv(held, infer_schema=False) if form == "CSV" else pl.read_parquet(held)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"{path}: cannot be read as {form} ({str(error).splitlines()[0]})") from None
-    missing = [name for name in ("user", "item") if name not in frame.columns]
-    if missing:
-        raise DataError(
-            f"{path}: no column {' or '.join(missing)}; expected columns user and item with raw ids, "
-            f"found {', '.join(frame.columns) or 'none'}"
-        )
-    if not len(frame):
-        raise DataError(f"{path}: no rows; write the candidates of at least one user")
-    user, item = _rows(path, frame["user"], "user", data), _rows(path, frame["item"], "item", data)
+    content = read_content(path)
+    frame = parse_frame(path, content)
+    require_pairs(path, frame, "write the candidates of at least one user")
+    user = rows_of(path, frame["user"], "user", data, OTHER_CANDIDATES)
+    item = rows_of(path, frame["item"], "item", data, OTHER_CANDIDATES)
     pairs = Positives.from_pairs(user, item, len(data.users), len(data.items))
     return GivenCandidates(sha256(content).hexdigest()[:12], pairs)
-
-
-def _rows(path: Path, ids: pl.Series, side: Literal["user", "item"], data: Dataset) -> torch.Tensor:
-    """Return the rows [P] of the users or items with these raw ids."""
-    vocabulary = data.raw_ids(side)
-    names = [name for name in vocabulary.columns if name != "row"]
-    key = names[0] if len(names) == 1 else _key(data, side)
-    if key is None or vocabulary[key].is_duplicated().any():
-        raise DataError(
-            f"{path}: a {side} of {data.name} is identified by {', '.join(names)} together, which a column {side} "
-            f'cannot say; choose --candidates catalogue, test or sampled:N, or set changing = "last" in `{side}` '
-            "of its catalogue entry"
-        )
-    vocabulary = vocabulary.select("row", pl.col(key).alias("id"))
-    wanted = _cast_ids(path, ids, vocabulary["id"].dtype).alias("id").to_frame()
-    row = wanted.join(vocabulary, on="id", how="left", maintain_order="left")["row"]
-    if row.has_nulls():
-        unknown = ids.filter(row.is_null())
-        more = f" (nor are {len(unknown) - 1:,} further rows)" if len(unknown) > 1 else ""
-        raise DataError(f"{path}: {side} `{unknown[0]}` is not in {data.name}{more}; leave such rows out")
-    return torch.from_numpy(row.cast(pl.Int64).to_numpy().copy())
-
-
-def _key(data: Dataset, side: Literal["user", "item"]) -> str | None:
-    """Return the column of the log that names the users or items, if there is one."""
-    options = read_manifest(data.folder).options
-    return (options.user if side == "user" else options.item).key
-
-
-def _cast_ids(path: Path, ids: pl.Series, kind: pl.DataType) -> pl.Series:
-    """Return raw ids as the type of the vocabulary, null where they are not of it; 0.5 is not item 0."""
-    try:
-        cast = ids.cast(kind, strict=False)
-        whole = cast.cast(ids.dtype) == ids if ids.dtype.is_float() and kind.is_integer() else None
-    except pl.exceptions.PolarsError:
-        raise DataError(f"{path}, column `{ids.name}`: expected one raw id a row, found {ids.dtype}") from None
-    return cast if whole is None else cast.set(~whole.fill_null(value=False), None)

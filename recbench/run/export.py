@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal
@@ -88,7 +88,7 @@ def scorer_of(record: RunRecord, store: Store, part: Literal["valid", "test"]) -
 
     Raises UsageError for a backbone that is no inner product, DataError if data or weights are not those of the run.
     """
-    data, model = _trained(record, store)
+    data, model = model_of_vectors(record, store)
     given, log = data.given_and_scored(data.valid if part == "valid" else data.read("test"))
     known = concat_logs(data.train, data.valid, given) if part == "test" else given if data.new_test_users else None
     return data, Scorer(model.backbone, model.loss, known), log
@@ -103,7 +103,7 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
     """
     if folder.exists():
         raise UsageError(f"-o {folder}: exists; choose another folder, or delete it")
-    data, model = _trained(record, store)
+    data, model = model_of_vectors(record, store)
     given = data.given_and_scored(data.read("test"))[0] if data.new_test_users else data.valid[:0]
     known = concat_logs(data.train, data.valid, given)
     scorer = Scorer(model.backbone, model.loss, known)
@@ -118,7 +118,11 @@ def export_run(record: RunRecord, store: Store, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _trained(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
+def model_of_vectors(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
+    """Return a run's data and its trained model, whose scores are made of vectors.
+
+    Raises UsageError for a backbone that is no inner product, DataError if data or weights are not those of the run.
+    """
     key = record.key
     require_trained(key)
     require_imported(record.imports, key.sources, key.digest)
@@ -132,17 +136,10 @@ def _trained(record: RunRecord, store: Store) -> tuple[Dataset, Model]:
 
 
 def _write(folder: Path, record: RunRecord, data: Dataset, scorer: Scorer, known: Log) -> None:
-    key, towers = record.key, scorer.user.shape[1]
-    of_towers = {f"tower_{k + 1}": k for k in range(towers)}
-    linear = scorer.vectors
-    if linear is not None:
-        users = {f"query_{name}": linear.catalogue(task).user for task, name in enumerate(data.feedback)}
-        items = {"vector": linear.catalogue(0).item}
-    else:
-        users = {name: scorer.user[:, k] for name, k in of_towers.items()}
-        items = {name: scorer.item[:, k] for name, k in of_towers.items()}
-    _identified(data, "user", users).write_parquet(folder / "users.parquet")
-    _identified(data, "item", items).write_parquet(folder / "items.parquet")
+    key, linear = record.key, scorer.vectors is not None
+    users, items = vector_columns(scorer, data.feedback)
+    with_vectors(data.raw_ids("user"), users).write_parquet(folder / "users.parquet")
+    with_vectors(data.raw_ids("item"), items).write_parquet(folder / "items.parquet")
     _seen(data, known).write_parquet(folder / "seen.parquet")
     for name, vectors in items.items():
         index = faiss.IndexFlatIP(vectors.shape[1])
@@ -152,7 +149,7 @@ def _write(folder: Path, record: RunRecord, data: Dataset, scorer: Scorer, known
         title=key.title,
         run=key.digest,
         loss=key.loss,
-        towers=towers,
+        towers=scorer.user.shape[1],
         size=next(iter(items.values())).shape[1],
         feedback=", ".join(data.feedback),
         first=data.feedback[0],
@@ -160,12 +157,25 @@ def _write(folder: Path, record: RunRecord, data: Dataset, scorer: Scorer, known
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _identified(data: Dataset, side: Literal["user", "item"], vectors: Mapping[str, Tensor]) -> pl.DataFrame:
-    """Return the row numbers and raw ids of one side with a column of float32 vectors per tensor.
+def vector_columns(scorer: Scorer, feedback: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the vectors of users and items to search by, as the columns of an export: [entities, numbers] each.
+
+    A query per feedback and the vector of an item; or a vector per tower, where scores are not linear in them.
+    """
+    linear = scorer.vectors
+    if linear is None:
+        of_towers = {f"tower_{k + 1}": k for k in range(scorer.user.shape[1])}
+        users = {name: scorer.user[:, k] for name, k in of_towers.items()}
+        return users, {name: scorer.item[:, k] for name, k in of_towers.items()}
+    users = {f"query_{name}": linear.catalogue(task).user for task, name in enumerate(feedback)}
+    return users, {"vector": linear.catalogue(0).item}
+
+
+def with_vectors(ids: pl.DataFrame, vectors: Mapping[str, Tensor]) -> pl.DataFrame:
+    """Return what identifies users or items with a column of float32 vectors per tensor.
 
     A raw column that is called like one of them becomes `raw_<name>`.
     """
-    ids = data.raw_ids(side)
     ids = ids.rename({name: f"raw_{name}" for name in ids.columns if name in vectors})
     return ids.hstack([pl.Series(name, value.float().contiguous().numpy()) for name, value in vectors.items()])
 

@@ -44,6 +44,14 @@ class Features(nn.Module):
             self.table[offset.long()] = 0
         self.gate = field_gate(len(widths) + (table.dense is not None)) if senet else None
 
+    def buffers_of(self, value: Tensor, dense: Tensor | None) -> dict[str, Tensor]:
+        """Return the buffers that hold other entities in place of the table's, by name.
+
+        `value` [n, slots] and `dense` [n, numbers] are as in `Table`.
+        """
+        buffers = {"index": value + self.unknown, "weight": _bag_weights(value, self.widths)}
+        return buffers if dense is None else {**buffers, "dense": dense}
+
     def forward(self, row: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return the concatenated features [n, output] of entities [n], of which `kept` [n, values] is kept."""
         fields, dense = self.fields(row, kept), self.dense_vectors(row, kept)

@@ -1,0 +1,171 @@
+"""Vectors of users and items that training did not see: from their features, or from the items that a user had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from recbench.backbones import base as backbones
+from recbench.backbones.base import BACKBONES, Backbone, evaluation_mode
+from recbench.backbones.building_blocks.two_sides import EntityEncoder, TwoSidedBackbone
+from recbench.data.dataset import Dataset, Log, Table
+from recbench.errors import DataError, UsageError
+from recbench.results.record import RunRecord
+from recbench.results.store import Store
+from recbench.run.export import model_of_vectors, vector_columns, with_vectors
+from recbench.run.raw_features import count_unknown, encode_rows, features_of
+from recbench.run.raw_ids import known_rows
+from recbench.settings import Value, owned_by
+from recbench.training.model import Model
+from recbench.training.scorer import Scorer
+
+SideName = Literal["user", "item"]
+SIDES: tuple[SideName, ...] = ("user", "item")
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Users or items with their vectors, as in the files of an export."""
+
+    side: SideName
+    frame: pl.DataFrame
+    columns: tuple[str, ...]  # those of `frame` that hold vectors
+    notes: tuple[str, ...]  # what is worth knowing of them
+
+
+def encode(
+    record: RunRecord, store: Store, rows: pl.DataFrame, side: SideName | None = None, path: Path = Path("rows")
+) -> EncodedRows:
+    """Return the vectors by which a run would score new users or items, those of known ones being what `eval` uses.
+
+    A backbone of two sides encodes features: `rows` has their raw columns, a row per user or item, and the side is that
+    whose columns are there unless it is given. A backbone that reads what users had encodes users: `rows` has columns
+    `user` (any id) and `item` (raw ids), a row for each item with some feedback, the oldest first; `train` is not
+    among them. `path` is what messages call the rows.
+    Raises UsageError for a backbone that knows the ids of training alone, and DataError for rows that are not so.
+    """
+    data, model = model_of_vectors(record, store)
+    if not len(rows):
+        raise DataError(f"{path}: no rows")
+    if isinstance(model.backbone, TwoSidedBackbone):
+        return _by_features(data, model, model.backbone, rows, side or _side_of(data, rows, path), path)
+    if "new users" not in model.backbone.offers or side == "item" or not {"user", "item"} <= set(rows.columns):
+        raise _knows_ids_alone(model.backbone, path)
+    return _by_histories(data, model, record.key.settings, rows, path)
+
+
+def _knows_ids_alone(backbone: Backbone, path: Path) -> UsageError:
+    """Return the error of a backbone that encodes no features, where these are no rows of what users had."""
+    by_features, by_rows = [], []
+    for name in BACKBONES.names():
+        other = BACKBONES.get(name)
+        if issubclass(other, TwoSidedBackbone):
+            by_features.append(name)
+        elif other.decomposable and "new users" in other.offers:
+            by_rows.append(name)
+    features = f"a run of a backbone that encodes features: {', '.join(by_features)}"
+    if "new users" in backbone.offers:
+        return UsageError(
+            f"{path}: backbone `{backbone.name}` encodes new users by what they had, given as columns user and item; "
+            f"of items it has those of training alone, so take for new ones {features}"
+        )
+    return UsageError(
+        f"{path}: backbone `{backbone.name}` has vectors of the users and items of training alone; train again with "
+        f"the new rows, or take {features}; for new users also one that encodes what they had: {', '.join(by_rows)}"
+    )
+
+
+def _side_of(data: Dataset, rows: pl.DataFrame, path: Path) -> SideName:
+    """Return the side whose features are the columns; raises DataError if that is neither or both."""
+    needed = {side: features_of(data, side) for side in SIDES}
+    found = [side for side in SIDES if set(needed[side]) <= set(rows.columns)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{path}: has the columns of users and those of items; say which by --side user or item")
+    columns = " or, for users, ".join(", ".join(needed[side]) for side in ("item", "user"))
+    raise DataError(f"{path}: expected the columns {columns}; found {', '.join(rows.columns)}")
+
+
+def _by_features(
+    data: Dataset, model: Model, backbone: TwoSidedBackbone, rows: pl.DataFrame, side: SideName, path: Path
+) -> EncodedRows:
+    table = encode_rows(data, side, rows, path)
+    vectors = encode_table(backbone, side, table)
+    other = vectors[:1]  # of the other side there is nothing to score
+    tables = (vectors, other) if side == "user" else (other, vectors)
+    users, items = vector_columns(Scorer(backbone, model.loss, tables=tables), data.feedback)
+    unknown = count_unknown(table)
+    notes = [
+        f"{unknown:,} of {len(rows):,} {side}s have no value that occurs in train, so that nothing tells them apart"
+    ]
+    own = users if side == "user" else items
+    return EncodedRows(side, with_vectors(rows, own), tuple(own), tuple(notes if unknown else ()))
+
+
+@torch.no_grad()
+def encode_table(backbone: TwoSidedBackbone, side: SideName, table: Table) -> Tensor:
+    """Return the vectors [n, K, D] of the entities of a table."""
+    with evaluation_mode(backbone):
+        encoder = EntityEncoder(backbone, side)
+        blocks = torch.arange(len(table), device=table.value.device).split(backbone.entities_at_once)
+        return torch.cat([encoder(table.value[b], None if table.dense is None else table.dense[b]) for b in blocks])
+
+
+def _by_histories(
+    data: Dataset, model: Model, values: Mapping[str, Value], rows: pl.DataFrame, path: Path
+) -> EncodedRows:
+    item = known_rows(path, rows["item"], "item", data)
+    lost = int((item >= data.items.seen).fill_null(value=True).sum())
+    if lost == len(rows):
+        raise DataError(f"{path}: none of the items occurs in train, so that nothing is known of any user")
+    users = rows.select("user").unique(maintain_order=True)
+    number = rows.select("user").join(
+        users.with_row_index("number"), on="user", how="left", maintain_order="left", nulls_equal=True
+    )
+    kept = item.is_not_null()
+    first = len(data.users)
+    log = Log(
+        user=torch.from_numpy(number["number"].filter(kept).cast(pl.Int32).to_numpy() + first),
+        item=torch.from_numpy(item.filter(kept).cast(pl.Int32).to_numpy().copy()),
+        label=torch.ones(int(kept.sum()), len(data.feedback), dtype=torch.uint8),
+    )
+    backbone = _with_more_users(data, model.backbone, values, len(users))
+    vectors = _user_vectors(backbone, log, torch.arange(first, first + len(users)))
+    queries, _ = vector_columns(Scorer(backbone, model.loss, tables=(vectors, vectors[:1])), data.feedback)
+    notes = [f"{lost:,} of {len(rows):,} rows are of items that do not occur in train, and do not count"]
+    return EncodedRows("user", with_vectors(users, queries), tuple(queries), tuple(notes if lost else ()))
+
+
+def _with_more_users(data: Dataset, backbone: Backbone, values: Mapping[str, Value], count: int) -> Backbone:
+    """Return the backbone with `count` more users, unseen in train, after its own."""
+    table = data.users
+    value = torch.cat([table.value, table.value.new_zeros(count, table.value.shape[1])])
+    dense = (
+        None if table.dense is None else torch.cat([table.dense, table.dense.new_zeros(count, table.dense.shape[1])])
+    )
+    more = replace(data, users=replace(table, value=value, dense=dense), new_test_users=True)
+    larger = backbones.create(type(backbone), more, backbone.towers, backbone.cosine, owned_by("backbone", values))
+    own = backbone.state_dict()
+    with torch.no_grad():
+        for name, tensor in larger.state_dict().items():
+            known = own[name]
+            if known.shape == tensor.shape:
+                tensor.copy_(known)
+            else:  # a vector per user: those of unseen ones are zero
+                tensor.zero_()[: len(known)] = known
+    return larger
+
+
+@torch.no_grad()
+def _user_vectors(backbone: Backbone, log: Log, user: Tensor) -> Tensor:
+    """Return the vectors [n, K, D] of users [n], of whom this log is known."""
+    known, one = backbone.histories(log), torch.zeros(1, 1, dtype=torch.long)
+    with evaluation_mode(backbone):
+        return torch.cat([backbone(rows, one, known).user for rows in user.split(backbone.entities_at_once)])
