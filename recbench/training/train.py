@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,8 @@ class Training:
         else:
             generator = generator_of(self.key.seed, 1, self.data.train.user.device)
             check_gradient(self.model, self.data, self.schedule.batch_size, generator)
+            if self.schedule.refit:
+                self._look_up_best_epoch(store, console)
         for note in self.model.loss.notes:
             print_line(console, f"  note: {note}")
         self.tracking.start(TrackedRun(self.key, self.validation.label, store.root), self.state.curve)
@@ -229,6 +231,15 @@ class Training:
         checkpoint.save(folder / PROGRESS, progress)
         if self.saved is not None:
             self.saved(folder / PROGRESS)
+
+    def _look_up_best_epoch(self, store: Store, console: Console) -> None:
+        """Take the curve and best epoch from the run without refit, if it stands already: they would be the same."""
+        key = replace(self.key, settings={**self.key.settings, "train.refit": False})
+        if not self.ranks.from_first(lambda: key in store):
+            return
+        record = self.ranks.from_first(lambda: store.record(key))
+        self.state = TrainingState(list(record.curve), best_epoch=record.best_epoch, together=record.trained_together)
+        print_line(console, f"  best epoch of run {key.digest}, the same without refit: {record.best_epoch}")
 
     def _start_refit(self) -> None:
         """Start anew on train and validation rows."""

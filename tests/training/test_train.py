@@ -94,6 +94,23 @@ def test_a_resumed_run_has_the_same_record(
     assert without_times(record) == expected
 
 
+def test_a_refit_looks_up_the_best_epoch_of_the_same_run_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = without_times(train("bce", "train.refit=true"))
+    weights = only("weights.safetensors").read_bytes()
+    results_home().rename(tmp_path / "alone")
+    record = train("bce", "train.refit=false")
+    trained = []
+    epoch = training.Training._epoch
+    monkeypatch.setattr(training.Training, "_epoch", lambda *a: trained.append(a[1]) or epoch(*a))
+    again = train("bce", "train.refit=true")
+    assert trained == list(range(1, record.best_epoch + 1))
+    folder = Store(results_home()).folder(again.key)
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    assert (again.curve, again.valid, again.slots) == (record.curve, record.valid, alone["slots"])
+
+
 def test_no_flipped_bit_of_the_progress_changes_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train()
     expected = only("weights.safetensors").read_bytes()
