@@ -19,6 +19,8 @@ from recbench.errors import TrainingError, UsageError
 from recbench.registry import Registry
 from recbench.settings import Value
 
+AHEAD = 1 << 17  # slots that are read or drawn at a time: a few MiB
+
 
 class Sampler(ABC):
     """Turns the training log of a dataset into batches of slates.
@@ -106,6 +108,18 @@ def logged_rows(log: Log, index: Tensor) -> Batch:
         rows=len(index),
         row=index,
     )
+
+
+def logged_batches(log: Log, order: Tensor, size: int) -> Iterator[Batch]:
+    """Yield the rows `order` of a log as slates of one, `size` at a time.
+
+    The rows of many batches are read at once: a GPU does that in the time of one.
+    """
+    for index in order.split(size * max(1, AHEAD // size)):
+        read = logged_rows(log, index)
+        parts = (part.split(size) for part in (read.user, read.item, read.label, index))
+        for user, item, label, row in zip(*parts, strict=True):
+            yield Batch(user, item, label, rows=len(row), row=row)
 
 
 def visiting_order(data: Dataset, generator: torch.Generator, rows: Tensor | None = None) -> Tensor:

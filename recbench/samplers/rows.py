@@ -9,7 +9,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import SAMPLERS, Sampler, logged_rows, visiting_order
+from recbench.samplers.base import SAMPLERS, Sampler, logged_batches, visiting_order
 
 
 @SAMPLERS.add("rows")
@@ -24,5 +24,4 @@ class Rows(Sampler):
 
     def batches(self, data: Dataset, size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield every row once per epoch, in random order: item [B, 1]."""
-        for index in visiting_order(data, generator).split(size):
-            yield logged_rows(data.train, index)
+        yield from logged_batches(data.train, visiting_order(data, generator), size)

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
-from recbench.samplers.base import Sampler, logged_rows, positive_rows, visiting_order
+from recbench.samplers.base import AHEAD, Sampler, logged_batches, logged_rows, positive_rows, visiting_order
 from recbench.samplers.negatives import ModelProposal, Proposal, Uniform
-
-AHEAD = 1 << 17  # slots that are filled at a time where the proposal allows it: a few MiB
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Triplets(Sampler):
         rows = positive_rows(data)
         order = visiting_order(data, generator, rows)
         if not self.negatives:
-            yield from (logged_rows(data.train, index) for index in order.split(size))
+            yield from logged_batches(data.train, order, size)
             return
         negatives = self.proposal.on(data)
         batches = max(1, AHEAD // (size * (1 + self.negatives))) if negatives.several_batches else 1

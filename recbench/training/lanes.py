@@ -51,11 +51,18 @@ class Lane:
         """Do what concerns this lane alone: with its own random numbers, and so that an error ends it alone."""
         set_random_state(self.random)
         try:
+            with self.failing_alone():
+                yield
+        finally:
+            self.random = random_state()
+
+    @contextmanager
+    def failing_alone(self) -> Iterator[None]:
+        """Do what draws no random numbers, so that an error ends this lane alone; at every step it has to be quick."""
+        try:
             yield
         except Exception as error:  # whatever is wrong with one run, the others continue
             self.error = error
-        finally:
-            self.random = random_state()
 
 
 class Pass(EpochPass):
@@ -74,7 +81,7 @@ class Pass(EpochPass):
             return
         self.batch = next(self._coming, None)
         if self.lane.error is None:
-            with self.lane.own():
+            with self.lane.failing_alone():
                 self.losses.add(loss)
 
 

@@ -113,3 +113,18 @@ def test_a_sentence_calls_slates_by_the_name_that_is_typed(name: str) -> None:
 def test_slates_of_a_loss_are_called_as_the_sampler_that_draws_alike() -> None:
     assert Triplets(5, Popularity(0.5)).title == "`popularity`"
     assert Triplets(0).title == "Triplets(negatives=0, proposal=Uniform())"  # positive pairs alone: nobody draws alike
+
+
+@pytest.mark.parametrize("ahead", [1, 130, 1 << 17])
+def test_batches_are_those_rows_however_many_are_read_at_once(
+    ahead: int, toy: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "AHEAD", ahead)
+    order = torch.randperm(len(toy.train), generator=torch.Generator().manual_seed(3))
+    batches = list(base.logged_batches(toy.train, order, 32))
+    for batch, index in zip(batches, order.split(32), strict=True):
+        expected = base.logged_rows(toy.train, index)
+        assert batch.rows == len(index)
+        for name in ("user", "item", "label", "row"):
+            one, other = getattr(batch, name), getattr(expected, name)
+            assert torch.equal(one, other) and one.stride() == other.stride()
