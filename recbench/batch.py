@@ -132,6 +132,7 @@ class Towers:
     bias: Tensor | float = 0.0  # [K] or a number, added after the scale
     views: tuple[Encoding, ...] = ()  # one for each of the views that the loss asks for
     divergence: Tensor | None = None  # [B] of each user's code from a standard normal one, where codes are drawn
+    apart: tuple[Tensor, ...] = ()  # scores as `pair`, of parts of the backbone that are trained each for itself
 
     @ComputedOnce
     def inner(self) -> Tensor:
@@ -148,6 +149,11 @@ class Towers:
     def logit(self) -> Tensor:
         """Logits [B, N, K]: `scale * inner + bias`."""
         return self.inner * self.scale + self.bias
+
+    @property
+    def trained(self) -> tuple[Towers, ...]:
+        """The towers that the loss is summed over: these, or those of the parts that are trained each for itself."""
+        return tuple(replace(self, pair=pair, apart=()) for pair in self.apart) or (self,)
 
     def regulariser(self, batch: Batch) -> Tensor | float:
         """Return the penalty, and what is added to it for this batch."""

@@ -37,6 +37,7 @@ class Backbone(nn.Module, ABC):
     # Settings that came after runs had been recorded: left out of a key at their defaults, so that old names stay.
     omitted_when_default: ClassVar[frozenset[str]] = frozenset()
 
+    pretraining: int = 0  # first epochs, in which parts of it are trained each for itself; see `Towers.apart`
     entities_at_once: int = 65536  # whose vectors `tables` computes together; fewer where layers are wide
     l2: Tensor | None  # of a backbone that has a penalty, its weight; None: none
     regulariser = Regulariser()  # what `l2` penalises, of a backbone that has it; `create` sets another
@@ -87,6 +88,9 @@ class Backbone(nn.Module, ABC):
         Empty where it treats all users alike, by their features or by what they had.
         """
         return ""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Do what is to be done before an epoch of training (counted from 1); nothing by default."""
 
     def sequences(self, data: Dataset) -> Dataset:
         """Return the training data as samplers are to go through them: with sequences for a backbone that reads these.

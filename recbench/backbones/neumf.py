@@ -15,8 +15,9 @@ from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, CountOrZero, NonNegative
 
+ALPHA = 0.5  # weight of h_gmf where the branches are put together, and 1 less of h_mlp
 BLOCK = 1 << 20  # numbers in a block of the first hidden layer: 4 MiB of float32, near the caches
 
 
@@ -27,14 +28,21 @@ class NeuMF(Backbone):
     He et al., WWW 2017, equations 8-12, https://arxiv.org/abs/1708.05031: the logit is h . [p * q, phi([p', q'])] with
     vectors p, q of `dim` and p', q' of `embedding` numbers, phi of ReLU layers `hidden`, and no bias in the head.
     `dim=8`, `embedding=32`, `hidden=32-16-8` are the defaults of the authors' code; here p and p' start at N(0, std),
-    as there, all weights at Glorot's uniform distribution, and there is no pretraining. Each tower is such a model of
-    its own. `l2` weighs half the squared norms of the batch's vectors of both branches, per user. The towers' vectors
-    are [p, p'] and [q, q']; their inner products are not the scores, so losses that need such refuse this backbone.
-    Raises UsageError for a setting out of range.
+    as there, and all weights at Glorot's uniform distribution. Each tower is such a model of its own. `l2` weighs half
+    the squared norms of the batch's vectors of both branches, per user. The towers' vectors are [p, p'] and [q, q'];
+    their inner products are not the scores, so losses that need such refuse this backbone.
+
+    In the first `pretrain` epochs the two branches are models of their own, h_gmf . (p * q) and h_mlp . phi([p', q']),
+    each with the loss to itself, on the same batches; then h = [h_gmf / 2, h_mlp / 2] and one model goes on (section
+    3.4.1, with alpha = 0.5). Validation and test always score that one model, so that an epoch before may be the best,
+    as in the authors' code. The paper goes on with plain SGD; here `train.optimizer` goes on, with its moments, and the
+    branches share the scale and bias of the logits, where these are learned. Raises UsageError for a setting out of
+    range.
     """
 
     decomposable: ClassVar[bool] = False
     offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "forward derivatives"})
+    omitted_when_default: ClassVar[frozenset[str]] = frozenset({"pretrain"})
 
     def __init__(
         self,
@@ -47,6 +55,7 @@ class NeuMF(Backbone):
         hidden: str = "64-32-16",
         l2: NonNegative = 0.0,
         std: float = 0.01,
+        pretrain: CountOrZero = 0,
     ) -> None:
         super().__init__(data, towers, cosine)
         widths = layer_widths(hidden)
@@ -59,6 +68,19 @@ class NeuMF(Backbone):
         self.item_table = RowTable(free_vectors(data.items, towers * (dim + embedding), std))
         self.models = nn.ModuleList(_Tower(dim, embedding, widths) for _ in range(towers))
         self.models.to(self.user_table.device)
+        self.pretraining = pretrain
+        self.are_apart = pretrain > 0  # the branches, while they are trained
+        if pretrain:  # what the scores of the branches are multiplied by in their sum
+            self.register_buffer("share", torch.tensor(ALPHA, device=self.user_table.device))
+
+    def start_epoch(self, epoch: int) -> None:
+        """Train the branches apart in the first epochs, and put their weights h together after these."""
+        self.are_apart = epoch <= self.pretraining
+        if self.pretraining and not self.are_apart and float(self.share) != 1:
+            with torch.no_grad():
+                for model in self.models:
+                    model.head.weight.mul_(self.share)
+                self.share.fill_(1)
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:
         """Return the vectors [p, p'] and [q, q'] of user [B] and item [B, N], and the logits of all pairs."""
@@ -67,9 +89,12 @@ class NeuMF(Backbone):
         user_vectors, item_vectors = user_rows.unflatten(-1, shape), item_rows.unflatten(-1, shape)
         (p, p_mlp), (q, q_mlp) = user_vectors.split(self.split, -1), item_vectors.split(self.split, -1)
         logits = [model(p[:, k], q[:, :, k], p_mlp[:, k], q_mlp[:, :, k]) for k, model in enumerate(self.models)]
+        product, deep = (torch.stack(branch, -1) for branch in zip(*logits, strict=True))
         vectors, tables = (user_vectors, item_vectors), (self.user_table, self.item_table)
         penalty = self.regulariser.penalty(self.l2, self, rows=(user_rows, item_rows), vectors=vectors, tables=tables)
-        return Towers(*vectors, batch_penalty=penalty, pair=torch.stack(logits, -1))
+        pair = (product + deep) * self.share if self.pretraining else product + deep
+        apart = (product, deep) if self.are_apart and self.training else ()
+        return Towers(*vectors, batch_penalty=penalty, pair=pair, apart=apart)
 
 
 class _Tower(nn.Module):
@@ -89,14 +114,14 @@ class _Tower(nn.Module):
         for layer in (self.user_side, *self.layers):
             nn.init.zeros_(layer.bias)
 
-    def forward(self, p: Tensor, q: Tensor, p_mlp: Tensor, q_mlp: Tensor) -> Tensor:
-        """Return the logits [B, N] of user vectors [B, .] and item vectors [B, N, .] (or a shared [1, N, .])."""
+    def forward(self, p: Tensor, q: Tensor, p_mlp: Tensor, q_mlp: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits [B, N] of both branches, of users [B, .] and items [B, N, .] (or a shared [1, N, .])."""
         dim = p.shape[-1]
         weighted = p * self.head.weight[0, :dim]
         product = weighted @ q[0].T if len(q) == 1 else (weighted[:, None] * q).sum(-1)
         first, second = self.user_side(p_mlp)[:, None], self.item_side(q_mlp)
         width = max(1, BLOCK // (len(p) * first.shape[-1]))
-        return product + torch.cat([self._deep(first + part) for part in second.split(width, 1)], 1)
+        return product, torch.cat([self._deep(first + part) for part in second.split(width, 1)], 1)
 
     def _deep(self, hidden: Tensor) -> Tensor:
         hidden = F.relu(hidden)

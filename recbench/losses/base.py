@@ -136,8 +136,11 @@ class Loss(nn.Module, ABC):
     def objective(self, backbone: Backbone, batch: Batch) -> Tensor:
         """Return the scalar whose gradient a step descends: the loss of a batch plus the backbone's penalty."""
         towers = self.encode(backbone, batch)
-        loss = self(towers, batch) if self.balance is None else self._balanced(self.balance, backbone, towers, batch)
-        objective: Tensor = loss + towers.regulariser(batch)
+        first, *others = [
+            self(part, batch) if self.balance is None else self._balanced(self.balance, backbone, part, batch)
+            for part in towers.trained
+        ]
+        objective: Tensor = sum(others, start=first) + towers.regulariser(batch)
         return objective
 
     def _balanced(self, balance: Balance, backbone: Backbone, towers: Towers, batch: Batch) -> Tensor:

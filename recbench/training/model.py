@@ -68,7 +68,8 @@ class Model:
         self.loss.end_epoch(self.backbone)
 
     def start_epoch(self, number: int) -> None:
-        """Get sampler, views and loss ready for an epoch, counted from 1."""
+        """Get backbone, sampler, views and loss ready for an epoch, counted from 1."""
+        self.backbone.start_epoch(number)
         self.loss.refresh_sampler(self.backbone)
         self.loss.refresh_views(self.backbone)
         self.loss.start_epoch(self.backbone, number)
@@ -100,7 +101,19 @@ def build(
     made.prepare(body)
     made.refresh_sampler(body)
     check_row_updates(made, body, schedule)
+    check_pretraining(made, body, schedule)
     return Model(body, made, schedule)
+
+
+def check_pretraining(loss: Loss, backbone: Backbone, schedule: Schedule) -> None:
+    """Raise UsageError if parts of the backbone are to be trained each for itself first, and cannot be."""
+    if not backbone.pretraining:
+        return
+    setting = f"backbone.pretrain={backbone.pretraining}"
+    if backbone.pretraining >= schedule.epochs:
+        raise UsageError(f"{setting}: expected fewer epochs than train.epochs={schedule.epochs}, which counts them too")
+    if type(loss).step is not Loss.step:
+        raise UsageError(f"{setting}: loss `{loss.name}` makes steps of its own, of the whole backbone; leave it out")
 
 
 def pick_device(word: str) -> torch.device:

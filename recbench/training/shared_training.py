@@ -177,6 +177,7 @@ class SharedEncoder:
             user=of_users(towers.user),
             item=of_items(towers.item),
             pair=None if towers.pair is None else of_users(towers.pair),
+            apart=tuple(of_users(scores) for scores in towers.apart),
             divergence=None if towers.divergence is None else of_users(towers.divergence),
         )
 

@@ -127,7 +127,7 @@ class Training:
     def selecting(self) -> bool:
         """Whether the best epoch is still to be found."""
         state, schedule = self.state, self.schedule
-        waited = state.epochs - state.best_epoch
+        waited = state.epochs - max(state.best_epoch, self.model.backbone.pretraining)
         return not state.refitted and state.epochs < schedule.epochs and waited < schedule.patience
 
     @property

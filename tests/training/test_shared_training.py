@@ -48,6 +48,7 @@ METHODS: list[tuple[str, str, dict[str, Any]]] = [
     ("bsl", "mf", {"backbone.l2": 0.1, "backbone.l2_of": "tables"}),
     ("directau", "mf", {}),
     ("bce", "neumf", {}),
+    ("bce", "neumf", {"backbone.pretrain": 1}),
     ("bpr", "sasrec", {"backbone.dropout": 0.0}),
     ("bpr", "lightgcn", {}),
     ("simgcl", "lightgcn", {}),
