@@ -44,6 +44,8 @@ class NeuMF(Backbone):
     offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "forward derivatives"})
     omitted_when_default: ClassVar[frozenset[str]] = frozenset({"pretrain"})
 
+    share: Tensor  # of each branch in the score, where they are trained apart first
+
     def __init__(
         self,
         data: Dataset,
@@ -70,7 +72,7 @@ class NeuMF(Backbone):
         self.models.to(self.user_table.device)
         self.pretraining = pretrain
         self.are_apart = pretrain > 0  # the branches, while they are trained
-        if pretrain:  # what the scores of the branches are multiplied by in their sum
+        if pretrain:
             self.register_buffer("share", torch.tensor(ALPHA, device=self.user_table.device))
 
     def start_epoch(self, epoch: int) -> None:
@@ -79,6 +81,7 @@ class NeuMF(Backbone):
         if self.pretraining and not self.are_apart and float(self.share) != 1:
             with torch.no_grad():
                 for model in self.models:
+                    assert isinstance(model, _Tower)
                     model.head.weight.mul_(self.share)
                 self.share.fill_(1)
 

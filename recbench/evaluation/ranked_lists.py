@@ -47,6 +47,8 @@ class RankedLists:
     search: Literal["exact"] | IndexKind = "exact"
     cost: SearchCost | None = None  # of an approximate search
     catalogue: Catalogue | None = None  # for metrics whose `needs` name it
+    relevant_items: Positives | None = None  # [U × items] of a search of all items, of all U users also in `blocks`
+    left_out: Positives | None = None  # [U × items] likewise, what the search left out
 
     def first(self, k: int) -> RankedLists:
         """Return the lists cut at k."""
@@ -119,7 +121,18 @@ def rank_catalogue(
         hit[rows, :depth] = contains(relevant, rows.unsqueeze(1), listed[rows], items)
     item = torch.nn.functional.pad(listed, (0, k - depth), value=-1)
     others = len(every_user) - len(user)
-    return RankedLists(hit, relevant.start.diff(), (item >= 0).sum(1), user, item, others, searched, cost)
+    return RankedLists(
+        hit=hit,
+        relevant=relevant.start.diff(),
+        length=(item >= 0).sum(1),
+        user=user,
+        item=item,
+        others=others,
+        search=searched,
+        cost=cost,
+        relevant_items=relevant,
+        left_out=seen,
+    )
 
 
 def rank_candidates(

@@ -19,6 +19,7 @@ def test_names_of_the_metrics() -> None:
         "auc",
         "cindex",
         "coverage",
+        "dpfr",
         "ece",
         "entropy",
         "fsat",
