@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
 SCHEMA = {
     **dict.fromkeys(WORDS, pl.String()),
-    **dict.fromkeys(("mean", "sd", "bound", "seconds"), pl.Float64()),
+    **dict.fromkeys(("mean", "sd", "bound", "seconds", "to_best_low", "to_best_high"), pl.Float64()),
     "values": pl.List(pl.Float64()),
     **dict.fromkeys(("runs", "trained_on"), pl.List(pl.String())),
     "seeds": pl.Int64(),

@@ -80,6 +80,8 @@ class LeaderboardRow(msgspec.Struct, frozen=True):
     chosen: bool  # whether no other setting of the method is better on validation
     settings_tried: int  # of the method on these data, evaluated or not
     refit: bool  # whether the runs have learned from validation rows too
+    to_best_low: float | None = None  # where compared: the mean less the best mean, 95 % interval over users and seeds
+    to_best_high: float | None = None
 
     @property
     def column(self) -> Column:

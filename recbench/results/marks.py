@@ -81,11 +81,15 @@ def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[Leade
         found = users.differences({str(position): row for position, row in tested.items()})
         if not found:
             continue
-        same = {int(difference.second) for difference in found if not difference.real}
+        of_others = {int(difference.second): difference for difference in found}
         for position in tested:
-            best = rows[position].best or position in same
+            other = of_others.get(position)
+            best = rows[position].best or (other is not None and not other.real)
             below = "" if best else rows[position].below  # nothing is the best and worse than a baseline at once
-            marked[position] = msgspec.structs.replace(rows[position], best=best, compared=True, below=below)
+            low, high = (-other.high, -other.low) if other else (None, None)
+            marked[position] = msgspec.structs.replace(
+                rows[position], best=best, compared=True, below=below, to_best_low=low, to_best_high=high
+            )
     return marked
 
 

@@ -16,6 +16,8 @@ FIELDS = (  # what CSV, JSON and Parquet are read by
     "chosen",
     "settings_tried",
     "refit",
+    "to_best_low",
+    "to_best_high",
 )
 FIXED = {"loss.logit": "fixed", "loss.scale": 2.0}
 

@@ -43,6 +43,17 @@ def test_the_mark_is_shared_by_what_cannot_be_told_apart(store, users):
     assert marks(store) == {"gnolr": True, "bce": True, "bpr": False}
 
 
+def test_the_interval_beside_the_best_is_of_the_normal_approximation(store, users):
+    noise = np.random.default_rng(1).normal(0, 0.05, 400)
+    add(store, "gnolr", users)
+    add(store, "bpr", users + noise - noise.mean() - 0.03)
+    add(store, "jrc", users - 0.2, parts=False)
+    best, other, untested = with_shared_best(collect_rows(store), store)
+    half = 1.96 * noise.std() / 20  # of a mean over 400 users
+    assert (other.to_best_low, other.to_best_high) == pytest.approx((-0.03 - half, -0.03 + half), abs=1e-3)
+    assert {best.to_best_low, best.to_best_high, untested.to_best_low, untested.to_best_high} == {None}
+
+
 def test_many_methods_do_not_blur_the_mark(store, users):
     noise = np.random.default_rng(1)
     for number in range(60):

@@ -15,6 +15,7 @@ from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.leaderboard_tables import arrange
 from recbench.results.page import render
 from recbench.results.page.answers import answers
+from recbench.results.page.compact import compact
 from recbench.results.page.intervals import intervals
 from recbench.results.page.render import duration, html
 
@@ -74,7 +75,13 @@ def data_of(page: Node) -> dict:
     (block,) = page.all("script", type="application/json")
     data = json.loads(block.text)
     for name in ("cells", "definitions", "methods", "runs"):
-        data[name] = [dict(zip(data[name]["fields"], row, strict=True)) for row in data[name]["rows"]]
+        fields, values = data[name]["fields"], data[name]["values"]
+        data[name] = [
+            {key: values[key][value] if key in values else value for key, value in zip(fields, row, strict=True)}
+            for row in data[name]["rows"]
+        ]
+    for method in data["methods"]:
+        method["settings"] = dict(data["settings"][place] for place in method["settings"])
     for cell in data["cells"]:
         cell |= data["definitions"][cell["definition"]]
     return data
@@ -169,6 +176,15 @@ def test_every_number_names_where_it_comes_from(page, store):
             assert (one["seconds"], one["memory"]) == (record.seconds, record.peak_memory_mib)
             assert place["versions"] == dict(record.versions)
             assert (data["epochs"][one["epochs"]], one["curve"]) == ([1], [0.7])
+
+
+def test_what_many_objects_share_is_written_once():
+    one, two = {"name": "a", "notes": ["x"]}, {"name": "b", "notes": ["x"]}
+    assert compact([one, two, {"name": "c", "notes": []}], shared=["notes"]) == {
+        "fields": ["name", "notes"],
+        "rows": [["a", 0], ["b", 0], ["c", 1]],
+        "values": {"notes": [["x"], []]},
+    }
 
 
 def test_different_signatures_never_share_a_column(store, add, make_value):

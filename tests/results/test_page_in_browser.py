@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.page.render import html
@@ -321,6 +322,35 @@ def test_a_link_to_a_run_opens_it_and_an_unknown_one_says_so(tab, file, results)
     page.get_by_text("No run of this page begins with nothing").wait_for()
 
 
+def test_the_page_begins_with_what_is_best_and_how_sure(tab, results, tmp_path):
+    rows = [
+        replace(row, compared=True, best=row.loss != "bce", to_best_low=None if row.best else low, to_best_high=high)
+        if (row.dataset, row.feedback, row.metric) == ("alpha", "click", "auc")
+        else row
+        for row in collect_rows(results)
+        for low, high in [(row.mean - 0.6305 - 0.01, row.mean - 0.6305 + 0.01)]
+    ]
+    path = tmp_path / "board.html"
+    path.write_text(html(results, rows))
+    page = tab(path.as_uri())
+    forest = page.locator(".forest")
+    assert forest.locator("option").all_inner_texts()[0] == "alpha/random, click, auc"
+    assert forest.locator(".in-words").inner_text() == (
+        "jrc × mf has the best mean, 0.6305 ± 0.0007. A test over users and seeds does not tell it apart from "
+        "gnolr × twintower, gnolr × mf. One other is worse beyond chance."
+    )
+    lines = [" ".join(line.split()) for line in forest.locator("tbody tr").all_inner_texts()]
+    assert lines[0] == "1 jrc × mf 0.6305 ± 0.0007 best 40.0 s 2"
+    assert lines[3] == "4 bce × mf 0.6005 ± 0.0007 worse −0.0400 to −0.0200 10.0 s 2"
+    ends = "bars => bars.map(bar => [...'lmhb'].map(end => +bar.style.getPropertyValue(`--${end}`)))"
+    drawn = forest.locator("i").evaluate_all(ends)
+    (low, middle, high, best) = drawn[3]
+    assert low < middle < high < best and (middle - low) == pytest.approx(high - middle, abs=0.2)
+    assert drawn[0][1] == drawn[0][3] == best
+    forest.locator("select").select_option("beta/random, buy, auc")
+    assert "which a test needs, were not kept" in forest.locator(".in-words").inner_text()
+
+
 def test_methods_by_datasets(tab, file):
     page = tab(file)
     table = page.locator(".by-dataset table")
@@ -364,7 +394,7 @@ def test_long_tables_begin_short(tab, store, add, make_value, tmp_path):
     page.click(".board .more")
     assert rows.count() == 15
     page.fill("input[name=text]", "loss1")
-    assert rows.count() == 6 and not page.is_visible(".more")
+    assert rows.count() == 6 and not page.is_visible(".board .more")
 
 
 def test_a_phone_shows_cards(tab, file):

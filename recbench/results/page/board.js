@@ -125,11 +125,12 @@ function start() {
   const remembered = data.version ? JSON.parse(sessionStorage.getItem("sorted") ?? "{}") : {};
   for (const table of all("table.sortable")) sortable(table, remembered);
   document.addEventListener("click", (event) => {
-    if (!event.target.matches?.(".more")) return;
-    const part = event.target.closest(".board, .by-dataset");
+    const part = event.target.matches?.(".more") && event.target.closest(".board, .by-dataset, .glance");
+    if (!part) return;
     part.classList.toggle("whole");
     shorten(part);
   });
+  for (const part of all(".glance")) shorten(part);
   for (const part of all("details.runs")) part.addEventListener("toggle", () => listRuns(part));
   const phone = matchMedia("(max-width: 40rem)");
   if (phone.matches) labelCells();
@@ -159,6 +160,7 @@ function start() {
     showRun();
   });
   addEventListener("hashchange", showRun);
+  startForest();
   startMatrix();
   showRun();
   filter();

@@ -1,9 +1,11 @@
 "use strict";
 // What all scripts of the page share.
 
-const objects = ({ fields, rows }) => rows.map((row) => Object.fromEntries(fields.map((field, place) => [field, row[place]])));
+const objects = ({ fields, rows, values }) => rows.map((row) =>
+  Object.fromEntries(fields.map((field, place) => [field, values[field] ? values[field][row[place]] : row[place]])));
 const data = JSON.parse(document.getElementById("data").textContent);
 for (const name of ["cells", "definitions", "methods", "runs"]) data[name] = objects(data[name]);
+for (const method of data.methods) method.settings = Object.fromEntries(method.settings.map((place) => data.settings[place]));
 for (const run of data.runs) run.curve = [data.epochs[run.epochs], run.curve];
 for (const cell of data.cells) Object.assign(cell, data.definitions[cell.definition]);
 const form = document.getElementById("filters");

@@ -29,9 +29,11 @@ def details(
 
     `cells` follow the rows of the leaderboard; each names its `definitions` (metric, feedback, signature), its
     `methods` and its `runs`; a run names its `places` (device, commit, versions) and the `epochs` of its curve.
-    `sections` hold the columns of the charts, their cells best first. Lists of objects are as `compact` returns them.
+    `compared` has, of cells that a test compared with the best of their column, the interval of the difference, and
+    whether it does not tell them apart. `sections` hold the columns of the charts, their cells best first. Methods
+    refer to the names and values in `settings`. Lists of objects are as `compact` returns them.
     """
-    definitions, places, groups, digests, epochs = (_Positions() for _ in range(5))
+    definitions, places, groups, digests, epochs, settings = (_Positions() for _ in range(6))
     cells = [
         {
             "definition": definitions[row.metric, row.feedback, row.signature],
@@ -50,14 +52,23 @@ def details(
     return {
         "cells": compact(cells),
         "definitions": compact([dict(zip(("metric", "feedback", "signature"), d, strict=True)) for d in definitions]),
-        "methods": compact([_method(records[first[group].run], first[group].settings, section_of) for group in groups]),
-        "runs": compact([_run(records[digest], places, epochs) for digest in digests]),
+        "methods": compact(
+            [_method(records[first[group].run], first[group].settings, section_of, settings) for group in groups],
+            shared=("backbone", "trained_on", "changed", "sources", "data", "fingerprint"),
+        ),
+        "runs": compact([_run(records[digest], places, epochs) for digest in digests], shared=("select", "notes")),
         "places": [
             {"device": device, "commit": commit, "dirty": dirty, "versions": dict(pairs)}
             for device, commit, dirty, pairs in places
         ],
         "epochs": list(epochs),
+        "settings": [[name, value] for name, value, _ in settings],
         "sections": [{"columns": _columns(dataset, positions)} for dataset in datasets],
+        "compared": {
+            position: [_rounded(row.to_best_low), _rounded(row.to_best_high), int(row.best)]
+            for position, row in enumerate(rows)
+            if row.compared
+        },
     }
 
 
@@ -65,7 +76,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
-def _method(record: RunRecord, label: str, section_of: Mapping[tuple[str, str, str], int]) -> dict[str, Any]:
+def _method(
+    record: RunRecord, label: str, section_of: Mapping[tuple[str, str, str], int], settings: _Positions
+) -> dict[str, Any]:
     key = record.key
     return {
         "name": key.method,
@@ -73,7 +86,7 @@ def _method(record: RunRecord, label: str, section_of: Mapping[tuple[str, str, s
         "backbone": key.backbone,
         "label": label,
         "trained_on": list(key.feedback),
-        "settings": dict(key.settings),
+        "settings": [settings[name, value, type(value)] for name, value in key.settings.items()],  # True is not 1
         "changed": list(record.non_default),
         "sources": dict(key.sources),
         "data": key.data,

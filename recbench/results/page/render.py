@@ -39,6 +39,7 @@ SCRIPTS = (
     "run.js",
     "matrix.js",
     "copy.js",
+    "forest.js",
     "board.js",
 )
 MINUTE, HOUR = 60, 3600
@@ -77,7 +78,8 @@ def message_page(message: str, version: str) -> str:
     """Return a page that says why there is no board yet, and asks again as `html` does."""
     nothing = compact([])
     empty: dict[str, Any] = dict.fromkeys(("cells", "definitions", "methods", "runs"), nothing)
-    empty |= dict.fromkeys(("sections", "matrices", "epochs"), [])
+    empty["compared"] = {}
+    empty |= dict.fromkeys(("sections", "matrices", "epochs", "settings"), [])
     return _page(
         version,
         datasets=[],
