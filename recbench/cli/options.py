@@ -84,6 +84,10 @@ Fair = Annotated[
     bool,
     typer.Option("--fair", help="Give every method a learned scale and bias and the same search of its learning rate."),
 ]
+FairTrials = Annotated[
+    int | None,
+    whole_option("--trials", "With --fair: so many points of each method, of L2, scale and weights too.", 1, 10**6),
+]
 
 # of `train` and `sweep`
 Backbone = Annotated[
@@ -132,6 +136,12 @@ Dialect = Annotated[
     str | None,
     typer.Option(help="As that library computes it: recbole, fuxictr, torch-rechub, lenskit, cornac, elliot, gnolr."),
 ]
+
+
+def require_fair(trials: int | None, fair: bool) -> None:
+    """Raise UsageError for a number of trials without `--fair`, which says of what."""
+    if trials is not None and not fair:
+        raise UsageError(f"--trials {trials}: of what `--fair` searches; add --fair, or use `recbench sweep`")
 
 
 def output_path(word: str | Path) -> Path:

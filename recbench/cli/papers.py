@@ -11,6 +11,7 @@ from recbench.cli.options import (
     Address,
     Device,
     Fair,
+    FairTrials,
     Jobs,
     Json,
     Lanes,
@@ -20,6 +21,7 @@ from recbench.cli.options import (
     Settings,
     TimeLimit,
     launch_options,
+    require_fair,
     setting_words,
     whole_option,
 )
@@ -33,13 +35,14 @@ from recbench.cli.options import (
 )
 def papers(
     table: Annotated[
-        str | None, typer.Argument(help="A table, as in gnolr/table2, or a paper, as in gnolr; default: all.")
+        str | None,
+        typer.Argument(help="A table, as in gnolr/table2, several (gnolr/table2+11), or a paper, as in gnolr."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the tables of the papers as they were printed, and how each number came about."""
     from recbench.inspect.nested_table import items_table
-    from recbench.results import published
+    from recbench.results import joined_tables, published
     from recbench.results.published_display import terminal_table
 
     if items := published.listing(table or ""):
@@ -48,7 +51,7 @@ def papers(
         else:
             stdout().print(items_table(items))
         return
-    printed = published.find_table(str(table))
+    printed = joined_tables.find(str(table))
     if as_json:
         print_json(published.as_json(printed))
     else:
@@ -59,10 +62,13 @@ def papers(
     OWN,
     "recbench reproduce gnolr/table2 --dataset ml-1m --seeds 5 --jobs 2",
     "recbench reproduce gnolr/table2 --dataset ml-1m --method BCE --method GNOLR --fair",
+    "recbench reproduce gnolr/table2+11 --dataset ml-1m --fair --trials 20",
     "recbench reproduce gnolr/table4 --dataset kuairand-pure --format markdown",
 )
 def reproduce(
-    table: Annotated[str, typer.Argument(help="A table, as in gnolr/table2; see `recbench papers`.")],
+    table: Annotated[
+        str, typer.Argument(help="A table, as in gnolr/table2, or several of one paper: gnolr/table2+11.")
+    ],
     dataset: Annotated[str | None, typer.Option(help="A dataset of the table; default: its first.")] = None,
     data: Annotated[
         str | None, typer.Option(help="DATASET/SPLIT as prepared, to run on instead of the paper's split.")
@@ -71,6 +77,7 @@ def reproduce(
     seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
     settings: Settings = [],
     fair: Fair = False,
+    trials: FairTrials = None,
     jobs: Jobs = None,
     lanes: Lanes = "auto",
     launcher: Launcher = "local",
@@ -83,18 +90,20 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run what a published table needs and print it beside the paper's numbers; finished runs are kept."""
-    from recbench.results import published
+    from recbench.results import joined_tables
     from recbench.results.published_row import rows_markdown, rows_table
     from recbench.study import reproduce as reproduction
 
+    require_fair(trials, fair)
     request = reproduction.ReproduceRequest(
-        table=published.find_table(table),
+        table=joined_tables.find(table),
         dataset=dataset,
         data=data,
         methods=tuple(method),
         seeds=seeds,
         settings=setting_words(settings),
         fair=fair,
+        trials=trials,
     )
     options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
     lines = reproduction.reproduce(request, store(), stderr(), device, options, typed_command())

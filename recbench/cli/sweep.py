@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     "recbench sweep --losses gnolr,bce --grid lr=0.005,0.05 --grid gnolr:loss.scale=1,2,4",
     "recbench sweep --losses nsb,esmm --grid lr=0.001..0.1 --grid 'loss.pos_weight=1|10,100' --search random --jobs 2",
     "recbench sweep --losses all --fair --epochs 10",
+    "recbench sweep --losses bce,gnolr --fair --trials 20 --search optuna",
     "recbench sweep --losses all --fair --launcher ray --per-run cpus=2",
     "recbench sweep --preset gnolr/ml-1m --losses bce,gnolr --grid lr=0.001..0.5 --search optuna",
 )
@@ -62,7 +63,13 @@ def sweep(
         Literal["grid", "random", "optuna"], typer.Option(help="All combinations, at random, or Optuna's TPE.")
     ] = "grid",
     trials: Annotated[
-        int | None, whole_option("--trials", "Points for each loss, unless --search is grid; default: 20.", 1, 10**6)
+        int | None,
+        whole_option(
+            "--trials",
+            "Points for each loss, unless --search is grid; default: 20. With --fair alone, drawn at random.",
+            1,
+            10**6,
+        ),
     ] = None,
     backbone: Backbone = None,
     sampler: Sampler = None,

@@ -17,6 +17,7 @@ from recbench.cli.options import (
     Address,
     Device,
     Fair,
+    FairTrials,
     Imports,
     Jobs,
     Lanes,
@@ -34,6 +35,7 @@ from recbench.cli.options import (
     given_options,
     launch_options,
     names,
+    require_fair,
     setting_words,
     train_request,
     whole_option,
@@ -67,6 +69,7 @@ WITH_RESUME = ("--resume", "--device", "--import", "--trust", "--track")
     "recbench train --loss gnolr --backbone twintower --seeds 5",
     "recbench train --loss bce,bpr,gnolr --backbone twintower,mf --seeds 3 --jobs 2",
     "recbench train --loss all --fair",
+    "recbench train --loss bce,gnolr --fair --trials 20 --seeds 5",
     "recbench train --loss bce --set loss.logit=learned",
     "recbench train --loss bpr --sampler popularity --set sampler.beta=0.75",
     "recbench train --loss gnolr --seeds 3 --track tensorboard",
@@ -89,6 +92,7 @@ def train(
     noise: Noise = None,
     settings: Settings = [],
     fair: Fair = False,
+    trials: FairTrials = None,
     jobs: Jobs = None,
     lanes: Lanes = "auto",
     launcher: Launcher = "local",
@@ -109,6 +113,7 @@ def train(
         others = [option for option in given_options(context) if option not in WITH_RESUME]
         if others:
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
+    require_fair(trials, fair)
     with _resume_hint(None if resume else typed_command()):
         trackers = _trackers(track, launcher)
         if resume:
@@ -128,7 +133,7 @@ def train(
                 imports=imports,
             )
             where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
-            runs = _train(replace(request, track=trackers), fair, where, device)
+            runs = _train(replace(request, track=trackers), fair, trials, where, device)
     _print_records(runs)
 
 
@@ -155,7 +160,9 @@ def _resume(imports: Iterable[Path], trust: bool, device: str, track: tuple[str,
     return resume_last(store(), stderr(), device, track)
 
 
-def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: str) -> list[RunRecord]:
+def _train(
+    request: TrainRequest, fair: bool, trials: int | None, options: LaunchOptions, device: str
+) -> list[RunRecord]:
     """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
     from recbench.run.train_command import train_all
     from recbench.study.methods import ALL, MethodsRequest
@@ -171,7 +178,7 @@ def _train(request: TrainRequest, fair: bool, options: LaunchOptions, device: st
                 "torchrun trains one method by all its processes; name one loss and one backbone, "
                 "and leave out --fair, --jobs and --launcher"
             )
-        several = MethodsRequest(losses, backbones or (None,), request, fair)
+        several = MethodsRequest(losses, backbones or (None,), request, fair, trials)
         return train_several(several, store(), stderr(), device, options, typed_command())
     request = replace(request, loss=losses[0], backbone=backbones[0] if backbones else None)
     return train_all(request, store(), stderr(), device, typed_command())

@@ -89,7 +89,8 @@ def loss_section(name: str) -> str:
     """Return what the page says of one loss, in Markdown: docstring, what it takes and works with, its settings."""
     loss, shared = LOSSES.get(name), settings.defaults(Head)
     made = base.create(loss, INFO if loss.multitask else Info(100, 100, (0.4,)), base.defaults(loss))
-    facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", _pairs(loss)]
+    searched = [f"searched by `--fair --trials`: {_list(list(loss.searched))}"] if loss.searched else []
+    facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", *searched, _pairs(loss)]
     rows = [_table_row(loss, key, value, "loss.") for key, value in settings.defaults(loss).items()]
     of_head = {key: value for key, value in base.shared_defaults(loss).items() if key in shared}
     other = {key: value for key, value in of_head.items() if value != shared[key]}

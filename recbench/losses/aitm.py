@@ -26,6 +26,7 @@ class AITM(MultitaskLoss):
     """
 
     needs = frozenset({"embeddings", "vectors"})
+    searched = ("pos_weight=1..20", "constraint=0.1..3")
 
     def __init__(
         self, info: Info, *, pos_weight: str = "1", constraint: NonNegative = 0.6, transfer: bool = True

@@ -16,6 +16,7 @@ class AOBPR(BPR):
     """
 
     fixed_sampler = True
+    searched = ("share=0.01..0.3",)
 
     def __init__(self, info: Info, *, negatives: Count = 1, share: Positive = 0.05) -> None:
         super().__init__(info, negatives=negatives)

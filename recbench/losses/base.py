@@ -47,6 +47,7 @@ class Loss(nn.Module, ABC):
     reads_logits: ClassVar[bool] = True  # False: works on the vectors, so that scale and bias do nothing
     optimizers: ClassVar[tuple[str, ...]] = ()  # of `train.optimizer` that can train it; none: all
     needs: ClassVar[frozenset[str]] = frozenset()  # asked of its slates and backbone; see `recbench.capabilities`
+    searched: ClassVar[tuple[str, ...]] = ()  # of its settings, what `--fair --trials` tries: "pos_weight=1..20"
     fixed_sampler: ClassVar[bool] = False  # its own slates are part of what it is: --sampler is refused
     indivisible: ClassVar[str] = ""  # why it has no `terms`, if it trains on several kinds of feedback
 

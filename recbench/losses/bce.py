@@ -18,6 +18,7 @@ class BCE(Loss):
     """
 
     cosine = True
+    searched = ("pos_weight=1..20",)
     pos_weight: Tensor
 
     def __init__(self, info: Info, *, pos_weight: Positive = 1.0) -> None:

@@ -22,6 +22,8 @@ class BPRMax(SampledSoftmaxLoss):
 
     penalty: Tensor
 
+    searched = ("penalty=0.1..10",)
+
     def __init__(
         self,
         info: Info,

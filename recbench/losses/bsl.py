@@ -24,6 +24,7 @@ class BSL(SampledSoftmaxLoss):
 
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    searched = ("ratio=0.5..5",)
     ratio: Tensor
     power: Tensor
 

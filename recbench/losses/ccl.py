@@ -17,6 +17,7 @@ class CCL(SampledSoftmaxLoss):
     """
 
     cosine = True
+    searched = ("margin=0.3..0.95", "weight=5..500")
     margin: Tensor
     weight: Tensor
 

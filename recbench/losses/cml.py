@@ -27,6 +27,7 @@ class CML(Loss):
 
     reads_logits = False
     needs = frozenset({"vectors", "negatives"})
+    searched = ("margin=0.2..3",)
     margin: Tensor
     covariance_weight: Tensor
 

@@ -19,6 +19,7 @@ class CORN(MultitaskLoss):
 
     chain = True
     min_tasks = 1
+    searched = ()
 
     def __init__(self, info: Info) -> None:
         super().__init__(info)

@@ -20,6 +20,7 @@ class CROLoss(Loss):
     needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    searched = ("alpha=0.6..1.4",)
 
     def __init__(
         self,

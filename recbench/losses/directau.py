@@ -21,6 +21,7 @@ class DirectAU(Loss):
     reads_logits = False
     fixed_sampler = True
     needs = frozenset({"vectors", "positive first"})
+    searched = ("gamma=0.2..10",)
     gamma: Tensor
 
     def __init__(self, info: Info, *, gamma: NonNegative = 1.0) -> None:

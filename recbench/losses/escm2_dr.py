@@ -24,6 +24,8 @@ class ESCM2DR(MultitaskLoss):
 
     chain = True
 
+    searched = ("pos_weight=1..20", "counterfactual=0.1..2")
+
     def __init__(
         self,
         info: Info,

@@ -20,6 +20,8 @@ class ESCM2IPS(MultitaskLoss):
 
     chain = True
 
+    searched = ("pos_weight=1..20", "counterfactual=0.1..2")
+
     def __init__(
         self,
         info: Info,

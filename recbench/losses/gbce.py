@@ -24,6 +24,7 @@ class GBCE(Loss):
     """
 
     needs = frozenset({"positive first", "negatives"})
+    searched = ("calibration=0.0..1.0",)
     calibration: Tensor
 
     def __init__(self, info: Info, *, negatives: Count = 16, calibration: Calibration = 0.75) -> None:

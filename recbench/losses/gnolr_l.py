@@ -22,6 +22,7 @@ class GNOLRL(OrdinalLoss):
 
     needs = frozenset({"lists"})
     multitask = False
+    searched = ("list_weight=0.1..10",)
 
     def __init__(
         self,

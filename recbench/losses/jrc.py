@@ -25,6 +25,7 @@ class JRC(Loss):
 
     needs = frozenset({"lists"})
     cosine = True
+    searched = ("pos_weight=1..20", "alpha=0.1,0.3,0.5,0.7,0.9")
 
     def __init__(
         self,

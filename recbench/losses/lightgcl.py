@@ -28,6 +28,7 @@ class LightGCL(Loss):
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
+    searched = ("weight=0.01..1", "temperature=0.05..1")
     weight: Tensor
     temperature: Tensor
 

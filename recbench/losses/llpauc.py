@@ -39,6 +39,8 @@ class LLPAUC(SampledSoftmaxLoss):
     beta: Tensor
     kappa: Tensor
 
+    searched = ("alpha=0.3..0.95", "beta=0.02..0.5")
+
     def __init__(
         self,
         info: Info,

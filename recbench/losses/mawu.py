@@ -27,6 +27,7 @@ class MAWU(Loss):
     reads_logits = False
     fixed_sampler = True
     needs = frozenset({"vectors", "positive first"})
+    searched = ("gamma_user=0.2..10", "gamma_item=0.2..10")
     gamma: Tensor  # [2] of users and items
 
     def __init__(

@@ -20,6 +20,7 @@ class MultDAE(Loss):
 
     sampler = Catalogue()
     needs = frozenset({"catalogue", "vectors", "user codes"})
+    searched = ("l2=1e-6..0.01",)
 
     def __init__(self, info: Info, *, l2: NonNegative = 2e-5) -> None:
         super().__init__(info)

@@ -23,6 +23,7 @@ class MultVAE(Loss):
     step_number: Tensor
     sampler = Catalogue()
     needs = frozenset({"catalogue", "vectors", "code distributions"})
+    searched = ("beta=0.02..1",)
 
     def __init__(self, info: Info, *, beta: NonNegative = 0.2, anneal: Count = 200_000) -> None:
         super().__init__(info)

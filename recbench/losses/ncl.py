@@ -27,6 +27,7 @@ class NCL(Loss):
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
+    searched = ("structure=1e-8..1e-5", "prototype=1e-8..1e-5")
     temperature: Tensor
 
     def __init__(

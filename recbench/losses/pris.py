@@ -25,6 +25,7 @@ class PRIS(Loss):
     """
 
     needs = frozenset({"positive first", "negatives"})
+    searched = ("beta=0.25..1.5",)
 
     def __init__(
         self,

@@ -19,6 +19,8 @@ class RCE(Loss):
     are constants of the gradient. Their code weighs negatives as well; `reweigh=positives` leaves those at 1.
     """
 
+    searched = ("beta=0.05..1",)
+
     def __init__(
         self, info: Info, *, beta: NonNegative = 0.2, reweigh: Literal["all", "positives"] = "all", negatives: Count = 1
     ) -> None:

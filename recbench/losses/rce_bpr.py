@@ -18,6 +18,7 @@ class RCEBPR(Loss):
     """
 
     needs = frozenset({"positive first", "negatives"})
+    searched = ("beta=0.05..1",)
 
     def __init__(self, info: Info, *, beta: NonNegative = 0.2, negatives: Count = 1) -> None:
         super().__init__(info, Triplets(negatives))

@@ -23,6 +23,8 @@ class RelMF(Loss):
     clip: Tensor
     propensity: Tensor  # [items], set by `setup`
 
+    searched = ("power=0.1..1", "clip=0.01..0.5")
+
     def __init__(
         self,
         info: Info,

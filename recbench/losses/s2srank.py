@@ -24,6 +24,7 @@ class S2SRank(Loss):
 
     needs = frozenset({"lists"})
     cosine = True
+    searched = ("set_weight=0.1..10",)
 
     def __init__(
         self,

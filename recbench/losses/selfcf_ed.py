@@ -16,6 +16,8 @@ class SelfCFED(SelfCF):
     linear predictor q and no negatives. The authors drop 0.5 with LightGCN and 0.05 with free vectors.
     """
 
+    searched = ("drop=0.05..0.8",)
+
     def __init__(self, info: Info, *, drop: Share = 0.5) -> None:
         super().__init__(info)
         self.drop = drop

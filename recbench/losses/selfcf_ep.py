@@ -17,6 +17,7 @@ class SelfCFEP(SelfCF):
     """
 
     needs = SelfCF.needs | {"graph views"}
+    searched = ("drop=0.05..0.8",)
 
     def __init__(self, info: Info, *, drop: Share = 0.1) -> None:
         super().__init__(info)

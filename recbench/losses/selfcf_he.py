@@ -21,6 +21,8 @@ class SelfCFHE(SelfCF):
     past_user: Tensor
     past_item: Tensor
 
+    searched = ("momentum=0.02..0.5",)
+
     def __init__(self, info: Info, *, momentum: Share = 0.1) -> None:
         super().__init__(info)
         self.momentum = momentum

@@ -24,6 +24,7 @@ class SGL(Loss):
     """
 
     needs = frozenset({"positive first", "negatives", "graph views"})
+    searched = ("weight=0.01..1", "temperature=0.05..0.5")
     weight: Tensor
     temperature: Tensor
 

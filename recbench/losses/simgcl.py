@@ -25,6 +25,7 @@ class SimGCL(Loss):
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
+    searched = ("weight=0.01..1", "noise=0.02..0.5")
     weight: Tensor
     temperature: Tensor
 

@@ -26,6 +26,7 @@ class SLAtK(SampledSoftmaxLoss):
     needs = SampledSoftmaxLoss.needs | {"vectors"}
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    searched = ("weight_temperature=0.3..10",)
     weight_temperature: Tensor
     quantile: Tensor  # [users]
     known: Positives  # set by `setup`

@@ -28,6 +28,7 @@ class SSL(Softmax):
     """
 
     needs = frozenset({"negatives", "feature views"})
+    searched = ("weight=0.01..1", "temperature=0.03..0.5")
     weight: Tensor
     temperature: Tensor
 

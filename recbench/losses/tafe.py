@@ -17,6 +17,8 @@ class TAFE(MultitaskLoss):
     sequential dependence, ((p_c - p_{c+1}) - (y_c - y_{c+1}))^2, without its network. `difference=0` is NSB.
     """
 
+    searched = ("pos_weight=1..20", "difference=0.1..10")
+
     def __init__(self, info: Info, *, pos_weight: str = "1", difference: NonNegative = 1.0) -> None:
         super().__init__(info, pos_weight=pos_weight)
         self.difference = difference

@@ -24,6 +24,8 @@ class TILMI(TIL):
     `clustering=kmeans` is its TIL-MIK: centres by k-means alone, placed anew every `refresh` epochs.
     """
 
+    searched = (*TIL.searched, "alpha=0.01..10", "gamma=0.0001..0.1")
+
     def __init__(
         self,
         info: Info,

@@ -20,6 +20,7 @@ class Triplet(Loss):
     needs = frozenset({"negatives"})
     cosine = True
     logit = Logit("fixed", scale=10.0)
+    searched = ("margin=0.5..10",)
 
     def __init__(
         self, info: Info, *, margin: NonNegative = 5.0, hardest: CountOrZero = 0, negatives: Count = 10

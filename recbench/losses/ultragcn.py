@@ -33,6 +33,8 @@ class UltraGCN(SampledSoftmaxLoss):
     near: Tensor  # [items, neighbours]
     omega: Tensor
 
+    searched = ("negative_weight=10..1000",)
+
     def __init__(
         self,
         info: Info,

@@ -21,6 +21,7 @@ class WBPR(BPR):
     """
 
     fixed_sampler = True
+    searched = ("beta=0.25..1.5",)
     weight: Tensor  # [users], set by `setup`
 
     def __init__(self, info: Info, *, negatives: Count = 1, beta: NonNegative = 1.0, user_weight: bool = False) -> None:

@@ -22,6 +22,7 @@ class XSimGCL(Loss):
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
+    searched = ("weight=0.01..1", "noise=0.02..0.5")
     weight: Tensor
     temperature: Tensor
 

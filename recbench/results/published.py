@@ -111,11 +111,12 @@ class PublishedTable:
     protocol: PublishedProtocol
     datasets: dict[str, PublishedDataset]
     rows: tuple[PublishedMethod, ...]
+    further: tuple[int, ...] = ()  # tables of the paper whose rows are here too
 
     @property
     def name(self) -> str:
-        """What the table is found by: "gnolr/table2"."""
-        return f"{self.paper}/table{self.table}"
+        """What the table is found by: "gnolr/table2", or "gnolr/table2+11" where another is joined to it."""
+        return "+".join([f"{self.paper}/table{self.table}", *map(str, self.further)])
 
     def incomparable(self, dataset: str) -> tuple[str, ...]:
         """Return why no number on a dataset of the table is the same quantity here, whatever it is measured on."""

@@ -5,35 +5,69 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from recbench.backbones import base as backbones
+from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
-from recbench.losses.base import LOSSES
+from recbench.losses.base import LOSSES, Loss, default_logit
 from recbench.run.train_command import TrainRequest
 
 BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # searched on validation for every method, with one seed
+
+# Searched instead, with a number of trials.
+RATE = "train.lr=0.001..0.1"
+PENALTY = "backbone.l2=1e-6..0.1"
+DECAY = "train.weight_decay=1e-8..1e-4"  # of backbones without an L2 penalty of their own
+SCALES = (0.5, 10)  # the first and last scale to start from, as multiples of the loss's own
+
+
+def space(losses: Iterable[str], backbone: str) -> tuple[str, ...]:
+    """Return what a number of trials searches, as words of `--grid`.
+
+    Every method has a learning rate and an L2 penalty; a loss of cosines has the scale that it starts from, where
+    vectors of inner products find a length by themselves; and a loss has what it says of itself (`Loss.searched`).
+    """
+    penalty = PENALTY if "l2" in backbones.defaults(BACKBONES.get(backbone)) else DECAY
+    return (RATE, penalty, *(f"{loss}:loss.{word}" for loss in losses for word in _of_loss(LOSSES.get(loss))))
+
+
+def trials_of(trials: int | None) -> int:
+    """Return how many points of each method are tried."""
+    return trials or len(BUDGET[0].split(","))
+
+
+def _of_loss(loss: type[Loss]) -> tuple[str, ...]:
+    if not (loss.reads_logits and loss.cosine):
+        return loss.searched
+    first, last = (multiple * default_logit(loss).scale for multiple in SCALES)
+    return (f"scale={first:g}..{last:g}", *loss.searched)
 
 
 def equal_terms(request: TrainRequest) -> TrainRequest:
     """Return the request with a learned scale and bias, where the loss reads logits, and no learning rate of its own.
 
-    That is what a sweep over BUDGET starts from.
+    That is what a search starts from.
     """
-    words = _without(request.settings, "train.lr")
+    words = _without(request.settings, ["train.lr"])
     if LOSSES.get(request.loss).reads_logits:
-        words = (*_without(words, "loss.scale"), "loss.logit=learned")
+        words = (*_without(words, ["loss.scale"]), "loss.logit=learned")
     return replace(request, settings=words)
 
 
-def with_best_rate(request: TrainRequest, best: Iterable[str]) -> TrainRequest:
-    """Return the request of `equal_terms` with the learning rate among the best settings that a sweep found."""
-    rate = [word for word in best if word.startswith("train.lr=")]
-    return replace(request, settings=(*request.settings, *rate))
+def with_point(request: TrainRequest, point: Sequence[str]) -> TrainRequest:
+    """Return the request of `equal_terms` with the settings of the point that was best in a search."""
+    return replace(request, settings=(*_without(request.settings, map(_setting, point)), *point))
 
 
 def require_no_rate(words: Sequence[str]) -> None:
     """Raise UsageError for a learning rate that the user gives beside `--fair`."""
-    if len(_without(words, "train.lr")) < len(words):
+    if len(_without(words, ["train.lr"])) < len(words):
         raise UsageError("--fair searches the learning rate of every method on validation; leave out --lr and train.lr")
 
 
-def _without(words: Sequence[str], setting: str) -> tuple[str, ...]:
-    return tuple(word for word in words if not word.startswith(f"{setting}="))
+def _without(words: Sequence[str], settings: Iterable[str]) -> tuple[str, ...]:
+    left_out = set(settings)
+    return tuple(word for word in words if _setting(word) not in left_out)
+
+
+def _setting(word: str) -> str:
+    return word.partition("=")[0]

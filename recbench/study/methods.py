@@ -28,7 +28,8 @@ class MethodsRequest:
     losses: tuple[str, ...]  # names, or "all"
     backbones: tuple[str | None, ...]  # None: the preset's, or `twintower`
     common: TrainRequest  # of all runs; its loss and backbone are ignored
-    fair: bool = False  # every method with a learned scale and bias, and the learning rate best on validation
+    fair: bool = False  # every method with a learned scale and bias, and the settings best on validation
+    trials: int | None = None  # of each method, of what `fair` searches; None: of the learning rate alone
 
 
 def chosen_losses(names: tuple[str, ...], option: str = "--loss") -> list[str]:

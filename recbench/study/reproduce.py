@@ -23,8 +23,9 @@ from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.train_command import TrainRequest, keys_of
-from recbench.study.fair import equal_terms, require_no_rate
+from recbench.study.fair import require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
+from recbench.study.sweep_display import SweepDisplay
 from recbench.study.train_runs import train_runs
 from recbench.study.tuning import tuned
 from recbench.training.console import print_line
@@ -43,6 +44,7 @@ class ReproduceRequest:
     seeds: int = 3
     settings: tuple[str, ...] = ()  # of every run, after those of preset and table
     fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
+    trials: int | None = None  # of each method, of what `fair` searches; None: of the learning rate alone
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,8 @@ def reproduce(
     keys = _keys(train_requests, data, target.type)
     print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
     if request.fair:
-        train_requests = {
-            group: tuned([one], equal_terms(one), store, console, device, options, command)[0]
-            for group, one in train_requests.items()
-        }
+        methods = {group: groups[group][0].method for group in train_requests}
+        train_requests = _tuned(request, train_requests, methods, store, console, device, options, command)
         keys = _keys(train_requests, data, target.type)
     protocol = request.table.protocol
     missing = {
@@ -113,6 +113,26 @@ def reproduce(
             ]
     leaderboard.write_markdown(store)
     return rows
+
+
+def _tuned(
+    request: ReproduceRequest,
+    train_requests: Mapping[Group, TrainRequest],
+    methods: Mapping[Group, str],
+    store: Store,
+    console: Console,
+    device: str,
+    options: LaunchOptions,
+    command: str,
+) -> dict[Group, TrainRequest]:
+    """Return the requests on equal terms, with the settings that are best on validation, method by method."""
+    display = SweepDisplay(console, len(train_requests) * trials_of(request.trials), "tuning")
+    found: dict[Group, TrainRequest] = {}
+    for number, (group, one) in enumerate(train_requests.items(), 1):
+        print_line(console, f"method {number} of {len(train_requests)}: {methods[group]}")
+        common = replace(one, settings=request.settings)
+        (found[group],) = tuned([one], common, store, console, device, options, command, request.trials, display)
+    return found
 
 
 def _keys(train_requests: Mapping[Group, TrainRequest], data: Dataset, device: str) -> dict[Group, list[RunKey]]:
@@ -153,6 +173,7 @@ def as_json(request: ReproduceRequest, rows: Iterable[PublishedRow]) -> dict[str
     return {
         "table": request.table.name,
         "protocol": "fair" if request.fair else "paper",
+        **({"trials": request.trials} if request.trials else {}),
         "lines": rows_as_json(rows),
     }
 
@@ -242,5 +263,6 @@ def _reasons(request: ReproduceRequest, cell: PublishedCell, source: _Source) ->
     miscounted = read_manifest(source.data.folder).counts.matches is False
     reasons = reasons_for(request.table, cell.dataset, source.name, source.usual, miscounted)
     if request.fair:
-        reasons.append("every method has a learned scale and bias here")
+        tuning = f", and the best of {request.trials} trials on validation" if request.trials else ""
+        reasons.append(f"every method has a learned scale and bias here{tuning}")
     return tuple(reasons)

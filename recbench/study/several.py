@@ -38,7 +38,7 @@ def train_several(
         requests = fitting_methods(request, data, store, sources, console)
     announce(requests, data, console)
     if request.fair:
-        requests = tuned(requests, request.common, store, console, device, options, command)
+        requests = tuned(requests, request.common, store, console, device, options, command, request.trials)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
     seeds = len(request.common.seeds)

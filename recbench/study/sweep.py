@@ -22,6 +22,7 @@ from recbench.results.sweeps import Sweep, Trial
 from recbench.run.train_command import TrainRequest, command_words, complete, import_all, keys_of, warn_of_counts
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms
+from recbench.study.fair import space as fair_space
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.sweep_display import SweepDisplay
@@ -46,7 +47,8 @@ class SweepRequest:
     common: TrainRequest  # of all trials; its `loss` is ignored
     search: Search = "grid"
     trials: int | None = None  # None: 20, or as many as the values of a grid make
-    fair: bool = False  # a learned scale and bias for every loss that reads logits; without a grid, that of `fair`
+    fair: bool = False  # a learned scale and bias for every loss that reads logits; without a grid, what `fair` says
+    completed: Mapping[str, TrainRequest] | None = None  # loss → what its trials have in common, where that is known
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,22 @@ class _Plan:
 
 
 def sweep_all(
-    request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
+    request: SweepRequest,
+    store: Store,
+    console: Console,
+    device: str,
+    options: LaunchOptions,
+    command: str,
+    display: SweepDisplay | None = None,
 ) -> Sweep:
     """Search the settings of every loss and keep the result in `sweeps/<digest>.json`.
 
     Runs that have a record are not trained again, so the same command continues where it was stopped. The test rows
-    are not read. Raises UsageError for whatever cannot work, before anything is trained.
+    are not read. `display` counts the runs of several searches. Raises UsageError for whatever cannot work, before
+    anything is trained.
     """
+    if _is_drawn(request):
+        request = replace(request, search="random")
     plan = _plan(request, store, console, device, options)
     count, pairs = _points(plan)
     runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.common) * len(plan.seeds)
@@ -95,11 +106,16 @@ def sweep_all(
     print_line(console, title)
     warn_of_counts(plan.data, console)
     work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command)
-    with launch(work, plan.data, options, console) as launcher, SweepDisplay(console, runs) as display:
-        trials = _run(plan, launcher, display, pairs) if pairs else _adapt(plan, launcher, display, count)
+    with launch(work, plan.data, options, console) as launcher, display or SweepDisplay(console, runs) as shown:
+        trials = _run(plan, launcher, shown, pairs) if pairs else _adapt(plan, launcher, shown, count)
     sweep = _conclude(plan, trials, count, device, command)
     sweeps.write(store, sweep)
     return sweep
+
+
+def _is_drawn(request: SweepRequest) -> bool:
+    """Whether a search is of `--fair` and has a number of trials, but does not say how they are found."""
+    return request.fair and request.trials is not None and not request.grid and request.search == "grid"
 
 
 def _plan(request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions) -> _Plan:
@@ -111,17 +127,21 @@ def _plan(request: SweepRequest, store: Store, console: Console, device: str, op
     if request.losses == (ALL,):
         of_all = MethodsRequest(request.losses, (request.common.backbone,), request.common, request.fair)
         losses = [one.loss for one in fitting_methods(of_all, data, store, sources, console)]
-    common = {loss: complete(replace(request.common, loss=loss)) for loss in losses}
+    common = request.completed or {loss: complete(replace(request.common, loss=loss)) for loss in losses}
     if request.fair:
         common = {loss: equal_terms(completed) for loss, completed in common.items()}
     given = settings.split_words(list(request.common.settings), OWNERS)
-    grid = request.grid or (BUDGET if request.fair else ())
+    grid = request.grid
+    if request.fair and not grid:
+        grid = BUDGET if request.trials is None else fair_space(common, str(first.backbone))
     dimensions = space.parse(grid, list(common), str(first.backbone), given["sampler"].get("name"))
     for dimension in dimensions:
         owner, _, key = dimension.setting.partition(".")
-        if request.fair and dimension.loss is not None:
+        if request.fair and request.grid and dimension.loss is not None:
             raise UsageError(f"--grid {dimension}: --fair searches the same for every loss; leave out one of the two")
         if key in given[owner]:
+            if not request.grid:
+                raise UsageError(f"--fair searches {dimension.setting} on validation; leave it out")
             raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
     return _Plan(request, store, data, target, sources, common, dimensions)
 

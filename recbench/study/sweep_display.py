@@ -56,6 +56,7 @@ class SweepDisplay:
         self._progress.stop()
         for note in sorted(self.notes):
             self._say(f"note: {note}")
+        self.notes.clear()
         if isinstance(error, KeyboardInterrupt):
             self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to continue")
 

@@ -11,9 +11,10 @@ from recbench.errors import TrainingError
 from recbench.results.record import method_name
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest
-from recbench.study.fair import BUDGET, equal_terms, with_best_rate
+from recbench.study.fair import equal_terms, with_point
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.sweep import SweepRequest, sweep_all
+from recbench.study.sweep_display import SweepDisplay
 
 
 def tuned(
@@ -24,22 +25,27 @@ def tuned(
     device: str,
     options: LaunchOptions,
     command: str,
+    trials: int | None = None,
+    display: SweepDisplay | None = None,
 ) -> list[TrainRequest]:
-    """Return completed requests on equal terms, each with the learning rate that is best on validation.
+    """Return completed requests on equal terms, each with the settings that are best on validation.
 
-    There is a sweep for each backbone; `common` is what all their trials have in common beside loss and backbone.
-    Raises TrainingError for a method of which every trial failed.
+    Searched is the learning rate, or with a number of trials what `fair.space` says, with the first seed. There is a
+    sweep for each backbone; `common` has what the user said of all trials. Raises UsageError for a setting that is
+    said there and searched, TrainingError for a method of which every trial failed.
     """
     found: list[TrainRequest] = []
     for backbone in dict.fromkeys(one.backbone for one in requests):
-        equal = {one.loss: equal_terms(one) for one in requests if one.backbone == backbone}
+        methods = {one.loss: one for one in requests if one.backbone == backbone}
         searched = replace(common, backbone=backbone, seeds=common.seeds[:1])
-        sweep = sweep_all(
-            SweepRequest(tuple(equal), BUDGET, searched, fair=True), store, console, device, options, command
-        )
-        for loss, one in equal.items():
-            if loss not in sweep.best:
-                reason = next(trial.failed for trial in sweep.trials if trial.loss == loss and trial.failed)
-                raise TrainingError(f"{method_name(loss, str(backbone))}: no learning rate works: {reason}")
-            found.append(with_best_rate(one, sweep.best[loss]))
+        completed = {loss: replace(one, seeds=searched.seeds) for loss, one in methods.items()}
+        order = SweepRequest(tuple(methods), (), searched, trials=trials, fair=True, completed=completed)
+        sweep = sweep_all(order, store, console, device, options, command, display)
+        for loss, one in methods.items():
+            of_loss = [trial for trial in sweep.trials if trial.loss == loss]
+            best = next((trial for trial in of_loss if trial.valid is not None), None)
+            if best is None:
+                what = "learning rate" if trials is None else "trial"
+                raise TrainingError(f"{method_name(loss, str(backbone))}: no {what} works: {of_loss[0].failed}")
+            found.append(with_point(equal_terms(one), best.words))
     return found

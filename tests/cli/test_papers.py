@@ -97,9 +97,30 @@ def test_fair_gives_every_method_the_same_tuning(films: Run) -> None:
     assert len(list((results_home() / "sweeps").glob("*.json"))) == 2
 
 
+def test_trials_of_all_that_a_method_has_over_two_tables(films: Run) -> None:
+    words = ("reproduce", "gnolr/table2+11", "--dataset", "ml-1m", "--set", "train.epochs=1", "--seeds", "2", "--fair")
+    words = (*words, "--trials", "3", "--method", "BCE", "--method", "BCE*", "--method", "RankNet", "--json")
+    told = films(*words)
+    assert told.code == 0, told.err
+    assert told.json["table"] == "gnolr/table2+11" and told.json["trials"] == 3
+    lines = {line["method"]: line for line in told.json["lines"]}
+    assert lines["BCE"]["runs"] == lines["BCE*"]["runs"]  # one method, once its weight is searched
+    searched = [word.partition("=")[0] for word in lines["BCE"]["settings"][-4:]]
+    assert searched == ["train.lr", "train.weight_decay", "loss.scale", "loss.pos_weight"]
+    assert "the best of 3 trials on validation" in lines["RankNet"]["reasons"][-1]
+    before = records()
+    assert len(before) == 2 * (3 + 1)  # trials, of which the best is the first seed, and the second seed
+    assert "method 3 of 3: RankNet" in told.err and "9/9  ranknet" in told.err
+    next(path for path in before if "ranknet" in str(path)).unlink()
+    again = films(*words)
+    assert again.json["lines"] == told.json["lines"] and records().keys() == before.keys()
+    assert sum(time != before[path] for path, time in records().items()) == 1  # what is finished is kept
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("gnolr/table2", "--trials", "3"), "--trials 3: of what `--fair` searches; add --fair"),
         (("gnolr/table22",), "unknown published table `gnolr/table22`; did you mean `gnolr/table2`"),
         (("gnolr/table2", "--dataset", "ml1m"), "unknown dataset `ml1m` of gnolr/table2; did you mean `ml-1m`"),
         (("gnolr/table2", "--dataset", "ml-1m", "--method", "BPR"), "unknown method `BPR` of gnolr/table2 on ml-1m"),

@@ -117,6 +117,35 @@ def test_fair_is_the_same_in_train_and_sweep(prepared: Run) -> None:
         assert f"train.lr={of_loss['train.lr']}" in swept["best"][loss]
 
 
+def test_trials_are_of_what_every_loss_says_of_itself(prepared: Run) -> None:
+    words = ("--backbone", "mf", "--fair", "--trials", "2", *QUICK)
+    swept = prepared("sweep", "--losses", "bce,buir", *words, "--json").json
+    searched = {trial["loss"]: [word.partition("=")[0] for word in trial["words"]] for trial in swept["trials"]}
+    assert searched == {
+        "bce": ["train.lr", "backbone.l2", "loss.scale", "loss.pos_weight"],
+        "buir": ["train.lr", "backbone.l2"],
+    }
+    assert (swept["search"], swept["count"], len(swept["trials"]), len(records())) == ("random", 2, 4, 4)
+    result = prepared("train", "--loss", "bce,buir", "--seeds", "2", *words)
+    assert result.code == 0, result.err
+    assert "4 runs exist" in result.err and len(records()) == 4 + 2
+    best = {trial["loss"]: trial["words"] for trial in reversed(swept["trials"])}
+    for record in records():
+        if record["key"]["seed"] == 1:
+            of_run = {key: str(value) for key, value in record["key"]["settings"].items()}
+            assert {word: of_run[word.partition("=")[0]] for word in best[record["key"]["loss"]]}.items() == {
+                (word, str(float(word.partition("=")[2]))) for word in best[record["key"]["loss"]]
+            }
+
+
+@pytest.mark.parametrize("command", [("train", "--loss"), ("sweep", "--losses")])
+def test_what_is_searched_is_not_set(prepared: Run, command: tuple[str, str]) -> None:
+    words = ("--backbone", "mf", "--fair", "--trials", "2", "--set", "loss.pos_weight=2")
+    result = prepared(*command, "bce", *words)
+    assert result.code == 2 and "--fair searches loss.pos_weight on validation; leave it out" in result.err
+    assert not records()
+
+
 def test_fair_searches_the_same_for_every_loss(prepared: Run) -> None:
     result = prepared("sweep", "--losses", "bce,bpr", "--fair", "--grid", "bce:lr=0.1,0.2")
     assert result.code == 2

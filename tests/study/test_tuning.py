@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,9 +23,13 @@ def request(loss: str, backbone: str) -> TrainRequest:
     return TrainRequest(loss, backbone, "shop", (), (4, 5), ("train.lr=1", "train.epochs=2"), ())
 
 
-def tuned(requests: list[TrainRequest], folder: Path) -> list[TrainRequest]:
+def tuned(requests: list[TrainRequest], folder: Path, trials: int | None = None) -> list[TrainRequest]:
     common = requests[0]
-    return tuning.tuned(requests, common, Store(folder), Console(quiet=True), "cpu", LaunchOptions(), "")
+    return tuning.tuned(requests, common, Store(folder), Console(quiet=True), "cpu", LaunchOptions(), "", trials)
+
+
+def trial(loss: str, words: list[str], valid: float | None, failed: str = "") -> Trial:
+    return Trial(loss, words, ["0" * 12], "auc", valid, None, 1.0, failed)
 
 
 def test_a_sweep_for_each_backbone_finds_the_rate_of_each_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +38,7 @@ def test_a_sweep_for_each_backbone_finds_the_rate_of_each_loss(tmp_path: Path, m
     def sweep(request: SweepRequest, *_: Any) -> SimpleNamespace:
         sweeps.append((request.losses, request.common.backbone, request.common.seeds, request.fair))
         rate = {"mf": "0.02", "neumf": "0.1"}[str(request.common.backbone)]
-        return SimpleNamespace(best={loss: ["loss.logit=learned", f"train.lr={rate}"] for loss in request.losses})
+        return SimpleNamespace(trials=[trial(loss, [f"train.lr={rate}"], 0.7) for loss in request.losses])
 
     monkeypatch.setattr(tuning, "sweep_all", sweep)
     found = tuned([request(loss, backbone) for backbone in ("mf", "neumf") for loss in ("bce", "bpr")], tmp_path)
@@ -48,7 +53,21 @@ def test_a_sweep_for_each_backbone_finds_the_rate_of_each_loss(tmp_path: Path, m
 
 
 def test_a_method_of_which_every_trial_failed_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = Trial("bpr", ["train.lr=0.1"], ["0" * 12], "", None, None, 1.0, "the training diverged")
-    monkeypatch.setattr(tuning, "sweep_all", lambda *_: SimpleNamespace(best={}, trials=[trial]))
+    failed = trial("bpr", ["train.lr=0.1"], None, "the training diverged")
+    monkeypatch.setattr(tuning, "sweep_all", lambda *_: SimpleNamespace(trials=[failed]))
     with pytest.raises(TrainingError, match="bpr × mf: no learning rate works: the training diverged"):
         tuned([request("bpr", "mf")], tmp_path)
+
+
+def test_with_trials_all_that_was_searched_comes_from_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [trial("bce", ["train.lr=0.3", "loss.pos_weight=5"], 0.7), trial("bce", ["train.lr=0.1"], 0.6)]
+
+    def sweep(request: SweepRequest, *_: Any) -> SimpleNamespace:
+        assert (request.trials, request.grid, request.fair) == (7, (), True)
+        assert request.completed == {"bce": replace(one, seeds=(4,))}
+        return SimpleNamespace(trials=found)
+
+    one = request("bce", "mf")
+    monkeypatch.setattr(tuning, "sweep_all", sweep)
+    (best,) = tuned([one], tmp_path, 7)
+    assert best.settings == ("train.epochs=2", "loss.logit=learned", "train.lr=0.3", "loss.pos_weight=5")

@@ -30,6 +30,7 @@ class MultitaskLoss(Loss):
     multitask = True
     min_tasks = 2
     cosine = True
+    searched: ClassVar[tuple[str, ...]] = ("pos_weight=1..20",)
     chain: ClassVar[bool] = False
     pos_weight: Tensor  # [T]
 

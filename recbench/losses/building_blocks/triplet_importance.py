@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class TIL(Loss):
 
     optimizers = ("adam", "adamw", "adagrad")  # which are blind to a factor of the network's gradient
     needs = frozenset({"embeddings", "forward derivatives", "positive first", "negatives"})
+    searched: ClassVar[tuple[str, ...]] = ("lookahead=0.1..10", "weight_lr=0.0001..0.01")
     fixed_sampler = True  # one negative for the inner objective, one for the outer
 
     positives: Positives  # set by `setup`

@@ -14,6 +14,7 @@ from recbench.samplers import Triplets
 class TruncatedLoss(Loss):
     """Base of the truncated losses: counts steps, from which follows the share that is left out."""
 
+    searched = ("drop=0.02..0.4",)
     steps: Tensor
 
     def __init__(self, info: Info, drop: float, gradual: int, negatives: int) -> None:
