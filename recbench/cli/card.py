@@ -66,7 +66,7 @@ def _passport(loss: str, form: Format) -> None:
     from recbench.inspect.nested_table import report_table
     from recbench.inspect.passport import markdown, passport, report
     from recbench.results.leaderboard_rows import collect_rows
-    from recbench.results.published import tables
+    from recbench.results.published.tables import tables
 
     results = store()
     rows = collect_rows(results) if any(evaluations for _, evaluations in results.runs()) else []

@@ -127,10 +127,10 @@ def _matrix(rows: list[LeaderboardRow], results: Store, metrics: list[str], form
 def _against(name: str, dataset: str | None, metrics: list[str], form: Format, output: Path | None) -> None:
     """Print the board beside a published table."""
     from recbench.results.against import require_measured, rows_beside
-    from recbench.results.joined_tables import find
     from recbench.results.leaderboard_export import export_published
     from recbench.results.leaderboard_rows import collect_rows
-    from recbench.results.published_row import rows_table
+    from recbench.results.published.joined import find
+    from recbench.results.published.row import rows_table
 
     if form == "html" or form == "parquet" or form == "latex":
         raise UsageError(f"--against prints table, markdown, csv or json, not {form}")

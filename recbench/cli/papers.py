@@ -42,18 +42,18 @@ def papers(
 ) -> None:
     """Show the tables of the papers as they were printed, and how each number came about."""
     from recbench.inspect.nested_table import items_table
-    from recbench.results import joined_tables, published
-    from recbench.results.published_display import terminal_table
+    from recbench.results.published import joined, tables
+    from recbench.results.published.display import terminal_table
 
-    if items := published.listing(table or ""):
+    if items := tables.listing(table or ""):
         if as_json:
             print_json(items)
         else:
             stdout().print(items_table(items))
         return
-    printed = joined_tables.find(str(table))
+    printed = joined.find(str(table))
     if as_json:
-        print_json(published.as_json(printed))
+        print_json(tables.as_json(printed))
     else:
         stdout().print(terminal_table(printed))
 
@@ -90,13 +90,13 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run what a published table needs and print it beside the paper's numbers; finished runs are kept."""
-    from recbench.results import joined_tables
-    from recbench.results.published_row import rows_markdown, rows_table
+    from recbench.results.published import joined
+    from recbench.results.published.row import rows_markdown, rows_table
     from recbench.study import reproduce as reproduction
 
     require_fair(trials, fair)
     request = reproduction.ReproduceRequest(
-        table=joined_tables.find(table),
+        table=joined.find(table),
         dataset=dataset,
         data=data,
         methods=tuple(method),

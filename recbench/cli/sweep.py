@@ -38,6 +38,11 @@ from recbench.errors import TrainingError
 if TYPE_CHECKING:
     from recbench.results.sweeps import Sweep
 
+Trials = Annotated[
+    int | None,
+    whole_option("--trials", "Points for each loss, unless --search is grid; default: 20.", 1, 10**6),
+]
+
 
 @command(
     TRAINING,
@@ -62,15 +67,7 @@ def sweep(
     search: Annotated[
         Literal["grid", "random", "optuna"], typer.Option(help="All combinations, at random, or Optuna's TPE.")
     ] = "grid",
-    trials: Annotated[
-        int | None,
-        whole_option(
-            "--trials",
-            "Points for each loss, unless --search is grid; default: 20. With --fair alone, drawn at random.",
-            1,
-            10**6,
-        ),
-    ] = None,
+    trials: Trials = None,
     backbone: Backbone = None,
     sampler: Sampler = None,
     dataset: TrainDataset = None,

@@ -15,7 +15,7 @@ from recbench.losses.base import LOSSES
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.leaderboard_selection import is_usual
-from recbench.results.published import PublishedCell, PublishedTable, cells
+from recbench.results.published.tables import PublishedCell, PublishedTable, cells
 from recbench.settings import Value
 
 NOT_PRINTED = "no number of it is known to recbench"

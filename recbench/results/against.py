@@ -15,8 +15,8 @@ from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES, Loss, resolve, why_not
 from recbench.results.leaderboard_rows import LeaderboardRow
-from recbench.results.published import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
-from recbench.results.published_row import PublishedRow, published_row
+from recbench.results.published.row import PublishedRow, published_row
+from recbench.results.published.tables import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.record import RunRecord
 from recbench.settings import Value, split_words
 

@@ -21,8 +21,8 @@ from recbench.results.store import Store
 from recbench.terminal import as_json_text, print_text
 
 if TYPE_CHECKING:
-    from recbench.results.published import PublishedTable
-    from recbench.results.published_row import PublishedRow
+    from recbench.results.published.row import PublishedRow
+    from recbench.results.published.tables import PublishedTable
 
 WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
 SCHEMA = {
@@ -87,7 +87,7 @@ def export_published(
     form: Literal["markdown", "csv", "json"], table: PublishedTable, rows: Sequence[PublishedRow], path: Path | None
 ) -> None:
     """Write a published table beside what was measured, as `export` writes the leaderboard."""
-    from recbench.results.published_row import rows_as_csv, rows_as_json, rows_markdown
+    from recbench.results.published.row import rows_as_csv, rows_as_json, rows_markdown
 
     if form == "json":
         document = {"table": table.name, "lines": rows_as_json(rows)}

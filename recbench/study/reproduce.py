@@ -16,8 +16,8 @@ from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
 from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
-from recbench.results.published import PublishedCell, PublishedProtocol, PublishedTable, cells
-from recbench.results.published_row import PublishedRow, published_row, rows_as_json
+from recbench.results.published.row import PublishedRow, published_row, rows_as_json
+from recbench.results.published.tables import PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run import preset as presets

@@ -13,7 +13,7 @@ from recbench.losses import base
 from recbench.losses.base import LOSSES
 from recbench.losses.ccl import CCL
 from recbench.results.leaderboard_rows import LeaderboardRow
-from recbench.results.published import SELECTED_ON_TEST, tables
+from recbench.results.published.tables import SELECTED_ON_TEST, tables
 
 SIGNATURE = "recall@20; candidates=catalogue(9); seen=train positives removed; search=exact"
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from recbench.errors import UsageError
 from recbench.results.against import Match, match_tables, require_measured, rows_beside
 from recbench.results.leaderboard_rows import collect_rows
-from recbench.results.published import SELECTED_ON_TEST, tables
-from recbench.results.published_row import rows_table
+from recbench.results.published.row import rows_table
+from recbench.results.published.tables import SELECTED_ON_TEST, tables
 from recbench.results.store import Store
 from recbench.run import preset
 from tests.results.conftest import evaluation_of, key_of, record_of

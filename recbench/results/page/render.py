@@ -23,7 +23,7 @@ from recbench.results.page.compact import compact
 from recbench.results.page.details import details
 from recbench.results.page.intervals import intervals, training_seconds
 from recbench.results.page.matrix_details import matrix_details
-from recbench.results.published import tables as published_tables
+from recbench.results.published.tables import tables as published_tables
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 

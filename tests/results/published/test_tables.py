@@ -13,8 +13,8 @@ from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
-from recbench.results import published
-from recbench.results.published_display import terminal_table
+from recbench.results.published import tables as published
+from recbench.results.published.display import terminal_table
 from recbench.sources import catalog
 
 TABLES = {  # name → methods on its widest dataset, numbers in all

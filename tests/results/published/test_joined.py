@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from recbench.errors import UsageError
-from recbench.results.joined_tables import find, join
-from recbench.results.published import cells, find_table
+from recbench.results.published.joined import find, join
+from recbench.results.published.tables import cells, find_table
 
 
 def test_tables_of_one_paper_are_one_in_which_a_method_stands_once() -> None:

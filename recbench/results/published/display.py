@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.published import PublishedCell, PublishedMethod, PublishedTable, cells
+from recbench.results.published.tables import PublishedCell, PublishedMethod, PublishedTable, cells
 from recbench.terminal import columns_that_fit
 
 PROTOCOL = (

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
-from recbench.results.published import PublishedCell, PublishedTable
+from recbench.results.published.tables import PublishedCell, PublishedTable
 
 Verdict = Literal["matches", "differs", "not comparable", "undefined", "not run", "not in recbench"]
 

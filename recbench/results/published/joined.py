@@ -8,7 +8,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 from recbench.errors import UsageError
-from recbench.results.published import PublishedDataset, PublishedMethod, PublishedProtocol, PublishedTable, find_table
+from recbench.results.published.tables import (
+    PublishedDataset,
+    PublishedMethod,
+    PublishedProtocol,
+    PublishedTable,
+    find_table,
+)
 
 SHARED = ("unit", "candidates", "seen", "seeds", "test_selected")  # of the protocol
 
