@@ -107,7 +107,7 @@ class Runs(Sequence[RunRecord]):
         metrics: str | Sequence[str] = (),
         *,
         candidates: str = "catalogue",
-        index: Literal["flat", "hnsw", "ivf"] = "flat",
+        index: str = "flat",
         keep_seen: bool = False,
         dialect: str | None = None,
         baselines: bool = False,

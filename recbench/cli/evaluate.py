@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "recbench eval --metric auc --metric 'gauc(mean)' --metric ndcg@20/buy",
     "recbench eval --run all",
     "recbench eval --index hnsw",
+    "recbench eval --index mixture:clusters=100,queries=5",
     "recbench eval --dialect lenskit --metric ndcg@20",
     name="eval",
 )
@@ -29,7 +30,11 @@ def evaluate(
     run: Runs = [],
     candidates: Candidates = "catalogue",
     index: Annotated[
-        Literal["flat", "hnsw", "ivf"], typer.Option(help="Exact search, or what an approximate one costs.")
+        str,
+        typer.Option(
+            metavar="flat|hnsw|ivf|mixture[:KEY=VALUE,…]",
+            help="Exact search, what an approximate one costs, or several queries a user (kNN-Embed).",
+        ),
     ] = "flat",
     keep_seen: KeepSeen = False,
     dialect: Dialect = None,

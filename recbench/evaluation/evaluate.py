@@ -14,6 +14,7 @@ from recbench.errors import UsageError, unknown
 from recbench.evaluation.candidate_sets import GivenCandidates, SampledCandidates
 from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
+from recbench.evaluation.mixture import Mixture
 from recbench.evaluation.predictions import Predictions, score_vectors
 from recbench.evaluation.ranked_lists import (
     RankedLists,
@@ -153,7 +154,11 @@ class _Ranker:
         scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
         if isinstance(rules.candidates, SampledCandidates | GivenCandidates):
             return rank_candidates(scores, log, columns.label, seen, k, rules.candidates, rules)
-        return rank_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules)
+        had = None
+        if isinstance(self.protocol.index, Mixture):
+            assert self.scored.train is not None, "a mixture needs the training pairs"
+            had = self.scored.train(columns.label)
+        return rank_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules, had)
 
 
 def _answer(question: Question, scored: ScoredLog, ranker: _Ranker, by_user: bool) -> Value:

@@ -14,9 +14,11 @@ from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, Sa
 from recbench.evaluation.candidates import exhaustive, require_numbers
 from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.exact_search import search_exactly
+from recbench.evaluation.index import Index
+from recbench.evaluation.mixture import Mixture
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.predictions import BlockScores, CatalogueScores
-from recbench.evaluation.retrieval import IndexKind, SearchCost, search_and_measure
+from recbench.evaluation.retrieval import SearchCost, search_and_measure
 
 _USERS = 4096  # in a block
 _PAIRS = 8192  # in a block of inner products, near the caches
@@ -44,7 +46,7 @@ class RankedLists:
     user: Tensor  # [U] int64, rows of the user table, ascending
     item: Tensor  # [U, k] int64, rows of the item table by rank, -1 where the list has ended
     others: int = 0  # further users, without a relevant item
-    search: Literal["exact"] | IndexKind = "exact"
+    search: str = "exact"  # or what else finds the items: the kind of index, or a mixture with its settings
     cost: SearchCost | None = None  # of an approximate search
     catalogue: Catalogue | None = None  # for metrics whose `needs` name it
     relevant_items: Positives | None = None  # [U × items] of a search of all items, of all U users also in `blocks`
@@ -85,13 +87,15 @@ def rank_catalogue(
     column: int,
     seen: Positives,
     k: int,
-    index: IndexKind = "flat",
+    index: Index = "flat",
     rules: RankingRules = RankingRules("catalogue"),
+    had: Positives | None = None,
 ) -> RankedLists:
     """Search all items for each user with a positive of one feedback column; equal scores in the order of item rows.
 
-    `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives. The
-    lists are on the device of the vectors where scores are inner products, else on the CPU.
+    `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives;
+    `had` [users × items] those of train, which a mixture reads. The lists are on the device of the vectors where scores
+    are inner products, else on the CPU.
     """
     device = torch.device("cpu") if isinstance(scores, BlockScores) else scores.user.device
     seen = seen.to(device)
@@ -107,12 +111,14 @@ def rank_catalogue(
     relevant, seen = restrict(relevant, user), restrict(seen, user)
 
     depth = min(k, items)
-    searched: Literal["exact"] | IndexKind = "exact"
-    cost = None
+    searched, cost = "exact", None
     if isinstance(scores, BlockScores):
         listed = exhaustive(scores.score, user, items, depth, seen).item.cpu()
     elif index == "flat":
         listed = search_exactly(scores.user[user], scores.item, depth, seen).item
+    elif isinstance(index, Mixture):
+        assert had is not None, "a mixture reads what users had in train"
+        listed, searched = index.search(scores, user, depth, seen, had.to(device)), str(index)
     else:
         ranking, cost = search_and_measure(scores.user[user], scores.item, depth, seen, index)
         listed, searched = ranking.item, index

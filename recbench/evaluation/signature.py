@@ -8,8 +8,8 @@ from typing import Literal
 from recbench.data.dataset import Dataset
 from recbench.evaluation import better
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates
+from recbench.evaluation.index import Index
 from recbench.evaluation.request import Request
-from recbench.evaluation.retrieval import IndexKind
 from recbench.registry import imported_source
 
 GIVEN = "first 80% of held-out rows"  # known of each user of split `users`; see Dataset.given_and_scored
@@ -23,7 +23,7 @@ class Protocol:
     part: Literal["valid", "test"]  # whose rows are scored and hold the relevant items
     seen: str = "train"  # whose pairs are left out of the catalogue: train, or train+valid; "" where none are
     candidates: CandidateSet = "catalogue"  # all items, each user's own rows of `part`, or some of all items
-    index: IndexKind = "flat"
+    index: Index = "flat"
     history: str = ""  # what of `part` is known of its users instead of scored
     new_users: str = ""  # how their vectors are made of that, where this is no part of the method
     levels: tuple[str, ...] = ()  # the kinds of feedback that make the ordinal level, from dense to sparse
@@ -34,7 +34,7 @@ class Protocol:
         part: Literal["valid", "test"],
         keep_seen: bool = False,
         candidates: CandidateSet = "catalogue",
-        index: IndexKind = "flat",
+        index: Index = "flat",
     ) -> Protocol:
         """Return the protocol for held-out rows of a dataset."""
         seen = ("train" if part == "valid" else "train+valid") + ("+history" if data.new_test_users else "")
@@ -53,7 +53,7 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
     """Return the words of the metric and of the protocol.
 
     `items` is the size of the catalogue, `search` how it was searched: `exact`, with or without an index, or
-    the kind of approximate index. The feedback is not part of the definition.
+    another search, a mixture with its settings. The feedback is not part of the definition.
     """
     metric = request.metric
     words = [str(replace(request, feedback=None, by=None))]

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.dialects import find_dialect
+from recbench.evaluation.index import parse_index
 from recbench.evaluation.request import Request, parse
 from recbench.results import leaderboard
 from recbench.results.record import RunRecord
@@ -32,6 +33,7 @@ class EvalRequest(EvalOptions):
 
     def parsed(self) -> list[Request]:
         """Return the metrics; raises UsageError for one that does not exist and for options that exclude each other."""
+        parse_index(self.index)
         if self.candidates not in ("catalogue", "test"):
             for option, value in (("--index", self.index), ("--dialect", self.dialect)):
                 if value not in ("flat", None):

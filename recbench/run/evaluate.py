@@ -16,10 +16,10 @@ from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.candidate_sets import CandidateSet, SampledCandidates
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
+from recbench.evaluation.index import parse_index
 from recbench.evaluation.metric import RowMetric
 from recbench.evaluation.predictions import CatalogueScores, Predictions
 from recbench.evaluation.request import Request
-from recbench.evaluation.retrieval import IndexKind
 from recbench.evaluation.signature import Protocol
 from recbench.registry import require_imported
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
@@ -37,7 +37,7 @@ class EvalOptions:
     """How the test rows of a run are scored and ranked."""
 
     candidates: str = "catalogue"  # what is ranked; see `candidates.candidate_set`
-    index: IndexKind = "flat"
+    index: str = "flat"  # how the catalogue is searched; see `index.parse_index`
     keep_seen: bool = False  # leave what a user has had before among the candidates
     rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
     device: torch.device | str = "cpu"
@@ -179,7 +179,7 @@ def _measure(
         "test",
         keep_seen=options.keep_seen,
         candidates=held_out.candidates,
-        index=options.index,
+        index=parse_index(options.index),
     )
     protocol = replace(protocol, new_users=held_out.new_users)
 

@@ -93,12 +93,12 @@ class ClusteredNegatives(Negatives):
         return self.order[place], valid.expand_as(place), log_share.gather(1, cluster) + log_chance
 
 
-def k_means(vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the cluster [n] of each of the vectors [n, D], and the centres [count, D]."""
+def k_means(vectors: Tensor, count: int, spherical: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the cluster [n] of each of the vectors [n, D], and the centres [count, D]; `spherical`: of length 1."""
     import faiss
 
     points = vectors.float().cpu().contiguous().numpy()
-    kmeans = faiss.Kmeans(points.shape[1], count, niter=ROUNDS, min_points_per_centroid=1)
+    kmeans = faiss.Kmeans(points.shape[1], count, niter=ROUNDS, min_points_per_centroid=1, spherical=spherical)
     kmeans.train(points)
     _, cluster = kmeans.index.search(points, 1)
     return torch.from_numpy(cluster[:, 0]).to(vectors.device), torch.from_numpy(kmeans.centroids).to(vectors.device)

@@ -130,7 +130,7 @@ def _evaluated(
     options = evaluation.options
     rank = EvalOptions(
         candidates=str(options.get("candidates", "catalogue")),
-        index=options.get("index", "flat"),  # type: ignore[arg-type]
+        index=str(options.get("index", "flat")),
         keep_seen=options.get("seen") == "kept",
         device=device,
     )
