@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -131,9 +132,11 @@ class Group:
     def _train(self, passes: Sequence[Pass]) -> None:
         """Make all steps of an epoch, one of each lane at a time."""
         models, first = [each.lane.model for each in passes], [each.batch for each in passes if each.batch is not None]
+        if self.together is None or not self.together.fits(models, first):
+            self.together = None
+            gc.collect()  # models side by side and their graph refer to each other, and hold memory of the GPU
+            self.together = SideBySide(models, first)
         together = self.together
-        if together is None or not together.fits(models, first):
-            self.together = together = SideBySide(models, first)
         together.start_steps()
         while any(each.batch is not None for each in passes):
             losses = together.step([each.batch for each in passes])

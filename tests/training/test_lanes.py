@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
 from rich.console import Console
 
+from recbench.batch import Batch
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import TrainingError
@@ -27,6 +29,7 @@ from recbench.training.captured_step import CapturedStep
 from recbench.training.lanes import Lane, Pass
 from recbench.training.model import Model
 from recbench.training.schedule import Schedule
+from recbench.training.side_by_side import SideBySide
 from recbench.training.together import bundles
 from recbench.training.train import Training, train
 
@@ -109,7 +112,19 @@ def test_recorded_steps_see_what_the_start_of_an_epoch_changes(
     assert [len(step.recorded) for step in steps] == [1]
 
 
-def test_runs_that_end_early_leave_the_others(shop: Dataset, tmp_path: Path) -> None:
+def test_runs_that_end_early_leave_the_others_and_their_memory(
+    shop: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []  # of those before, as others are made
+    made: list[ref[SideBySide]] = []
+
+    def noted(models: Sequence[Model], first: Sequence[Batch]) -> SideBySide:
+        kept.append(sum(one() is not None for one in made))
+        one = SideBySide(models, first)
+        made.append(ref(one))
+        return one
+
+    monkeypatch.setattr(module, "SideBySide", noted)
     rates = [
         keys(shop, "bce", f"train.lr={rate}", "train.epochs=12", "train.patience=1", seeds=2) for rate in (1, 0.01)
     ]
@@ -117,6 +132,7 @@ def test_runs_that_end_early_leave_the_others(shop: Dataset, tmp_path: Path) -> 
     expected = alone(shop, chosen, tmp_path / "alone")
     assert len({record.epochs for record in expected}) > 1
     check_same(expected, together(shop, chosen, tmp_path / "together"))
+    assert len(kept) > 1 and not any(kept)
 
 
 def test_a_loss_that_is_not_finite_ends_one_run_alone(shop: Dataset, tmp_path: Path) -> None:
