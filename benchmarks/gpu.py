@@ -2,8 +2,9 @@
 
 Steps one by one, captured as CUDA graphs, compiled, many runs side by side, beside sketches of the same steps with
 nothing around them; whether all of these give the same numbers; search; whole commands. Nothing is downloaded. Each
-section is a process of its own with a limit of time, so that one that fails leaves the others alone; all limits
-together are under eight minutes. `gpu.md` and `gpu.json` are written to DIR (default: here) as sections end. With
+section is a process of its own with a limit of time, so that one that fails leaves the others alone; where a number
+ends the process or leaves the device in disorder, another process goes on with the next number. All limits together are
+under eight minutes. `gpu.md` and `gpu.json` are written to DIR (default: here) as sections end. With
 `--toy` everything runs on a CPU in small.
 """
 
@@ -13,22 +14,27 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.gpu_sections.case import Case, Measured, Section, Setting
+from benchmarks.gpu_sections.case import Case, Measured, Section, Setting, works
 from benchmarks.gpu_sections.report import Line, page
 from recbench.results.code_version import checkout
 
 ROOT = Path(__file__).parents[1]
+DISORDER = 3  # status of a process that leaves the rest of its section to another, for the device no longer works
+STOPPED = 124  # of one whose time was over
 SECONDS: Mapping[str, int] = {  # that a section may take, of which the last tenth is for what has been begun
     "steps": 95,
     "sketch": 40,
@@ -46,6 +52,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--toy", action="store_true", help="in small, on a CPU")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder of gpu.md and gpu.json")
     parser.add_argument("--lines", type=Path, help=argparse.SUPPRESS)  # of a process that measures one section
+    parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)  # the first numbers of the section
+    parser.add_argument("--seconds", type=float, default=0.0, help=argparse.SUPPRESS)  # that are left for it
     given = parser.parse_args(words)
     unknown = [name for name in given.sections if name not in SECONDS]
     if unknown:
@@ -54,14 +62,13 @@ def main(words: list[str]) -> int:
         parser.error("torch finds no CUDA device; --toy runs everything in small on the CPU")
     setting = Setting(torch.device("cpu" if given.toy else "cuda"), given.toy)
     if given.lines is not None:
-        measure(given.sections[0], setting, given.lines)
-        return 0
+        return measure(given.sections[0], setting, given.lines, given.seconds, given.skip)
     given.out.mkdir(parents=True, exist_ok=True)
     lines: list[Line] = []
     for name in given.sections or SECONDS:
         print(f"== {name}", flush=True)
         started = time.perf_counter()
-        lines += in_a_process(name, setting)
+        lines += in_processes(name, setting)
         print(f"   {time.perf_counter() - started:.0f} s", flush=True)
         text = page(machine(setting), lines)
         (given.out / "gpu.md").write_text(text)
@@ -72,43 +79,63 @@ def main(words: list[str]) -> int:
     return 1 if any(line.error for line in lines) else 0
 
 
-def in_a_process(name: str, setting: Setting) -> list[Line]:
-    """Measure a section in a process of its own; return its lines, and one that says why if there are no more."""
+def in_processes(name: str, setting: Setting) -> list[Line]:
+    """Measure a section in a process of its own, and what is left of it in others where one ends early.
+
+    Return its lines; each end that was not planned is one, which stands for the number that was being measured.
+    """
+    until = time.perf_counter() + SECONDS[name]
+    lines: list[Line] = []
+    in_vain = 0  # processes in a row that measured nothing
+    while True:
+        found, status, error = _in_a_process(name, setting, len(lines), until - time.perf_counter())
+        lines += found
+        in_vain = 0 if found else in_vain + 1
+        if error:
+            lines.append(Line(name, "the section", "", error=error))
+        if status in (0, STOPPED) or in_vain == 2:
+            return lines
+
+
+def _in_a_process(name: str, setting: Setting, skip: int, seconds: float) -> tuple[list[Line], int, str]:
+    """Return the lines of a section without the first, the status of its process, and what went wrong in words.
+
+    Whatever the process has started ends with it.
+    """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "lines"
-        words = [
-            sys.executable,
-            "-m",
-            "benchmarks.gpu",
-            name,
-            "--lines",
-            str(path),
-            *(["--toy"] if setting.toy else []),
-        ]
-        try:
-            done = subprocess.run(
-                words, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, timeout=SECONDS[name], text=True
-            )
-            last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "")
-            error = f"ended with status {done.returncode}: {last.strip()}" if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            error = f"stopped after {SECONDS[name]} s, its limit"
+        words = [sys.executable, "-m", "benchmarks.gpu", name, *(["--toy"] if setting.toy else [])]
+        words += ["--lines", str(path), "--skip", str(skip), "--seconds", f"{seconds:.1f}"]
+        with subprocess.Popen(
+            words, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, process_group=0
+        ) as process:
+            try:
+                said, status = process.communicate(timeout=max(0.0, seconds))[1], process.returncode
+                last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
+                error = "" if status in (0, DISORDER) else f"ended with status {status}: {last.strip()}"
+            except subprocess.TimeoutExpired:
+                status, error = STOPPED, f"stopped after {SECONDS[name]} s, its limit"
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
         kept = path.read_text().splitlines() if path.exists() else []
-    lines = [Line(**json.loads(line)) for line in kept if line.endswith("}")]
-    return [*lines, *([Line(name, "the section", "", error=error)] if error else [])]
+    return [Line(**json.loads(line)) for line in kept if line.endswith("}")], status, error
 
 
-def measure(name: str, setting: Setting, path: Path) -> None:
-    """Measure a section, and append each line to a file as it is there."""
-    until = time.perf_counter() + 0.9 * SECONDS[name]
+def measure(name: str, setting: Setting, path: Path, seconds: float, skip: int = 0) -> int:
+    """Measure a section without its first numbers, append each line to a file as it is there; return the status."""
+    until = time.perf_counter() + 0.9 * seconds
     section: Section = import_module(f"benchmarks.gpu_sections.{name}").cases
     with path.open("a") as file:
-        for case in section(setting):
+        for case in islice(section(setting), skip, None):
             late = time.perf_counter() > until
             case = replace(case, target=None) if setting.toy else case
             line = _line(name, case, Measured(note="left out: the time of its section was over") if late else None)
             file.write(json.dumps(asdict(line)) + "\n")
             file.flush()
+            if line.error and not works(setting.device):
+                return DISORDER
+    return 0
 
 
 def _line(section: str, case: Case, given: Measured | None) -> Line:
@@ -129,12 +156,17 @@ def machine(setting: Setting) -> dict[str, str]:
     on_gpu = setting.device.type == "cuda"
     commit, changed = checkout(ROOT)
     return {
-        "device": torch.cuda.get_device_name(setting.device) if on_gpu else f"CPU {platform.machine()}, toy size",
+        "device": _card(setting.device) if on_gpu else f"CPU {platform.machine()}, toy size",
         "processors": str(os.cpu_count()),
         "torch": torch.__version__,
         "CUDA": str(torch.version.cuda),
         "commit": "unknown" if commit is None else commit[:12] + (", changed since" if changed else ""),
     }
+
+
+def _card(device: torch.device) -> str:
+    about = torch.cuda.get_device_properties(device)
+    return f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
 
 
 if __name__ == "__main__":

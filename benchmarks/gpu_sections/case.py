@@ -55,6 +55,15 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def works(device: torch.device) -> bool:
+    """Return whether a device still computes and draws, which after some errors it does not do in this process."""
+    try:
+        torch.rand(1, device=device).item()
+    except RuntimeError:
+        return False
+    return True
+
+
 def start_peak(device: torch.device) -> None:
     """Free what is left of earlier cases, and count the peak of the memory from here on."""
     gc.collect()

@@ -1,9 +1,16 @@
+import fcntl
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -127,7 +134,7 @@ def cases_that_fail(setting: Setting) -> Iterator[Case]:
 
 def test_a_number_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "import_module", lambda _: SimpleNamespace(cases=cases_that_fail))
-    gpu.measure("steps", replace(TOY, toy=False), tmp_path / "lines")
+    assert gpu.measure("steps", replace(TOY, toy=False), tmp_path / "lines", 60) == 0
     first, second = lines_of(tmp_path / "lines")
     assert (first.error, first.rate) == ("RuntimeError: CUDA error: out of luck", None)
     assert (second.error, second.rate, second.target) == ("", 4.0, 5.0)
@@ -135,27 +142,83 @@ def test_a_number_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pyte
 
 def test_what_is_late_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "import_module", lambda _: SimpleNamespace(cases=cases_that_fail))
-    monkeypatch.setattr(gpu, "SECONDS", {"steps": 0})
-    gpu.measure("steps", TOY, tmp_path / "lines")
+    gpu.measure("steps", TOY, tmp_path / "lines", 0)
     assert all(line.note.startswith("left out") and not line.error for line in lines_of(tmp_path / "lines"))
 
 
-def test_a_section_that_hangs_is_stopped_and_its_lines_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(words: list[str], timeout: int, **_: object) -> None:
-        Path(words[words.index("--lines") + 1]).write_text('{"section": "steps", "work": "a", "way": "b"}\n{"sect')
-        raise gpu.subprocess.TimeoutExpired(words, timeout)
+def test_after_an_error_that_leaves_the_device_in_disorder_another_process_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "import_module", lambda _: SimpleNamespace(cases=cases_that_fail))
+    monkeypatch.setattr(gpu, "works", lambda _: False)
+    assert gpu.measure("steps", TOY, tmp_path / "lines", 60) == gpu.DISORDER
+    assert gpu.measure("steps", TOY, tmp_path / "lines", 60, skip=1) == 0
+    assert [line.work for line in lines_of(tmp_path / "lines")] == ["first", "second"]
 
-    monkeypatch.setattr(gpu.subprocess, "run", hang)
-    kept, why = gpu.in_a_process("steps", TOY)
-    assert (kept.work, kept.error) == ("a", "")
-    assert why.error == f"stopped after {gpu.SECONDS['steps']} s, its limit"
+
+def processes(monkeypatch: pytest.MonkeyPatch, *scripts: str) -> list[str]:
+    """Let sections be measured by these scripts in turn, which find the file of their lines in `path`."""
+    skipped: list[str] = []
+    start = gpu.subprocess.Popen
+
+    def popen(words: list[str], **options: Any) -> Any:
+        path, skip = (words[words.index(option) + 1] for option in ("--lines", "--skip"))
+        script = f"import fcntl, os, sys, time\npath = open({path!r}, 'w')\n{scripts[len(skipped)]}"
+        skipped.append(skip)
+        return start([sys.executable, "-S", "-c", script], **options)
+
+    monkeypatch.setattr(gpu.subprocess, "Popen", popen)
+    return skipped
 
 
-def test_a_section_that_dies_says_its_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    died = SimpleNamespace(returncode=-6, stderr="Traceback\n  CUDA error: illegal memory access\n\n")
-    monkeypatch.setattr(gpu.subprocess, "run", lambda *_, **__: died)
-    (why,) = gpu.in_a_process("steps", TOY)
-    assert why.error == "ended with status -6: CUDA error: illegal memory access"
+LINE = """path.write('{"section": "steps", "work": "a", "way": "b"}\\n'); path.flush()\n"""
+
+
+def test_a_section_that_hangs_is_stopped_with_all_it_started_and_its_lines_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "lock"
+    holds = f"held = open({str(lock)!r}, 'w'); fcntl.flock(held, fcntl.LOCK_EX); os.fork()\n"
+    hangs = """path.write('{"sect'); path.flush(); held.write('x'); held.flush()\ntime.sleep(60)"""
+
+    def wait(process: Any, timeout: float) -> None:
+        while not (lock.exists() and lock.read_text() == "xx"):  # of both
+            time.sleep(0.01)
+        raise gpu.subprocess.TimeoutExpired("benchmarks", timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", wait)
+    processes(monkeypatch, LINE + holds + hangs)
+    with alarm(20):
+        kept, why = gpu.in_processes("steps", TOY)
+        assert (kept.work, kept.error) == ("a", "")
+        assert why.error == f"stopped after {gpu.SECONDS['steps']} s, its limit"
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # that nobody holds any more
+
+
+@contextmanager
+def alarm(seconds: int) -> Iterator[None]:
+    """Fail by SIGALRM after some seconds."""
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+
+
+def test_a_number_that_ends_the_process_says_its_last_line_and_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dies = "sys.stderr.write('Traceback\\n  CUDA error: illegal memory access\\n\\n'); sys.exit(6)"
+    in_disorder = f"{LINE}sys.exit({gpu.DISORDER})"
+    skipped = processes(monkeypatch, LINE + dies, in_disorder, LINE + LINE)
+    lines = gpu.in_processes("steps", TOY)
+    assert [line.error for line in lines] == ["", "ended with status 6: CUDA error: illegal memory access", "", "", ""]
+    assert skipped == ["0", "2", "3"]
+
+
+def test_a_section_of_which_nothing_can_be_measured_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes(monkeypatch, "import nowhere", "import nowhere")
+    errors = [line.error for line in gpu.in_processes("steps", TOY)]
+    assert errors == ["ended with status 1: ModuleNotFoundError: No module named 'nowhere'"] * 2
 
 
 def test_the_page_and_the_file(
@@ -169,7 +232,7 @@ def test_the_page_and_the_file(
         Line("equality", "a", "twice the same", agrees=True),
         Line("equality", "b", "twice the same", agrees=False, note="losses differ"),
     ]
-    monkeypatch.setattr(gpu, "in_a_process", lambda name, _: [line for line in given if line.section == name])
+    monkeypatch.setattr(gpu, "in_processes", lambda name, _: [line for line in given if line.section == name])
     assert gpu.main(["--toy", "--out", str(tmp_path / "new"), "steps", "equality"]) == 1
     text = (tmp_path / "new/gpu.md").read_text()
     assert text in capsys.readouterr().out
