@@ -16,7 +16,7 @@ BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # searched on validation for every m
 # Searched instead, with a number of trials.
 RATE = "train.lr=0.001..0.1"
 PENALTY = "backbone.l2=1e-6..0.1"
-DECAY = "train.weight_decay=1e-8..1e-4"  # of backbones without an L2 penalty of their own
+DECAY = "train.weight_decay=1e-8..1e-5"  # of backbones without an L2 penalty of their own
 SCALES = (0.5, 10)  # the first and last scale to start from, as multiples of the loss's own
 
 

@@ -11,7 +11,7 @@ from recbench.run.train_command import TrainRequest
 from recbench.study import search_space, sweep
 from recbench.study.fair import equal_terms, space, with_point
 
-RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-4"
+RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
 
 
 @pytest.mark.parametrize(
