@@ -77,20 +77,23 @@ def _search(index: Any, query: Tensor, item: Tensor, k: int, seen: Positives) ->
     return result
 
 
-def build(item: Tensor, kind: ApproximateKind) -> Any:
+def build(item: Tensor, kind: IndexKind) -> Any:
     """Build the faiss index of item [I, D], float32 on the CPU."""
     import faiss
 
     count, dim = item.shape
     index: Any
-    if kind == "hnsw":
+    if kind == "flat":
+        index = faiss.IndexFlatIP(dim)
+    elif kind == "hnsw":
         index = faiss.IndexHNSWFlat(dim, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efSearch = _MIN_EF_SEARCH
     else:
         cells = max(1, min(count // 4, round(4 * math.sqrt(count))))
         index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, cells, faiss.METRIC_INNER_PRODUCT)
         index.cp.min_points_per_centroid = 1  # no warning on stderr about small catalogues
         index.nprobe = min(cells, max(_MIN_PROBES, round(_PROBE_SHARE * cells)))
-    with _one_thread(kind == "hnsw"):
+    with one_thread(kind == "hnsw"):
         index.train(item.numpy())
         index.add(item.numpy())
     return index
@@ -118,7 +121,7 @@ def _depth(needed: Tensor, items: int) -> Tensor:
 
 
 @contextmanager
-def _one_thread(single: bool) -> Iterator[None]:
+def one_thread(single: bool = True) -> Iterator[None]:
     """Run faiss on one thread: the graph that several build differs from run to run."""
     import faiss
 

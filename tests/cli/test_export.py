@@ -85,9 +85,10 @@ def test_the_readme_returns_the_top_10_of_eval(
     data, expected = ranking_of_eval(feedback)
     top = read_me(folder, monkeypatch)
     ids = pl.read_parquet(folder / "items.parquet")
+    users = data.raw_ids("user").drop("row")
     for task, name in enumerate(feedback):
         for user in range(0, len(data.users), max(1, len(data.users) // 40)):
-            found = top(user, name)
+            found = top(users[user].to_dicts()[0], name)
             want = [row for row in expected[task, user].tolist() if row >= 0]
             assert found["row"].to_list() == want
             assert found[ids.columns[1]].to_list() == ids[ids.columns[1]].gather(want).to_list()
@@ -121,7 +122,7 @@ def test_scores_that_are_not_linear_give_an_index_per_tower(
     inner = users["tower_2"].to_numpy() @ items["tower_2"].to_numpy().T
     had = seen.filter(pl.col("user") == 5, pl.col("cart"))["item"].to_numpy()
     inner[5, had] = -np.inf
-    assert top(5, 2, "cart")["row"].to_list() == (-inner[5]).argsort()[:10].tolist()
+    assert top({"user_id": users["user_id"][5]}, 2, "cart")["row"].to_list() == (-inner[5]).argsort()[:10].tolist()
     assert faiss.read_index("tower_3.faiss").ntotal == len(items)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import faiss
 import numpy as np
 import polars as pl
 import pytest
@@ -19,7 +22,7 @@ from recbench.errors import RecbenchError
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run.encode import _user_vectors, _with_more_users
-from recbench.run.export import scorer_of
+from recbench.run.export import export_run, scorer_of
 from recbench.run.raw_features import count_unknown, encode_rows
 from tests.conftest import Run
 
@@ -154,6 +157,58 @@ def test_vectors_of_known_rows_are_those_of_eval(shop: rb.PreparedData, run: Run
         runs.encode({"a": [1]})  # type: ignore[arg-type]
     with pytest.raises(RecbenchError, match="rows: no rows"):
         runs.encode(both.head(0))
+
+
+def read_me(folder: Path, monkeypatch: pytest.MonkeyPatch, block: int | None = None) -> dict[str, Any]:
+    """Run the code of a README where it stands, all or one block of it after the first, and return its names."""
+    monkeypatch.chdir(folder)
+    blocks = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    scope: dict[str, Any] = {}
+    for code in blocks if block is None else (blocks[0], blocks[block]):
+        exec(code, scope)
+    return scope
+
+
+def test_the_programs_of_an_export_encode_as_recbench_does(
+    shop: rb.PreparedData, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"backbone.hidden": "8", "backbone.dim": 4, "backbone.senet": True}
+    runs = rb.train(shop, loss="gnolr", backbone="twintower", epochs=1, quiet=True, settings=settings)
+    told = run("export", "-o", str(tmp_path / "out"), "--format", "torch", "--index", "hnsw")
+    assert told.code == 0 and told.out.startswith("hnsw: finds 1.0000 of the exact first 10"), told.err
+    rows = {side: shop.raw_ids(side).drop("row") for side in ("user", "item")}  # type: ignore[arg-type]
+    new = {"item_id": None, "brand": "other", "tags": "red| warm |cold", "price": None, "image": None}
+    rows["item"] = pl.concat([rows["item"], pl.DataFrame([new], schema=rows["item"].schema)])
+    items, users = runs.encode(rows["item"], quiet=True), runs.encode(rows["user"], quiet=True)
+    code = read_me(tmp_path / "out", monkeypatch)
+    for count in (1, 7, len(items)):
+        found = code["encode"]("item", rows["item"].tail(count))
+        assert np.allclose(found, items.tail(count)["vector"].to_numpy(), atol=1e-6)
+    found = code["encode"]("user", rows["user"])
+    assert np.allclose(found[:, 0], users["query_click"].to_numpy(), atol=1e-6)
+    assert "| hnsw | 1.0000 |" in Path("README.md").read_text()
+    assert faiss.read_index("items.faiss").hnsw.efSearch >= 128
+
+
+def test_onnx_computes_the_same(prepared: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    data = rb.prepared("synthetic")
+    runs = rb.train(data, loss="esmm", backbone="twintower", epochs=1, quiet=True)
+    export_run(runs[0], Store(results_home()), tmp_path / "out", formats=("onnx",))
+    ids = data.load().items.value.numpy()
+    code = read_me(tmp_path / "out", monkeypatch)
+    want = pl.read_parquet("items.parquet")["tower_1"].to_numpy()
+    for count in (1, 7, len(ids)):
+        assert np.allclose(code["run"]("item", ids[:count], None)[:, 0], want[:count], atol=1e-5)
+
+
+def test_what_has_no_towers_is_not_exported_as_programs(prepared: Run, tmp_path: Path) -> None:
+    assert prepared("train", "--loss", "bpr", "--backbone", "mf", "--epochs", "1").code == 0
+    told = prepared("export", "-o", str(tmp_path / "out"), "--format", "torch")
+    assert told.code == 2 and "backbone `mf` has no towers over features; leave it out, or take a run of" in told.err
+    told = prepared("export", "-o", str(tmp_path / "out"), "--format", "tensorflow,onnx")
+    assert told.code == 2 and "unknown format `tensorflow`" in told.err and not (tmp_path / "out").exists()
 
 
 def backbone_on(data: Dataset, name: str, **values: object) -> Backbone:

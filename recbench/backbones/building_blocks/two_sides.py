@@ -53,5 +53,5 @@ class EntityEncoder(nn.Module):
             if isinstance(part, Features)
             for buffer, tensor in part.buffers_of(value, dense).items()
         }
-        vectors: Tensor = functional_call(self.side, held, (torch.arange(len(value), device=value.device),))
+        vectors: Tensor = functional_call(self.side, held, (torch.arange(value.shape[0], device=value.device),))
         return F.normalize(vectors, dim=-1) if self.cosine else vectors
