@@ -57,7 +57,8 @@ def slates(batch: Batch, pool: Tensor, data: Dataset, *, mask_positives: bool) -
         slot = pool.new_full((len(data.items),), size + len(pool))  # of items beyond the pool: a column that is cut off
         slot[pool] = torch.arange(size, size + len(pool), device=device)
         row, positive = items_of(data.positives, batch.user)
-        mask[row, slot[positive]] = False
+        place = row * mask.shape[1] + slot.index_select(0, positive)
+        mask.view(-1).index_fill_(0, place, False)  # on CPU 4 times as fast as mask[row, slot[positive]] = False
     label = batch.label.new_zeros(size, size + len(pool), batch.label.shape[-1])
     label.diagonal()[:] = batch.label[:, 0].T
     log_q = torch.cat([label.new_zeros(size), label.new_full((len(pool),), len(pool) / data.items.seen).log()])
