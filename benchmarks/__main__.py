@@ -14,6 +14,7 @@ LONG = (
     "prepare_growth",
     "collaborative",
     "epochs",
+    "losses",
     "softmaxes",
     "views",
     "synthetic",

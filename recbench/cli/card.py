@@ -35,7 +35,8 @@ def card(
     """Show what a method does for every kind of feedback: ranking, order of the levels, each index on each feedback.
 
     With --loss, all that is known of a loss: what it computes and its source, settings, backbones and samplers,
-    published numbers with why they do not compare, what was measured, and how to check it.
+    published numbers with why they do not compare, what was measured, both side by side, how much its settings matter
+    and what an epoch costs beside BPR, as far as records say so, and how to check it.
     """
     import_files(imports)
     form = "json" if as_json else form
@@ -69,8 +70,9 @@ def _passport(loss: str, form: Format) -> None:
     from recbench.results.published.tables import tables
 
     results = store()
-    rows = collect_rows(results) if any(evaluations for _, evaluations in results.runs()) else []
-    found = passport(loss, tables().values(), rows)
+    runs = list(results.runs())
+    rows = collect_rows(results) if any(evaluations for _, evaluations in runs) else []
+    found = passport(loss, list(tables().values()), rows, {record.key.digest: record for record, _ in runs})
     if form == "json":
         print_json(asdict(found))
     elif form == "markdown":

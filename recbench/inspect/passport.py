@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 from recbench.capabilities import in_words
 from recbench.inspect.listing import feedback_of, partners_of, samplers_of
+from recbench.inspect.loss_records import Cost, Sensitivity, costs, sensitivities
 from recbench.inspect.methods_page import loss_section
 from recbench.losses import base
 from recbench.losses.base import LOSSES
+from recbench.results.against import match_tables
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.leaderboard_selection import is_usual
+from recbench.results.published.row import PublishedRow
 from recbench.results.published.tables import PublishedCell, PublishedTable, cells
+from recbench.results.record import RunRecord
 from recbench.settings import Value
 
 NOT_PRINTED = "no number of it is known to recbench"
@@ -51,11 +56,19 @@ class Passport:
     samplers: tuple[str, ...]  # on whose slates it trains, besides its own
     published: tuple[Numbers, ...]
     measured: tuple[Numbers, ...]
+    beside: tuple[PublishedRow, ...]  # each number printed that something was measured for, and why they differ
+    sensitivity: tuple[Sensitivity, ...]
+    cost: tuple[Cost, ...]
     verify: str  # command that checks the implementation
 
 
-def passport(name: str, tables: Iterable[PublishedTable], rows: Sequence[LeaderboardRow]) -> Passport:
-    """Return the passport of a loss, from published tables and the rows of a leaderboard.
+def passport(
+    name: str,
+    tables: Sequence[PublishedTable],
+    rows: Sequence[LeaderboardRow],
+    records: Mapping[str, RunRecord] = MappingProxyType({}),
+) -> Passport:
+    """Return the passport of a loss, from published tables, the rows of a leaderboard and its runs by their digests.
 
     Raises UsageError with the nearest name if there is no such loss.
     """
@@ -71,6 +84,9 @@ def passport(name: str, tables: Iterable[PublishedTable], rows: Sequence[Leaderb
         samplers=() if loss.fixed_sampler else tuple(samplers_of(loss)),
         published=tuple(printed for table in tables for printed in _published(table, name)),
         measured=tuple(_measured(name, rows)),
+        beside=tuple(_beside(name, tables, rows, records)),
+        sensitivity=tuple(sensitivities(record for record in records.values() if record.key.loss == name)),
+        cost=tuple(costs(name, records.values())),
         verify=f"recbench verify loss {name}",
     )
 
@@ -105,6 +121,14 @@ def _measured(loss: str, rows: Sequence[LeaderboardRow]) -> Iterator[Numbers]:
         yield Numbers(f"{dataset}/{split}", dataset, feedback, loss, backbone, words, values, seeds, ())
 
 
+def _beside(
+    loss: str, tables: Sequence[PublishedTable], rows: Sequence[LeaderboardRow], records: Mapping[str, RunRecord]
+) -> Iterator[PublishedRow]:
+    """Yield the numbers printed of a loss that something was measured for."""
+    for matches in match_tables(rows, tables, records).values() if records else ():
+        yield from (match.row for match in matches if match.row.loss == loss and match.row.mean is not None)
+
+
 def report(of: Passport) -> dict[str, object]:
     """Return heading → text, list of lines or mapping, for `nested_table.report_table`."""
     return {
@@ -118,6 +142,9 @@ def report(of: Passport) -> dict[str, object]:
         "samplers": ", ".join(of.samplers) or "its own alone",
         "published": list(_lines(of.published)) or NOT_PRINTED,
         "measured": list(_lines(of.measured)) or NOT_MEASURED,
+        **({"printed and measured": list(_comparisons(of.beside))} if of.beside else {}),
+        **({"sensitivity": [_sensitivity(line) for line in of.sensitivity]} if of.sensitivity else {}),
+        **({"cost": [_cost(line) for line in of.cost]} if of.cost else {}),
         "verify": of.verify,
     }
 
@@ -132,12 +159,46 @@ def _lines(numbers: Iterable[Numbers]) -> Iterator[str]:
         yield from (f"  not comparable: {reason}" for reason in of.incomparable)
 
 
+def _comparisons(rows: Sequence[PublishedRow]) -> Iterator[str]:
+    """Yield what was printed and measured and the verdict, and then every reason once, by its number."""
+    reasons = list(dict.fromkeys(reason for row in rows for reason in row.reasons))
+    for row in rows:
+        spread = "" if row.sd is None else f" ± {row.sd:.4f}"
+        marks = ", ".join(f"({reasons.index(reason) + 1})" for reason in row.reasons)
+        yield (
+            f"{row.table}, {row.method} × {row.backbone} on {row.data}, {row.metric} of {row.feedback}: "
+            f"{row.reported:.4f} printed, {row.mean:.4f}{spread} measured: {row.verdict} {marks}".rstrip()
+        )
+    yield from (f"({number}) {reason}" for number, reason in enumerate(reasons, 1))
+
+
+def _sensitivity(of: Sensitivity) -> str:
+    values = ", ".join(f"{value}: {valid:.4f}" for value, valid in of.valid.items())
+    seeds = f"{of.seeds} seed{'s' if of.seeds > 1 else ''}"
+    place = f"{of.data}, {', '.join(of.feedback)}, {of.backbone}"
+    return f"{place}: valid {of.metric} by {of.setting}: {values} ({seeds})"
+
+
+def _cost(of: Cost) -> str:
+    return (
+        f"{of.data}, {of.backbone}, batches of {of.batch_size}, {of.device}: {of.seconds:.1f} s an epoch, "
+        f"{of.times:.1f} times that of {of.beside}"
+    )
+
+
 def markdown(of: Passport) -> str:
     """Return the passport in Markdown, which begins as the page of methods has it."""
     samplers = ", ".join(f"`{name}`" for name in of.samplers) or "its own alone"
     parts = [loss_section(of.loss).strip(), f"Code: `{of.code}`. Needs {of.needs}. Samplers: {samplers}."]
     parts += ["#### Published", _table(of.published) if of.published else f"{NOT_PRINTED.capitalize()}."]
     parts += ["#### Measured", _table(of.measured) if of.measured else f"{NOT_MEASURED.capitalize()}."]
+    for heading, lines in (
+        ("Printed and measured", list(_comparisons(of.beside))),
+        ("Sensitivity", [_sensitivity(line) for line in of.sensitivity]),
+        ("Cost, as far as the machines of the records were alike", [_cost(line) for line in of.cost]),
+    ):
+        if lines:
+            parts += [f"#### {heading}", "\n".join(f"- {markdown_text(line)}" for line in lines)]
     return "\n\n".join([*parts, f"Check of the implementation: `{of.verify}`"]) + "\n"
 
 

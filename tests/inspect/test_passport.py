@@ -14,6 +14,7 @@ from recbench.losses.base import LOSSES
 from recbench.losses.ccl import CCL
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published.tables import SELECTED_ON_TEST, tables
+from tests.inspect.runs import run
 
 SIGNATURE = "recall@20; candidates=catalogue(9); seen=train positives removed; search=exact"
 
@@ -42,13 +43,15 @@ def test_what_it_is_and_works_with() -> None:
 
 
 def test_what_is_printed_of_it_and_why_it_does_not_compare() -> None:
-    printed = {(of.dataset, of.method): of for of in passport("ccl", tables().values(), []).published}
+    printed = {(of.dataset, of.method): of for of in passport("ccl", list(tables().values()), []).published}
     assert len(printed) == 6
     found = printed["gowalla-lightgcn", "MF-CCL"]
     assert found.values == {"recall@20": "0.1837", "ndcg@20": "0.1493"}
     assert (found.place, found.incomparable) == ("simplex/table1", (SELECTED_ON_TEST,))
     assert "loss.negatives=800" in found.settings
-    (in_percent,) = [of for of in passport("til-mi", tables().values(), []).published if of.backbone == "mgccf"][:1]
+    (in_percent,) = [of for of in passport("til-mi", list(tables().values()), []).published if of.backbone == "mgccf"][
+        :1
+    ]
     assert in_percent.values["recall@20"].endswith(" %")
 
 
@@ -80,3 +83,14 @@ def test_in_markdown_reasons_stand_once_below_the_table() -> None:
 def test_a_loss_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="did you mean `ccl`"):
         passport("cccl", [], [])
+
+
+def test_what_was_measured_stands_beside_what_was_printed_with_each_reason_once() -> None:
+    found = passport("ccl", [tables()["simplex/table1"]], [row()], {"r": run(loss="ccl")})
+    (beside,) = [of for of in found.beside if of.metric == "recall@20" and of.method == "MF-CCL"]
+    assert (beside.reported, beside.mean, beside.verdict) == (0.1837, 0.17, "not comparable")
+    lines = report(found)["printed and measured"]
+    assert isinstance(lines, list) and sum(SELECTED_ON_TEST in line for line in lines) == 1
+    assert "0.1837 printed, 0.1700 ± 0.0000 measured: not comparable (1)" in " ".join(lines)
+    assert "#### Printed and measured\n\n- simplex/table1, MF-CCL × mf" in markdown(found)
+    assert "sensitivity" not in report(found) and "cost" not in report(found)
