@@ -15,7 +15,7 @@ from recbench.settings import Count, CountOrZero, NonNegative
 class LightGCN(GraphBackbone):
     """Mean of the free vectors and their propagations over the normalised user-item graph.
 
-    He et al., SIGIR 2020, equations 3-8, https://arxiv.org/abs/2002.02126. The regulariser `l2` is on the free
+    He et al., SIGIR 2020, https://arxiv.org/abs/2002.02126. The regulariser `l2` is on the free
     vectors (layer 0). With several towers, all propagate over the same graph of pairs with any feedback.
     """
 

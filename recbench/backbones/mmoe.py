@@ -22,7 +22,7 @@ Init = Literal["normal", "linear"]
 class MMoE(TwoSidedBackbone):
     """Experts that all towers of a side share, and for each tower its own mixture of them and its own perceptron.
 
-    Ma et al., KDD 2018, section 4.2, https://doi.org/10.1145/3219819.3220007: tower k is h_k(sum_i g_k(x)_i f_i(x))
+    Ma et al., KDD 2018, https://doi.org/10.1145/3219819.3220007: tower k is h_k(sum_i g_k(x)_i f_i(x))
     with g_k(x) = softmax(W_k x). Users and items have experts of their own, as in GNOLR (KDD 2025, Table 15), whose
     code has 8 experts of one LeakyReLU layer of 512 and perceptrons of 128-64-32. There the weights of experts and
     gates start at N(0, 1) and the experts' biases at U(0, 1) (`init=normal`), which makes the gates nearly one-hot at

@@ -25,7 +25,7 @@ BLOCK = 1 << 20  # numbers in a block of the first hidden layer: 4 MiB of float3
 class NeuMF(Backbone):
     """Generalised matrix factorisation beside a perceptron of both vectors, with one linear head; no inner product.
 
-    He et al., WWW 2017, equations 8-12, https://arxiv.org/abs/1708.05031: the logit is h . [p * q, phi([p', q'])] with
+    He et al., WWW 2017, https://arxiv.org/abs/1708.05031: the logit is h . [p * q, phi([p', q'])] with
     vectors p, q of `dim` and p', q' of `embedding` numbers, phi of ReLU layers `hidden`, and no bias in the head.
     `dim=8`, `embedding=32`, `hidden=32-16-8` are the defaults of the authors' code; here p and p' start at N(0, std),
     as there, and all weights at Glorot's uniform distribution. Each tower is such a model of its own. `l2` weighs half
@@ -33,11 +33,11 @@ class NeuMF(Backbone):
     their inner products are not the scores, so losses that need such refuse this backbone.
 
     In the first `pretrain` epochs the two branches are models of their own, h_gmf . (p * q) and h_mlp . phi([p', q']),
-    each with the loss to itself, on the same batches; then h = [h_gmf / 2, h_mlp / 2] and one model goes on (section
-    3.4.1, with alpha = 0.5). Validation and test always score that one model, so that an epoch before may be the best,
-    as in the authors' code. The paper goes on with plain SGD; here `train.optimizer` goes on, with its moments, and the
-    branches share the scale and bias of the logits, where these are learned. Raises UsageError for a setting out of
-    range.
+    each with the loss to itself, on the same batches; then h = [h_gmf / 2, h_mlp / 2] and one model goes on (the
+    paper's pre-training, with its alpha of 0.5). Validation and test always score that one model, and the best epoch
+    may lie before it is trained as one. The paper goes on with plain SGD; here `train.optimizer` goes on, with its
+    moments, and the branches share the scale and bias of the logits, where these are learned. Raises UsageError for a
+    setting out of range.
     """
 
     decomposable: ClassVar[bool] = False

@@ -24,9 +24,9 @@ EPSILON = 1e-8  # of layer normalisation, as in the released code
 class SASRec(HistoryBackbone):
     """Causal self-attention over the last `length` items, whose table also holds the vectors that score them.
 
-    Kang & McAuley, ICDM 2018, section III, https://arxiv.org/abs/1808.09781: `blocks` of one attention layer and one
+    Kang & McAuley, ICDM 2018, https://arxiv.org/abs/1808.09781: `blocks` of one attention layer and one
     feed-forward layer as wide as the vectors, over item vectors times sqrt(dim) plus a learned vector per place.
-    `block` "paper" normalises what goes into a layer and adds its output to what went in (section III-D); "code", as
+    `block` "paper" normalises what goes into a layer and adds its output to what went in; "code", as
     released, normalises the queries alone, and adds to these. There `dim` is 50, `length` 50 (200 on MovieLens-1M)
     and `dropout` 0.5 (0.2 on MovieLens-1M), each user's last `length` positives are the targets (`windows` "last"),
     and the learning rate is 0.001. A table of its own for the scored items (`tied` false) without the factor

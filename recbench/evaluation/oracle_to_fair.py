@@ -1,6 +1,6 @@
 """From the most relevant lists that there could be to the fairest, by one exchange of an item after the other.
 
-Oracle2Fair of Rampisela et al., WWW 2025, section 4.1, https://doi.org/10.1145/3696410.3714589.
+Oracle2Fair of Rampisela et al., WWW 2025, https://doi.org/10.1145/3696410.3714589.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def auc_by_user(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, Ten
 def auc_influence(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, Tensor]:
     """Return each distinct user and its influence [U] (float64) on the AUC of all rows, whose mean is that AUC.
 
-    The first-order (Hajek) projection of the two-sample statistic by users: Obuchowski, Biometrics 1997, equation 2.
+    The first-order (Hajek) projection of the two-sample statistic by users: Obuchowski, Biometrics 1997.
     Its resampled means spread as the AUC of resampled users does. NaN if all labels are equal.
     """
     order = _ascending(score)

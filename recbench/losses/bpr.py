@@ -13,7 +13,7 @@ from recbench.settings import Count
 class BPR(Loss):
     """Bayesian personalised ranking: -log sigmoid(s_ui - s_uj) over a positive i and uniform non-positives j.
 
-    Rendle et al., UAI 2009, section 4.1, https://arxiv.org/abs/1205.2618.
+    Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618.
     """
 
     needs = frozenset({"positive first", "negatives"})

@@ -18,7 +18,7 @@ from recbench.settings import Share
 class BUIR(Loss):
     """Bootstrapped representations: |q(u) - v'|^2 + |q(v) - u'|^2 of unit vectors, u' and v' from a slow copy.
 
-    Lee et al., SIGIR 2021, equations 1-5, https://arxiv.org/abs/2105.06323. There are no negatives. q is a linear
+    Lee et al., SIGIR 2021, https://arxiv.org/abs/2105.06323. There are no negatives. q is a linear
     predictor, and the copy of the backbone follows it with `momentum`. The score is <q(u), v> + <u, q(v)>.
     """
 

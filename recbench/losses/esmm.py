@@ -11,7 +11,7 @@ from recbench.losses.building_blocks.per_task import means
 class ESMM(MultitaskLoss):
     """Entire-space multi-task model: the c-th feedback has probability p_1 p_2 ... p_c, trained on all rows.
 
-    Ma et al., SIGIR 2018, equation 3, https://arxiv.org/abs/1804.07931. As there, the c-th training label is 1
+    Ma et al., SIGIR 2018, https://arxiv.org/abs/1804.07931. As there, the c-th training label is 1
     where all of the first c feedback types are; `pos_weight` as in GNOLR (KDD 2025), Table 12.
     """
 

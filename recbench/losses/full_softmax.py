@@ -11,7 +11,7 @@ from recbench.samplers import Catalogue
 class FullSoftmax(Loss):
     """-log(e^s_ui / sum over all items j of e^s_uj) for each positive i: cross-entropy without sampling.
 
-    Other positives of the user are in the sum too. Covington et al., RecSys 2016, section 3.1,
+    Other positives of the user are in the sum too. Covington et al., RecSys 2016,
     https://doi.org/10.1145/2959100.2959190, before they sample. `softmax` is the same with sampled negatives. The sum
     is computed a block of items at a time, so that memory grows with users plus items, not with their product.
     """

@@ -14,7 +14,7 @@ from recbench.samplers import Lists
 class ListNet(Loss):
     """ListNet (top one): cross-entropy between the softmax of labels and the softmax of scores over a user's list.
 
-    Cao et al., ICML 2007, section 4.3, https://doi.org/10.1145/1273496.1273513. `target=share` puts equal mass on
+    Cao et al., ICML 2007, https://doi.org/10.1145/1273496.1273513. `target=share` puts equal mass on
     the positives instead; `squash` applies a sigmoid to the scores first, as GNOLR's reference code does.
     """
 

@@ -18,7 +18,7 @@ from recbench.settings import Count, NonNegative, Positive, Share
 class SSL(Softmax):
     """`softmax` with in-batch negatives plus `weight` times InfoNCE between two views of items by halves of features.
 
-    Yao et al., CIKM 2021, section 3, https://arxiv.org/abs/2007.12865. For each step `items` items are drawn
+    Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. For each step `items` items are drawn
     uniformly, so that rare ones count as frequent ones do, and features that one view masks while the other masks the
     rest: half of them at random, or (`correlated`) one and those it has most mutual information with, half and one.
     Then each value that is left of a feature of several is dropped with probability `drop`. The mean over items x of

@@ -12,7 +12,7 @@ from recbench.settings import Count, CountOrZero, NonNegative
 class Triplet(Loss):
     """Hinge of every negative that comes within a margin of the positive, summed over a pool shared by the batch.
 
-    Schroff et al., CVPR 2015, equation 3, https://arxiv.org/abs/1503.03832, on scores and with the negatives of
+    Schroff et al., CVPR 2015, https://arxiv.org/abs/1503.03832, on scores and with the negatives of
     CROLoss (Tang et al., CIKM 2022, equation 2), of which it is hinge with alpha 0. `hardest` counts only so many of
     the highest-scored negatives of each positive (hard negative mining); 0 counts all.
     """

@@ -22,7 +22,7 @@ class InBatch(Sampler):
     Slot b is user b's own positive; another slot with the same item is masked too. Without `mask_positives` every slot
     counts, and all but the own are negatives, as in several released codes. `log_q` [B, B] is the log of the
     share of positive rows that have the item, the user's own included: the probability that a slot holds it, which
-    the correction of Yi et al., RecSys 2019, section 4.1, https://doi.org/10.1145/3298689.3346996, subtracts.
+    the correction of Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996, subtracts.
     """
 
     mask_positives: bool = True

@@ -18,7 +18,7 @@ from recbench.samplers.negatives import ModelProposal, Proposal, Uniform
 class Triplets(Sampler):
     """One positive and negatives that are not training positives of the user, drawn from a proposal.
 
-    Rendle et al., UAI 2009, section 4.2, https://arxiv.org/abs/1205.2618. With `negatives=0`, positive pairs only.
+    Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618. With `negatives=0`, positive pairs only.
     """
 
     negatives: int = 1

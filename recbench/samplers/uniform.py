@@ -12,7 +12,7 @@ from recbench.settings import Count
 class UniformTriplets(Triplets):
     """One positive and uniform negatives that are not training positives of the user.
 
-    Rendle et al., UAI 2009, section 4.2, https://arxiv.org/abs/1205.2618.
+    Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618.
     """
 
     def __init__(self, *, negatives: Count = 1) -> None:

@@ -18,7 +18,7 @@ from recbench.errors import UsageError
 class FeatureMask(View):
     """Some items, drawn uniformly for each step, without about half of their features, which are masked.
 
-    Yao et al., CIKM 2021, section 3.2, https://arxiv.org/abs/2007.12865. Which of the F features are masked is drawn
+    Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. Which of the F features are masked is drawn
     for each step too, alike for all items: floor(F / 2) of them (`random`), or (`correlated`) one feature and the
     floor(F / 2) that have most mutual information with it over the training items, but never all. Of what is left,
     each value of a bag is dropped with probability `drop`, on its own. `setup` must come first. Dense vectors are one

@@ -84,7 +84,7 @@ class Features(nn.Module):
 def field_gate(fields: int) -> nn.Sequential:
     """Return the squeeze-and-excitation gate from the means of an entity's fields [n, fields] to factors in (0, 1).
 
-    Hu et al., CVPR 2018, equations 2-4, https://arxiv.org/abs/1709.01507, over fields as in FiBiNET (RecSys 2019) and
+    Hu et al., CVPR 2018, https://arxiv.org/abs/1709.01507, over fields as in FiBiNET (RecSys 2019) and
     with GNOLR's reduction to one half. Every entity has its own factors; the code of GNOLR (KDD 2025) takes those of
     the last row of a batch for all.
     """

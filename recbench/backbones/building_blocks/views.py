@@ -52,7 +52,7 @@ class Noise(Propagation):
 class Dropped(Propagation):
     """A graph without a share of its `edges` or `nodes`, drawn anew for each epoch, with the degrees that it then has.
 
-    SGL (Wu et al., SIGIR 2021, section 3.1, https://arxiv.org/abs/2010.10783). `walk` drops other edges on each layer.
+    SGL (Wu et al., SIGIR 2021, https://arxiv.org/abs/2010.10783). `walk` drops other edges on each layer.
     Of E edges, E - floor((1 - share) E) are dropped; of nodes, a share of the users and a share of the items, rounded
     down. Before the first epoch nothing is dropped.
     """

@@ -13,7 +13,7 @@ from recbench.evaluation.ranked_lists import RankedLists
 class MAP(TopKMetric):
     """Mean average precision: the precision at the rank of each hit, summed, over the most hits that k places can hold.
 
-    Manning et al., Introduction to Information Retrieval, equation 8.8,
+    Manning et al., Introduction to Information Retrieval,
     https://nlp.stanford.edu/IR-book/html/htmledition/evaluation-of-ranked-retrieval-results-1.html, cut at k.
     """
 

@@ -33,7 +33,7 @@ class AUC(RowMetric):
 class GAUC(RowMetric):
     """Mean over users of the AUC of each user's rows.
 
-    Zhou et al., KDD 2018 (DIN), section 4.2.1, https://arxiv.org/abs/1706.06978; the variant `gnolr` is the
+    Zhou et al., KDD 2018 (DIN), https://arxiv.org/abs/1706.06978; the variant `gnolr` is the
     mean that the code of GNOLR (KDD 2025) computes, which draws towards 0.5 where most users have one class.
     """
 
@@ -116,7 +116,7 @@ class LogLoss(RowMetric):
 class ECE(RowMetric):
     """Expected calibration error: how far predicted and observed rates are apart, by bins of the prediction.
 
-    Guo et al., ICML 2017, equation 3, https://arxiv.org/abs/1706.04599, with 15 bins of equal width; the variant `mass`
+    Guo et al., ICML 2017, https://arxiv.org/abs/1706.04599, with 15 bins of equal width; the variant `mass`
     has bins of equal numbers of rows, which says more where most predictions are near 0 (Nixon et al., 2019,
     https://arxiv.org/abs/1904.01685).
     """
@@ -146,7 +146,7 @@ class ECE(RowMetric):
 class PCOC(RowMetric):
     """Predicted over observed positives: 1 is right, 2 is twice too many; a base rate that is off shows at once.
 
-    He et al., ADKDD 2014, section 2 (there "calibration"), https://doi.org/10.1145/2648584.2648589.
+    He et al., ADKDD 2014 (there "calibration"), https://doi.org/10.1145/2648584.2648589.
     """
 
     words = "predicted/observed"

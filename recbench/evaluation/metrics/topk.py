@@ -15,7 +15,7 @@ from recbench.evaluation.ranked_lists import RankedLists
 class Recall(TopKMetric):
     """Share of the user's relevant items that are among the first k.
 
-    The variant `capped` divides by the most that can be among them (Liang et al., WWW 2018, section 4.2,
+    The variant `capped` divides by the most that can be among them (Liang et al., WWW 2018,
     https://arxiv.org/abs/1802.05814).
     """
 

@@ -11,7 +11,7 @@ from recbench.settings import Positive
 class DynamicWeightAverage(Balance):
     """More weight for terms that fall more slowly: w_t = T softmax_t(r_t / temperature).
 
-    Liu et al., CVPR 2019, equation 7, https://arxiv.org/abs/1803.10704: r_t is the mean of the term in the epoch
+    Liu et al., CVPR 2019, https://arxiv.org/abs/1803.10704: r_t is the mean of the term in the epoch
     before, divided by that in the one before it. The weights add up to T, and are 1 in the first two epochs.
     """
 

@@ -13,7 +13,7 @@ from recbench.settings import NonNegative
 class GradNorm(Balance):
     """Weights that make the gradients of the terms equally large, and larger for terms that fall more slowly.
 
-    Chen et al., ICML 2018, equations 1-2, https://arxiv.org/abs/1711.02257. G_t is w_t times the norm of the gradient
+    Chen et al., ICML 2018, https://arxiv.org/abs/1711.02257. G_t is w_t times the norm of the gradient
     of term t at the shared parameters, where those of at least two terms are not 0; r_t is L_t over the first L_t,
     divided by its mean over t. The weights descend the sum of |G_t - mean(G) r_t^alpha|, whose target is held fixed, at
     the learning rate of the run; w = T softmax(theta) as in LibMTL, so that they add up to T. `at=vectors` takes the

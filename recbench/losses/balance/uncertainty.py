@@ -10,7 +10,7 @@ from recbench.losses.balance import BALANCES, Balance, Info, Points
 class Uncertainty(Balance):
     """Learned noise of each term: the sum of L_t / (2 exp(s_t)) + s_t / 2, lowest where s_t = log L_t.
 
-    Kendall et al., CVPR 2018, equation 7, https://arxiv.org/abs/1705.07115, with s = log sigma^2, which starts at
+    Kendall et al., CVPR 2018, https://arxiv.org/abs/1705.07115, with s = log sigma^2, which starts at
     `start` (-0.5 as in LibMTL). Without the 2 in the denominator, as there for classification, it is the same function
     of s - log 2.
     """
