@@ -9,7 +9,7 @@ metric differs from run to run, and would be counted twice. It is taken off the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
@@ -86,24 +86,36 @@ class Difference:
 
 
 def compare(
-    samples: Sequence[Sample], seed: int = 0, resamples: int = RESAMPLES, against_first: bool = False
+    samples: Sequence[Sample],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    pairs: Sequence[tuple[int, int]] | None = None,
 ) -> list[Difference]:
-    """Compare each method with each later one, over the same resamples of users, and over runs.
+    """Compare each method with each later one, or the `pairs` alone, over the same resamples of users, and over runs.
 
     Where two methods have as many runs, these are paired, by seed if they have seeds in common; else the spread over
-    runs of each enters by itself. Intervals are percentiles, and p-values are of the same draws. With `against_first`,
-    only the first is compared with the others. Raises UsageError for fewer than two methods or two users.
+    runs of each enters by itself. Intervals are percentiles, and p-values are of the same draws. Raises UsageError for
+    fewer than two methods or two users.
     """
     if len(samples) < 2:
         raise UsageError("expected at least two methods to compare")
     if samples[0].numerator.shape[1] < 2:
         raise UsageError("expected at least two users that the metric counts; there is nothing to draw from")
     resampled = _resampled(samples, seed, resamples)
-    pairs = list(combinations(range(len(samples)), 2))
-    differences = [
+    return with_holm(
         _difference(samples[a], samples[b], resampled[a], resampled[b], seed)
-        for a, b in (pairs[: len(samples) - 1] if against_first else pairs)
-    ]
+        for a, b in (combinations(range(len(samples)), 2) if pairs is None else pairs)
+    )
+
+
+def first_with_others(count: int) -> list[tuple[int, int]]:
+    """Return the pairs that compare the first of so many methods with each of the others."""
+    return [(0, other) for other in range(1, count)]
+
+
+def with_holm(differences: Iterable[Difference]) -> list[Difference]:
+    """Return differences, p corrected for their number."""
+    differences = list(differences)
     corrected = holm([difference.p for difference in differences])
     return [replace(difference, corrected=p) for difference, p in zip(differences, corrected, strict=True)]
 

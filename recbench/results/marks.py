@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-from recbench.evaluation.statistics import Difference, Sample, compare
+from recbench.evaluation.statistics import Difference, Sample, compare, first_with_others
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
 from recbench.results.store import Store, seed_of
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
@@ -43,9 +43,14 @@ class UserScores:
             if row.mean is not None and all(_metric(row) in self._of(digest) for digest in row.runs)
         }
 
-    def differences(self, rows: Mapping[str, LeaderboardRow]) -> list[Difference]:
-        """Return the first less every other of rows of one column, all `kept`; none where there is nothing to test."""
-        if len(rows) < 2:
+    def differences(
+        self, rows: Mapping[str, LeaderboardRow], pairs: Collection[tuple[str, str]] | None = None
+    ) -> list[Difference]:
+        """Return the first less every other of rows of one column, all `kept`, or what is known of `pairs` of them.
+
+        None where there is nothing to test.
+        """
+        if len(rows) < 2 or pairs is not None and not pairs:
             return []
         runs = {
             name: [PairedRun(digest, seed_of(self.folders[digest])) for digest in row.runs]
@@ -54,7 +59,9 @@ class UserScores:
         samples = paired_samples(_metric(next(iter(rows.values()))), runs, self._contributions)
         if samples[0].numerator.shape[1] < 2:
             return []
-        return compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(rows)), against_first=True)
+        places = {name: place for place, name in enumerate(rows)}
+        wanted = first_with_others(len(rows)) if pairs is None else [(places[a], places[b]) for a, b in pairs]
+        return compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(rows)), pairs=wanted)
 
     def _of(self, digest: str) -> Contributions:
         if digest not in self._contributions:

@@ -363,6 +363,8 @@ def test_methods_by_datasets(tab, file):
     focused = page.evaluate("[document.activeElement.dataset.cell, !!document.activeElement.closest('.board')]")
     assert focused == [first.get_attribute("data-cell"), True]
     assert "too few to test" in page.inner_text(".by-dataset .words")
+    wins = [" ".join(line.split()) for line in page.locator(".wins tbody tr").all_inner_texts()]
+    assert wins[0] == "1 jrc × mf – 4/4 4/4 4/4" and wins[3] == "4 bce × mf 0/4 0/4 0/4 –"
 
 
 def test_tables_are_copied_as_they_are_shown(tab, file):

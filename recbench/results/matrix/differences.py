@@ -1,28 +1,26 @@
-"""Differences of methods to a baseline with their intervals, where the scores of single users are kept."""
+"""Differences of methods of one column with their intervals, where the scores of single users are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection
 
 from recbench.evaluation.statistics import Difference
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.marks import UserScores
 from recbench.results.store import Store
 
+Pair = tuple[str, str]  # runs that two rows are named by
+
 
 class Differences:
-    """Compares methods of a store with a baseline, over users and seeds."""
+    """Compares methods of a store, over users and seeds."""
 
     def __init__(self, store: Store) -> None:
         self.users = UserScores(store)
 
-    def to(self, baseline: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> dict[str, Difference]:
-        """Return row − baseline by `row.run`, p corrected for their number; rows of the column of the baseline."""
-        others = [row for row in rows if row.run != baseline.run]
-        kept = self.users.kept({row.run: row for row in (baseline, *others)})
-        found = self.users.differences(kept) if baseline.run in kept else []
-        return {
-            one.second: replace(one, first=one.second, second=one.first, value=-one.value, low=-one.high, high=-one.low)
-            for one in found
-        }
+    def of(self, pairs: Collection[tuple[LeaderboardRow, LeaderboardRow]]) -> dict[Pair, Difference]:
+        """Return first − second of pairs of rows of one column, by `row.run`, of those that can be tested."""
+        rows = {row.run: row for pair in pairs for row in pair}
+        kept = self.users.kept(rows)
+        names = dict.fromkeys((a.run, b.run) for a, b in pairs if a.run in kept and b.run in kept)
+        return {(one.first, one.second): one for one in self.users.differences(kept, names)}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, combinations
 from typing import Literal
 
 import numpy as np
 
 from recbench.evaluation.mean_ranks import ranks
-from recbench.evaluation.statistics import Difference
+from recbench.evaluation.statistics import LEVEL, Difference, with_holm
 from recbench.registry import BASELINE
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, rank_key
 from recbench.results.leaderboard_selection import RANKING, RETRIEVAL, is_usual, name_of
 from recbench.results.matrix.differences import Differences
 
+Pair = tuple[str, str]  # two methods, the better first
 Verdict = Literal["better", "worse", "even", ""]
 
 
@@ -38,6 +40,9 @@ class MatrixColumn:
     column: Column
     title: str  # "ml-1m/user"
     cells: dict[str, Cell] = field(default_factory=dict)  # by method, best first
+    apart: dict[Pair, bool] = field(
+        default_factory=dict
+    )  # whether a test of two methods alone, at 5 %, tells them apart
 
     @property
     def refitted(self) -> set[str]:
@@ -99,12 +104,13 @@ def _columns(rows: Sequence[LeaderboardRow], differences: Differences | None) ->
     versions: dict[str, set[str]] = defaultdict(set)
     for dataset, split, fingerprint, _ in by_data:
         versions[f"{dataset}/{split}"].add(fingerprint)
+    datasets = {dataset for dataset, *_ in by_data}
     columns = []
     for definitions in by_data.values():
         column, of_methods = max(definitions.items(), key=lambda item: len({row.method.name for row in item[1]}))
         title = f"{column.dataset}/{column.split}"
         title += f"@{column.fingerprint[:6]}" if len(versions[title]) > 1 else ""
-        columns.append(MatrixColumn(column, title, _cells(of_methods, differences)))
+        columns.append(MatrixColumn(column, title, *_cells(of_methods, differences, every_pair=len(datasets) > 1)))
     return columns
 
 
@@ -113,21 +119,33 @@ def _preference(row: LeaderboardRow) -> tuple[object, ...]:
     return row.select != row.metric, row.refit, -row.seeds, row.settings
 
 
-def _cells(lines: Sequence[LeaderboardRow], differences: Differences | None) -> dict[str, Cell]:
-    """Return the cells of a column, best first; of the lines of a method the first counts."""
+def _cells(
+    lines: Sequence[LeaderboardRow], differences: Differences | None, *, every_pair: bool
+) -> tuple[dict[str, Cell], dict[Pair, bool]]:
+    """Return the cells of a column, best first, and whether a test tells two of them apart.
+
+    Of a method's lines the first counts. What learned from validation rows too is compared with baselines that did.
+    """
     rows = sorted(_first_of_each(lines), key=rank_key)
     ranked = ranks(np.array([[rank_key(row)[0] for row in rows]]))[0].tolist()
     cells = {row.method.name: Cell(row, rank) for row, rank in zip(rows, ranked, strict=True)}
-    for refit in (False, True):  # what has learned from validation rows too is compared with baselines that have
+    families = []
+    for refit in (False, True):
         baselines = _first_of_each(row for row in lines if row.backbone == BASELINE and row.refit == refit)
-        best = min(baselines, key=rank_key, default=None)
-        if best is not None:
-            alike = [row for row in rows if row.refit == refit and row is not best]
-            against = differences.to(best, alike) if differences else {}
-            for row in alike:
-                name = row.method.name
-                cells[name] = _beside_baseline(cells[name], best, against.get(row.run))
-    return cells
+        if baselines:
+            best = min(baselines, key=rank_key)
+            families.append([(row, best) for row in rows if row.refit == refit and row is not best])
+    pairs = list(combinations(rows, 2)) if every_pair else []
+    found = differences.of([*chain(*families), *pairs]) if differences else {}
+    for family in families:
+        alike = with_holm(found[row.run, best.run] for row, best in family if (row.run, best.run) in found)
+        tested = {difference.first: difference for difference in alike}
+        for row, best in family:
+            cells[row.method.name] = _beside_baseline(cells[row.method.name], best, tested.get(row.run))
+    apart = {
+        (a.method.name, b.method.name): found[a.run, b.run].p < 1 - LEVEL for a, b in pairs if (a.run, b.run) in found
+    }
+    return cells, apart
 
 
 def _first_of_each(lines: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:

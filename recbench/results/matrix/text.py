@@ -16,7 +16,9 @@ from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_latex import PACKAGE, escaped, latex_row, latex_table
 from recbench.results.matrix.methods_by_datasets import Cell, Matrix, MatrixColumn
+from recbench.results.matrix.pairwise_wins import pairwise_wins
 from recbench.results.matrix.rank_block import RankBlock, rank_block
+from recbench.results.matrix.wins_text import NOBODY, TITLE, wins_latex, wins_markdown, wins_notes, wins_rows
 from recbench.terminal import GAP, clean_line, columns_that_fit
 
 MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}
@@ -46,13 +48,14 @@ def markdown(matrices: Sequence[Matrix]) -> str:
         for name in matrix.methods:
             numbers = [_bold(cell_words(column, name), column.cells.get(name), "**") for column in columns]
             lines.append(markdown_row([markdown_text(name), *numbers, _mean_rank(block, name)]))
-        lines += ["", *(f"{markdown_text(note)}\n" for note in _notes(matrix, block))]
+        lines += ["", *(f"{markdown_text(note)}\n" for note in _notes(matrix, block)), *wins_markdown(matrix)]
     return "\n".join(lines)
 
 
 def latex(matrices: Sequence[Matrix]) -> str:
     """Return the matrices as LaTeX tables, which need the package booktabs."""
-    return "\n\n".join([PACKAGE, *("\n".join(_latex_table(matrix)) for matrix in matrices)]) + "\n"
+    tables = ("\n".join(lines(matrix)) for matrix in matrices for lines in (_latex_table, wins_latex))
+    return "\n\n".join([PACKAGE, *filter(None, tables)]) + "\n"
 
 
 def csv(matrices: Sequence[Matrix]) -> str:
@@ -123,7 +126,10 @@ def _notes(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
         yield "value (rank among the methods of the column); there is no baseline"
     if any(column.refitted for column in matrix.columns):
         yield f"{REFITTED} learned from the validation rows too, and is compared with baselines that did"
-    yield block.words if block else "no two methods stand on two datasets, so that there are no mean ranks"
+    if block:
+        yield block.words
+    else:
+        yield "no two methods stand on the same two datasets, so that there are no mean ranks"
 
 
 def _latex_table(matrix: Matrix) -> Iterator[str]:
@@ -160,8 +166,31 @@ class _TerminalMatrices:
                 yield Text()
             for note in _notes(matrix, block):
                 yield Text(_encodable(clean_line(note), options.ascii_only), style="dim")
+            yield Text()
+            yield from _wins(matrix, options)
             if matrix is not self.matrices[-1]:
                 yield Text()
+
+
+def _wins(matrix: Matrix, options: ConsoleOptions) -> Iterator[RenderableType]:
+    """Yield how often one method beats another, in tables no wider than the console, or why that is not counted."""
+    found = pairwise_wins(matrix)
+    if found is None:
+        yield Text(NOBODY, style="dim")
+        return
+    yield Text(clean_line(f"{matrix.metric}: {TITLE}"), style="bold")
+    rows = list(wins_rows(found))
+    widths = {place: max(len(cells[place]) for _, cells in rows) for place in range(len(rows))}
+    for places in columns_that_fit(widths, options.max_width - NAMES):
+        grid = _empty_grid(options.ascii_only)
+        for place in places:
+            grid.add_column(str(place + 1), justify="right", no_wrap=True)
+        for name, cells in rows:
+            grid.add_row(Text(_encodable(clean_line(name), options.ascii_only)), *(cells[place] for place in places))
+        yield grid
+        yield Text()
+    for note in wins_notes(found):
+        yield Text(note, style="dim")
 
 
 def _fitting(matrix: Matrix, width: int) -> Iterator[list[MatrixColumn]]:
@@ -180,9 +209,14 @@ def _heading(column: MatrixColumn) -> list[str]:
     return [line for word in (dataset, split, clean_line(column.column.feedback)) for line in wrap(word, HEADING)]
 
 
-def _grid(matrix: Matrix, columns: Sequence[MatrixColumn], block: RankBlock | None, ascii_only: bool) -> Table:
+def _empty_grid(ascii_only: bool) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     grid.add_column(Text(_encodable("loss × backbone", ascii_only)), overflow="fold")
+    return grid
+
+
+def _grid(matrix: Matrix, columns: Sequence[MatrixColumn], block: RankBlock | None, ascii_only: bool) -> Table:
+    grid = _empty_grid(ascii_only)
     for column in columns:
         grid.add_column(Text("\n".join(_heading(column))), justify="right", no_wrap=True, overflow="fold")
     if block:

@@ -49,6 +49,6 @@ async function copyText(text, pressed) {
 document.addEventListener("click", (event) => {
   const form = event.target.dataset?.copy;
   if (!form) return;
-  const table = event.target.closest(".board, .by-dataset").querySelector("table");
+  const table = event.target.closest(".board, .by-dataset, .pairwise").querySelector("table");
   copyText(form === "latex" ? latexOf(table) : markdownOf(table), event.target);
 });

@@ -50,6 +50,31 @@ function rankCell(method, matrix) {
   return [shown, method.rank];
 }
 
+// Methods by methods; the columns are numbered as the rows are.
+function drawWins(matrix) {
+  const part = document.querySelector(".pairwise");
+  part.hidden = false;
+  part.querySelector("h2").textContent = `How often one method beats another in ${matrix.metric}`;
+  part.querySelector(".copy").hidden = matrix.wins === null;
+  part.querySelector(".wins").hidden = matrix.wins === null;
+  part.querySelector(".wins-words").textContent = matrix.wins_words.map((words) => `${words[0].toUpperCase()}${words.slice(1)}.`).join(" ");
+  if (matrix.wins === null) return;
+  const names = matrix.wins.methods.map((place) => matrix.methods[place].name);
+  const headings = names.map((name, place) => {
+    const heading = element("abbr", `${place + 1}`);
+    heading.title = name;
+    return heading;
+  });
+  const rows = matrix.wins.cells.map((cells, line) => [`${line + 1} ${names[line]}`, ...cells.map((cell) => {
+    if (cell === null) return element("span", "–", "none");
+    const [better, of, sure] = cell;
+    const shown = element("span", `${better}/${of}`, 2 * better > of ? "better" : 2 * better < of ? "worse" : "");
+    if (sure !== undefined) shown.append(` (${sure})`);
+    return shown;
+  })]);
+  part.querySelector(".wins").replaceChildren(tableOf(`How often the method of a row beats that of a column in ${matrix.metric}`, ["Row beats column", ...headings], rows));
+}
+
 function drawMatrix(part) {
   const matrix = data.matrices[Math.max(part.querySelector("select").selectedIndex, 0)];
   const headings = matrix.columns.map(({ title, feedback, section }) => {
@@ -59,6 +84,7 @@ function drawMatrix(part) {
     return heading;
   });
   const runOf = (method) => data.runs[data.cells[method.cells.find((cell) => cell !== null)[0]].runs[0]].run;
+  drawWins(matrix);
   const rows = matrix.methods.map((method, line) => [
     link(method.name, `#run=${runOf(method)}`, "name"), rankCell(method, matrix),
     ...method.cells.map((cell, place) => matrixCell(cell, matrix.columns[place].refitted.includes(line))),

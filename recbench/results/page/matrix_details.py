@@ -8,7 +8,9 @@ from typing import Any
 from recbench.results.leaderboard_rows import Column, Method
 from recbench.results.leaderboard_tables import DatasetTables
 from recbench.results.matrix.methods_by_datasets import Cell, Matrix
+from recbench.results.matrix.pairwise_wins import PairwiseWins, pairwise_wins
 from recbench.results.matrix.rank_block import rank_block
+from recbench.results.matrix.wins_text import MOST, NOBODY, wins_notes
 
 
 def matrix_details(
@@ -31,7 +33,7 @@ def matrix_details(
 def _matrix(
     matrix: Matrix, positions: Mapping[tuple[Method, Column], int], sections: Mapping[tuple[str, str, str], int]
 ) -> dict[str, Any]:
-    block = rank_block(matrix)
+    block, wins = rank_block(matrix), pairwise_wins(matrix)
     baselines = [
         list(dict.fromkeys(cell.baseline for cell in column.cells.values() if cell.baseline))
         for column in matrix.columns
@@ -40,6 +42,8 @@ def _matrix(
         "metric": matrix.metric,
         "words": block.words if block else "",
         "critical": block.test.critical if block and block.test and block.test.real else None,
+        "wins": _wins(wins, matrix) if wins else None,
+        "wins_words": list(wins_notes(wins)) if wins else [NOBODY],
         "columns": [
             {
                 "title": column.title,
@@ -61,6 +65,20 @@ def _matrix(
             }
             for name in matrix.methods
         ],
+    }
+
+
+def _wins(wins: PairwiseWins, matrix: Matrix) -> dict[str, Any]:
+    """Return the places of methods, and of each against each its wins, of how many, and how many are beyond chance."""
+    names = wins.methods[:MOST]
+
+    def against(one: str, other: str) -> list[int] | None:
+        found = wins.against.get((one, other))
+        return None if found is None else [found.better, found.of, *([found.sure] if found.tested else [])]
+
+    return {
+        "methods": [matrix.methods.index(name) for name in names],
+        "cells": [[against(one, other) for other in names] for one in names],
     }
 
 

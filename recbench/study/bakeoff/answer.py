@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from recbench.baselines.base import BASELINES
-from recbench.evaluation.statistics import Difference, Sample, compare, interval
+from recbench.evaluation.statistics import Difference, Sample, compare, first_with_others, interval
 from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, PairedRun, paired_samples
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
@@ -125,7 +125,8 @@ def _differences(samples: Sequence[Sample]) -> tuple[Difference, ...]:
     """Return what is known of the first less each other; Holm's correction asks for more draws where there are more."""
     if len(samples) < 2:
         return ()
-    return tuple(compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(samples)), against_first=True))
+    resamples = max(RESAMPLES, RESAMPLES_EACH * len(samples))
+    return tuple(compare(samples, resamples=resamples, pairs=first_with_others(len(samples))))
 
 
 def _is_deterministic(record: RunRecord) -> bool:

@@ -13,6 +13,7 @@ from recbench.results.leaderboard_tables import arrange
 from recbench.results.matrix import text
 from recbench.results.matrix.differences import Differences
 from recbench.results.matrix.methods_by_datasets import Matrix, matrices
+from recbench.results.matrix.pairwise_wins import Wins, pairwise_wins
 from recbench.results.matrix.rank_block import rank_block
 from recbench.results.page.matrix_details import matrix_details
 from recbench.results.store import Store
@@ -134,6 +135,42 @@ def test_what_learned_from_validation_rows_is_compared_with_baselines_that_did(s
     assert "▽ -0.0200* (1)" in text.markdown([only(store)])
 
 
+def test_wins_by_hand(store: Store, put: Put) -> None:
+    for dataset, one, two in (("one", 0.7, 0.6), ("two", 0.6, 0.8), ("three", 0.5, 0.5)):
+        put("bce", dataset, one)
+        put("bpr", dataset, two)
+    put("bce", "one", 0.9, feedback="buy")
+    put("bpr", "one", 0.8, feedback="buy")
+    put("jrc", "one", 0.9)
+    put("jrc", "two", 0.9, settings={"train.refit": True})  # learned from more: not one of the columns that compare
+    found = pairwise_wins(only(store))
+    assert found is not None and found.methods == ["bce × mf", "bpr × mf", "jrc × mf"] and not found.tested
+    counts = {pair: (wins.better, wins.of) for pair, wins in found.against.items()}
+    assert counts == {
+        ("bce × mf", "bpr × mf"): (2, 4), ("bpr × mf", "bce × mf"): (1, 4),
+        ("bce × mf", "jrc × mf"): (0, 1), ("jrc × mf", "bce × mf"): (1, 1),
+        ("bpr × mf", "jrc × mf"): (0, 1), ("jrc × mf", "bpr × mf"): (1, 1),
+    }  # fmt: skip
+    shown = rendered(only(store), 80)
+    assert "how often the method of a row beats" in shown and "2/4" in shown and "not tested" in shown
+    assert on_page(store)["wins"]["cells"][0] == [None, [2, 4], [0, 1]]
+
+
+def test_wins_beyond_chance_are_counted_where_users_scores_are_kept(store: Store, put: Put) -> None:
+    users = np.random.default_rng(0).normal(0.6, 0.1, 400)
+    noise = np.random.default_rng(1).normal(0, 0.05, 400)
+    noise -= noise.mean()
+    for dataset, gap in (("one", 0.03), ("two", 0.0005)):
+        put("bce", dataset, float(users.mean()), users=users)
+        put("bpr", dataset, float(users.mean()) - gap, users=users + noise - gap)
+    put("bce", "three", 0.7)
+    put("bpr", "three", 0.6)
+    found = pairwise_wins(only(store))
+    assert found is not None
+    assert found.against["bce × mf", "bpr × mf"] == Wins(better=3, of=3, tested=2, sure=1)
+    assert found.against["bpr × mf", "bce × mf"] == Wins(better=0, of=3, tested=2, sure=0)
+
+
 def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
     for place, dataset in enumerate("abcdef"):
         for loss, value in (("ease", 0.5), ("bce", 0.6 + place / 100), ("bpr", 0.4)):
@@ -169,6 +206,7 @@ def test_few_datasets_are_said(store: Store, put: Put) -> None:
     put("bpr", "a", 0.6)
     assert rank_block(only(store)) is None
     assert "there are no mean ranks" in text.markdown([only(store)])
+    assert "no two methods do" in text.markdown([only(store)]) and "beats another" not in text.latex([only(store)])
     put("bce", "b", 0.5)
     put("bpr", "b", 0.6)
     block = rank_block(only(store))
@@ -188,6 +226,8 @@ def test_a_narrow_terminal_has_several_tables(store: Store, put: Put) -> None:
             put(loss, dataset, value)
     shown = rendered(only(store), 60)
     assert all(len(line) <= 60 for line in shown.splitlines())
+    shown, wins = shown.split("how often")
+    assert "1 bce × mf" in wins and "4/4" in wins
     assert shown.count("bce × mf") == 2 and shown.count("△ +0.1000 (1)") == 4 and shown.count("mean rank") == 2
 
 
