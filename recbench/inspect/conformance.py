@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -39,6 +37,7 @@ from recbench.inspect.loss_trial import (
     with_label,
 )
 from recbench.inspect.slate_checks import slates
+from recbench.inspect.statement_checks import documented, searched
 from recbench.inspect.view_checks import views
 from recbench.losses.base import can_be_balanced
 from recbench.training.scorer import Scorer, linear_weights
@@ -74,17 +73,6 @@ def verify(name: str) -> Iterator[Outcome]:
             yield Outcome(name, check, about, "fails", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
         else:
             yield Outcome(name, check, about, "holds", "")
-
-
-def documented(trial: Trial) -> None:
-    """The docstring names its source with a year, and every setting has a type and a default."""
-    if not re.search(r"(19|20)\d\d", trial.loss.__doc__ or ""):
-        raise UnmetError("say in the docstring which paper it is from: authors, year, equation")
-    for parameter in inspect.signature(trial.loss.__init__).parameters.values():
-        if parameter.kind is not parameter.KEYWORD_ONLY:
-            continue
-        if parameter.annotation is parameter.empty or parameter.default is parameter.empty:
-            raise UnmetError(f"setting `{parameter.name}` needs a type and a default")
 
 
 def finite(trial: Trial) -> None:
@@ -327,6 +315,7 @@ CHECKS: dict[str, Callable[[Trial], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         documented,
+        searched,
         slates,
         finite,
         stable,

@@ -24,7 +24,6 @@ class AdvInfoNCE(SampledSoftmaxLoss):
 
     cosine = True
     logit = Logit("fixed", scale=10.0)
-    searched = ("weight=0.1..10",)
     weight: Tensor
 
     def __init__(

@@ -52,6 +52,7 @@ def test_a_loss_that_does_everything_wrong_fails_each_check() -> None:
         """Says nothing of where it is from."""
 
         sampler = Triplets()
+        searched = ("gama=1..4",)
 
         def __init__(self, info, *, gamma=2.0) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
             super().__init__(info)
@@ -69,7 +70,16 @@ def test_a_loss_that_does_everything_wrong_fails_each_check() -> None:
         def log_probability(self, logit: Tensor) -> Tensor:
             return logit
 
-    expected = {"documented", "stable", "constant-labels", "masks", "padding", "masked-slates", "order-of-users"}
+    expected = {
+        "documented",
+        "searched",
+        "stable",
+        "constant-labels",
+        "masks",
+        "padding",
+        "masked-slates",
+        "order-of-users",
+    }
     assert expected | {"scores", "resumes", "learns"} <= failed("wrong")
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recbench.data.dataset import Info
-from recbench.losses import base
-from recbench.losses.base import LOSSES
 from recbench.run.train_command import TrainRequest
-from recbench.study import search_space, sweep
+from recbench.study import sweep
 from recbench.study.fair import equal_terms, space, with_point
 
 RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
@@ -25,21 +22,6 @@ RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.we
 )
 def test_what_a_loss_is_tuned_by(loss: str, backbone: str, words: tuple[str, ...]) -> None:
     assert space([loss], backbone) == words
-
-
-@pytest.mark.parametrize("name", LOSSES.names())
-def test_the_ends_of_what_every_loss_says_are_settings_of_it(name: str) -> None:
-    loss = LOSSES.get(name)
-    info = Info(
-        50, 40, (0.4, 0.2, 0.1)[: 3 if loss.multitask else 1], ("view", "cart", "buy")[: 3 if loss.multitask else 1]
-    )
-    dimensions = search_space.parse(space([name], "mf"), [name], "mf")
-    for row in search_space.corners(dimensions):
-        point = search_space.point(dimensions, row, name)
-        words = {key.removeprefix("loss."): word for key, word in point.items() if key.startswith("loss.")}
-        made = base.create(loss, info, base.resolve(loss, words | ({"logit": "learned"} if loss.reads_logits else {})))
-        if "scale" in words:
-            assert made.head.log_scale.exp().tolist() == pytest.approx([float(words["scale"])] * made.towers)
 
 
 def test_the_settings_of_a_point_take_the_place_of_those_of_a_method() -> None:
