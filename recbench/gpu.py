@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 _everywhere = [False]  # not a ContextVar, which torch.compile cannot see through
+_fixed_shapes = [False]
 
 
 def as_on_gpu(device: torch.device) -> bool:
@@ -20,14 +21,32 @@ def as_on_gpu(device: torch.device) -> bool:
     return device.type != "cpu" or _everywhere[0]
 
 
+def fixed_shapes(device: torch.device) -> bool:
+    """Return whether to compute on a device with shapes that do not depend on data."""
+    return as_on_gpu(device) or _fixed_shapes[0]
+
+
 @contextmanager
 def everywhere_as_on_gpu() -> Iterator[None]:
     """Do on a CPU as on a GPU, for checks of what happens there."""
-    before, _everywhere[0] = _everywhere[0], True
+    with _set(_everywhere):
+        yield
+
+
+@contextmanager
+def everywhere_fixed_shapes() -> Iterator[None]:
+    """Have shapes on a CPU that do not depend on data, as models need that are stepped side by side."""
+    with _set(_fixed_shapes):
+        yield
+
+
+@contextmanager
+def _set(switch: list[bool]) -> Iterator[None]:
+    before, switch[0] = switch[0], True
     try:
         yield
     finally:
-        _everywhere[0] = before
+        switch[0] = before
 
 
 def rows_at(table: Tensor, index: Tensor) -> Tensor:

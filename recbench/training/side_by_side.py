@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import pad
 
 from recbench.batch import Batch
+from recbench.gpu import everywhere_fixed_shapes
 from recbench.losses.base import Loss
 from recbench.training.captured_step import make_step
 from recbench.training.model import Model
@@ -166,7 +167,8 @@ def _gradients_of(objective: Objective) -> Callable[[Tensors, Tensors, Batch], t
         return called
 
     def of_lanes(trained: Tensors, held: Tensors, batch: Batch) -> tuple[Tensors, Tensor]:
-        values = vmap(partial(value, batch=batch))(trained, held, dict(fields_of(batch)))
+        with everywhere_fixed_shapes():
+            values = vmap(partial(value, batch=batch))(trained, held, dict(fields_of(batch)))
         gradients = torch.autograd.grad(values.sum(), list(trained.values()))
         # A fused optimiser reads the memory of gradients as if they were laid out as the parameters are.
         return {name: one.contiguous() for name, one in zip(trained, gradients, strict=True)}, values

@@ -30,12 +30,10 @@ from recbench.training.together import MOST, difference, most_in_memory, why_alo
 RANDOM = "draws random numbers in every step"
 STEPS = "makes steps of its own"
 PAIRS = "is given as pairs"
-SHAPES = "whose shape depends on values"
 ALONE = {
     **dict.fromkeys(("selfcf-ed", "selfcf-ep", "ssl", "simgcl", "xsimgcl"), RANDOM),
     **dict.fromkeys(("full-softmax", "mult-dae", "mult-vae"), PAIRS),
     **dict.fromkeys(("til-ui", "til-mi"), STEPS),
-    **dict.fromkeys(("ranknet", "lambdarank", "s2srank"), SHAPES),
     "selfcf-he": "changes tensors of its own",
 }
 
@@ -122,7 +120,9 @@ def test_each_gradient_is_clipped_by_its_own_norm() -> None:
     check_equal_steps(trial, *(models_of(trial, 3, schedules=schedules) for _ in range(2)))
 
 
-@pytest.mark.parametrize(("loss", "backbone"), [("listnet", "mf"), ("jrc", "twintower"), ("bpr", "lightgcn")])
+@pytest.mark.parametrize(
+    ("loss", "backbone"), [("listnet", "mf"), ("lambdarank", "mf"), ("jrc", "twintower"), ("bpr", "lightgcn")]
+)
 def test_lists_of_any_length_and_graphs(loss: str, backbone: str) -> None:
     trial = Trial(loss)
     check_equal_steps(trial, *(models_of(trial, 3, backbone=backbone) for _ in range(2)))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.batch import Batch
-from recbench.gpu import as_on_gpu
+from recbench.gpu import fixed_shapes
 from recbench.settings import Range
 
 ListLength = Annotated[int, Range("at least 2", lambda number: number >= 2)]
@@ -95,7 +95,7 @@ class DensePairs(SlotPairs):
 
 def pairs(first: Tensor, second: Tensor) -> SlotPairs:
     """Return the pairs of a slot in `first` and one in `second`, both [B, N], of the same list."""
-    return DensePairs(first, second) if as_on_gpu(first.device) else SparsePairs(first, second)
+    return DensePairs(first, second) if fixed_shapes(first.device) else SparsePairs(first, second)
 
 
 def log_share(value: Tensor, among: Tensor) -> Tensor:
