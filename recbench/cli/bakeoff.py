@@ -22,7 +22,17 @@ from recbench.cli.app import (
     store,
     typed_command,
 )
-from recbench.cli.options import Device, Jobs, Json, names
+from recbench.cli.options import (
+    Address,
+    Device,
+    Jobs,
+    Json,
+    Launcher,
+    Partition,
+    PerRun,
+    launch_options,
+    names,
+)
 from recbench.errors import InterruptionError, UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +57,7 @@ def _seconds(word: str) -> float:
     "recbench bakeoff my.csv --user customer --item sku --feedback click,buy --budget 1h",
     "recbench bakeoff my.csv --items items.parquet --users users.csv",
     "recbench bakeoff ml-1m --backbone mf --jobs 2",
+    "recbench bakeoff ml-1m --launcher ray --jobs 16 --per-run cpus=2",
 )
 def bakeoff(
     data: Annotated[str, typer.Argument(help="A log as CSV, JSON Lines or Parquet; or DATASET or DATASET/SPLIT.")],
@@ -67,6 +78,13 @@ def bakeoff(
         Path | None, typer.Option(help="Where the catalogue entry of a file is written; default: NAME.toml here.")
     ] = None,
     jobs: Jobs = None,
+    launcher: Launcher = "local",
+    address: Address = None,
+    per_run: PerRun = None,
+    partition: Partition = None,
+    time_limit: Annotated[
+        str | None, typer.Option("--time-limit", metavar="TIME", help="Of a Slurm job, such as 4h.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -76,12 +94,16 @@ def bakeoff(
     """
     from recbench.sources.guess_table import Given
     from recbench.study.bakeoff.bake import BakeoffRequest
+    from recbench.training.console import print_line
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
         given = Given(user, item, time_column, feedback, users, items)
         dataset = _prepared(data, given, catalog, stderr())
-        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device)
+        if launcher != "local" and jobs is None:
+            print_line(stderr(), "note: the budget is reckoned for one run at a time; --jobs N says how many there are")
+        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device, launch)
         _answer(request, stderr(), as_json)
     except KeyboardInterrupt:
         raise InterruptionError("interrupted; nothing is lost: the same command goes on where it stopped") from None

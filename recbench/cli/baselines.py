@@ -8,14 +8,20 @@ import typer
 
 from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
 from recbench.cli.options import (
+    Address,
     Candidates,
     Dialect,
     Imports,
     Json,
     KeepSeen,
+    Launcher,
     Metrics,
+    Partition,
+    PerRun,
     PreparedDataset,
     Seed,
+    TimeLimit,
+    launch_options,
     names,
     setting_words,
     whole_option,
@@ -29,6 +35,7 @@ from recbench.cli.own_code import import_files
     "recbench baselines --dataset ml-1m --metric recall@50 --metric auc",
     "recbench baselines --only item-knn,ease --budget 600 --set train.refit=true",
     "recbench baselines --only ials --seeds 3 --set ials.factors=128 --set ials.alpha=5",
+    "recbench baselines --launcher slurm --partition long --per-run cpus=4,memory=32GiB",
 )
 def baselines(
     dataset: PreparedDataset = None,
@@ -49,6 +56,15 @@ def baselines(
     candidates: Candidates = "catalogue",
     keep_seen: KeepSeen = False,
     dialect: Dialect = None,
+    jobs: Annotated[
+        int | None,
+        whole_option("--jobs", "Baselines at the same time; default: 1, on a cluster all that fit.", 1, 1000),
+    ] = None,
+    launcher: Launcher = "local",
+    address: Address = None,
+    per_run: PerRun = None,
+    partition: Partition = None,
+    time_limit: TimeLimit = None,
     imports: Imports = [],
     as_json: Json = False,
 ) -> None:
@@ -67,7 +83,15 @@ def baselines(
         budget=budget,
     )
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
-    evaluated = run_baselines(request, evaluation, store(), stderr(), typed_command())
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+    if launcher == "local" and (jobs or 1) == 1:
+        evaluated = run_baselines(request, evaluation, store(), stderr(), typed_command())
+    else:
+        from recbench.study.launched_baselines import run_launched_baselines
+        from recbench.study.launchers.base import Work
+
+        work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command())
+        evaluated = run_launched_baselines(request, evaluation, work, stderr(), options)
     if as_json:
         print_json(evaluations_json(evaluated))
     else:

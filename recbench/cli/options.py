@@ -58,7 +58,7 @@ Lanes = Annotated[
     str,
     typer.Option(
         metavar="auto|N",
-        help="Runs of one structure to train side by side in a process; auto: 1 on a CPU, many on a GPU.",
+        help="Runs of one structure to train side by side in a process; auto: 1, but many on a GPU of this machine.",
     ),
 ]
 Launcher = Annotated[
@@ -73,7 +73,10 @@ PerRun = Annotated[
 ]
 Partition = Annotated[str | None, typer.Option(help="Of Slurm; default: its own.")]
 TimeLimit = Annotated[
-    str | None, typer.Option("--time", metavar="TIME", help="Of a Slurm job, such as 4h; longer runs are requeued.")
+    str | None,
+    typer.Option(
+        "--time-limit", "--time", metavar="TIME", help="Of a Slurm job, such as 4h; longer runs are requeued."
+    ),
 ]
 Settings = Annotated[
     list[str],

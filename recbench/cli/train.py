@@ -115,7 +115,7 @@ def train(
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
     require_fair(trials, fair)
     with _resume_hint(None if resume else typed_command()):
-        trackers = _trackers(track, launcher)
+        trackers = _trackers(track)
         if resume:
             runs = _resume(imports, trust, device, trackers)
         else:
@@ -137,16 +137,12 @@ def train(
     _print_records(runs)
 
 
-def _trackers(track: str | None, launcher: str) -> tuple[str, ...]:
+def _trackers(track: str | None) -> tuple[str, ...]:
     """Return the trackers that are asked for; raises UsageError for those that cannot be had."""
     words = names(track)
     if words:
         from recbench.trackers.base import require_trackers
 
-        if launcher == "ray":
-            raise UsageError(
-                f"--track {track}: not with --launcher ray, whose nodes need not share a folder with this one"
-            )
         require_trackers(words)
     return words
 

@@ -40,6 +40,19 @@ class BaselineRequest:
     budget: float = 0.0  # seconds for the search of each baseline's settings; 0: none
 
 
+@dataclass(frozen=True)
+class BaselinePlan:
+    """What a `baselines` command does, once it is known what there is."""
+
+    request: BaselineRequest
+    evaluation: EvalRequest
+    data: Dataset
+    names: tuple[str, ...]  # baselines that can be fitted, popularity first
+    values: Mapping[str, Mapping[str, settings.Value]]  # all settings of each, by full name
+    feedback: tuple[str, ...]  # to which they are fitted
+    metrics: tuple[Request, ...]
+
+
 def run_baselines(
     request: BaselineRequest,
     evaluation: EvalRequest,
@@ -50,9 +63,21 @@ def run_baselines(
 ) -> list[EvaluatedRun]:
     """Fit the baselines that are not on record, compute the metrics of all and keep them.
 
-    One that lacks a library, or memory for this dataset, is left out with a line that says so. `data` is the dataset of
-    the request, for who has read it already. Raises UsageError for
-    whatever does not exist, and if nothing is left.
+    `data` is the dataset of the request, for who has read it already. Raises UsageError as `plan_baselines` does.
+    """
+    plan = plan_baselines(request, evaluation, console, data)
+    outcomes = [outcome for name in plan.names for outcome in run_baseline(name, plan, store, console, command)]
+    leaderboard.write_markdown(store)
+    return outcomes
+
+
+def plan_baselines(
+    request: BaselineRequest, evaluation: EvalRequest, console: Console, data: Dataset | None = None
+) -> BaselinePlan:
+    """Return what a request asks for.
+
+    A baseline that lacks a library, or memory for this dataset, is left out with a line that says so. Raises
+    UsageError for whatever does not exist, and if nothing is left.
     """
     names = _baseline_names(request.only)
     values = resolved_settings(names, request.settings)
@@ -74,21 +99,23 @@ def run_baselines(
         raise UsageError("; ".join(dict.fromkeys(reasons.values())))
     for reason in dict.fromkeys(reasons.values()):
         print_line(console, f"note: {reason}")
-    outcomes = []
-    for name in (name for name in names if name not in reasons):
-        seeds = request.seeds if BASELINES.get(name).seeded else (0,)
-        fitted_to = data.feedback if name == POPULARITY else feedback
-        first = baseline_key(name, (data.name, data.split, data.fingerprint), fitted_to, values[name], seeds[0])
-        need = memory_needed(first, data)
-        if need > WORTH_SAYING:
-            print_line(console, f"{name} takes about {need / 2**30:.1f} GiB of memory")
-        if request.budget:
-            first = _searched(first, request, data, store, console, command)
-        for key in (replace(first, seed=seed) for seed in seeds):
-            covering = _on_record(key, store)
-            outcomes.append(fit_and_evaluate(covering, data, metrics, evaluation, store, console, command))
-    leaderboard.write_markdown(store)
-    return outcomes
+    fitting = tuple(name for name in names if name not in reasons)
+    return BaselinePlan(request, evaluation, data, fitting, values, feedback, tuple(metrics))
+
+
+def run_baseline(name: str, plan: BaselinePlan, store: Store, console: Console, command: str) -> list[EvaluatedRun]:
+    """Search the settings of one baseline, fit it with every seed and evaluate it; what is on record is not fitted."""
+    request, data = plan.request, plan.data
+    seeds = request.seeds if BASELINES.get(name).seeded else (0,)
+    fitted_to = data.feedback if name == POPULARITY else plan.feedback
+    first = baseline_key(name, (data.name, data.split, data.fingerprint), fitted_to, plan.values[name], seeds[0])
+    need = memory_needed(first, data)
+    if need > WORTH_SAYING:
+        print_line(console, f"{name} takes about {need / 2**30:.1f} GiB of memory")
+    if request.budget:
+        first = _searched(first, request, data, store, console, command)
+    keys = [_on_record(replace(first, seed=seed), store) for seed in seeds]
+    return [fit_and_evaluate(key, data, plan.metrics, plan.evaluation, store, console, command) for key in keys]
 
 
 def _searched(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
 
 from rich.console import Console
 
@@ -14,20 +16,28 @@ from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Wor
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.train import is_complete
 
+Finish = Callable[[Sequence[RunKey], str], dict[str, Finished]]
 
-def finish_runs(
-    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, options: LaunchOptions, title: str
-) -> dict[str, Finished]:
-    """Train what has no record yet and return how each run ended, by digest; one that fails does not stop the others.
 
-    `title` stands before the progress bar.
+@contextmanager
+def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions) -> Iterator[Finish]:
+    """Yield what trains runs on one dataset, given them and the title of their progress bar, time and again.
+
+    It trains those that have no record yet and returns how each run ended, by digest; one that fails does not stop the
+    others. The launcher is opened once, when the first run has no record.
     """
     store = Store(work.results)
-    if all(is_complete(key, store) for key in keys):
-        return {key.digest: store.record(key) for key in keys}
-    count = len({key.digest for key in keys})
-    with launch(work, data, options, console) as launcher, SweepDisplay(console, count, title) as display:
-        return run_missing(keys, {}, store, launcher, display)
+    with ExitStack() as opened:
+        launcher = cache(lambda: opened.enter_context(launch(work, data, options, console)))
+
+        def finish(keys: Sequence[RunKey], title: str) -> dict[str, Finished]:
+            if all(is_complete(key, store) for key in keys):
+                return {key.digest: store.record(key) for key in keys}
+            trains = launcher()
+            with SweepDisplay(console, len({key.digest for key in keys}), title) as display:
+                return run_missing(keys, {}, store, trains, display)
+
+        yield finish
 
 
 def run_missing(
@@ -57,7 +67,8 @@ def train_runs(
 
     Raises TrainingError, after all others have finished, if a run failed.
     """
-    runs = finish_runs(keys, data, work, console, options, title)
+    with finisher(data, work, console, options) as finish:
+        runs = finish(keys, title)
     failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
     if failed:
         also = f"; {len(failed)} of {len(runs)} runs failed, the others are kept" if len(runs) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,6 +54,8 @@ class Tracker(ABC):
 
 
 TRACKERS: Registry[Tracker] = Registry("tracker", __package__)
+
+Track = str | Callable[[TrackedRun], Tracker]  # the name of a tracker, the file of one, or what makes one
 
 
 def final_numbers(record: RunRecord) -> dict[str, float]:

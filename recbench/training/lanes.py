@@ -13,12 +13,13 @@ from torch import Tensor
 from recbench.data.dataset import Dataset
 from recbench.results.record import RunKey
 from recbench.results.store import Store
+from recbench.trackers.base import Track
 from recbench.training.checkpoint import random_state, set_random_state
 from recbench.training.console import print_line
 from recbench.training.epoch import EpochPass, TrainedEpoch
 from recbench.training.model import Model
 from recbench.training.side_by_side import SideBySide
-from recbench.training.train import Training
+from recbench.training.train import Saved, Training
 from recbench.training.training_display import clock, rate_in_words
 
 SAY_EVERY = 2.0  # seconds between lines about a group
@@ -30,10 +31,12 @@ class Lane:
     What is wrong with one lane is kept as its error and ends it alone. Raises UsageError if the run cannot work.
     """
 
-    def __init__(self, key: RunKey, data: Dataset, store: Store, track: Sequence[str] = ()) -> None:
+    def __init__(
+        self, key: RunKey, data: Dataset, store: Store, saved: Saved | None = None, track: Sequence[Track] = ()
+    ) -> None:
         self.key = key
         self.folder = store.folder(key)
-        self.training = Training(key, data, track=track)
+        self.training = Training(key, data, saved, track)
         self.random = random_state()
         self.error: Exception | None = None
 

@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 
 from recbench.results.record import Epoch, RunRecord
 from recbench.terminal import print_text
-from recbench.trackers.base import TrackedRun, Tracker, tracker_class
+from recbench.trackers.base import Track, TrackedRun, Tracker, tracker_class
 
 
 class Tracking:
-    """Tells the trackers of these names what a run reaches; none is made before `start`."""
+    """Tells these trackers what a run reaches; none is made before `start`."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[Track]) -> None:
         self.words = words
-        self.trackers: list[tuple[str, Tracker]] = []
+        self.trackers: list[tuple[Track, Tracker]] = []
 
     def start(self, run: TrackedRun, done: Iterable[Epoch]) -> None:
         """Make the trackers, and show the epochs done before."""
         for word in self.words:
             try:
-                self.trackers.append((word, tracker_class(word)(run)))
+                make = tracker_class(word) if isinstance(word, str) else word
+                self.trackers.append((word, make(run)))
             except Exception as error:
                 _warn(word, error)
         for epoch in done:
@@ -48,7 +49,7 @@ class Tracking:
                 self.trackers.remove((word, tracker))
 
 
-def _warn(word: str, error: Exception) -> None:
+def _warn(word: Track, error: Exception) -> None:
     said = (" ".join(str(error).split()) or "no reason given")[:200]
     print_text(
         f"warning: --track {word} failed ({type(error).__name__}: {said}); training goes on without it", stderr=True

@@ -19,7 +19,7 @@ from recbench.memory import peak
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import SCHEMA_OF_LANES, Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.trackers.base import TrackedRun
+from recbench.trackers.base import Track, TrackedRun
 from recbench.training import checkpoint
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.captured_step import make_step
@@ -37,6 +37,8 @@ from recbench.training.validate import Validation
 PROGRESS = "progress.safetensors"
 WEIGHTS = "weights.safetensors"
 LOCK = "lock"  # beside the record of a run that a process is training
+
+Saved = Callable[[RunKey, Path], None]  # what is told of every checkpoint of a run
 
 
 @dataclass
@@ -65,13 +67,12 @@ class TrainingState:
 class Training:
     """A run on its way to a record: its key, data, schedule and model, and what it has reached.
 
-    `data` has the key's feedback only; `saved` is called with the path of every checkpoint; `track` names trackers.
+    `data` has the key's feedback only; `saved` is called with the key and the path of every checkpoint; `track` says
+    what shows the run elsewhere.
     Raises UsageError if all this cannot work together; until `run`, nothing is written.
     """
 
-    def __init__(
-        self, key: RunKey, data: Dataset, saved: Callable[[Path], None] | None = None, track: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, key: RunKey, data: Dataset, saved: Saved | None = None, track: Sequence[Track] = ()) -> None:
         self.key = key
         self.saved = saved
         self.ranks = current()
@@ -230,7 +231,7 @@ class Training:
             return
         checkpoint.save(folder / PROGRESS, progress)
         if self.saved is not None:
-            self.saved(folder / PROGRESS)
+            self.saved(self.key, folder / PROGRESS)
 
     def _look_up_best_epoch(self, store: Store, console: Console) -> None:
         """Take the curve and best epoch from the run without refit, if it stands already: they would be the same."""

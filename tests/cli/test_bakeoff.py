@@ -170,6 +170,7 @@ def test_a_dataset_that_is_prepared(prepared: Run, shop: str) -> None:
         (("laden.csv", "--budget", "soon"), "--budget soon: expected a time, such as 90s, 20m or 2h"),
         (("laden.csv", "--losses", "bce,bbr"), "unknown loss `bbr`"),
         (("laden.csv", "--backbone", "mff"), "unknown backbone `mff`"),
+        (("laden.csv", "--time-limit", "4h"), "--time-limit 4h: an option of --launcher slurm"),
     ],
 )
 def test_what_cannot_be_meant(run: Run, shop: str, words: tuple[str, ...], message: str) -> None:

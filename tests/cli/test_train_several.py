@@ -173,7 +173,6 @@ def test_lanes_train_what_is_alike_side_by_side(prepared: Run) -> None:
         (("--lanes", "0"), "--lanes 0: expected auto or a whole number from 1 to 1,000"),
         (("--lanes", "many"), "--lanes many: expected auto or a whole number"),
         (("--lanes", "1.5"), "--lanes 1.5: expected auto or a whole number"),
-        (("--lanes", "2", "--launcher", "ray"), "--lanes 2: an option of --launcher local"),
     ],
 )
 def test_lanes_that_cannot_be(prepared: Run, words: tuple[str, ...], message: str) -> None:

@@ -116,7 +116,6 @@ def test_runs_of_several_losses_and_processes_are_shown(prepared: Run, tmp_path:
     [
         (("--track", "tensorbord"), "did you mean `tensorboard`"),
         (("--track", "no.py"), "error: --track "),
-        (("--track", "wandb", "--launcher", "ray"), "not with --launcher ray"),
     ],
 )
 def test_what_cannot_be_tracked_is_refused(prepared: Run, words: tuple[str, ...], said: str) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,15 +24,15 @@ from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
-from recbench.run.evaluate import EvalOptions, evaluate_run
+from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.bakeoff.contestants import Contestant, Question, contestants
 from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds, fit_program, passes_of
 from recbench.study.fair import equal_terms
+from recbench.study.launched_baselines import launch_baselines
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.train_runs import finish_runs
+from recbench.study.train_runs import Finish, finisher
 from recbench.training.console import print_line
-from recbench.training.model import pick_device
 from recbench.training.validate import UndefinedMetricError
 
 ALWAYS_FITTED = ("popularity", "item-knn")  # whatever the budget
@@ -51,8 +51,9 @@ class BakeoffRequest:
     backbone: str
     losses: tuple[str, ...]  # none: a dozen that fit
     budget: float  # seconds
-    jobs: int
+    jobs: int  # that train at a time, by which the budget is reckoned
     device: str
+    launch: LaunchOptions = field(default_factory=LaunchOptions)  # where they train
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Bakeoff:
 
     request: BakeoffRequest
     data: Dataset
-    device: torch.device
+    target: torch.device  # on which the contestants train
     contestants: tuple[Contestant, ...]
 
     @property
@@ -99,15 +100,15 @@ class Bakeoff:
         )
         fair = equal_terms(request)
         request = replace(fair, settings=(*fair.settings, f"train.lr={rate}"))
-        return keys_of(request, self.data, self.device.type, {})
+        return keys_of(request, self.data, self.target.type, {})
 
 
 def set_up(request: BakeoffRequest) -> Bakeoff:
     """Read the data and choose the contestants; raises UsageError if none fits."""
-    device = pick_device(request.device)
-    data = Dataset.load(find_prepared(request.dataset), device)
+    here, target = request.launch.devices(request.device)
+    data = Dataset.load(find_prepared(request.dataset), here)
     chosen = contestants(data, request.backbone, request.losses)
-    return Bakeoff(request, data, device, tuple(chosen))
+    return Bakeoff(request, data, target, tuple(chosen))
 
 
 def run_bakeoff(bakeoff: Bakeoff, program: Program, store: Store, console: Console, command: str) -> Entrants:
@@ -140,11 +141,12 @@ def _trained(
     bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], store: Store, console: Console, command: str
 ) -> dict[Contestant, list[RunRecord]]:
     """Return the runs of each contestant at the learning rate that is best on validation, one per seed."""
-    work = Work(store.root, str(bakeoff.device), (), command)
-    best = _best_rates(bakeoff, program, fitting, work, console)
-    finals = {one: bakeoff.keys(one, program.epochs, rate, range(program.seeds)) for one, rate in best.items()}
-    keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
-    finished = finish_runs(keys, bakeoff.data, work, console, LaunchOptions(jobs=bakeoff.request.jobs), "seeds")
+    work = Work(store.root, str(bakeoff.target), (), command)
+    with finisher(bakeoff.data, work, console, bakeoff.request.launch) as finish:
+        best = _best_rates(bakeoff, program, fitting, finish, console)
+        finals = {one: bakeoff.keys(one, program.epochs, rate, range(program.seeds)) for one, rate in best.items()}
+        keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
+        finished = finish(keys, "seeds")
     store.write_plan(keys, [], command)
     trained = {
         one: [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
@@ -183,7 +185,10 @@ def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
 
 def program_path(bakeoff: Bakeoff, store: Store) -> Path:
     """Return where the program is kept."""
-    aim = [bakeoff.data.fingerprint, asdict(bakeoff.request), [asdict(one) for one in bakeoff.contestants]]
+    request = {name: value for name, value in asdict(bakeoff.request).items() if name != "launch"}
+    aim = [bakeoff.data.fingerprint, request, [asdict(one) for one in bakeoff.contestants]]
+    if bakeoff.request.launch.launcher != "local":
+        aim.append(bakeoff.target.type)
     return store.root / "bakeoffs" / f"{sha256(json.dumps(aim).encode()).hexdigest()[:12]}.json"
 
 
@@ -192,17 +197,14 @@ def _key(bakeoff: Bakeoff, contestant: Contestant) -> RunKey:
 
 
 def _best_rates(
-    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], work: Work, console: Console
+    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], finish: Finish, console: Console
 ) -> dict[Contestant, str]:
     """Return the learning rate of each contestant that is best on validation; failures are named and left out."""
     reached: dict[Contestant, dict[str, float]] = {one: {} for one in fitting}
     failed: dict[str, str] = {}
     for number, rate in enumerate(program.rates, 1):
         keys = {one: bakeoff.keys(one, program.epochs, rate, (0,))[0] for one in fitting}
-        title = f"rate {number} of {len(program.rates)}"
-        runs = finish_runs(
-            list(keys.values()), bakeoff.data, work, console, LaunchOptions(jobs=bakeoff.request.jobs), title
-        )
+        runs = finish(list(keys.values()), f"rate {number} of {len(program.rates)}")
         for one, key in keys.items():
             run = runs[key.digest]
             if isinstance(run, RunRecord):
@@ -225,7 +227,8 @@ def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
         if (metric, name) not in present
     ]
     if wanted:
-        evaluate_run(record, store, wanted, EvalOptions(device=bakeoff.device), data=bakeoff.data)
+        device = bakeoff.data.train.user.device
+        evaluate_run(record, store, wanted, EvalOptions(device=device), data=bakeoff.data)
 
 
 def _baselines(
@@ -233,22 +236,15 @@ def _baselines(
 ) -> list[RunRecord]:
     """Return the runs of the baselines, tuned for the question within a `share` of the budget, in seconds.
 
-    Once twice that is over, those that are left and are not cheap are left out by name.
+    Those that are left out are named.
     """
-    silent, records = Console(quiet=True, force_terminal=False), []
-    left_out: dict[str, list[str]] = {}
-    deadline = time.monotonic() + 2 * share
+    silent = Console(quiet=True, force_terminal=False)
     on_device = bakeoff.data.train.user.device.type != "cpu"  # where baselines do not compute
     data = Dataset.load(bakeoff.data.folder) if on_device else bakeoff.data
     available = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
     place = {name: number for number, name in enumerate(BASELINE_ORDER)}
-    for name in sorted(available, key=lambda name: (place.get(name, len(place)), name)):
-        if name not in ALWAYS_FITTED and time.monotonic() > deadline:
-            left_out.setdefault("their share of the budget is spent; the same command goes on with them", []).append(
-                name
-            )
-            continue
-        request = BaselineRequest(
+    requests = [
+        BaselineRequest(
             dataset=bakeoff.name,
             feedback=(),
             only=(name,),
@@ -256,15 +252,50 @@ def _baselines(
             settings=() if question == "ranking" else (f"train.select={bakeoff.select(question)}",),
             budget=max(1, math.floor(share / len(available))),
         )
-        with console.status(f"tuning {name} for {question}"):
-            try:
-                outcomes = run_baselines(request, EvalRequest(metrics=bakeoff.metrics), store, silent, command, data)
-            except UsageError as error:
-                left_out.setdefault(str(error), []).append(name)
-            else:
-                records += [outcome.record for outcome in outcomes]
+        for name in sorted(available, key=lambda name: (place.get(name, len(place)), name))
+    ]
+    evaluation, launch = EvalRequest(metrics=bakeoff.metrics), bakeoff.request.launch
+    with console.status(f"tuning baselines for {question}"):
+        if launch.launcher == "local":
+            outcomes = _within(2 * share, requests, evaluation, store, data, command)
+        else:
+            work = Work(store.root, "cpu", (), command)
+            outcomes = launch_baselines(requests, evaluation, data, work, silent, launch)
+    records, left_out = [], dict[str, list[str]]()
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, str):
+            left_out.setdefault(outcome, []).append(name)
+        else:
+            records += [evaluated.record for evaluated in outcome]
     for reason, names in left_out.items():
         print_line(console, f"left out: {', '.join(names)}: {reason}")
     reached = ", ".join(f"{record.key.loss} {record.valid:.4f}" for record in records)
     print_line(console, f"baselines tuned for {question}, validation {bakeoff.select(question)}: {reached}")
     return records
+
+
+def _within(
+    seconds: float,
+    requests: Sequence[BaselineRequest],
+    evaluation: EvalRequest,
+    store: Store,
+    data: Dataset,
+    command: str,
+) -> dict[str, list[EvaluatedRun] | str]:
+    """Do requests of one baseline each, and return what came of them by name, or why they are left out.
+
+    Once the time is over, those that are left and are not cheap are left out.
+    """
+    silent = Console(quiet=True, force_terminal=False)
+    deadline = time.monotonic() + seconds
+    outcomes: dict[str, list[EvaluatedRun] | str] = {}
+    for request in requests:
+        (name,) = request.only
+        if name not in ALWAYS_FITTED and time.monotonic() > deadline:
+            outcomes[name] = "their share of the budget is spent; the same command goes on with them"
+            continue
+        try:
+            outcomes[name] = run_baselines(request, evaluation, store, silent, command, data)
+        except UsageError as error:
+            outcomes[name] = str(error)
+    return outcomes

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 import torch
 from rich.console import Console
@@ -19,9 +19,13 @@ from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.memory import UNITS
 from recbench.results.record import RunKey, RunRecord
+from recbench.trackers.base import Track
 from recbench.training.model import pick_device
 from recbench.training.together import MOST
 
+A = TypeVar("A")
+S = TypeVar("S")
+R = TypeVar("R")
 LauncherName = Literal["local", "ray", "slurm"]
 
 PACKAGES = {"ray": "ray", "slurm": "submitit"}  # what a launcher needs beside recbench; its extra is called as it is
@@ -36,7 +40,7 @@ class Work:
     device: str
     imports: tuple[str, ...]  # files of --import, as typed
     command: str
-    track: tuple[str, ...] = ()  # trackers, and files of trackers, as typed
+    track: tuple[Track, ...] = ()  # what shows the runs elsewhere
 
 
 @dataclass(frozen=True)
@@ -102,17 +106,15 @@ class LaunchOptions:
     address: str | None = None  # of a Ray cluster; None: auto
     per_run: str | None = None
     partition: str | None = None  # of Slurm; None: its default
-    time: str | None = None  # of a Slurm job; None: the partition's default
-    lanes: int | None = None  # runs to train side by side in a process of this machine; None: 1 on a CPU, else MOST
+    time_limit: str | None = None  # of a Slurm job; None: the partition's default
+    lanes: int | None = None  # runs to train side by side in a process; None: MOST on a GPU of this machine, else 1
 
     def __post_init__(self) -> None:
-        options = {"address": ("ray",), "per_run": ("ray", "slurm"), "partition": ("slurm",), "time": ("slurm",)}
+        options = {"address": ("ray",), "per_run": ("ray", "slurm"), "partition": ("slurm",), "time_limit": ("slurm",)}
         for name, launchers in options.items():
             if getattr(self, name) is not None and self.launcher not in launchers:
                 option = f"--{name.replace('_', '-')} {getattr(self, name)}"
                 raise UsageError(f"{option}: an option of {' and '.join(f'--launcher {one}' for one in launchers)}")
-        if (self.lanes or 1) > 1 and self.launcher != "local":
-            raise UsageError(f"--lanes {self.lanes}: an option of --launcher local")
         PerRun.parse(self.per_run)
         require_installed(self.launcher, f"--launcher {self.launcher}")
 
@@ -124,7 +126,8 @@ class LaunchOptions:
     def side_by_side(self, device: torch.device) -> int:
         """Return how many runs to train side by side in a process, at most.
 
-        By itself, one on a CPU, where several are hardly faster, and where torchrun has several processes train a run.
+        By itself, one on a CPU, where several are hardly faster, on a cluster, which takes back what it gave to a group
+        at once, and where torchrun has several processes train a run.
         """
         alone = device.type == "cpu" or self.launcher != "local" or torchrun.place() is not None
         return self.lanes or (1 if alone else MOST)
@@ -151,6 +154,24 @@ def require_installed(launcher: LauncherName, option: str) -> None:
     package = PACKAGES.get(launcher)
     if package is not None and find_spec(package) is None:
         raise UsageError(f"{option} needs {package}, which is not installed: pip install 'recbench[{launcher}]'")
+
+
+def call_each(
+    function: Callable[[A, S], R],
+    arguments: Sequence[A],
+    shared: S,
+    options: LaunchOptions,
+    work: Work,
+    console: Console,
+) -> Iterator[tuple[int, R | str]]:
+    """Yield the number of each argument with what `function(argument, shared)` returns where these options say.
+
+    They come as they end. In place of a result stands why there is none, in one line, where a process that was to make
+    it ended several times. The function is one of a module, and what it takes and returns can be pickled; what is
+    `shared` goes to each node of a Ray cluster once. On an exception, Ctrl-C included, all calls are stopped.
+    """
+    module = import_module(f"{__package__}.{options.launcher}")
+    return cast(Iterator[tuple[int, R | str]], module.call_each(function, arguments, shared, options, work, console))
 
 
 def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> AbstractContextManager[Launcher]:

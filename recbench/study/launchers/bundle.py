@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
@@ -17,8 +18,8 @@ from recbench.study.launchers.base import Failed, Finished, Work
 from recbench.training.console import print_line
 from recbench.training.epoch import generator_of
 from recbench.training.lanes import Lane, train_lanes
-from recbench.training.together import difference, most_in_memory, why_alone
-from recbench.training.train import Training, is_complete, locked
+from recbench.training.together import bundles, difference, most_in_memory, why_alone
+from recbench.training.train import Saved, Training, is_complete, locked
 
 Load = Callable[[RunKey], Dataset]
 Attempt = Callable[[RunKey], Finished | None]
@@ -27,11 +28,19 @@ Attempt = Callable[[RunKey], Finished | None]
 class Bundle:
     """Runs that may be alike, see `bundles`; `attempt` trains one of them alone, None if another process does."""
 
-    def __init__(self, keys: Sequence[RunKey], work: Work, load: Load, attempt: Attempt, console: Console) -> None:
+    def __init__(
+        self,
+        keys: Sequence[RunKey],
+        work: Work,
+        load: Load,
+        attempt: Attempt,
+        console: Console,
+        saved: Saved | None = None,
+    ) -> None:
         self.store = Store(work.results)
         self.complete = [key for key in keys if is_complete(key, self.store)]
         self.keys = [key for key in keys if key not in self.complete]
-        self.work, self.load, self.attempt, self.console = work, load, attempt, console
+        self.work, self.load, self.attempt, self.console, self.saved = work, load, attempt, console, saved
 
     def run(self) -> Iterator[tuple[RunKey, Finished | None]]:
         """Yield every run as it ends, with None those that another process is training."""
@@ -77,7 +86,7 @@ class Bundle:
                     if is_complete(key, self.store):
                         yield key, self.store.record(key)
                         continue
-                    lane = Lane(key, data, self.store, self.work.track)
+                    lane = Lane(key, data, self.store, self.saved, self.work.track)
                 except Timeout:
                     yield key, None
                 except RecbenchError as error:
@@ -99,6 +108,16 @@ class Bundle:
         except (RuntimeError, RecbenchError) as error:  # of a step of all of them
             for key in left.values():
                 yield key, Failed(key, f"{in_words(error)}; try it with --lanes 1")
+
+
+def groups_of(keys: Sequence[RunKey], lanes: int, at_once: int) -> list[list[RunKey]]:
+    """Return runs in groups for a process each: alone, or up to `lanes` that may train side by side.
+
+    Groups are small enough that there is one for each of the processes that work `at_once`.
+    """
+    if lanes == 1:
+        return [[key] for key in keys]
+    return bundles(keys, max(1, min(lanes, math.ceil(len(keys) / at_once))))
 
 
 def in_words(error: Exception) -> str:

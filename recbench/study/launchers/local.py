@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
-from pathlib import Path
+from typing import TypeVar
 
 import torch
 from filelock import Timeout
@@ -24,9 +23,13 @@ from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
-from recbench.study.launchers.bundle import Bundle, in_words
+from recbench.study.launchers.bundle import Bundle, groups_of, in_words
 from recbench.training.together import bundles
-from recbench.training.train import Training, is_complete, train
+from recbench.training.train import Saved, Training, is_complete, train
+
+A = TypeVar("A")
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -40,16 +43,56 @@ def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) 
     if jobs == 1:
         yield InProcess(work, data, lanes, console)
         return
+    with _processes(jobs) as pool:
+        yield Pool(work, pool, lanes, jobs)
+
+
+def call_each(
+    function: Callable[[A, S], R],
+    arguments: Sequence[A],
+    shared: S,
+    options: LaunchOptions,
+    work: Work,
+    console: Console,
+) -> Iterator[tuple[int, R | str]]:
+    """Yield the number of each argument with what a function returns for it; see `base.call_each`.
+
+    Raises TrainingError if a process ends by itself.
+    """
+    jobs = min(options.jobs or 1, len(arguments))
+    if jobs == 1:
+        yield from ((number, function(argument, shared)) for number, argument in enumerate(arguments))
+        return
+    with _processes(jobs) as pool:
+        with ignore_sigint():
+            numbers = {pool.submit(function, argument, shared): number for number, argument in enumerate(arguments)}
+        for future in as_completed(numbers):
+            yield numbers[future], _result(future)
+
+
+@contextmanager
+def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes that share the threads of this one, and are ended on an exception."""
     threads = max(1, torch.get_num_threads() // jobs)
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads,))
     try:
-        yield Pool(work, pool, lanes, jobs)
+        yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in active_children():
             process.terminate()
         raise
     pool.shutdown()
+
+
+def _result(future: Future[R]) -> R:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise TrainingError(
+            "a process was ended from outside, perhaps for want of memory; type the same command to continue, with "
+            "fewer --jobs"
+        ) from None
 
 
 class InProcess:
@@ -101,27 +144,16 @@ class Pool:
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
         """Yield every run as it finishes, or every bundle; raises TrainingError if a process ends by itself."""
         with ignore_sigint():
-            pending = {self._submit(bundle, wait=False): bundle for bundle in self._bundles(list(keys))}
+            groups = groups_of(list(keys), self.lanes, self.jobs)
+            pending = {self._submit(group, wait=False): group for group in groups}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 del pending[future]
-                try:
-                    ended = future.result()
-                except BrokenProcessPool:
-                    raise TrainingError(
-                        "a process of the sweep was ended from outside, perhaps for want of memory; "
-                        "type the same command to continue, with fewer --jobs"
-                    ) from None
-                for key, finished in ended:
+                for key, finished in _result(future):
                     if finished is not None:
                         yield finished
                     else:
                         pending[self._submit([key], wait=True)] = [key]
-
-    def _bundles(self, keys: list[RunKey]) -> list[list[RunKey]]:
-        if self.lanes == 1:
-            return [[key] for key in keys]
-        return bundles(keys, max(1, min(self.lanes, math.ceil(len(keys) / self.jobs))))
 
     def _submit(self, keys: list[RunKey], *, wait: bool) -> Future[list[tuple[RunKey, Finished | None]]]:
         return self.pool.submit(_attempt_here, keys, self.work, wait)
@@ -133,9 +165,9 @@ def attempt(
     load: Callable[[RunKey], Dataset],
     *,
     wait: bool,
-    saved: Callable[[Path], None] | None = None,
+    saved: Saved | None = None,
 ) -> Finished | None:
-    """Train one run to its record, or return the record it has; `saved` is called with each checkpoint.
+    """Train one run to its record, or return the record it has; `saved` is told of each checkpoint.
 
     Where another process is training it, wait for its record, or without `wait` return None.
     """
@@ -153,6 +185,20 @@ def attempt(
         return Failed(key, in_words(error))
 
 
+def attempt_all(
+    keys: Sequence[RunKey], work: Work, load: Callable[[RunKey], Dataset], *, wait: bool, saved: Saved | None = None
+) -> Iterator[tuple[RunKey, Finished | None]]:
+    """Train runs side by side where they can be, and yield each with how it ended, as `attempt` says of one."""
+
+    def alone(key: RunKey) -> Finished | None:
+        return attempt(key, work, load, wait=wait, saved=saved)
+
+    if len(keys) == 1:
+        yield keys[0], alone(keys[0])
+    else:
+        yield from Bundle(keys, work, load, alone, Console(quiet=True), saved).run()
+
+
 _loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool
 
 
@@ -162,12 +208,7 @@ def _attempt_here(keys: list[RunKey], work: Work, wait: bool) -> list[tuple[RunK
             _loaded[key.fingerprint] = load_dataset(key, work.device)
         return _loaded[key.fingerprint]
 
-    def alone(key: RunKey) -> Finished | None:
-        return attempt(key, work, load, wait=wait)
-
-    if len(keys) == 1:
-        return [(keys[0], alone(keys[0]))]
-    return list(Bundle(keys, work, load, alone, Console(quiet=True)).run())
+    return list(attempt_all(keys, work, load, wait=wait))
 
 
 def _start_worker(threads: int) -> None:

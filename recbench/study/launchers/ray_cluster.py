@@ -1,15 +1,20 @@
-"""The nodes of a Ray cluster: what each has, and whether it has the packages of this machine."""
+"""A Ray cluster: how to reach it, what its nodes have, and whether they have the packages of this machine."""
 
 from __future__ import annotations
 
+import logging
+import signal
+import socket
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from recbench.errors import UsageError
 from recbench.results.code_version import versions
-from recbench.study.launchers.ray import connect
+from recbench.study.launchers.base import PerRun
 from recbench.study.launchers.remote_run import version_conflict
 
 ANSWER_WITHIN = 60.0  # seconds: a node starts a process of Python to answer
@@ -68,3 +73,58 @@ def _description(node: dict[str, Any], answer: Any) -> dict[str, object]:
     shown = {name: found.get(name, "none") for name in SHOWN}
     different = version_conflict(versions(), found)
     return described | shown | {"problem": f"{different}; install the same on all nodes" if different else "none"}
+
+
+def connect(address: str) -> None:
+    """Connect to a cluster; `local` starts one of this machine. Raises UsageError if there is none."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    quiet: Mapping[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        _require_reachable(address)
+        ray.init(address=address, **quiet, **({"include_dashboard": False} if address == "local" else {}))
+    except (RayError, ValueError, RuntimeError, OSError) as error:
+        hint = "start one with `ray start --head`, or use --address local"
+        raise UsageError(f"--address {address}: no Ray cluster answers ({one_line(error)}); {hint}") from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _require_reachable(address: str) -> None:
+    """Raise OSError if nothing listens at HOST:PORT or ray://HOST:PORT; Ray itself would wait for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def room_for(per_run: PerRun) -> int:
+    """Return how many runs fit into the cluster at a time."""
+    wanted = {"CPU": per_run.cpus, "GPU": per_run.gpus, "memory": per_run.memory or 0}
+    wanted = {name: amount for name, amount in wanted.items() if amount}
+    nodes = _resources_of_nodes()
+    return sum(int(min(node.get(name, 0) / amount for name, amount in wanted.items()) + 1e-9) for node in nodes)
+
+
+def _resources_of_nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def describe_cluster(per_run: PerRun) -> str:
+    """Return what the cluster has, and how many runs fit."""
+    nodes, fit = _resources_of_nodes(), room_for(per_run)
+    cpus, gpus = (sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
+    found = f"Ray: {len(nodes)} nodes, {cpus:g} CPUs, {gpus:g} GPUs; "
+    if not fit:
+        return f"{found}none has {per_run} for a run now, so that runs wait for one that does"
+    return f"{found}{fit} runs at a time with {per_run}"
+
+
+def amounts(per_run: PerRun) -> dict[str, Any]:
+    """Return what Ray is asked for a task: what it takes, and that tasks are spread over the nodes."""
+    memory = {} if per_run.memory is None else {"memory": per_run.memory}
+    return {"num_cpus": per_run.cpus, "num_gpus": per_run.gpus, **memory, "scheduling_strategy": "SPREAD"}
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error in words, in one line that is not too long."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

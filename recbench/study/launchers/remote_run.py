@@ -1,4 +1,4 @@
-"""A run on a machine that shares no folder with the driver: what is sent there, and what comes back, as bytes."""
+"""Runs on a machine that shares no folder with the driver: what is sent there, and what comes back, as bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import platform
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +25,8 @@ from recbench.results.json_structs import decode, encode
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.study.launchers.base import Failed, Finished, Work
-from recbench.study.launchers.local import attempt
+from recbench.study.launchers.local import attempt_all
+from recbench.study.launchers.remote_tracking import EpochsToDriver, SendEpoch
 from recbench.training.train import PROGRESS, WEIGHTS
 
 SAME_VERSIONS = ("recbench", "torch")  # on the driver and wherever runs are trained
@@ -37,26 +39,41 @@ TENSORS = {
 
 
 @dataclass(frozen=True)
-class RemoteRun:
-    """All that a machine needs to train a run, beside recbench and the prepared data."""
+class RemoteRuns:
+    """All that a machine needs to train runs, beside recbench and the prepared data."""
 
-    key: RunKey
+    keys: tuple[RunKey, ...]  # that train side by side where they can
     work: Work  # of the driver
     sources: Mapping[str, bytes]  # file of --import → its content
     threads: int
-    progress: bytes | None = None  # the checkpoint to go on from
+    progress: Mapping[str, bytes] = field(default_factory=dict)  # digest of a run → the checkpoint to go on from
     versions: Mapping[str, str] = field(default_factory=versions)  # of the driver's packages
 
 
 @dataclass(frozen=True)
-class Reply:
+class Outcome:
     """What came of a run: record and weights, or why there are none."""
 
-    machine: str
     record: bytes = b""  # JSON
     weights: bytes = b""
     failed: str = ""  # a run that fails by itself, in one line
-    refused: str = ""  # a machine on which no run may be trained, in one line
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a machine made of the runs that it was given."""
+
+    machine: str
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)  # by the digests of the runs
+    refused: str = ""  # why no run may be trained on the machine, in one line
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What goes to the driver while runs are trained, each with the digest of its run."""
+
+    checkpoint: Callable[[str, bytes], None]
+    epoch: SendEpoch  # if there is a tracker to show it
 
 
 def read_sources(work: Work) -> dict[str, bytes]:
@@ -64,49 +81,63 @@ def read_sources(work: Work) -> dict[str, bytes]:
     return {Path(name).name: Path(name).read_bytes() for name in work.imports}
 
 
-def train_here(run: RemoteRun, load: Callable[[RunKey], Dataset], send: Callable[[bytes], None]) -> Reply:
-    """Train a run in a temporary folder; `send` gets the bytes of every checkpoint."""
+def train_here(runs: RemoteRuns, load: Callable[[RunKey], Dataset], send: Messages) -> Reply:
+    """Train runs in a temporary folder, and send their checkpoints and epochs meanwhile."""
     machine = platform.node()
-    different = version_conflict(run.versions)
+    different = version_conflict(runs.versions)
     if different:
         return Reply(machine, refused=f"{machine} has {different}; install the same on all nodes")
-    torch.set_num_threads(run.threads)
+    torch.set_num_threads(runs.threads)
     with TemporaryDirectory(prefix="recbench-") as name:
         folder = Path(name)
         store = Store(folder / "results")
-        own = store.folder(run.key)
         try:
-            imports = _write_sources(folder, run)
+            imports = _write_sources(folder, runs)
         except DataError as error:
-            return Reply(machine, failed=str(error))
-        if run.progress is not None:
-            write_atomically(own / PROGRESS, run.progress)
-        work = replace(run.work, results=store.root, imports=imports)
-        finished = attempt(run.key, work, load, wait=True, saved=lambda path: send(path.read_bytes()))
-        if isinstance(finished, RunRecord):
-            record = replace(finished, imports=list(run.work.imports))
-            return Reply(machine, msgspec.json.encode(encode(record)), (own / WEIGHTS).read_bytes())
-        return Reply(machine, failed=finished.reason if finished else "another process trains it")
+            return Reply(machine, {key.digest: Outcome(failed=str(error)) for key in runs.keys})
+        for key in runs.keys:
+            if key.digest in runs.progress:
+                write_atomically(store.folder(key) / PROGRESS, runs.progress[key.digest])
+        track = (partial(EpochsToDriver, send=send.epoch),) if runs.work.track else ()
+        work = replace(runs.work, results=store.root, imports=imports, track=track)
+
+        def saved(key: RunKey, path: Path) -> None:
+            send.checkpoint(key.digest, path.read_bytes())
+
+        ended = attempt_all(runs.keys, work, load, wait=True, saved=saved)
+        return Reply(machine, {key.digest: _outcome(key, finished, runs, store) for key, finished in ended})
 
 
-def keep(run: RemoteRun, reply: Reply, store: Store) -> Finished:
-    """Write weights and record of a run that was trained elsewhere, and return its record, or why there is none.
+def _outcome(key: RunKey, finished: Finished | None, runs: RemoteRuns, store: Store) -> Outcome:
+    """Return what goes to the driver of a run that has ended here."""
+    if isinstance(finished, RunRecord):
+        record = replace(finished, imports=list(runs.work.imports))
+        return Outcome(msgspec.json.encode(encode(record)), (store.folder(key) / WEIGHTS).read_bytes())
+    return Outcome(failed=finished.reason if finished else "another process trains it")
+
+
+def keep(runs: RemoteRuns, reply: Reply, store: Store) -> list[Finished]:
+    """Write weights and records of runs that were trained elsewhere, and return how each ended.
 
     Raises TrainingError for a machine on which no run may be trained, DataError if the reply is damaged.
     """
     if reply.refused:
         raise TrainingError(reply.refused)
-    if reply.failed:
-        return Failed(run.key, reply.failed)
-    record = decode(RunRecord, msgspec.json.decode(reply.record), f"the record from {reply.machine}")
-    if record.key.digest != run.key.digest:
-        raise DataError(f"{reply.machine} returned run {record.key.digest} in place of {run.key.digest}")
-    folder = store.folder(run.key)
-    write_atomically(folder / WEIGHTS, reply.weights)
-    if run.key not in store:
+    return [_keep(key, reply.outcomes[key.digest], reply.machine, store) for key in runs.keys]
+
+
+def _keep(key: RunKey, outcome: Outcome, machine: str, store: Store) -> Finished:
+    if outcome.failed:
+        return Failed(key, outcome.failed)
+    record = decode(RunRecord, msgspec.json.decode(outcome.record), f"the record from {machine}")
+    if record.key.digest != key.digest:
+        raise DataError(f"{machine} returned run {record.key.digest} in place of {key.digest}")
+    folder = store.folder(key)
+    write_atomically(folder / WEIGHTS, outcome.weights)
+    if key not in store:
         store.write_record(record)
     (folder / PROGRESS).unlink(missing_ok=True)
-    return store.record(run.key)
+    return store.record(key)
 
 
 def version_conflict(wanted: Mapping[str, str], installed: Mapping[str, str] | None = None) -> str:
@@ -143,13 +174,13 @@ def from_arrays(rest: Dataset, arrays: Mapping[str, NDArray[Any]], device: str) 
     return replace(rest, **parts)
 
 
-def _write_sources(folder: Path, run: RemoteRun) -> tuple[str, ...]:
+def _write_sources(folder: Path, runs: RemoteRuns) -> tuple[str, ...]:
     """Write the files of --import, and return their paths; raises DataError for one that has changed."""
     paths = []
-    for name, content in run.sources.items():
+    for name, content in runs.sources.items():
         path = folder / "imports" / name
         write_atomically(path, content)
-        if source_digest(path) != run.key.sources.get(name):
+        if any(source_digest(path) != key.sources.get(name) for key in runs.keys):
             raise DataError(f"{name} has changed since the command began; type it again")
         paths.append(str(path))
     return tuple(paths)

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
-import submitit
 import torch
 from rich.console import Console
-from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.helpers import Checkpointable
 
 from recbench.data.dataset import Dataset
-from recbench.errors import UsageError
+from recbench.errors import TrainingError
 from recbench.results.code_version import versions
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
-from recbench.study.launchers.local import attempt
+from recbench.study.launchers.bundle import groups_of
+from recbench.study.launchers.local import attempt_all
 from recbench.study.launchers.remote_run import version_conflict
+from recbench.study.launchers.slurm_jobs import MOST_DEATHS, Jobs, reply_of
 from recbench.training.console import print_line
 from recbench.training.train import is_complete
 
-CLUSTER = "slurm"  # of submitit; tests put its "local" here
-LOOK_EVERY = 5.0  # seconds between looks for what has finished
-LOOKS = 3  # in a row at which a job has left the queue without a result, before it counts as dead: disks are late
-MOST_JOBS = 1000  # of an array: Slurm's own limit unless an administrator has changed it
-MOST_DEATHS = 5  # of jobs of one run
-MOST_TIMEOUTS = 20  # of one run, each of which goes on after its last finished epoch
-UNITS = {"m": 1, "h": 60, "d": 24 * 60}
-LEAST_MINUTES = 5  # of a job, which is told of its end 90 seconds before, and by Slurm's clock up to a minute earlier
-YEAR = 365 * 24 * 60  # minutes: the time of a job where a partition has no limit
+FOLDER = "slurm"  # in that of the results: what jobs are given, return and print
+
+A = TypeVar("A")
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -49,26 +41,71 @@ def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) 
     try:
         yield launcher
     finally:
-        launcher.cancel()
+        launcher.jobs.cancel()
 
 
-class OneRun(Checkpointable):  # type: ignore[misc]
-    """A job: trains one run into the store. Slurm's time limit and preemption requeue it, and it resumes."""
+class GroupOfRuns(Checkpointable):  # type: ignore[misc]
+    """A job: trains runs into the store. Slurm's time limit and preemption requeue it, and they resume."""
 
-    def __init__(self, key: RunKey, work: Work, threads: int, versions: dict[str, str]) -> None:
-        self.key = key
+    def __init__(self, keys: Sequence[RunKey], work: Work, threads: int, versions: dict[str, str]) -> None:
+        self.keys = keys
         self.work = work
         self.threads = threads
         self.versions = versions
 
-    def __call__(self) -> str:
-        """Return why there is no record, "" if there is one."""
+    def __call__(self) -> dict[str, str]:
+        """Return why there is no record, by the digests of the runs that have none."""
         different = version_conflict(self.versions)
         if different:
-            return f"a node has {different}"
+            return {key.digest: f"a node has {different}" for key in self.keys}
         torch.set_num_threads(self.threads)
-        finished = attempt(self.key, self.work, lambda key: load_dataset(key, self.work.device), wait=True)
-        return finished.reason if isinstance(finished, Failed) else ""
+        data = cache(lambda: load_dataset(self.keys[0], self.work.device))
+        ended = attempt_all(self.keys, self.work, lambda key: data(), wait=True)
+        return {key.digest: finished.reason for key, finished in ended if isinstance(finished, Failed)}
+
+
+class Call(Checkpointable):  # type: ignore[misc]
+    """A job: calls a function. Slurm's time limit and preemption requeue it, and it is called again."""
+
+    def __init__(self, function: Callable[[], Any], versions: dict[str, str]) -> None:
+        self.function, self.versions = function, versions
+
+    def __call__(self) -> Any:
+        """Return what the function returns; raises TrainingError on a node with other versions."""
+        different = version_conflict(self.versions)
+        if different:
+            raise TrainingError(f"a node has {different}; install the same on all nodes")
+        return self.function()
+
+
+def call_each(
+    function: Callable[[A, S], R],
+    arguments: Sequence[A],
+    shared: S,
+    options: LaunchOptions,
+    work: Work,
+    console: Console,
+) -> Iterator[tuple[int, R | str]]:
+    """Yield the number of each argument with what a function returns for it; see `base.call_each`."""
+    jobs: Jobs[int] = Jobs(work.results.resolve() / FOLDER, options)
+    deaths: Counter[int] = Counter()
+
+    def submit(numbers: Iterable[int]) -> None:
+        calls = {number: partial(function, arguments[number], shared) for number in numbers}
+        jobs.submit([(Call(call, versions()), number) for number, call in calls.items()])
+
+    try:
+        submit(range(len(arguments)))
+        for job, number in jobs.ended():
+            reply = reply_of(job)
+            deaths[number] += reply.died
+            if reply.died and deaths[number] < MOST_DEATHS:
+                print_line(console, f"  job {job.job_id} ended early; it is submitted again")
+                submit([number])
+            else:
+                yield number, reply.value if not reply.failed else reply.failed
+    finally:
+        jobs.cancel()
 
 
 class OnSlurm:
@@ -79,137 +116,43 @@ class OnSlurm:
         self.store = Store(self.work.results)
         self.console = console
         self.threads = options.resources.threads
-        self.jobs: dict[Any, RunKey] = {}
-        self.missed: Counter[Any] = Counter()  # looks in a row at which a job was neither in the queue nor had a result
-        self.executor = _executor(self.store.root / "slurm", options)
+        self.lanes = options.side_by_side(torch.device(work.device))
+        self.at_once = options.jobs or 1  # as far as is known
+        self.jobs: Jobs[list[RunKey]] = Jobs(self.store.root / FOLDER, options)
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run as it finishes.
+        """Yield every run as its job finishes.
 
-        A job that ends without a word, as where its node fails, is submitted again, at most MOST_DEATHS times.
+        What a job has not done that ends without a word, as where its node fails, is submitted again, at most
+        MOST_DEATHS times.
         """
         deaths: Counter[str] = Counter()
-        waiting = list(keys)
-        while waiting:
-            self._submit(waiting)
-            waiting = []
-            while self.jobs:
-                done = self._done()
-                for job in done:
-                    key = self.jobs.pop(job)
-                    finished = self._finish(job, key)
-                    if finished is not None:
-                        yield finished
-                        continue
-                    deaths[key.digest] += 1
-                    if deaths[key.digest] < MOST_DEATHS:
-                        print_line(self.console, f"  job {job.job_id} ended early; {key.title} is submitted again")
-                        waiting.append(key)
-                    else:
-                        yield Failed(key, f"its job ended early {MOST_DEATHS} times; see {job.paths.stderr}")
-                if waiting:
-                    break
-                if not done:
-                    time.sleep(LOOK_EVERY)
+        self._submit(groups_of(list(keys), self.lanes, self.at_once))
+        for job, group in self.jobs.ended():
+            ended = self._ended(job, group, deaths)
+            yield from (finished for _, finished in ended if finished is not None)
+            again = [key for key, finished in ended if finished is None]
+            if again:
+                self._submit([again])
 
-    def cancel(self) -> None:
-        """Cancel the jobs that have not finished."""
-        for job in self.jobs:
-            job.cancel(check=False)
-        self.jobs.clear()
+    def _submit(self, groups: Sequence[list[RunKey]]) -> None:
+        self.jobs.submit([(GroupOfRuns(group, self.work, self.threads, versions()), group) for group in groups])
 
-    def _submit(self, keys: Sequence[RunKey]) -> None:
-        for start in range(0, len(keys), MOST_JOBS):
-            some = keys[start : start + MOST_JOBS]
-            with self.executor.batch():
-                jobs = [self.executor.submit(OneRun(key, self.work, self.threads, versions())) for key in some]
-            self.jobs |= zip(jobs, some, strict=True)
-
-    def _done(self) -> list[Any]:
-        """Return the jobs that have left a result, or the queue without one."""
-        with_result = [job for job in self.jobs if job.paths.result_pickle.exists()]
-        queue = in_queue()
-        if queue is None:  # Slurm does not answer; it may be restarting
-            return with_result
-        missing = {job for job in self.jobs if job not in with_result and job.job_id not in queue}
-        self.missed = Counter({job: self.missed[job] + 1 for job in missing})
-        return with_result + [job for job, looks in self.missed.items() if looks >= LOOKS]
-
-    def _finish(self, job: Any, key: RunKey) -> Finished | None:
-        """Return how a run ended, or None if its job ended without a word."""
-        if is_complete(key, self.store):
-            return self.store.record(key)
-        if not job.paths.result_pickle.exists():
-            return None
-        try:
-            return Failed(key, job.result() or "its job ended without a record")
-        except (UncompletedJobError, FailedJobError) as error:  # what a job raised, outside of its training
-            return Failed(key, str(error).strip().splitlines()[-1])
-
-
-def _executor(folder: Path, options: LaunchOptions) -> Any:
-    """Return what submits jobs; raises UsageError for what Slurm cannot be asked for."""
-    per_run = options.resources
-    if not float(per_run.cpus).is_integer() or not float(per_run.gpus).is_integer():
-        raise UsageError(f"--per-run {options.per_run}: Slurm gives whole processors and GPUs")
-    if CLUSTER == "slurm" and shutil.which("srun") is None:
-        raise UsageError("--launcher slurm: no srun on this machine; type the command on a login node")
-    slurm = {"slurm_max_num_timeout": MOST_TIMEOUTS} if CLUSTER == "slurm" else {}
-    executor = submitit.AutoExecutor(folder, cluster=CLUSTER, **slurm)
-    wanted = {
-        "name": "recbench",
-        "cpus_per_task": int(per_run.cpus),
-        "gpus_per_node": int(per_run.gpus) or None,
-        "mem_gb": None if per_run.memory is None else per_run.memory / 2**30,
-        "timeout_min": _usual_minutes(options.partition) if options.time is None else minutes(options.time),
-        "slurm_partition": options.partition,
-        "slurm_array_parallelism": options.jobs,
-    }
-    executor.update_parameters(**{name: value for name, value in wanted.items() if value is not None})
-    return executor
-
-
-def in_queue() -> set[str] | None:
-    """Return the ids of the jobs of this user that wait or run, or None if Slurm does not answer.
-
-    Asked of the queue, since submitit asks the accounting, which a small cluster lacks, and that every ten minutes.
-    """
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%A %F_%K"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        return None
-    return {name for line in answer.stdout.splitlines() for name in line.split()}
-
-
-def _usual_minutes(partition: str | None) -> int:
-    """Return the time that a partition gives to a job which asks for none; submitit would ask for 5 minutes.
-
-    Raises UsageError for a partition that Slurm does not have.
-    """
-    command = ["sinfo", "--noheader", "--format=%P|%L|%l"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    times = {name: words for name, *words in (line.split("|") for line in answer.stdout.splitlines())}
-    usual = next((name for name in times if name.endswith("*")), "")  # marks the default
-    if partition is not None and times and not {partition, f"{partition}*"} & set(times):
-        names = ", ".join(name.rstrip("*") for name in times)
-        raise UsageError(f"--partition {partition}: Slurm has none of this name, but {names}")
-    words = times.get(usual if partition is None else partition) or times.get(f"{partition}*", [])
-    return next((found for found in map(_clock_minutes, words) if found), YEAR)
-
-
-def _clock_minutes(word: str) -> int:
-    """Return the minutes of 1-02:03:04, 2:03:04 or 3:04, as Slurm prints times, and 0 for other words."""
-    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):\d\d", word)
-    days, hours, rest = (int(group or 0) for group in match.groups()) if match else (0, 0, 0)
-    return (days * 24 + hours) * 60 + rest
-
-
-def minutes(word: str) -> int:
-    """Return the minutes of a time such as 30m, 4h or 2d; raises UsageError for anything else, and for too few."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", word)
-    if match is None:
-        raise UsageError(f"--time {word}: expected a time, such as 30m, 4h or 2d")
-    found = int(match[1]) * UNITS[match[2]]
-    if found < LEAST_MINUTES:
-        raise UsageError(f"--time {word}: at least {LEAST_MINUTES}m; a job is stopped up to 150 seconds before its end")
-    return found
+    def _ended(self, job: Any, keys: Sequence[RunKey], deaths: Counter[str]) -> list[tuple[RunKey, Finished | None]]:
+        """Return how the runs of a job ended, None for those to submit again; `deaths` counts these."""
+        reply = reply_of(job)
+        ended: list[tuple[RunKey, Finished | None]] = []
+        for key in keys:
+            finished: Finished | None = None
+            if is_complete(key, self.store):
+                finished = self.store.record(key)
+            elif not reply.died:
+                finished = Failed(key, reply.failed or reply.value.get(key.digest, "its job ended without a record"))
+            else:
+                deaths[key.digest] += 1
+                if deaths[key.digest] == MOST_DEATHS:
+                    finished = Failed(key, reply.failed)
+                else:
+                    print_line(self.console, f"  job {job.job_id} ended early; {key.title} is submitted again")
+            ended.append((key, finished))
+        return ended

@@ -37,7 +37,7 @@ def test_amounts_that_cannot_be_meant(words: str) -> None:
         ({"address": "auto"}, "--address auto: an option of --launcher ray"),
         ({"per_run": "cpus=1"}, "--per-run cpus=1: an option of --launcher ray and --launcher slurm"),
         ({"partition": "long"}, "--partition long: an option of --launcher slurm"),
-        ({"time": "4h", "launcher": "ray"}, "--time 4h: an option of --launcher slurm"),
+        ({"time_limit": "4h", "launcher": "ray"}, "--time-limit 4h: an option of --launcher slurm"),
     ],
 )
 def test_options_of_another_launcher_are_refused(

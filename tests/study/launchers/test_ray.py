@@ -17,11 +17,12 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
-from recbench.results.record import RunKey, RunRecord
+from recbench.results.record import Epoch, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, LaunchOptions, Work
 from recbench.study.launchers.local import attempt
+from recbench.trackers.base import TrackedRun, Tracker
 from recbench.training.train import LOCK, PROGRESS
 
 pytest.importorskip("ray", reason="needs Ray: pip install 'recbench[ray]'")
@@ -93,6 +94,36 @@ def test_runs_of_a_cluster_equal_those_of_this_machine(cluster: Any, data: Datas
     assert left == []
 
 
+def test_runs_side_by_side_are_a_task_and_trackers_hear_of_them_here(
+    cluster: Any, data: Dataset, tmp_path: Path
+) -> None:
+    from recbench.study.launchers import ray as launcher
+
+    keys = keys_for(data, "train.epochs=2", seeds=4)
+    heard: list[str] = []
+
+    class Heard(Tracker):
+        def __init__(self, run: TrackedRun) -> None:
+            self.digest = run.key.digest
+
+        def epoch(self, epoch: Epoch) -> None:
+            heard.append(f"{self.digest} {epoch['epoch']}")
+
+        def finish(self, record: RunRecord) -> None:
+            heard.append(f"{self.digest} {record.epochs} in all")
+
+    work = Work(tmp_path / "ray", "cpu", (), "recbench train", (Heard,))
+    options = LaunchOptions("ray", address=cluster.address, lanes=4)
+    with launcher.launch(work, data, options, Console(quiet=True)) as opened:
+        records = list(opened.run(keys))
+    assert [isinstance(record, RunRecord) and record.trained_together for record in records] == [2] * 4  # of two nodes
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert {record.key.digest: numbers(record) for record in records} == locally(keys, data, tmp_path / "local")
+    torch.set_num_threads(threads)
+    assert sorted(heard) == sorted(f"{key.digest} {what}" for key in keys for what in ("1", "2", "2 in all"))
+
+
 def test_a_run_whose_worker_dies_goes_on_elsewhere(
     cluster: Any, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,7 +154,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(
         (record,) = opened.run([key])
     thread.join(1)
     assert killed
-    assert "goes on elsewhere from its last checkpoint" in " ".join(screen.getvalue().split())
+    assert "goes on elsewhere from the last checkpoint" in " ".join(screen.getvalue().split())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     assert {key.digest: numbers(record)} == locally([key], data, tmp_path / "local")

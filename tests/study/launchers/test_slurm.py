@@ -28,13 +28,13 @@ pytestmark = [
 
 @pytest.fixture
 def data(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    from recbench.study.launchers import slurm
+    from recbench.study.launchers import slurm_jobs
 
     monkeypatch.setenv("RECBENCH_HOME", str(small_home))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-    monkeypatch.setattr(slurm, "CLUSTER", "local")
-    monkeypatch.setattr(slurm, "LOOK_EVERY", 0.2)
-    monkeypatch.setattr(slurm.OnSlurm, "_done", lambda self: [job for job in self.jobs if job.done()])
+    monkeypatch.setattr(slurm_jobs, "CLUSTER", "local")
+    monkeypatch.setattr(slurm_jobs, "LOOK_EVERY", 0.2)
+    monkeypatch.setattr(slurm_jobs.Jobs, "_done", lambda self: [job for job in self.running if job.done()])
     return Dataset.load(find_prepared("synthetic/global"))
 
 
@@ -59,6 +59,24 @@ def test_jobs_write_the_records_of_this_machine(data: Dataset, tmp_path: Path) -
     assert found == {key.digest: numbers(attempt(key, own, lambda _: data, wait=True)) for key in keys}
 
 
+def test_lanes_of_a_job_write_the_records_of_runs_alone(data: Dataset, tmp_path: Path) -> None:
+    """One run fails on the way, and three that are alike share a job."""
+    from recbench.study.launchers import slurm
+
+    keys = keys_for(data, seeds=3)
+    bad = RunKey(**{**vars(keys[0]), "loss": "nothing"})
+    work = Work(tmp_path / "slurm", "cpu", (), "recbench train")
+    with slurm.launch(work, data, LaunchOptions("slurm", lanes=3), Console(quiet=True)) as opened:
+        ended = list(opened.run([*keys, bad]))
+    assert len(list((tmp_path / "slurm" / "slurm").glob("*_submitted.pkl"))) == 2
+    records = {found.key.digest: found for found in ended if isinstance(found, RunRecord)}
+    assert [record.trained_together for record in records.values()] == [3, 3, 3]
+    assert ["unknown loss" in found.reason for found in ended if isinstance(found, Failed)] == [True]
+    own = Work(tmp_path / "local", "cpu", (), "recbench train")
+    for key in keys:
+        assert numbers(records[key.digest]) == numbers(attempt(key, own, lambda _: data, wait=True))
+
+
 def test_a_run_that_fails_by_itself_is_not_tried_again(data: Dataset, tmp_path: Path) -> None:
     from recbench.study.launchers import slurm
 
@@ -76,15 +94,15 @@ def test_a_job_that_is_killed_is_submitted_again(
 ) -> None:
     from recbench.study.launchers import slurm
 
-    class DiesOnce(slurm.OneRun):
-        def __call__(self) -> str:
+    class DiesOnce(slurm.GroupOfRuns):
+        def __call__(self) -> dict[str, str]:
             marker = tmp_path / "died"
             if not marker.exists():
                 marker.touch()
                 os._exit(9)
-            return str(super().__call__())
+            return dict(super().__call__())
 
-    monkeypatch.setattr(slurm, "OneRun", DiesOnce)
+    monkeypatch.setattr(slurm, "GroupOfRuns", DiesOnce)
     (key,) = keys_for(data, seeds=1)
     work = Work(tmp_path / "slurm", "cpu", (), "")
     with slurm.launch(work, data, LaunchOptions("slurm"), Console(quiet=True)) as opened:
@@ -94,18 +112,18 @@ def test_a_job_that_is_killed_is_submitted_again(
 
 
 def test_times_and_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recbench.study.launchers import slurm
+    from recbench.study.launchers import slurm, slurm_jobs
 
-    assert [slurm.minutes(word) for word in ("30m", "4h", "2d")] == [30, 240, 2880]
+    assert [slurm_jobs.minutes(word) for word in ("30m", "4h", "2d")] == [30, 240, 2880]
     for word in ("4", "h", "0h", "4:00"):
-        with pytest.raises(UsageError, match=f"--time {word}: expected a time"):
-            slurm.minutes(word)
-    with pytest.raises(UsageError, match="--time 4m: at least 5m"):
-        slurm.minutes("4m")
+        with pytest.raises(UsageError, match=f"--time-limit {word}: expected a time"):
+            slurm_jobs.minutes(word)
+    with pytest.raises(UsageError, match="--time-limit 4m: at least 5m"):
+        slurm_jobs.minutes("4m")
     work = Work(tmp_path, "cpu", (), "")
     with pytest.raises(UsageError, match="Slurm gives whole processors"):
         slurm.OnSlurm(work, LaunchOptions("slurm", per_run="gpus=0.5"), Console(quiet=True))
-    monkeypatch.setattr(slurm, "CLUSTER", "slurm")
+    monkeypatch.setattr(slurm_jobs, "CLUSTER", "slurm")
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UsageError, match="no srun on this machine"):
         slurm.OnSlurm(work, LaunchOptions("slurm"), Console(quiet=True))
@@ -126,28 +144,28 @@ def answer(text: str, code: int = 0) -> Callable[..., SimpleNamespace]:
 def test_a_job_has_ended_when_it_has_a_result_or_has_left_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recbench.study.launchers import slurm
+    from recbench.study.launchers import slurm_jobs
 
-    opened = slurm.OnSlurm.__new__(slurm.OnSlurm)
+    opened = slurm_jobs.Jobs.__new__(slurm_jobs.Jobs)
     waits, runs, gone, done = (Job(name, tmp_path) for name in ("7_0", "7_1", "7_2", "8"))
-    opened.jobs, opened.missed = dict.fromkeys((waits, runs, gone, done)), Counter()
+    opened.running, opened.missed = dict.fromkeys((waits, runs, gone, done)), Counter()
     done.paths.result_pickle.touch()
-    monkeypatch.setattr(slurm.subprocess, "run", answer("7 7_0\n9 7_1\n8 8_N/A\n"))
-    looks = [opened._done() for _ in range(slurm.LOOKS)]
-    assert looks == [[done]] * (slurm.LOOKS - 1) + [[done, gone]]
-    monkeypatch.setattr(slurm.subprocess, "run", answer("", 1))  # Slurm is restarting
+    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("7 7_0\n9 7_1\n8 8_N/A\n"))
+    looks = [opened._done() for _ in range(slurm_jobs.LOOKS)]
+    assert looks == [[done]] * (slurm_jobs.LOOKS - 1) + [[done, gone]]
+    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("", 1))  # Slurm is restarting
     assert opened._done() == [done]
-    monkeypatch.setattr(slurm.subprocess, "run", answer("7 7_2\n"))  # a job that was requeued is back
+    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("7 7_2\n"))  # a job that was requeued is back
     opened._done()
     assert set(opened.missed) == {waits, runs}
 
 
 def test_a_job_without_a_time_gets_that_of_its_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    from recbench.study.launchers import slurm
+    from recbench.study.launchers import slurm_jobs
 
     queues = "long*|10:00|infinite\nurgent|n/a|2-01:30:00\nfree|n/a|infinite\n"
-    monkeypatch.setattr(slurm.subprocess, "run", answer(queues))
-    found = [slurm._usual_minutes(name) for name in (None, "long", "urgent", "free")]
-    assert found == [10, 10, 2 * 24 * 60 + 90, slurm.YEAR]
+    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer(queues))
+    found = [slurm_jobs._usual_minutes(name) for name in (None, "long", "urgent", "free")]
+    assert found == [10, 10, 2 * 24 * 60 + 90, slurm_jobs.YEAR]
     with pytest.raises(UsageError, match="--partition lung: Slurm has none of this name, but long, urgent, free"):
-        slurm._usual_minutes("lung")
+        slurm_jobs._usual_minutes("lung")

@@ -1,0 +1,192 @@
+"""Baselines by several processes or the nodes of a cluster: each is searched, fitted and evaluated in one place."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from recbench.data.dataset import Dataset
+from recbench.errors import RecbenchError, TrainingError, UsageError
+from recbench.registry import import_file
+from recbench.results import leaderboard
+from recbench.results.files import write_atomically
+from recbench.results.record import RunRecord
+from recbench.results.store import Store
+from recbench.run.baselines import BaselineRequest, plan_baselines, run_baseline
+from recbench.run.candidates import FILES
+from recbench.run.eval_command import EvalRequest
+from recbench.run.evaluate import EvaluatedRun
+from recbench.study.launchers.base import LaunchOptions, Work, call_each
+from recbench.training.console import print_line
+
+RECORD = "record.json"
+Files = Mapping[str, bytes]  # by path in a folder
+
+
+@dataclass(frozen=True)
+class OneBaseline:
+    """What a process is asked for."""
+
+    request: BaselineRequest  # of one baseline
+    evaluation: EvalRequest
+    folder: Path  # of the prepared data
+    work: Work
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of it."""
+
+    evaluated: Sequence[EvaluatedRun] = ()
+    said: Sequence[str] = ()  # lines for the terminal
+    failed: str = ""  # why there is nothing, in one line
+    records: Sequence[RunRecord] = ()  # where the results are no folder of the driver's: new ones
+    files: Files = field(default_factory=dict)  # and what else lies there
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What goes to a machine that shares no folder with the driver."""
+
+    name: str  # DATASET/SPLIT
+    prepared: Files  # the prepared data
+    results: Files  # of baselines on these data: records and searches
+    imports: Files
+
+
+def run_launched_baselines(
+    request: BaselineRequest, evaluation: EvalRequest, work: Work, console: Console, options: LaunchOptions
+) -> list[EvaluatedRun]:
+    """Do what `run_baselines` does where the options say, each baseline in one place.
+
+    Raises UsageError as that does, and TrainingError, after all others are done, where one came to nothing.
+    """
+    plan = plan_baselines(request, evaluation, console)
+    requests = [replace(request, only=(name,), settings=_own(name, request.settings)) for name in plan.names]
+    outcomes = launch_baselines(requests, evaluation, plan.data, work, console, options)
+    failed = {name: reason for name, reason in outcomes.items() if isinstance(reason, str)}
+    if failed:
+        name, reason = next(iter(failed.items()))
+        raise TrainingError(f"{name}: {reason}; {len(failed)} of {len(outcomes)} baselines failed, the others are kept")
+    return [outcome for evaluated in outcomes.values() for outcome in evaluated if not isinstance(outcome, str)]
+
+
+def _own(name: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Return the settings that concern one baseline."""
+    return tuple(word for word in words if word.partition(".")[0] in (name, "train"))
+
+
+def launch_baselines(
+    requests: Sequence[BaselineRequest],
+    evaluation: EvalRequest,
+    data: Dataset,
+    work: Work,
+    console: Console,
+    options: LaunchOptions,
+) -> dict[str, list[EvaluatedRun] | str]:
+    """Do each of these requests, of one baseline each, where the options say.
+
+    Returns what `run_baseline` does, by name, or why there is nothing, in one line. Raises UsageError for what does not
+    work there.
+    """
+    store, shared = Store(work.results), None
+    if options.launcher == "ray":
+        if evaluation.candidates.endswith(FILES):
+            raise UsageError(
+                f"--candidates {evaluation.candidates}: not with --launcher ray, whose nodes lack the file"
+            )
+        shared = _to_send(requests, data, store, work)
+    else:
+        work = replace(work, results=work.results.resolve())
+    asked = [OneBaseline(request, evaluation, data.folder, work) for request in requests]
+    outcomes: dict[str, list[EvaluatedRun] | str] = {}
+    with console.status(f"{len(asked)} baselines") as status:
+        for number, found in call_each(run_there, asked, shared, options, work, console):
+            (name,) = asked[number].request.only
+            if isinstance(found, str):
+                found = Found(failed=found)
+            for line in found.said:
+                print_line(console, line)
+            _keep(found, store, work.imports)
+            outcomes[name] = found.failed or list(found.evaluated)
+            status.update(f"{len(asked) - len(outcomes)} of {len(asked)} baselines to go")
+    if not all(isinstance(outcome, str) for outcome in outcomes.values()):
+        leaderboard.write_markdown(store)
+    return {name: outcomes[name] for (name,) in (one.request.only for one in asked)}
+
+
+def run_there(asked: OneBaseline, sent: Sent | None) -> Found:
+    """Do what is asked for, in the folders of the driver, or in temporary ones with what was sent."""
+    if sent is None:
+        return _found(asked, _read(asked.folder), Store(asked.work.results))
+    with TemporaryDirectory(prefix="recbench-") as name:
+        folder = Path(name)
+        paths = {"prepared": folder / "prepared" / sent.name, "results": folder / "results", "imports": folder}
+        for files, path in ((sent.prepared, paths["prepared"]), (sent.results, paths["results"])):
+            _write(files, path)
+        _write(sent.imports, folder / "imports")
+        imports = tuple(str(folder / "imports" / file) for file in sent.imports)
+        there = replace(asked, work=replace(asked.work, imports=imports))
+        found = _found(there, Dataset.load(paths["prepared"]), Store(paths["results"]))
+        records = [record for record, _ in Store(paths["results"]).runs()]
+        files = _read_files(paths["results"], "runs/**/*", "sweeps/*")
+        others = {name: content for name, content in files.items() if not name.endswith(RECORD)}
+        return replace(found, records=records, files=others)
+
+
+def _found(asked: OneBaseline, data: Dataset, store: Store) -> Found:
+    said = io.StringIO()
+    lines = Console(file=said, width=10_000)
+    (name,) = asked.request.only
+    try:
+        for path in asked.work.imports:
+            import_file(Path(path))
+        plan = plan_baselines(asked.request, asked.evaluation, Console(quiet=True), data)
+        evaluated = run_baseline(name, plan, store, lines, asked.work.command)
+    except RecbenchError as error:
+        return Found(failed=str(error))
+    bare = [replace(one, values=[replace(value, parts=None) for value in one.values]) for one in evaluated]
+    return Found(bare, said.getvalue().splitlines())
+
+
+@lru_cache(1)
+def _read(folder: Path) -> Dataset:
+    return Dataset.load(folder)
+
+
+def _to_send(requests: Sequence[BaselineRequest], data: Dataset, store: Store, work: Work) -> Sent:
+    """Return all that a machine needs that has none of the driver's folders."""
+    names = [name for request in requests for name in request.only]
+    records = [f"runs/{data.name}-{data.split}/{name}-baseline/*/{RECORD}" for name in names]
+    return Sent(
+        name=f"{data.name}/{data.split}",
+        prepared=_read_files(data.folder, "**/*"),
+        results=_read_files(store.root, *records, "sweeps/*.json"),
+        imports={Path(name).name: Path(name).read_bytes() for name in work.imports},
+    )
+
+
+def _read_files(folder: Path, *patterns: str) -> Files:
+    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def _write(files: Files, folder: Path) -> None:
+    for name, content in files.items():
+        write_atomically(folder / name, content)
+
+
+def _keep(found: Found, store: Store, imports: Sequence[str]) -> None:
+    """Write what a machine has written to its results, records with the files of --import as they were typed here."""
+    for record in found.records:
+        if record.key not in store:
+            typed = [file for file in imports if Path(file).name in record.key.sources]
+            store.write_record(replace(record, imports=typed))
+    for name, content in found.files.items():
+        write_atomically(store.root / name, content, once=True)
