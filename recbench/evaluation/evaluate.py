@@ -17,6 +17,7 @@ from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, Ve
 from recbench.evaluation.mixture import Mixture
 from recbench.evaluation.predictions import Predictions, score_vectors
 from recbench.evaluation.ranked_lists import (
+    ListsByUsers,
     RankedLists,
     RankingRules,
     rank_candidates,
@@ -39,6 +40,7 @@ class ScoredLog:
     items: int  # in the catalogue
     train: Callable[[int], Positives] | None = None  # column -> training pairs [users × items], for metrics of items
     item_vectors: Tensor | None = None  # [items, D] dense vectors, where the data has them
+    lists_by: ListsByUsers | None = None  # processes that all evaluate this log together
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,10 @@ class _Ranker:
         scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
         if isinstance(rules.candidates, SampledCandidates | GivenCandidates):
             return rank_candidates(scores, log, columns.label, seen, k, rules.candidates, rules)
+        lists_by = self.scored.lists_by
+        if lists_by is not None and self.protocol.index == "flat":
+            own = rank_catalogue(scores, lists_by.own_users(log), columns.label, seen, k, "flat", rules)
+            return lists_by.all_lists(own)
         had = None
         if isinstance(self.protocol.index, Mixture):
             assert self.scored.train is not None, "a mixture needs the training pairs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -61,6 +61,16 @@ class RankedLists:
         columns = (self.hit, self.relevant, self.length, self.user, self.item)
         for hit, relevant, length, user, item in zip(*(column.split(_USERS) for column in columns), strict=True):
             yield replace(self, hit=hit, relevant=relevant, length=length, user=user, item=item)
+
+
+class ListsByUsers(Protocol):
+    """Processes that search the catalogue together, each for some users."""
+
+    def own_users(self, log: Log) -> Log:
+        """Return the rows of the users that this process searches for."""
+
+    def all_lists(self, lists: RankedLists) -> RankedLists:
+        """Return the lists of the users of all processes, from those of this one."""
 
 
 def rank_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from recbench.evaluation.predictions import (
     TowerVectors,
     score_vectors,
 )
+from recbench.evaluation.ranked_lists import ListsByUsers
 from recbench.losses.base import Loss
 from recbench.results.record import RunKey
 
@@ -62,9 +64,9 @@ class Scorer:
         towers: Towers = self.backbone(user, item[:, None], self.known)
         return towers.inner[:, 0]
 
-    def predictions(self, log: Log) -> Predictions:
-        """Return what the model says of a log, for `evaluation.evaluate`."""
-        score, log_probability = self.rows(log)
+    def predictions(self, log: Log, rows: tuple[Tensor, Tensor | None] | None = None) -> Predictions:
+        """Return what the model says of a log, for `evaluation.evaluate`, given what `rows` does, where it is known."""
+        score, log_probability = rows or self.rows(log)
         return Predictions(score, self.catalogue, log_probability, self.vectors)
 
     @property
@@ -93,6 +95,13 @@ class Scorer:
         """The vectors that rank as the scores do; None if the scores are not linear in the inner products."""
         weight = linear_weights(self.loss) if self.backbone.decomposable else None
         return None if weight is None else TowerVectors(self.user, self.item, weight)
+
+
+class Sharing(ListsByUsers, Protocol):
+    """Processes that evaluate a model together."""
+
+    def scores(self, scorer: Scorer, log: Log) -> tuple[Tensor, Tensor | None]:
+        """Return what `scorer.rows` does of the log, of which this process has computed a share."""
 
 
 @torch.no_grad()

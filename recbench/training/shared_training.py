@@ -114,9 +114,10 @@ def notes_of(ranks: Ranks, shards: Shards) -> list[str]:
 
 @torch.no_grad()
 def tables_by_all(model: Model, ranks: Ranks, known: Log | None) -> tuple[Tensor, Tensor] | None:
-    """Return the backbone's `tables`, of which each rank has made its share, to the first rank; others get nothing.
+    """Return the backbone's `tables`, of which each rank has made its share.
 
-    None where the first rank makes them alone: of one process, of pairs that are no inner products, and of graphs.
+    Where tables are sharded, which none but the first rank need have room for, others get nothing. None where a rank
+    makes them alone: of one process, of pairs that are no inner products, and of graphs.
     """
     backbone = model.backbone
     if ranks.size == 1 or not backbone.decomposable or isinstance(backbone, GraphBackbone):
@@ -124,11 +125,12 @@ def tables_by_all(model: Model, ranks: Ranks, known: Log | None) -> tuple[Tensor
     device = next(backbone.parameters()).device
     histories = None if known is None else backbone.histories(known)
     one = torch.zeros(1, dtype=torch.long, device=device)
+    keeps = ranks.first or not model.shards.tables
 
     def of_all(count: int, encode: Callable[[Tensor], Tensor]) -> Tensor:
         blocks = torch.arange(count, device=device).split(backbone.entities_at_once * ranks.size)
         found = (ranks.gathered(encode(ranks.own(rows)), len(rows)) for rows in blocks)
-        return torch.cat([vectors if ranks.first else vectors[:0] for vectors in found])
+        return torch.cat([vectors if keeps else vectors[:0] for vectors in found])
 
     with evaluation_mode(backbone, model.loss):
         user = of_all(backbone.users, lambda rows: backbone(rows, one[None], histories).user)

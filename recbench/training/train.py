@@ -29,7 +29,8 @@ from recbench.training.model import Model, build, check_gradient
 from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
-from recbench.training.shared_training import check_agreement, notes_of, share_out, tables_by_all, why_not
+from recbench.training.shared_evaluation import validate
+from recbench.training.shared_training import check_agreement, notes_of, share_out, why_not
 from recbench.training.tracking import Tracking
 from recbench.training.training_display import EpochLine, TrainingDisplay
 from recbench.training.validate import Validation
@@ -144,8 +145,7 @@ class Training:
         seconds, slots = (state.curve[-1]["seconds"], state.curve[-1]["slots"]) if state.curve else (0.0, 0)
         seconds += sum(epoch.seconds for epoch in trained)
         slots += sum(epoch.slots for epoch in trained)
-        tables = tables_by_all(self.model, self.ranks, self.validation.known)
-        metric = self.ranks.from_first(lambda: self.validation(self.model, tables))  # is over all rows, no sum of parts
+        metric = validate(self.validation, self.model, self.ranks)
         state.curve.append(Epoch(epoch=number, loss=last.loss, metric=metric, seconds=seconds, slots=slots))
         self.tracking.epoch(state.curve[-1])
         is_best = state.best_epoch == 0 or metric > state.valid

@@ -11,11 +11,12 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError, UsageError
 from recbench.evaluation.evaluate import ScoredLog, evaluate, expand
 from recbench.evaluation.predictions import Predictions
+from recbench.evaluation.ranked_lists import ListsByUsers
 from recbench.evaluation.request import Request, parse
 from recbench.evaluation.signature import Protocol
 from recbench.results.record import RunKey, of_all
 from recbench.training.model import Model
-from recbench.training.scorer import Scorer, collapse_note
+from recbench.training.scorer import Scorer, Sharing, collapse_note
 
 
 class UndefinedMetricError(TrainingError):
@@ -50,18 +51,22 @@ class Validation:
         rates = self.log.label.double().mean(0)
         return parse("auc" if bool(((rates > 0) & (rates < 1)).any()) else "recall@20")
 
-    def __call__(self, model: Model, tables: tuple[Tensor, Tensor] | None = None) -> float:
+    def __call__(
+        self, model: Model, tables: tuple[Tensor, Tensor] | None = None, sharing: Sharing | None = None
+    ) -> float:
         """Return the metric of the model; raises UndefinedMetricError if it is undefined for every feedback.
 
-        `tables` are the backbone's, where they are known.
+        `tables` are the backbone's, where they are known; `sharing` are processes that call this together.
         """
-        return self.measure(Scorer(model.backbone, model.loss, self.known, tables).predictions(self.log))
+        scorer = Scorer(model.backbone, model.loss, self.known, tables)
+        scores = None if sharing is None else sharing.scores(scorer, self.log)
+        return self.measure(scorer.predictions(self.log, scores), sharing)
 
     def collapse(self, key: RunKey, model: Model) -> list[str]:
         """Return a line if the vectors by which the model of a run ranks tell little apart, else nothing."""
         return collapse_note(key, Scorer(model.backbone, model.loss, self.known).catalogue)
 
-    def measure(self, predictions: Predictions) -> float:
+    def measure(self, predictions: Predictions, lists_by: ListsByUsers | None = None) -> float:
         """Return the metric of predictions for the rows `log`; raises UndefinedMetricError as a call does."""
         if not predictions.score.isfinite().all():
             raise TrainingError("a validation score is not finite: the training diverged; try a lower --lr")
@@ -73,6 +78,7 @@ class Validation:
             len(self.data.items),
             train=self.train,
             item_vectors=self.data.items.dense,
+            lists_by=lists_by,
         )
         values = evaluate([self.request], scored, self.protocol)
         defined = [value.value for value in values if not math.isnan(value.value)]

@@ -22,6 +22,8 @@ from recbench.backbones.base import defaults as backbone_defaults
 from recbench.batch import Batch
 from recbench.data.toy import toy
 from recbench.errors import TrainingError
+from recbench.evaluation.predictions import InnerProductScores
+from recbench.evaluation.ranked_lists import rank_catalogue
 from recbench.home import prepared_home, results_home
 from recbench.losses.base import LOSSES, defaults
 from recbench.results.record import RunKey, RunRecord
@@ -33,7 +35,9 @@ from recbench.training.model import Model, build
 from recbench.training.ranks import Ranks, current
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
+from recbench.training.shared_evaluation import SharedEvaluation, validate
 from recbench.training.shared_training import check_agreement, share_out, tables_by_all, why_not
+from recbench.training.validate import Validation
 
 needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")
 
@@ -119,11 +123,32 @@ def compare_with_one_process(ranks: Ranks) -> None:
             for name, gradient in each.items():
                 largest = float(gradient.abs().max())
                 torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-4 * largest + 1e-7, msg=name)
+        for select in ("auc", "recall@5"):
+            validation = Validation(data(loss), select)
+            assert validate(validation, together, ranks) == validation(alone), f"{loss} × {backbone} {select}"
+
+
+def test_lists_of_more_ranks_than_users_are_those_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = data("bpr")
+    users = made.valid.user.unique()
+    count = len(users) + 2
+    shares = [SharedEvaluation(Ranks(rank, count)).own_users(made.valid) for rank in range(count)]
+    assert sum(len(share) for share in shares) == len(made.valid)
+    assert sorted(int(share.user[0]) for share in shares if len(share)) == users.tolist()
+    vectors = torch.randn(len(made.users), 4), torch.randn(len(made.items), 4)
+    scores, seen = InnerProductScores(*vectors), made.positives_of(made.train, 0)
+    lists = [rank_catalogue(scores, share, 0, seen, 3) for share in shares]
+    whole = rank_catalogue(scores, made.valid, 0, seen, 3)
+    monkeypatch.setattr(Ranks, "all_of", lambda self, value: [SharedEvaluation.parts(each) for each in lists])
+    found = SharedEvaluation(Ranks(0, count)).all_lists(lists[0])
+    for name in ("hit", "relevant", "length", "user", "item"):
+        assert torch.equal(getattr(found, name), getattr(whole, name))
+    assert found.others == whole.others
 
 
 @needs_gloo
-def test_three_ranks_have_the_losses_and_the_gradients_of_one_process(tmp_path: Path) -> None:
-    """Of seven rows a rank has three, three and one."""
+def test_three_ranks_have_the_losses_the_gradients_and_the_metrics_of_one_process(tmp_path: Path) -> None:
+    """Of seven rows a rank has three, three and one; metrics are equal to the last digit."""
     spawn(compare_with_one_process, 3, tmp_path)
 
 
