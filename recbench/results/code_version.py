@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +16,12 @@ PACKAGES = ("recbench", "torch", "numpy", "polars", "pyarrow", "faiss-cpu", "saf
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on, without importing them."""
     installed = {"python": platform.python_version()}
+    return installed | _packages()
+
+
+@cache  # a process runs what it has imported, whatever is installed later
+def _packages() -> dict[str, str]:
+    installed = {}
     for package in PACKAGES:
         try:
             installed[package] = version(package)
@@ -26,9 +33,18 @@ def versions() -> dict[str, str]:
 def checkout(root: Path | None = None) -> tuple[str | None, bool | None]:
     """Return the commit of the git checkout that recbench runs from, and whether its code was changed since.
 
-    Returns (None, None) if `root`, by default the one that holds the package, is not the top of a checkout.
+    Returns (None, None) if `root`, by default the one that holds the package, is not the top of a checkout. That one is
+    looked at once in a process, which runs what it has imported.
     """
-    root = (root or Path(recbench.__file__).parents[1]).resolve()
+    return _own_checkout() if root is None else _checkout(root.resolve())
+
+
+@cache
+def _own_checkout() -> tuple[str | None, bool | None]:
+    return _checkout(Path(recbench.__file__).parents[1].resolve())
+
+
+def _checkout(root: Path) -> tuple[str | None, bool | None]:
     top = _git(root, "rev-parse", "--show-toplevel")
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     if top is None or commit is None or Path(top).resolve() != root:
