@@ -19,9 +19,9 @@ from recbench.results.files import write_atomically
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, plan_baselines, run_baseline
-from recbench.run.candidates import FILES
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
+from recbench.run.raw_ids import FILES
 from recbench.study.launchers.base import LaunchOptions, Work, call_each
 from recbench.training.console import print_line
 
