@@ -16,6 +16,12 @@ class Place:
     local_rank: int  # among those of this machine
 
 
+def is_first() -> bool:
+    """Return whether this process is the one that prints and writes: the only one, or the first of all."""
+    own = place()
+    return own is None or own.rank == 0
+
+
 def place(environment: Mapping[str, str] = os.environ) -> Place | None:
     """Return the place of this process; None for one that trains alone."""
     if "TORCHELASTIC_RUN_ID" not in environment or int(environment["WORLD_SIZE"]) == 1:

@@ -26,7 +26,7 @@ def test_a_process_that_trains_alone_has_none(environment: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["leaderboard"], "torchrun starts `recbench train` alone"),
+        (["leaderboard"], "torchrun starts `recbench train` and `eval` alone"),
         (["train", "--loss", "bce,bpr"], "torchrun trains one method by all its processes"),
         (["train", "--fair"], "leave out --fair, --jobs and --launcher"),
     ],

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recbench import torchrun
 from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
 from recbench.cli.options import Candidates, Device, Dialect, Imports, Json, KeepSeen, Metrics, Runs, Trust
 from recbench.cli.own_code import import_files, import_trusted
+from recbench.terminal import TerminalConsole
 
 if TYPE_CHECKING:
     from recbench.run.eval_command import EvalRequest
@@ -60,9 +62,10 @@ def evaluate(
         imports=tuple(imports),
     )
     evaluated = _evaluate(run, request, device, trust)
-    _print_runs(evaluated, as_json)
-    if index == "flat" and not no_baselines:
-        add_baseline_rows(evaluated, request, store(), stderr(), typed_command())
+    if torchrun.is_first():
+        _print_runs(evaluated, as_json)
+        if index == "flat" and not no_baselines:
+            add_baseline_rows(evaluated, request, store(), stderr(), typed_command())
 
 
 @command(
@@ -95,9 +98,10 @@ def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -
     from recbench.run.eval_command import chosen_records, evaluate_all
 
     request.parsed()  # so that a metric that does not exist is refused first
-    records = chosen_records(runs, store(), stderr())
+    console = stderr() if torchrun.is_first() else TerminalConsole(quiet=True)
+    records = chosen_records(runs, store(), console)
     import_trusted(records, trust)
-    return evaluate_all(records, request, store(), stderr(), device)
+    return evaluate_all(records, request, store(), console, device)
 
 
 def _print_runs(evaluated: list[EvaluatedRun], as_json: bool) -> None:

@@ -46,8 +46,8 @@ def entry() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console that cannot write × is no reason to fail
     try:
-        if torchrun.place() is not None and sys.argv[1:2] != ["train"]:
-            raise UsageError("torchrun starts `recbench train` alone; type other commands without it")
+        if torchrun.place() is not None and sys.argv[1:2] not in (["train"], ["eval"]):
+            raise UsageError("torchrun starts `recbench train` and `eval` alone; type other commands without it")
         code = app(standalone_mode=False, prog_name=NAME)
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code

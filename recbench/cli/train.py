@@ -181,8 +181,7 @@ def _train(
 
 
 def _print_records(records: Iterable[RunRecord]) -> None:
-    place = torchrun.place()
-    if place is not None and place.rank:
+    if not torchrun.is_first():
         return
     for record in records:
         print_text(

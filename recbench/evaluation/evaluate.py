@@ -157,6 +157,7 @@ class _Ranker:
         if isinstance(rules.candidates, SampledCandidates | GivenCandidates):
             return rank_candidates(scores, log, columns.label, seen, k, rules.candidates, rules)
         lists_by = self.scored.lists_by
+        lists_by = self.scored.lists_by
         if lists_by is not None and self.protocol.index == "flat":
             own = rank_catalogue(scores, lists_by.own_users(log), columns.label, seen, k, "flat", rules)
             return lists_by.all_lists(own)

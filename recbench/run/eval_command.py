@@ -18,6 +18,7 @@ from recbench.results.store import Store
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
+from recbench.training.ranks import join, noticing_loss, own_device
 
 MAX_DIGESTS = 12  # in a line
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
@@ -60,14 +61,16 @@ def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[
 def evaluate_all(
     records: Sequence[RunRecord], request: EvalRequest, store: Store, console: Console, device: str
 ) -> list[EvaluatedRun]:
-    """Compute these metrics of the runs and keep them."""
+    """Compute these metrics of the runs and keep them; processes that torchrun has started do it together."""
     metrics = request.parsed()
-    options = replace(request, device=pick_device(device))
+    ranks = join()
+    options = replace(request, device=own_device(pick_device(device)))
     outcomes = []
     for record in records:
-        with console.status(f"evaluating {record.key.digest}"):
+        with console.status(f"evaluating {record.key.digest}"), noticing_loss():
             outcomes.append(evaluate_run(record, store, metrics, options))
-    leaderboard.write_markdown(store)
+    if ranks.first:
+        leaderboard.write_markdown(store)
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
         print_line(console, f"note: {note}")
     return outcomes

@@ -29,7 +29,9 @@ from recbench.run import kept_predictions
 from recbench.run.candidates import BIASED, candidate_set
 from recbench.run.fitted import Fitted, restore
 from recbench.settings import owned_by
+from recbench.training.ranks import current
 from recbench.training.scorer import collapse_note
+from recbench.training.shared_evaluation import SharedEvaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,8 @@ def evaluate_run(
         },
         bound=[_stored(value) for value in bound],
     )
-    _keep(store, key, evaluation, values)
+    if current().first:
+        _keep(store, key, evaluation, values)
     items = len(held_out.data.items)
     deep = [request for request in requests if options.candidates == "catalogue" and (request.k or 0) >= items]
     if isinstance(held_out.candidates, SampledCandidates) and any(request.k for request in requests):
@@ -150,13 +153,16 @@ def _score(
         if options.rescore:
             raise
         notes.append(f"{str(error).removesuffix(kept_predictions.REMEDY)}computed again")
+    if current().any(predictions is None):
+        predictions = None
     opens_model = predictions is None
     if predictions is None:
         if options.rescore:
             raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
         fitted = fitted or restore(key, held_out.own, folder)
         predictions = fitted.predictions(held_out.log, held_out.given_own)
-        kept_predictions.save(folder, key.feedback, held_out.log, predictions)
+        if current().first:
+            kept_predictions.save(folder, key.feedback, held_out.log, predictions)
     if not key.is_baseline and (ranks or opens_model):
         notes += collapse_note(key, predictions.catalogue)
     return predictions, notes
@@ -196,6 +202,7 @@ def _measure(
         len(data.items),
         train=lambda column: data.positives_of(data.train, column),
         item_vectors=data.items.dense,
+        lists_by=SharedEvaluation(current()) if current().size > 1 else None,
     )
     values = evaluate(requests, scored, protocol, by_user=True)
     truth = held_out.log.truth

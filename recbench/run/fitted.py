@@ -12,8 +12,11 @@ from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
 from recbench.training import checkpoint
 from recbench.training.model import Model, build
+from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
+from recbench.training.shared_evaluation import SharedEvaluation
+from recbench.training.shared_training import tables_by_all
 from recbench.training.train import WEIGHTS
 
 
@@ -44,9 +47,13 @@ class TrainedRun:
         return self.model.parameters
 
     def predictions(self, log: Log, given: Log) -> Predictions:
-        """Return the scores, knowing of the users what they did in train, validation and the given rows."""
-        known = concat_logs(self.data.train, self.data.valid, given)
-        return Scorer(self.model.backbone, self.model.loss, known).predictions(log)
+        """Return the scores, knowing of the users what they did in train, validation and the given rows.
+
+        Ranks that evaluate the run together all call this, and have all scores.
+        """
+        known, ranks = concat_logs(self.data.train, self.data.valid, given), current()
+        scorer = Scorer(self.model.backbone, self.model.loss, known, tables_by_all(self.model, ranks, known))
+        return scorer.predictions(log, None if ranks.size == 1 else SharedEvaluation(ranks).scores(scorer, log))
 
 
 def restore(key: RunKey, data: Dataset, folder: Path) -> Fitted:

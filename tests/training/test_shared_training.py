@@ -28,6 +28,7 @@ from recbench.home import prepared_home, results_home
 from recbench.losses.base import LOSSES, defaults
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
+from recbench.run.eval_command import EvalRequest, evaluate_all
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
@@ -177,10 +178,16 @@ def train(ranks: Ranks, *settings: str) -> RunRecord:
     return train_all(request, Store(results_home()), Console(quiet=True), "cpu", "recbench train")[0]
 
 
+def evaluate(record: RunRecord) -> dict[tuple[str, str], float]:
+    request = EvalRequest(metrics=("auc", "gauc", "recall@20", "ndcg@5"))
+    (outcome,) = evaluate_all([record], request, Store(results_home()), Console(quiet=True), "cpu")
+    return {(value.metric, value.feedback): value.value for value in outcome.values}
+
+
 def train_twice(ranks: Ranks, folder: Path) -> None:
     """Train two runs, tables by shards and not, and in another folder interrupted once in their third epochs."""
     os.environ["RECBENCH_RESULTS"] = str(folder / "undisturbed")
-    train(ranks)
+    evaluate(train(ranks))
     train(ranks, "train.shard=tables")
     os.environ["RECBENCH_RESULTS"] = str(folder / "disturbed")
     usual = training.train_epoch
@@ -215,6 +222,13 @@ def test_two_ranks_train_the_run_of_one_process_and_resume_it(
         assert records["off"].key == alone.key
         assert records["off"].notes[:-1] == alone.notes
         assert "sharded by row" in records["tables"].notes[-1]
+        if name == "undisturbed":
+            (shared,) = store.evaluations(alone.key)
+            monkeypatch.setenv("RECBENCH_RESULTS", str(tmp_path / name))
+            for kept in (store.folder(alone.key) / file for file in ("scores.parquet", "vectors.safetensors")):
+                kept.unlink()
+            again = evaluate(records["off"])
+            assert {(value.metric, value.feedback): value.value for value in shared.values} == again
         for record in records.values():
             assert record.best_epoch == alone.best_epoch
             assert record.parameters == alone.parameters
