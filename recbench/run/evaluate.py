@@ -31,7 +31,7 @@ from recbench.run.fitted import Fitted, restore
 from recbench.settings import owned_by
 from recbench.training.ranks import current
 from recbench.training.scorer import collapse_note
-from recbench.training.shared_evaluation import SharedEvaluation
+from recbench.training.shared.evaluation import SharedEvaluation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from recbench.training.model import Model, build
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
-from recbench.training.shared_evaluation import SharedEvaluation
-from recbench.training.shared_training import tables_by_all
+from recbench.training.shared.evaluation import SharedEvaluation
+from recbench.training.shared.training import tables_by_all
 from recbench.training.train import WEIGHTS
 
 

@@ -23,7 +23,7 @@ from recbench.training.optimizer import check_optimizer, make_optimizer
 from recbench.training.ranks import current
 from recbench.training.row_updates import RowUpdates, check_row_updates, row_updates
 from recbench.training.schedule import Schedule
-from recbench.training.sharded_tables import Shards
+from recbench.training.shared.tables import Shards
 
 
 @dataclass

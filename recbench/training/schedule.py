@@ -28,7 +28,7 @@ class Schedule:
     the optimiser would have made of them meanwhile: for given gradients within 1e-5 of the largest weights
     (`row_updates`). With `capture`, steps on CUDA are recorded and repeated as one launch each where that is possible,
     to the same numbers (`captured_step`). With `shard=tables`, each of the processes that torchrun starts holds some
-    rows of every large table, to the same numbers (`sharded_tables`). The validation metric `select` chooses the epoch,
+    rows of every large table, to the same numbers (`shared.tables`). The validation metric `select` chooses the epoch,
     looked at every `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many
     epochs as were best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
     """

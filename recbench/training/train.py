@@ -29,8 +29,8 @@ from recbench.training.model import Model, build, check_gradient
 from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
-from recbench.training.shared_evaluation import validate
-from recbench.training.shared_training import check_agreement, notes_of, share_out, why_not
+from recbench.training.shared.evaluation import validate
+from recbench.training.shared.training import check_agreement, notes_of, share_out, why_not
 from recbench.training.tracking import Tracking
 from recbench.training.training_display import EpochLine, TrainingDisplay
 from recbench.training.validate import Validation

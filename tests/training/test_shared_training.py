@@ -36,8 +36,8 @@ from recbench.training.model import Model, build
 from recbench.training.ranks import Ranks, current
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
-from recbench.training.shared_evaluation import SharedEvaluation, validate
-from recbench.training.shared_training import check_agreement, share_out, tables_by_all, why_not
+from recbench.training.shared.evaluation import SharedEvaluation, validate
+from recbench.training.shared.training import check_agreement, share_out, tables_by_all, why_not
 from recbench.training.validate import Validation
 
 needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")

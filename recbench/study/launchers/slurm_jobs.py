@@ -88,7 +88,13 @@ def reply_of(job: Any) -> JobReply:
     try:
         return JobReply(job.result())
     except (UncompletedJobError, FailedJobError) as error:  # what the call raised
-        return JobReply(failed=str(error).strip().splitlines()[-1])
+        return JobReply(failed=f"{_last_line(str(error))}; see {job.paths.stderr}")
+
+
+def _last_line(trace: str) -> str:
+    """Return the last line of a traceback, which submitit puts between dashes and words on where the files are."""
+    lines = [line.strip() for line in trace.partition("You can check full logs")[0].splitlines()]
+    return next((line for line in reversed(lines) if line.strip("-")), "no reason given")
 
 
 def _executor(folder: Path, options: LaunchOptions) -> Any:

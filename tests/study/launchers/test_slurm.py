@@ -111,6 +111,19 @@ def test_a_job_that_is_killed_is_submitted_again(
     assert isinstance(record, RunRecord)
 
 
+def share_of(number: int, whole: int) -> float:
+    return whole / number
+
+
+def test_calls_are_jobs_and_one_that_fails_says_why(data: Dataset, tmp_path: Path) -> None:
+    from recbench.study.launchers import slurm
+
+    work = Work(tmp_path, "cpu", (), "")
+    found = dict(slurm.call_each(share_of, [4, 0], 8, LaunchOptions("slurm"), work, Console(quiet=True)))
+    assert found[0] == 2.0
+    assert str(found[1]).startswith("ZeroDivisionError: division by zero; see ")
+
+
 def test_times_and_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from recbench.study.launchers import slurm, slurm_jobs
 

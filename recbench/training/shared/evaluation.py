@@ -12,7 +12,7 @@ from recbench.evaluation.ranked_lists import RankedLists
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
 from recbench.training.scorer import Scorer
-from recbench.training.shared_training import tables_by_all
+from recbench.training.shared.training import tables_by_all
 from recbench.training.validate import Validation
 
 
