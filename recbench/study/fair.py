@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,12 @@ def space(losses: Iterable[str], backbone: str) -> tuple[str, ...]:
     """
     penalty = PENALTY if "l2" in backbones.defaults(BACKBONES.get(backbone)) else DECAY
     return (RATE, penalty, *(f"{loss}:loss.{word}" for loss in losses for word in _of_loss(LOSSES.get(loss))))
+
+
+def first_trial(request: TrainRequest) -> TrainRequest:
+    """Return a request with the first value of all that trials search, for a look at whether it can be trained."""
+    words = space([request.loss], str(request.backbone))
+    return with_point(request, [re.split(r"\.\.|,", word.rpartition(":")[2])[0] for word in words])
 
 
 def trials_of(trials: int | None) -> int:

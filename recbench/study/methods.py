@@ -14,7 +14,7 @@ from recbench.losses.base import LOSSES
 from recbench.results.record import method_name
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, complete, keys_of
-from recbench.study.fair import equal_terms
+from recbench.study.fair import equal_terms, first_trial
 from recbench.training.console import print_line
 from recbench.training.train import Training, is_complete
 
@@ -57,7 +57,7 @@ def fitting_methods(
         for loss in losses:
             one = complete(replace(request.common, loss=loss, backbone=backbone))
             try:
-                _check(equal_terms(one) if request.fair else one, data, store, device, sources)
+                _check(_example(one, request), data, store, device, sources)
             except UsageError as error:
                 if request.losses != (ALL,):
                     raise
@@ -69,6 +69,13 @@ def fitting_methods(
     for reason, names in skipped.items():
         print_line(console, f"left out: {', '.join(names)}: {reason}")
     return requests
+
+
+def _example(one: TrainRequest, request: MethodsRequest) -> TrainRequest:
+    """Return a completed request as it will be trained, apart from what is searched."""
+    if not request.fair:
+        return one
+    return equal_terms(one) if request.trials is None else first_trial(equal_terms(one))
 
 
 def _check(

@@ -73,6 +73,16 @@ class _Plan:
         request = replace(common, settings=(*common.settings, *_words(point)))
         return keys_of(request, self.data, self.target.type, self.sources)
 
+    def common_key(self, loss: str) -> RunKey:
+        """Return a key of what all trials of a loss have in common: with nothing of what is searched, if that can be.
+
+        It cannot where a setting needs one that is searched, as `l2_of` needs an `l2`; then with the first values.
+        """
+        try:
+            return self.keys(loss, {})[0]
+        except UsageError:
+            return self.keys(loss, space.point(self.dimensions, space.corners(self.dimensions)[0], loss))[0]
+
     def pairs(self, rows: Sequence[space.Row]) -> list[Pair]:
         """Return what each row means for each loss, the losses of one row side by side."""
         return [(loss, space.point(self.dimensions, row, loss)) for row in rows for loss in self.common]
@@ -125,7 +135,9 @@ def _plan(request: SweepRequest, store: Store, console: Console, device: str, op
     first = complete(replace(request.common, loss=losses[0]))
     data = Dataset.load(find_prepared(first.dataset), here)
     if request.losses == (ALL,):
-        of_all = MethodsRequest(request.losses, (request.common.backbone,), request.common, request.fair)
+        of_all = MethodsRequest(
+            request.losses, (request.common.backbone,), request.common, request.fair, request.trials
+        )
         losses = [one.loss for one in fitting_methods(of_all, data, store, sources, console)]
     common = request.completed or {loss: complete(replace(request.common, loss=loss)) for loss in losses}
     if request.fair:
@@ -206,7 +218,7 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
     ranked = sorted(trials, key=lambda trial: (place[trial.loss], trial.valid is None, -(trial.valid or 0)))
     first = {trial.loss: trial for trial in reversed(ranked) if trial.valid is not None}
     best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.common if loss in first}
-    without_search = {loss: plan.keys(loss, {})[0] for loss in plan.common}
+    without_search = {loss: plan.common_key(loss) for loss in plan.common}
     return Sweep(
         title=f"{next(iter(without_search.values())).backbone} on {plan.data.name}/{plan.data.split}",
         groups={loss: key.group for loss, key in without_search.items()},

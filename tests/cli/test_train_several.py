@@ -118,7 +118,16 @@ def test_fair_is_the_same_in_train_and_sweep(prepared: Run) -> None:
 
 
 def test_trials_are_of_what_every_loss_says_of_itself(prepared: Run) -> None:
-    words = ("--backbone", "mf", "--fair", "--trials", "2", *QUICK)
+    words = (
+        "--backbone",
+        "mf",
+        "--fair",
+        "--trials",
+        "2",
+        "--set",
+        "backbone.l2_of=vectors",
+        *QUICK,
+    )  # which needs an l2
     swept = prepared("sweep", "--losses", "bce,buir", *words, "--json").json
     searched = {trial["loss"]: [word.partition("=")[0] for word in trial["words"]] for trial in swept["trials"]}
     assert searched == {

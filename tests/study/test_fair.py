@@ -6,7 +6,7 @@ import pytest
 
 from recbench.run.train_command import TrainRequest
 from recbench.study import sweep
-from recbench.study.fair import equal_terms, space, with_point
+from recbench.study.fair import equal_terms, first_trial, space, with_point
 
 RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
 
@@ -31,6 +31,14 @@ def test_the_settings_of_a_point_take_the_place_of_those_of_a_method() -> None:
     kept = ("loss.logit=bare", "train.epochs=3", "loss.logit=learned")  # of a setting the last counts
     assert found.settings[:-2] == kept
     assert found.settings[-2:] == ("train.lr=0.01", "loss.pos_weight=7")
+
+
+def test_the_first_trial_is_at_the_first_value_of_each_setting() -> None:
+    request = TrainRequest("jrc", "twintower", "shop", (), (0,), ("loss.alpha=0.4", "train.epochs=3"), ())
+    assert first_trial(request).settings == (
+        "train.epochs=3",
+        *("train.lr=0.001", "train.weight_decay=1e-8", "loss.scale=0.5", "loss.pos_weight=1", "loss.alpha=0.1"),
+    )
 
 
 def test_trials_are_drawn_at_random_unless_the_search_says_otherwise() -> None:
