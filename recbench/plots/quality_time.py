@@ -16,9 +16,10 @@ from recbench.plots.series import SPREAD, Point, logarithmic, mean_of
 from recbench.results.setting_choice import SettingChoice
 from recbench.terminal import clean
 
-WIDTH, HEIGHT = 5.6, 4.2  # of a panel, in inches
+WIDTH, HEIGHT = 7.0, 4.8  # of a panel, in inches
 ACROSS = 2
-LETTERS = 30  # of a line of a label
+LETTERS = 32  # of a line of a label
+LINES = 2  # of a label
 KINDS = {False: "trained", True: "baseline"}
 LOOKS: dict[bool, dict[str, Any]] = {
     False: {"color": COLOURS[0], "marker": "o"},
@@ -42,7 +43,7 @@ class Cloud:
     """All methods on one kind of feedback."""
 
     title: str
-    y: str
+    y: str  # "auc, test rows"
     methods: list[MethodCost]
 
 
@@ -91,14 +92,15 @@ def table(clouds: Sequence[Cloud], dataset: str) -> list[dict[str, Any]]:
         {
             "dataset": dataset,
             "feedback": cloud.title,
-            "metric": cloud.y,
+            "metric": cloud.y.rpartition(", ")[0],
+            "rows": cloud.y.rpartition(", ")[2].removesuffix(" rows"),
             "method": method.label,
             "baseline": method.baseline,
-            "chosen": method.chosen,
-            "seconds": method.seconds.mean,
-            "seconds_sd": method.seconds.sd,
-            "mean": method.value.mean,
-            "sd": method.value.sd,
+            "chosen_on_validation": method.chosen,
+            "training_seconds": method.seconds.mean,
+            "training_seconds_sd": method.seconds.sd,
+            "value": method.value.mean,
+            "value_sd": method.value.sd,
             "seeds": method.value.seeds,
         }
         for cloud in clouds
@@ -137,12 +139,23 @@ def draw(panels: Sequence[Cloud], on: Sequence[str], path: Path, title: str) -> 
         ]
         handles = [axes[0].plot([], [], linestyle="none", **LOOKS[baseline])[0] for baseline in kinds]
         legend(made, handles, [KINDS[baseline] for baseline in kinds], SPREAD)
+        made.draw_without_rendering()  # the layout is settled only now
+        made.set_layout_engine("none")
         for ax, cloud in zip(axes, panels, strict=True):
             named = [method for method in cloud.methods if method.chosen]
             named.sort(key=lambda method: not _is_on_front(method, cloud.methods))
-            points = [(method.seconds.mean, method.value.mean) for method in named]
-            if left := label_points(ax, points, [clean("\n".join(wrap(method.label, LETTERS))) for method in named]):
-                ax.set_title(f"{cloud.title} ({left} without a name, for want of room)")
+            points, others = (
+                [(method.seconds.mean, method.value.mean) for method in methods]
+                for methods in (named, [method for method in cloud.methods if not method.chosen])
+            )
+            if left := label_points(ax, points, [_short(method.label) for method in named], others):
+                ax.set_title(f"{cloud.title} ({left} without a name, for want of room; --format csv has all)")
+
+
+def _short(label: str) -> str:
+    """Return a label on a few lines, without what the marker says."""
+    lines = wrap(label.replace(" (baseline)", ""), LETTERS, max_lines=LINES, placeholder=" …")
+    return clean("\n".join(lines))
 
 
 def _is_on_front(method: MethodCost, others: Sequence[MethodCost]) -> bool:

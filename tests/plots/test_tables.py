@@ -26,11 +26,13 @@ def test_a_line_per_point_with_what_it_belongs_to() -> None:
 
 
 def test_a_line_per_method_and_per_epoch() -> None:
-    cloud = Cloud("click", "auc", [MethodCost("a", False, True, Point("", 2.0, None, 3), Point("", 0.7, 0.1, 3))])
+    method = MethodCost("a", False, True, Point("", 2.0, None, 3), Point("", 0.7, 0.1, 3))
+    cloud = Cloud("click", "auc, test rows", [method])
     assert lines(quality_time.table([cloud], "shop/user")) == [
         {
-            "dataset": "shop/user", "feedback": "click", "metric": "auc", "method": "a", "baseline": "false",
-            "chosen": "true", "seconds": "2.0", "seconds_sd": "", "mean": "0.7", "sd": "0.1", "seeds": "3",
+            "dataset": "shop/user", "feedback": "click", "metric": "auc", "rows": "test", "method": "a",
+            "baseline": "false", "chosen_on_validation": "true", "training_seconds": "2.0", "training_seconds_sd": "",
+            "value": "0.7", "value_sd": "0.1", "seeds": "3",
         }
     ]  # fmt: skip
     first, second = lines(curves.table([Curve("a", "r", [1, 3], [0.5, 0.6], 3)], "auc", "shop/user"))
