@@ -81,8 +81,12 @@ def source_digest(path: Path, named_by: str = "--import") -> str:
 
 
 def missing_imports(files: Iterable[str], sources: Mapping[str, str]) -> list[Path]:
-    """Return those of a run's files of `--import` that this process has not imported, in the version of the run."""
-    return [path for path in map(Path, files) if _module_name(path, sources.get(path.name, "")) not in sys.modules]
+    """Return those of a run's files of `--import` that this process has not imported, in the version of the run.
+
+    Files that do not count for the run, and so are not among its `sources`, are not missed.
+    """
+    needed = [path for path in map(Path, files) if path.name in sources]
+    return [path for path in needed if module_name(path, sources[path.name]) not in sys.modules]
 
 
 def require_imported(files: Iterable[str], sources: Mapping[str, str], run: str = "") -> None:
@@ -93,7 +97,7 @@ def require_imported(files: Iterable[str], sources: Mapping[str, str], run: str 
     """
     leave_out = f", then `recbench runs {run} --hide` leaves the old run out" if run else ""
     for path in missing_imports(files, sources):
-        if any(module.startswith(_module_name(path, "")) for module in sys.modules):
+        if any(module.startswith(module_name(path, "")) for module in sys.modules):
             raise DataError(f"{path.name} has changed since the run began; restore it, or train again{leave_out}")
         raise UsageError(
             f"the run was trained with {path.name}, whose code is run only if you say so: "
@@ -122,7 +126,7 @@ def import_file(path: Path, named_by: str = "--import") -> str:
     """
     path = path.resolve()
     digest = source_digest(path, named_by)
-    name = _module_name(path, digest)
+    name = module_name(path, digest)
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
@@ -157,5 +161,6 @@ def imported_file(cls: type) -> dict[Path, str]:
     return {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path: digest}
 
 
-def _module_name(path: Path, digest: str) -> str:
+def module_name(path: Path, digest: str) -> str:
+    """Return how the module of a user's file is called."""
     return f"{_IMPORTED}{path.stem}_{digest}"

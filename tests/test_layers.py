@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1] / "recbench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "gpu", "threads", "home", "numerics", "progress", "terminal", "torchrun"},
-    {"memory", "registry", "settings"},
+    {"memory", "own_files", "registry", "settings"},
     {"sources"},
     {"readers"},
     {"data"},

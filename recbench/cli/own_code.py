@@ -29,8 +29,8 @@ def import_trusted(records: Iterable[RunRecord], trust: bool) -> None:
 
 def import_trusted_plan(plan: Plan, trust: bool) -> None:
     """Do so with the files of the last `train`."""
-    if plan.keys:
-        _import(plan.imports, plan.keys[0].sources, "the last `train`", trust)
+    sources = {name: digest for key in plan.keys for name, digest in key.sources.items()}
+    _import(plan.imports, sources, "the last `train`", trust)
 
 
 def _import(files: Sequence[str], sources: Mapping[str, str], owner: str, trust: bool) -> None:

@@ -149,7 +149,8 @@ def resume_last(store: Store, console: Console, device: str, track: Sequence[str
     if not unfinished:
         raise UsageError("nothing to resume: every run of the last `train` is finished")
     first = unfinished[0]
-    require_imported(plan.imports, first.sources)
+    for key in unfinished:
+        require_imported(plan.imports, key.sources)
     target = pick_device(first.device if device == "auto" else device)
     if target.type != first.device:
         raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")

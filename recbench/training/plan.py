@@ -13,6 +13,7 @@ from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.balance import base as balances
 from recbench.losses.base import LOSSES, Loss
+from recbench.own_files import counting
 from recbench.registry import BASELINE
 from recbench.results.record import CHOSEN_SAMPLER, RunKey
 from recbench.samplers import base as samplers
@@ -42,8 +43,8 @@ def make_keys(
 
     `words` are the settings given, by owner (see OWNERS; those of a sampler include its `name`); `feedback` the types
     to train on, none meaning all, or the densest for a loss of a single feedback; `sources` the digests of imported
-    files. Raises UsageError for whatever does not exist or is not of its type, and for loss, sampler and backbone that
-    cannot work together; `Training` refuses what cannot work on the data.
+    files, of which those count that the runs use. Raises UsageError for whatever does not exist or is not of its type,
+    and for loss, sampler and backbone that cannot work together; `Training` refuses what cannot work on the data.
     """
     loss_class, backbone_class = LOSSES.get(loss), BACKBONES.get(backbone)
     of_training = settings.resolve(Schedule, "train", words["train"])
@@ -63,6 +64,7 @@ def make_keys(
     if reason is not None:
         raise UsageError(reason)
     check_optimizer(loss_class, Schedule.of(values).optimizer)
+    sources = counting(sources, [loss, backbone, *(value for value in values.values() if isinstance(value, str))])
     return [
         RunKey(
             dataset=data.name,

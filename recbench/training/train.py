@@ -16,6 +16,7 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.errors import DataError, UsageError
 from recbench.memory import peak
+from recbench.own_files import counted_paths
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import SCHEMA_OF_LANES, Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
@@ -292,7 +293,7 @@ class Training:
             versions=versions(),
             commit=commit,
             dirty=dirty,
-            imports=imports,
+            imports=counted_paths(imports, self.key.sources),
             notes=notes,
             **({"trained_together": state.together, "schema": SCHEMA_OF_LANES} if state.together > 1 else {}),
         )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recbench.data.dataset import Dataset
 from recbench.errors import DataError, TrainingError
+from recbench.own_files import counted_paths
 from recbench.registry import source_digest
 from recbench.results.code_version import versions
 from recbench.results.files import write_atomically
@@ -111,7 +112,7 @@ def train_here(runs: RemoteRuns, load: Callable[[RunKey], Dataset], send: Messag
 def _outcome(key: RunKey, finished: Finished | None, runs: RemoteRuns, store: Store) -> Outcome:
     """Return what goes to the driver of a run that has ended here."""
     if isinstance(finished, RunRecord):
-        record = replace(finished, imports=list(runs.work.imports))
+        record = replace(finished, imports=counted_paths(runs.work.imports, key.sources))
         return Outcome(msgspec.json.encode(encode(record)), (store.folder(key) / WEIGHTS).read_bytes())
     return Outcome(failed=finished.reason if finished else "another process trains it")
 
@@ -180,7 +181,8 @@ def _write_sources(folder: Path, runs: RemoteRuns) -> tuple[str, ...]:
     for name, content in runs.sources.items():
         path = folder / "imports" / name
         write_atomically(path, content)
-        if any(source_digest(path) != key.sources.get(name) for key in runs.keys):
+        digest = source_digest(path)
+        if any(key.sources.get(name, digest) != digest for key in runs.keys):  # a file need not count for every run
             raise DataError(f"{name} has changed since the command began; type it again")
         paths.append(str(path))
     return tuple(paths)
