@@ -81,12 +81,8 @@ def source_digest(path: Path, named_by: str = "--import") -> str:
 
 
 def missing_imports(files: Iterable[str], sources: Mapping[str, str]) -> list[Path]:
-    """Return those of a run's files of `--import` that this process has not imported, in the version of the run.
-
-    Files that do not count for the run, and so are not among its `sources`, are not missed.
-    """
-    needed = [path for path in map(Path, files) if path.name in sources]
-    return [path for path in needed if module_name(path, sources[path.name]) not in sys.modules]
+    """Return those of a run's files of `--import` that this process has not imported, in the version of the run."""
+    return [path for path in map(Path, files) if module_name(path, sources.get(path.name, "")) not in sys.modules]
 
 
 def require_imported(files: Iterable[str], sources: Mapping[str, str], run: str = "") -> None:

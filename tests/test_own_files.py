@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from recbench.home import results_home
 from recbench.own_files import counting
 from recbench.registry import import_file
+from recbench.results.store import Store
 from tests.conftest import Run, forget_imports
 
 LOSS = """
@@ -105,6 +107,5 @@ def test_changing_ones_own_loss_trains_no_other_again(prepared: Run, tmp_path: P
     forget_imports()
     again = prepared("train", "--import", str(own), "--loss", "bce,one", *words)
     assert again.code == 0 and "1 runs exist and are not trained again" in again.err
-    runs = prepared("runs", "--json").json
-    assert sorted(run["loss"] for run in runs) == ["bce", "one", "one"]
+    assert sorted(record.key.loss for record, _ in Store(results_home()).runs()) == ["bce", "one", "one"]
     assert prepared("eval", "--run", "bce", "--metric", "auc").code == 0

@@ -29,8 +29,10 @@ def import_trusted(records: Iterable[RunRecord], trust: bool) -> None:
 
 def import_trusted_plan(plan: Plan, trust: bool) -> None:
     """Do so with the files of the last `train`."""
+    from recbench.own_files import counted_paths
+
     sources = {name: digest for key in plan.keys for name, digest in key.sources.items()}
-    _import(plan.imports, sources, "the last `train`", trust)
+    _import(counted_paths(plan.imports, sources), sources, "the last `train`", trust)
 
 
 def _import(files: Sequence[str], sources: Mapping[str, str], owner: str, trust: bool) -> None:

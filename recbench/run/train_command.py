@@ -14,6 +14,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import RecbenchError, UsageError
+from recbench.own_files import counted_paths
 from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord
 from recbench.results.store import Store
@@ -150,7 +151,7 @@ def resume_last(store: Store, console: Console, device: str, track: Sequence[str
         raise UsageError("nothing to resume: every run of the last `train` is finished")
     first = unfinished[0]
     for key in unfinished:
-        require_imported(plan.imports, key.sources)
+        require_imported(counted_paths(plan.imports, key.sources), key.sources)
     target = pick_device(first.device if device == "auto" else device)
     if target.type != first.device:
         raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")

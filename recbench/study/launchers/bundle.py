@@ -11,6 +11,7 @@ from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.errors import RecbenchError
+from recbench.own_files import counted_paths
 from recbench.registry import import_recorded
 from recbench.results.record import RunKey
 from recbench.results.store import Store
@@ -64,7 +65,7 @@ class Bundle:
         key = self.keys[0]
         if len(self.keys) == 1:
             return 1
-        import_recorded(self.work.imports, key.sources)
+        import_recorded(counted_paths(self.work.imports, key.sources), key.sources)
         training = Training(key, self.load(key).narrow(key.feedback))
         training.model.start_epoch(1)
         size, device = training.schedule.batch_size, training.data.train.user.device

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
+from recbench.own_files import counted_paths
 from recbench.registry import import_recorded
 from recbench.results.record import RunKey
 from recbench.results.store import Store
@@ -175,7 +176,7 @@ def attempt(
     try:
         if is_complete(key, store):
             return store.record(key)
-        import_recorded(work.imports, key.sources)
+        import_recorded(counted_paths(work.imports, key.sources), key.sources)
         training = Training(key, load(key).narrow(key.feedback), saved, work.track)
         silent = Console(quiet=True, force_terminal=False)
         return train(training, store, silent, imports=list(work.imports), command=work.command, wait=wait)
