@@ -5,19 +5,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 import torch
 
 from benchmarks import gpu
 from benchmarks.gpu_sections import commands, equality, lanes, report, search, shapes, sketch, steps
-from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps
+from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps, peak, start_peak, synchronize
 from benchmarks.gpu_sections.report import Line
 from recbench.training.model import Model
 from tests.conftest import Run
@@ -106,6 +107,51 @@ def test_runs_of_a_sketch_do_not_touch_each_other(kind: type[torch.nn.Module]) -
 def test_sketches_run_in_small() -> None:
     for case in islice(sketch.cases(TOY), 2):
         assert case.measure().rate
+
+
+def test_on_a_gpu_a_sketch_is_made_aside_then_recorded_and_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU no more can be said than that torch has these calls, and in which order they come."""
+    calls: list[str] = []
+
+    def of(name: str, result: Any) -> None:
+        spec = create_autospec(getattr(torch.cuda, name), return_value=result)
+        spec.side_effect = lambda *_, **__: calls.append(name) or result  # type: ignore[func-returns-value]
+        monkeypatch.setattr(torch.cuda, name, spec)
+
+    stream = SimpleNamespace(wait_stream=lambda _: calls.append("wait"))
+    for name, result in {
+        "Stream": stream,
+        "current_stream": stream,
+        "stream": nullcontext(),
+        "CUDAGraph": SimpleNamespace(replay=lambda: calls.append("replay")),
+        "graph": nullcontext(),
+    }.items():
+        of(name, result)
+    repeat = sketch._graph(lambda: calls.append("steps"), torch.device("cuda"))
+    repeat()
+    aside = ["Stream", "current_stream", "wait", "stream", "steps", "current_stream", "wait"]
+    assert calls == [*aside, "CUDAGraph", "graph", "steps", "replay"]
+
+
+def test_a_card_and_its_memory_are_named_and_their_peak_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    card = SimpleNamespace(name="NVIDIA H200", total_memory=140 << 30)
+    for name, result in {
+        "get_device_properties": card,
+        "synchronize": None,
+        "empty_cache": None,
+        "reset_peak_memory_stats": None,
+        "max_memory_allocated": 5 << 20,
+    }.items():
+        spec = create_autospec(getattr(torch.cuda, name), return_value=result)
+        spec.side_effect = lambda *_, name=name, result=result: done.append(name) or result
+        monkeypatch.setattr(torch.cuda, name, spec)
+    on = torch.device("cuda")
+    assert gpu.machine(Setting(on))["device"] == "NVIDIA H200, 140 GiB"
+    start_peak(on)
+    synchronize(on)
+    assert peak(on) == 5.0
+    assert done[1:] == ["empty_cache", "reset_peak_memory_stats", "synchronize", "max_memory_allocated"]
 
 
 def test_steps_are_counted_without_the_first() -> None:
