@@ -109,6 +109,19 @@ def draw(dimensions: Sequence[Dimension], count: int, seed: int) -> list[Row]:
     return list(rows)
 
 
+def draw_alike(dimensions: Sequence[Dimension], count: int, seed: int) -> list[Row]:
+    """Return `count` rows at random in which a setting goes through the same numbers whatever else is searched.
+
+    So methods with different settings are tried at the same points of those that they have in common; of two ranges of
+    a setting, at the same places between their ends.
+    """
+    columns = []
+    for dimension in dimensions:
+        generator = random.Random(f"{seed} {dimension.setting}")
+        columns.append([dimension.draw(generator) for _ in range(count)])
+    return list(zip(*columns, strict=True))
+
+
 def corners(dimensions: Sequence[Dimension]) -> list[Row]:
     """Return a few rows that hold every listed value and both ends of every range."""
     longest = max(len(dimension.words) for dimension in dimensions)

@@ -50,6 +50,11 @@ class SweepRequest:
     fair: bool = False  # a learned scale and bias for every loss that reads logits; without a grid, what `fair` says
     completed: Mapping[str, TrainRequest] | None = None  # loss → what its trials have in common, where that is known
 
+    @property
+    def searches_all(self) -> bool:
+        """Whether this is `--fair --trials`, a search of all that `fair.space` says."""
+        return self.fair and self.trials is not None and not self.grid
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -103,7 +108,7 @@ def sweep_all(
     are not read. `display` counts the runs of several searches. Raises UsageError for whatever cannot work, before
     anything is trained.
     """
-    if _is_drawn(request):
+    if request.searches_all and request.search == "grid":
         request = replace(request, search="random")
     plan = _plan(request, store, console, device, options)
     count, pairs = _points(plan)
@@ -121,11 +126,6 @@ def sweep_all(
     sweep = _conclude(plan, trials, count, device, command)
     sweeps.write(store, sweep)
     return sweep
-
-
-def _is_drawn(request: SweepRequest) -> bool:
-    """Whether a search is of `--fair` and has a number of trials, but does not say how they are found."""
-    return request.fair and request.trials is not None and not request.grid and request.search == "grid"
 
 
 def _plan(request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions) -> _Plan:
@@ -172,7 +172,8 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
         rows = space.grid(plan.dimensions)
         count = len(rows)
     elif search == "random":
-        rows = space.draw(plan.dimensions, count, plan.seeds[0])
+        draw = space.draw_alike if plan.request.searches_all else space.draw
+        rows = draw(plan.dimensions, count, plan.seeds[0])
     for pair in plan.pairs(space.corners(plan.dimensions)):
         key = plan.keys(*pair)[0]
         Training(key, plan.data.narrow(key.feedback))

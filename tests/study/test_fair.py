@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from recbench.run.train_command import TrainRequest
-from recbench.study import sweep
+from recbench.study import search_space
 from recbench.study.fair import equal_terms, first_trial, space, with_point
+from recbench.study.sweep import SweepRequest
 
 RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
 
@@ -41,9 +42,29 @@ def test_the_first_trial_is_at_the_first_value_of_each_setting() -> None:
     )
 
 
-def test_trials_are_drawn_at_random_unless_the_search_says_otherwise() -> None:
+def test_methods_are_tried_at_the_same_points_of_what_they_share() -> None:
+    losses = ("bce", "gnolr", "s2srank")  # with other settings of their own, and GNOLR's scale starts at 2
+    points = {}
+    for loss in losses:
+        dimensions = search_space.parse(space([loss], "mf"), [loss], "mf")
+        rows = search_space.draw_alike(dimensions, 5, 0)
+        assert rows[:3] == search_space.draw_alike(dimensions, 3, 0)  # more trials keep those that there are
+        assert rows != search_space.draw_alike(dimensions, 5, 1)
+        points[loss] = [search_space.point(dimensions, row, loss) for row in rows]
+    together = search_space.parse(space(losses, "mf"), losses, "mf")
+    for loss in losses:
+        rows = search_space.draw_alike(together, 5, 0)
+        assert [search_space.point(together, row, loss) for row in rows] == points[loss]
+    for bce, gnolr, s2srank in zip(*points.values(), strict=True):
+        for setting in ("train.lr", "backbone.l2"):
+            assert bce[setting] == gnolr[setting] == s2srank[setting]
+        assert float(gnolr["loss.scale"]) == pytest.approx(2 * float(bce["loss.scale"]), rel=1e-3)
+    assert len({point["train.lr"] for point in points["bce"]}) == 5
+
+
+def test_whether_all_is_searched() -> None:
     common = TrainRequest("", "mf", None, (), (0,), (), ())
-    assert sweep._is_drawn(sweep.SweepRequest(("bce",), (), common, trials=3, fair=True))
-    assert not sweep._is_drawn(sweep.SweepRequest(("bce",), (), common, "optuna", trials=3, fair=True))
-    assert not sweep._is_drawn(sweep.SweepRequest(("bce",), (), common, fair=True))
-    assert not sweep._is_drawn(sweep.SweepRequest(("bce",), ("lr=0.1,0.2",), common, trials=3, fair=True))
+    assert SweepRequest(("bce",), (), common, trials=3, fair=True).searches_all
+    assert not SweepRequest(("bce",), (), common, fair=True).searches_all
+    assert not SweepRequest(("bce",), ("lr=0.1,0.2",), common, trials=3, fair=True).searches_all
+    assert not SweepRequest(("bce",), (), common, "random", trials=3).searches_all
