@@ -18,7 +18,8 @@ BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # searched on validation for every m
 RATE = "train.lr=0.001..0.1"
 PENALTY = "backbone.l2=1e-6..0.1"
 DECAY = "train.weight_decay=1e-8..1e-5"  # of backbones without an L2 penalty of their own
-SCALES = (0.5, 10)  # the first and last scale to start from, as multiples of the loss's own
+SCALE = (1.0, 10.0)  # to start from
+AROUND = (0.5, 5.0)  # the same of a loss that is defined with a temperature, as multiples of its scale
 
 
 def space(losses: Iterable[str], backbone: str) -> tuple[str, ...]:
@@ -45,7 +46,8 @@ def trials_of(trials: int | None) -> int:
 def _of_loss(loss: type[Loss]) -> tuple[str, ...]:
     if not (loss.reads_logits and loss.cosine):
         return loss.searched
-    first, last = (multiple * default_logit(loss).scale for multiple in SCALES)
+    usual = default_logit(loss)
+    first, last = (multiple * usual.scale for multiple in AROUND) if usual.logit == "fixed" else SCALE
     return (f"scale={first:g}..{last:g}", *loss.searched)
 
 
