@@ -76,6 +76,7 @@ class Batch:
     row: Tensor | None = None  # [B] row of the training log that each slate stands for; None: a list of several
     positive_slots: int = 0  # the first slots, which hold positives while no other slot does; 0: they may be anywhere
     pairs: Pairs | None = None  # the feedback on the slate of the whole catalogue
+    weight: Tensor | None = None  # [B] how often the row of each slate counts; None: once
 
     @ComputedOnce
     def level(self) -> Tensor:
@@ -88,11 +89,26 @@ class Batch:
         """Number of (user, item) slots on the slates, padding included."""
         return self.label.shape[0] * (self.label.shape[1] if self.pairs is None else self.item.shape[1])
 
-    def mean(self, value: Tensor) -> Tensor:
-        """Mean of `value` [B, N] over the slots that count; 0 if none does."""
-        if self.mask is None:
+    def mean(self, value: Tensor, counts: Tensor | None = None) -> Tensor:
+        """Mean of `value` [B, N] over the slots that count, each row by its weight; 0 if none does.
+
+        `counts`, of the shape of `value`, says which count; None: those that are not masked.
+        """
+        counts = self.mask if counts is None else counts
+        if counts is None and self.weight is None:
             return value.mean()
-        return value.masked_fill(~self.mask, 0).sum() / self.mask.sum().clamp(min=1)
+        counts = torch.ones_like(value, dtype=torch.bool) if counts is None else counts
+        return self.weighted(value.masked_fill(~counts, 0)).sum() / self.number(counts)
+
+    def weighted(self, value: Tensor) -> Tensor:
+        """Return `value` [B, ...] times the weights of the rows; as it is where rows have none."""
+        return value if self.weight is None else value * self.weight.view(-1, *[1] * (value.ndim - 1))
+
+    def number(self, counts: Tensor) -> Tensor:
+        """Return how many of `counts` [B, ...] are true, each as often as its row's weight says; never 0."""
+        if self.weight is None:
+            return counts.sum().clamp(min=1)
+        return self.weighted(counts).sum().clamp(min=torch.finfo(self.weight.dtype).tiny)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from tests.conftest import Run
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXAMPLES = "".join((ROOT / name).read_text() for name in ("README.md", "docs/extend.md", "docs/python.md"))
+EXAMPLES = "".join(
+    (ROOT / name).read_text() for name in ("README.md", "docs/extend.md", "docs/datasets.md", "docs/python.md")
+)
 NOTEBOOK = json.loads((ROOT / "docs" / "notebook.ipynb").read_text())
 
 
@@ -147,6 +149,25 @@ def test_the_dataset_is_prepared_and_trains(run: Run, tmp_path: Path, monkeypatc
     assert run("prepare", "shop", "--catalog", "my.toml").code == 0
     assert run("train", "--loss", "gnolr", "--epochs", "1").code == 0
     assert [row["feedback"] for row in run("eval", "--metric", "recall@5", "--json").json] == ["click", "buy"]
+
+
+def test_the_dataset_with_weights_is_prepared_and_trains(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("songs.toml").write_text(block("toml", "[songs]"))
+    rows = [f"u{n % 17},s{n % 23},{n * 7 % 5}" for n in range(300)]
+    Path("plays.csv").write_text("\n".join(["user,song,plays", *rows]) + "\n")
+    for line in commands("prepare songs"):
+        assert "each row weighs LN(1 + plays)" in run(*line.split()[1:]).out
+    for line in commands("train --loss bpr --set train.row_weights"):
+        assert run(*line.split()[1:], "--epochs", "1").code == 0
+    assert (
+        "note: its rows have weights, which count for nothing here"
+        in run("train", "--loss", "bpr", "--epochs", "1").err
+    )
+    refused = run("train", "--loss", "jrc", "--set", "train.row_weights=true")
+    assert refused.code == 2 and "do not stand for single rows" in refused.err
 
 
 @pytest.mark.parametrize("example", ["hello.py"], indirect=True)

@@ -65,6 +65,7 @@ class Baseline(ABC):
     scores_new_users: ClassVar[bool] = True  # from what is given of them, though they have no training rows
     search: ClassVar[Mapping[str, Sequence[settings.Value]]] = {}  # setting → values to try, in order
     former: ClassVar[Mapping[str, settings.Value]] = {}  # setting → what runs did before there was that setting
+    weighs_rows: ClassVar[bool] = False  # whether `Positives.weight` changes anything
     recent: float = 1.0  # share of the training rows, the last in time, that it is fitted to
 
     @abstractmethod
@@ -94,9 +95,10 @@ class FitSettings:
 
     refit: bool = False  # fit to train and validation rows, as trained runs with train.refit=true
     select: str = "auto"  # the validation metric that settings are chosen by: auto as for trained runs, or its name
+    row_weights: bool = False  # each row counts as often as the data's `weight` says
 
 
-FORMER_FIT: Mapping[str, settings.Value] = {"select": "auto"}  # as `Baseline.former`
+FORMER_FIT: Mapping[str, settings.Value] = {"select": "auto", "row_weights": False}  # as `Baseline.former`
 
 
 def defaults(name: str) -> dict[str, settings.Value]:

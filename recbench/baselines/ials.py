@@ -25,11 +25,13 @@ class IALS(Baseline):
     Hu, Koren and Volinsky, ICDM 2008, https://doi.org/10.1109/ICDM.2008.22. A row's factors are regularised by
     l2 (c / mean c)^frequency, where c is the weight of all pairs of the row: Rendle et al., RecSys 2022,
     https://arxiv.org/abs/2110.14037, with their nu = `frequency` and alpha0 = 1 / (alpha - 1). Without it the library
-    implicit does the work. New users are folded in; a user without positives scores 0 everywhere.
+    implicit does the work. A positive whose rows have weights, r in sum, weighs 1 + (alpha - 1) r, the paper's
+    confidence of r observations. New users are folded in; a user without positives scores 0 everywhere.
     """
 
     needs = ("implicit",)
     seeded = True
+    weighs_rows = True
     saving = "lower ials.factors with --set"
     former = {"frequency": 0.0}
     search = {
@@ -67,7 +69,7 @@ class IALS(Baseline):
 
     def _fit_scaled(self, train: Positives, items: int, seed: int) -> FittedBaseline:
         users = len(train.start) - 1
-        by_item = Positives.from_pairs(train.item, train.user, items, users)
+        by_item = Positives.from_pairs(train.item, train.user, items, users, train.weight)
         generator = torch.Generator().manual_seed(seed)
         scale = 0.1 / self.factors**0.5
         user = torch.randn(users, self.factors, generator=generator) * scale
@@ -91,13 +93,26 @@ class IALS(Baseline):
                 num_threads=torch.get_num_threads(),
                 random_state=seed,
             )
-            model.fit(sparse_matrix(train, items, torch.ones(len(train.item))), show_progress=False)
-        return Factors(model, train)
+            model.fit(sparse_matrix(train, items, self.confidence(train)), show_progress=False)
+        return Factors(self, model, train)
+
+    def confidence(self, pairs: Positives) -> Tensor:
+        """Return what each pair weighs over `alpha`, [P], as implicit wants it: 1 without weights."""
+        if pairs.weight is None:
+            return torch.ones(len(pairs.item))
+        return (1 + (self.alpha - 1) * pairs.weight) / self.alpha
 
     def regularisation(self, pairs: Positives, others: int, fitted: Positives | None = None) -> Tensor:
         """Return the weight of the squared factors of each row, [rows]; its mean over the fitted rows is about `l2`."""
-        weight, usual = ((self.alpha - 1) * rows.start.diff().float() + others for rows in (pairs, fitted or pairs))
+        weight, usual = ((self.alpha - 1) * _weights_of_rows(rows) + others for rows in (pairs, fitted or pairs))
         return self.l2 * (weight / usual.mean()).pow(self.frequency)
+
+
+def _weights_of_rows(pairs: Positives) -> Tensor:
+    """Return the number of pairs of each row [rows], or the sum of their weights."""
+    if pairs.weight is None:
+        return pairs.start.diff().float()
+    return pairs.weight.new_zeros(len(pairs.start) - 1).index_add(0, pairs.user, pairs.weight)
 
 
 class ScaledFactors(FittedBaseline):
@@ -117,7 +132,13 @@ class ScaledFactors(FittedBaseline):
         if not bool(new.any()):
             return InnerProductScores(self.user, self.item)
         of_new_users = new[known.user]
-        pairs = Positives.from_pairs(known.user[of_new_users], known.item[of_new_users], len(self.user), len(self.item))
+        pairs = Positives.from_pairs(
+            known.user[of_new_users],
+            known.item[of_new_users],
+            len(self.user),
+            len(self.item),
+            None if known.weight is None else known.weight[of_new_users],
+        )
         l2 = self.model.regularisation(pairs, len(self.item), self.train)
         solved = solve_rows(pairs, self.item, torch.zeros_like(self.user), self.model.alpha, l2, _STEPS_ANEW)
         return InnerProductScores(torch.where(new[:, None], solved, self.user), self.item)
@@ -126,8 +147,8 @@ class ScaledFactors(FittedBaseline):
 class Factors(FittedBaseline):
     """Factors by implicit of users and items; those of new users are solved for, given what is known of them."""
 
-    def __init__(self, model: Any, train: Positives) -> None:
-        self.model = model
+    def __init__(self, baseline: IALS, model: Any, train: Positives) -> None:
+        self.baseline, self.model = baseline, model
         self.fitted = train.start.diff() > 0  # [users]
 
     @property
@@ -143,7 +164,7 @@ class Factors(FittedBaseline):
         item: Tensor = torch.from_numpy(self.model.item_factors)
         new = ((known.start.diff() > 0) & ~self.fitted).nonzero()[:, 0].numpy()
         if len(new):
-            pairs = sparse_matrix(known, len(item), torch.ones(len(known.item)))[new]
+            pairs = sparse_matrix(known, len(item), self.baseline.confidence(known))[new]
             with threadpool_limits(1, "blas"):
                 user[new] = torch.from_numpy(self.model.recalculate_user(new, pairs))
         return InnerProductScores(user, item)

@@ -17,9 +17,10 @@ from torch import Tensor
 from recbench.data.content import how_to_repair, verify_file
 from recbench.data.manifest import Column, EntitySide, Manifest, Part
 from recbench.data.manifest_file import read_manifest
-from recbench.errors import DataError, unknown
+from recbench.errors import DataError, UsageError, unknown
 
 TIME = "timestamp"  # column of a prepared log
+WEIGHT = "weight"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Log:
     label: Tensor  # [R, T] uint8, 0 or 1
     truth: Tensor | None = None  # [R, T] float32, true probability of each feedback (synthetic data only)
     time: Tensor | None = None  # [R] int64, since 1970 in the unit of the log; None where the log has no times
+    weight: Tensor | None = None  # [R] float32, how often each row counts; None: once, or where weights are not used
 
     def __len__(self) -> int:
         return self.user.shape[0]
@@ -51,7 +53,8 @@ class Log:
     def __getitem__(self, chosen: Tensor | slice) -> Log:
         truth = None if self.truth is None else self.truth[chosen]
         time = None if self.time is None else self.time[chosen]
-        return Log(self.user[chosen], self.item[chosen], self.label[chosen], truth, time)
+        weight = None if self.weight is None else self.weight[chosen]
+        return Log(self.user[chosen], self.item[chosen], self.label[chosen], truth, time, weight)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Positives:
 
     start: Tensor  # [users + 1] int64: user u's items are item[start[u]:start[u + 1]]
     item: Tensor  # [P] int64, sorted within each user
+    weight: Tensor | None = None  # [P] float32, the sum of the weights of a pair's rows; None where they are not used
 
     @cached_property
     def user(self) -> Tensor:
@@ -83,17 +87,23 @@ class Positives:
         return torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
 
     @staticmethod
-    def from_pairs(user: Tensor, item: Tensor, users: int, items: int) -> Positives:
-        """Collect the distinct pairs of user [P] and item [P]."""
-        key = torch.unique(user.long() * items + item.long())
+    def from_pairs(user: Tensor, item: Tensor, users: int, items: int, weight: Tensor | None = None) -> Positives:
+        """Collect the distinct pairs of user [P] and item [P], and add up the weights [P] of each."""
+        key = user.long() * items + item.long()
+        if weight is None:
+            key = torch.unique(key)
+        else:
+            key, place = torch.unique(key, return_inverse=True)
+            weight = weight.new_zeros(len(key)).index_add(0, place, weight)
         count = torch.bincount(torch.div(key, items, rounding_mode="floor"), minlength=users)
         start = torch.zeros(users + 1, dtype=torch.long, device=key.device)
         torch.cumsum(count, 0, out=start[1:])
-        return Positives(start, key % items)
+        return Positives(start, key % items, weight)
 
     def to(self, device: torch.device | str) -> Positives:
         """Return the same pairs on another device."""
-        return Positives(self.start.to(device), self.item.to(device))
+        weight = None if self.weight is None else self.weight.to(device)
+        return Positives(self.start.to(device), self.item.to(device), weight)
 
 
 @dataclass(frozen=True)
@@ -174,6 +184,20 @@ class Dataset:
             valid=_with_tasks(self.valid, tasks),
         )
 
+    def weighing_rows(self, weighing: bool) -> Dataset:
+        """Return the dataset with the weights of its rows, or without those that it may have.
+
+        Raises UsageError if it has none where they are asked for.
+        """
+        if weighing and self.train.weight is None:
+            raise UsageError(
+                f"train.row_weights=true: the rows of {self.name}/{self.split} have no weights; name their column in "
+                f'the catalogue entry, as in weight = "plays", and prepare the data again'
+            )
+        if weighing or self.train.weight is None:
+            return self
+        return replace(self, train=replace(self.train, weight=None), valid=replace(self.valid, weight=None))
+
     def with_valid(self) -> Dataset:
         """Return the dataset with the validation rows added to train, but for users and items unseen in train."""
         known = (self.valid.user < self.users.seen) & (self.valid.item < self.items.seen)
@@ -228,11 +252,12 @@ class Dataset:
         """Number of users of whom each item is a training positive, [items] int64."""
         return torch.bincount(self.positives.item, minlength=len(self.items))
 
-    def positives_of(self, log: Log, feedback: int | slice) -> Positives:
-        """Distinct pairs of a log with the given feedback column(s)."""
+    def positives_of(self, log: Log, feedback: int | slice, weighing: bool = False) -> Positives:
+        """Distinct pairs of a log with the given feedback column(s); if `weighing`, with the weights of its rows."""
         label = log.label[:, feedback]
         row = (label if label.ndim == 1 else label.amax(-1)).nonzero()[:, 0]
-        return Positives.from_pairs(log.user[row], log.item[row], len(self.users), len(self.items))
+        weight = log.weight[row] if weighing and log.weight is not None else None
+        return Positives.from_pairs(log.user[row], log.item[row], len(self.users), len(self.items), weight)
 
 
 def table_of(frame: pl.DataFrame, columns: Sequence[Column], seen: int, device: torch.device | str) -> Table:
@@ -259,7 +284,14 @@ def concat_logs(*logs: Log) -> Log:
         return replace(filled[0], truth=None)
     user, item, label = (torch.cat([getattr(log, name) for log in filled]) for name in ("user", "item", "label"))
     times = [log.time for log in filled if log.time is not None]
-    return Log(user, item, label, time=torch.cat(times) if len(times) == len(filled) else None)
+    weights = [log.weight for log in filled if log.weight is not None]
+    return Log(
+        user,
+        item,
+        label,
+        time=torch.cat(times) if len(times) == len(filled) else None,
+        weight=torch.cat(weights) if len(weights) == len(filled) else None,
+    )
 
 
 def _prepared_again(folder: Path) -> DataError:
@@ -306,7 +338,9 @@ def _read_table(folder: Path, side: EntitySide, manifest: Manifest, device: torc
 def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manifest, device: torch.device | str) -> Log:
     truth = [f"truth_{name}" for name in feedback] if manifest.truth else []
     time = [] if manifest.time is None else [TIME]
-    frame = _read_parquet(folder, part, manifest, ["user", "item", *feedback, *truth, *time], manifest.rows[part])
+    weight = [] if manifest.options.weight is None else [WEIGHT]
+    names = ["user", "item", *feedback, *truth, *time, *weight]
+    frame = _read_parquet(folder, part, manifest, names, manifest.rows[part])
 
     def tensor(names: list[str], kind: type) -> Tensor:
         return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)
@@ -318,6 +352,7 @@ def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manif
             label=tensor(list(feedback), np.uint8),
             truth=tensor(truth, np.float32) if truth else None,
             time=tensor(time, np.int64)[:, 0] if time else None,
+            weight=tensor(weight, np.float32)[:, 0] if weight else None,
         )
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise _damaged(folder, part, error) from None

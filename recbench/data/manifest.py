@@ -117,6 +117,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     null_values: tuple[str, ...] = ()
     split_days: Annotated[int, Meta(ge=1)] | None = None  # None where the split has no use for it
     split_date: date | None = None
+    weight: str | None = None  # how often each row counts, as an expression; then it is a column of every part
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -65,11 +65,13 @@ def with_noise(data: Dataset, pos: float, neg: float, seed: int) -> Dataset:
 
     order = torch.cat([torch.arange(len(user)), source]).argsort(stable=True)
     time = None if log.time is None else log.time.cpu()
+    weight = None if log.weight is None else log.weight.cpu()
     train = Log(
         torch.cat([user, added_user])[order].to(log.user),
         torch.cat([item, added % items])[order].to(log.item),
         torch.cat([kept_label, label[source]])[order].to(log.label),
         time=None if time is None else torch.cat([time, time[source]])[order].to(log.user.device),
+        weight=None if weight is None else torch.cat([weight, weight[source]])[order].to(log.user.device),
     )
     return replace(data, train=train)
 

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Triplets
 from recbench.settings import Count
 
@@ -24,4 +24,4 @@ class BPR(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the mean over (positive, negative) pairs; slot 0 of each slate is the positive."""
         difference, counts = differences(towers, batch)
-        return mean_of_pairs(softplus(-difference), counts)
+        return batch.mean(softplus(-difference), counts)

@@ -52,17 +52,19 @@ class BSL(SampledSoftmaxLoss):
             return candidates.mean(self.power * log_sum - positive)
         log_mean = log_sum - candidates.number(log_sum).log()
         if self.form == "paper":
-            gain = self._log_mean_exp_of_users(positive / self.ratio, batch.user, candidates.counts)
+            gain = self._log_mean_exp_of_users(positive / self.ratio, batch, candidates.counts)
             return candidates.mean(log_mean / self.ratio - gain)
-        gain = self._log_mean_exp_of_users(positive, batch.user, candidates.counts)
+        gain = self._log_mean_exp_of_users(positive, batch, candidates.counts)
         return candidates.mean(self.power * log_mean - gain)
 
-    def _log_mean_exp_of_users(self, value: Tensor, user: Tensor, counts: Tensor) -> Tensor:
+    def _log_mean_exp_of_users(self, value: Tensor, batch: Batch, counts: Tensor) -> Tensor:
         """Return the log [B] of the mean of exp(value) over the rows of a row's user that count, all [B]."""
+        user = batch.user
         low, tiny = torch.finfo(value.dtype).min, torch.finfo(value.dtype).tiny
         none = value.new_zeros(self.users)
         with torch.no_grad():
             top = torch.full_like(none, low).scatter_reduce(0, user, value.masked_fill(~counts, low), "amax")[user]
-            rows = add_at(none.clone(), user, counts.to(value.dtype))[user]
-        total = add_at(none.clone(), user, (value - top).masked_fill(~counts, -torch.inf).exp())[user]
-        return top + total.clamp(min=tiny).log() - rows.clamp(min=1).log()
+            rows = add_at(none.clone(), user, batch.weighted(counts.to(value.dtype)))[user]
+        each = (value - top).masked_fill(~counts, -torch.inf).exp()
+        total = add_at(none.clone(), user, batch.weighted(each))[user]
+        return top + total.clamp(min=tiny).log() - rows.clamp(min=tiny).log()

@@ -35,4 +35,4 @@ class CORN(MultitaskLoss):
         if batch.mask is not None:
             used = used & batch.mask.unsqueeze(-1)
         entropy = binary_cross_entropy_with_logits(towers.logit, (level > step).to(towers.logit), reduction="none")
-        return entropy.masked_fill(~used, 0).sum((0, 1)) / used.sum().clamp(min=1)
+        return batch.weighted(entropy.masked_fill(~used, 0)).sum((0, 1)) / batch.number(used)

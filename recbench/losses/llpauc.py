@@ -64,8 +64,7 @@ class LLPAUC(SampledSoftmaxLoss):
         of_positive = self._softplus(2 * (1 + g) * positive - (positive - a).square() - s_pos)
         of_negative = self._softplus(2 * (1 + g) * negative + (negative - b).square() - s_neg)
         chosen = candidates.negative & candidates.counts[:, None]
-        mean_of_negatives = of_negative.masked_fill(~chosen, 0).sum() / chosen.sum().clamp(min=1)
-        value = -s_pos - candidates.mean(of_positive) / self.alpha + s_neg + mean_of_negatives / self.beta
+        value = -s_pos - candidates.mean(of_positive) / self.alpha + s_neg + batch.mean(of_negative, chosen) / self.beta
         return value - g.square() - t_b * (b - 1 - g) + t_a * (a + g)
 
     @torch.no_grad()

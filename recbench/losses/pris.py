@@ -52,4 +52,4 @@ class PRIS(Loss):
         if self.detach:
             weight = weight.detach()
         loss = (weight * softplus(-difference)).masked_fill(~counts, 0)
-        return loss.sum() / any_counts.sum().clamp(min=1)
+        return batch.weighted(loss).sum() / batch.number(any_counts)

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
-from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Triplets
 from recbench.settings import Count, NonNegative
 
@@ -28,4 +28,4 @@ class RCEBPR(Loss):
         """Return the mean of weight times loss over (positive, negative) pairs; slot 0 of a slate is the positive."""
         difference, counts = differences(towers, batch)
         loss = softplus(-difference)
-        return mean_of_pairs((-self.beta * loss.detach()).exp() * loss, counts)
+        return batch.mean((-self.beta * loss.detach()).exp() * loss, counts)

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recbench.losses import LOSSES, Batch, Info, Towers
-from recbench.losses.building_blocks.pairwise import mean_of_pairs
 from recbench.losses.building_blocks.truncation import TruncatedLoss
 from recbench.settings import Count, Share
 
@@ -40,4 +39,4 @@ class TCE(TruncatedLoss):
         counts = torch.ones_like(label, dtype=torch.bool) if batch.mask is None else batch.mask
         positive = counts & (label > 0)
         total = counts.sum() if self.share_of == "rows" else positive.sum()
-        return mean_of_pairs(loss, self.remaining(loss, positive, counts, total))
+        return batch.mean(loss, self.remaining(loss, positive, counts, total))

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Towers
-from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.losses.building_blocks.pairwise import differences
 from recbench.losses.building_blocks.truncation import TruncatedLoss
 from recbench.settings import Count, Share
 
@@ -26,4 +26,4 @@ class TCEBPR(TruncatedLoss):
         """Return the mean over the (positive, negative) pairs that stay; slot 0 of each slate is the positive."""
         difference, counts = differences(towers, batch)
         loss = softplus(-difference)
-        return mean_of_pairs(loss, self.remaining(loss, counts, counts, counts.sum()))
+        return batch.mean(loss, self.remaining(loss, counts, counts, counts.sum()))

@@ -6,7 +6,7 @@ from torch.nn.functional import softplus
 from recbench.data.dataset import Dataset
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.bpr import BPR
-from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Popularity, Triplets
 from recbench.settings import Count, NonNegative
 
@@ -39,4 +39,4 @@ class WBPR(BPR):
         """Return the mean over (positive, negative) pairs, weighed by user if so set."""
         difference, counts = differences(towers, batch)
         weight = self.weight[batch.user, None] if self.user_weight else 1
-        return mean_of_pairs(weight * softplus(-difference), counts)
+        return batch.mean(weight * softplus(-difference), counts)

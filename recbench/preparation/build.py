@@ -146,6 +146,8 @@ def _stored_columns(frame: pl.DataFrame, built: Built) -> pl.DataFrame:
     }
     if "time" in frame.columns:
         columns["timestamp"] = frame["time"]
+    if "weight" in frame.columns:
+        columns["weight"] = frame["weight"]
     if counts.truth:
         columns |= {f"truth_{name}": frame[f"truth_{name}"] for name in counts.feedback}
     return pl.DataFrame(columns)

@@ -34,7 +34,8 @@ class CodedLog:
     """The rows of the log in groups that are read one after the other.
 
     Every frame has `row` (number in file order), `user` and `item` (codes) and `pattern` (the feedback as bits), then,
-    where there are such, `time`, the parts of the shipped split as `given`, `truth_<feedback>`, and at last `part`.
+    where there are such, `time`, `weight`, the parts of the shipped split as `given`, `truth_<feedback>`, and at last
+    `part`.
     Where the features of a side are made one value per key, `<side> features` is the code of those of the row.
     """
 
@@ -120,6 +121,8 @@ def read_log(spec: DatasetSpec, raw: RawTables, memory: Memory, folder: Path) ->
         if spec.time is not None:
             columns["time"] = block[spec.time]
             units.add(block[spec.time])
+        if spec.weight is not None:
+            columns["weight"] = labels.weights(block.drop(ROW_NUMBER), f"{spec.name}: weight", spec.weight)
         if raw.part_column in block.columns:
             columns["given"] = pl.Series(part_numbers(spec.name, block[raw.part_column]))
         rows.append(pl.DataFrame(columns | {name: block[name] for name in raw.truth}))

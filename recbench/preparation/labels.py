@@ -1,4 +1,4 @@
-"""Feedback columns of 0 and 1, their order, and the ordinal level made of them."""
+"""Feedback columns of 0 and 1, their order, the ordinal level made of them, and weights of rows."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def evaluate(log: pl.DataFrame, spec: DatasetSpec) -> Label:
             )
         columns.append(value.cast(pl.UInt8).to_numpy())
     return np.stack(columns, axis=1)
+
+
+def weights(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
+    """Evaluate an expression for the weight of every row, [R] Float32.
+
+    Raises DataError, which begins with `what`, for weights that are no number, empty, infinite or below 0.
+    """
+    value = column(log, what, sql)
+    if not value.dtype.is_numeric():
+        raise DataError(f'{what} = "{sql}" is no number but {value.dtype}; convert it, as in "CAST(plays AS FLOAT)"')
+    weight = value.cast(pl.Float32)
+    wrong = weight.is_null() | ~weight.is_finite() | (weight < 0)
+    if wrong.any():
+        row = ", ".join(f"{key} {cell}" for key, cell in log.filter(wrong).row(0, named=True).items())
+        raise DataError(
+            f'{what} = "{sql}" is empty, infinite or below 0 in {wrong.sum()} rows, as in {row}; filter them out, or '
+            "say by COALESCE or GREATEST what they weigh"
+        )
+    return weight
 
 
 def column(log: pl.DataFrame, what: str, sql: str) -> pl.Series:

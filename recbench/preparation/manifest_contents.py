@@ -69,6 +69,7 @@ def options(spec: DatasetSpec, split: Split, rows: int | None) -> Options:
         null_values=spec.null_values,
         split_days=split.split_days if "split_days" in split.options else None,
         split_date=split.split_date if "split_date" in split.options else None,
+        weight=spec.weight,
     )
 
 
@@ -92,6 +93,8 @@ def _filters(spec: DatasetSpec) -> Iterator[str]:
                 f"features of {name}s are the {side.changing} value that is not empty in the train rows of each, of "
                 "those in no train row in their other rows"
             )
+    if spec.weight is not None:
+        yield f"each row weighs {spec.weight}, where training is asked to use that"
     if spec.min_count > 1:
         yield f"values of categorical features on fewer than {spec.min_count} train rows are unknown"
 

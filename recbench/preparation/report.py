@@ -32,6 +32,8 @@ def _lines(prepared: Prepared) -> list[str]:
             f"{', '.join(_levels(manifest))}",
             f"rows that give a rarer feedback without every more frequent one: {manifest.unnested:.2%}",
         ]
+    if manifest.options.weight is not None:
+        lines.append(f"each row weighs {manifest.options.weight}, where --set train.row_weights=true asks for it")
     if manifest.counts.matches:
         lines.append(f"counts match {manifest.counts.source or 'the catalogue'}: {_expected(manifest.counts)}")
     lines.append(_certificate(manifest.certificate))

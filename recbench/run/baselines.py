@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from recbench import settings
-from recbench.baselines.base import BASELINES, INSTALL, FitSettings, recorded
+from recbench.baselines.base import BASELINES, INSTALL, FitSettings, complete, recorded
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError, unknown
@@ -180,6 +180,8 @@ def _reasons_to_skip(
         cls = BASELINES.get(name)
         key = baseline_key(name, (data.name, data.split, data.fingerprint), feedback, values[name], 0)
         need = memory_needed(key, data)
+        if complete(name, values[name])["train.row_weights"] and not cls.weighs_rows:
+            reasons.setdefault(name, f"{name} left out: it has no place for weights of rows (train.row_weights=true)")
         if data.new_test_users and not cls.scores_new_users:
             reasons.setdefault(name, f"{name} left out: it cannot score users that have no training rows")
         elif name not in reasons and need > limit:

@@ -29,7 +29,8 @@ class BaselineModel:
 
     def __init__(self, key: RunKey, data: Dataset) -> None:
         baseline = restore(key.loss, key.settings)
-        self.data = data
+        self.weighing = bool(complete(key.loss, key.settings)["train.row_weights"])
+        self.data = data = data.weighing_rows(self.weighing)
         for module in baseline.needs:
             import_module(module)  # which is no part of fitting
         if baseline.recent < 1 and not has_time(data):
@@ -37,7 +38,7 @@ class BaselineModel:
         rows = data.train[len(data.train) - math.ceil(baseline.recent * len(data.train)) :]
         started = time.perf_counter()
         self.by_feedback = [
-            baseline.fit(data.positives_of(rows, column), len(data.items), key.seed)
+            baseline.fit(data.positives_of(rows, column, self.weighing), len(data.items), key.seed)
             for column in range(len(data.feedback))
         ]
         self.seconds = time.perf_counter() - started
@@ -53,7 +54,9 @@ class BaselineModel:
         `given` are known rows of new users; of other users it knows what it was fitted to.
         """
         known = concat_logs(self.data.train, given)
-        scores = [fitted.scores(self.data.positives_of(known, c)) for c, fitted in enumerate(self.by_feedback)]
+        scores = [
+            fitted.scores(self.data.positives_of(known, c, self.weighing)) for c, fitted in enumerate(self.by_feedback)
+        ]
         score = torch.empty(0, len(scores))
         if rows:
             score = torch.stack([catalogue.rows(log.user, log.item) for catalogue in scores], 1)

@@ -28,6 +28,7 @@ from recbench.training.ranks import current, join, noticing_loss, own_device
 from recbench.training.train import Training, is_complete, train
 
 DEFAULT_BACKBONE = "twintower"
+WEIGHING = "train.row_weights=true"
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def announce(requests: Sequence[TrainRequest], data: Dataset, console: Console) 
     default = "" if requests[0].dataset else " (the most recently prepared)"
     print_line(console, f"dataset {data.name}/{data.split}{default}")
     warn_of_counts(data, console)
+    if data.train.weight is not None and not any(WEIGHING in request.settings for request in requests):
+        print_line(console, f"note: its rows have weights, which count for nothing here; --set {WEIGHING} uses them")
 
 
 def warn_of_counts(data: Dataset, console: Console) -> None:

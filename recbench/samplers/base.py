@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -120,6 +121,13 @@ def logged_batches(log: Log, order: Tensor, size: int) -> Iterator[Batch]:
         parts = (part.split(size) for part in (read.user, read.item, read.label, index))
         for user, item, label, row in zip(*parts, strict=True):
             yield Batch(user, item, label, rows=len(row), row=row)
+
+
+def weighted(batch: Batch, log: Log) -> Batch:
+    """Return the batch with the weights of the rows that its slates stand for, where the log has weights."""
+    if log.weight is None or batch.row is None:
+        return batch
+    return replace(batch, weight=log.weight.index_select(0, batch.row))
 
 
 def visiting_order(data: Dataset, generator: torch.Generator, rows: Tensor | None = None) -> Tensor:

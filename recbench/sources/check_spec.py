@@ -68,6 +68,8 @@ def _check_feedback(spec: DatasetSpec) -> None:
             raise _refused(
                 spec, f"`{name}` cannot name a feedback; use letters, digits and `_`, and none of {RESERVED}"
             )
+    if spec.weight is not None and "weight" in spec.feedback:
+        raise _refused(spec, "`weight` cannot name a feedback beside the weights of rows; rename the feedback")
 
 
 def _check_splits(spec: DatasetSpec) -> None:

@@ -131,6 +131,7 @@ class DatasetSpec:
     split_date: date | None = None  # first day of test, split `date`
     rounding: str = "floor"  # of a user's train rows, split `user`: floor, round, or percent-rank as in Spark
     filter: str | None = None  # SQL expression: the log rows to keep
+    weight: str | None = None  # SQL expression: how often each row counts where training is asked to use that
     distinct: bool = False  # only the first row of each user and item
     complete: bool = False  # only rows whose user and item lack no feature
     core: KCore | None = None
@@ -170,8 +171,7 @@ class DatasetSpec:
         import polars as pl  # here, so that listing the catalogue stays fast
 
         named = {f"feedback `{name}`": sql for name, sql in self.feedback.items()}
-        if self.filter is not None:
-            named["filter"] = self.filter
+        named |= {key: sql for key, sql in (("filter", self.filter), ("weight", self.weight)) if sql is not None}
         columns = [self.time] if self.time else []
         for what, sql in named.items():
             try:

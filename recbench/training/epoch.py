@@ -11,6 +11,7 @@ import torch
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
+from recbench.samplers.base import weighted
 from recbench.training.captured_step import Step
 from recbench.training.optimizer import set_rates
 from recbench.training.schedule import Schedule
@@ -57,7 +58,7 @@ class EpochPass:
             if rows_of_epoch:
                 factor = schedule.rate_factor(done + before / rows_of_epoch, done + self.rows / rows_of_epoch)
                 set_rates(self.model.optimizer, factor)
-            yield batch
+            yield weighted(batch, self.data.train)
 
 
 def train_epoch(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from recbench import settings
@@ -24,6 +26,9 @@ from recbench.training.ranks import current
 from recbench.training.row_updates import RowUpdates, check_row_updates, row_updates
 from recbench.training.schedule import Schedule
 from recbench.training.shared.tables import Shards
+
+ROWS_TO_TRY = 256
+OF_NO_SLATE = ("scale", "bias", "penalty")  # tensors of towers that are the same whatever slates there are
 
 
 @dataclass
@@ -114,6 +119,43 @@ def check_pretraining(loss: Loss, backbone: Backbone, schedule: Schedule) -> Non
         raise UsageError(f"{setting}: expected fewer epochs than train.epochs={schedule.epochs}, which counts them too")
     if type(loss).step is not Loss.step:
         raise UsageError(f"{setting}: loss `{loss.name}` makes steps of its own, of the whole backbone; leave it out")
+
+
+def why_no_row_weights(model: Model, data: Dataset, batch_size: int) -> str | None:
+    """Return why a model cannot be trained by weights of rows, or None if a row of weight 2 is to it as two rows.
+
+    It is tried on the start of a batch, so that no loss need say what it does.
+    """
+    loss = model.loss
+    name = f"loss `{loss.name}`"
+    if type(loss).step is not Loss.step:
+        return f"{name} makes steps of its own, which know of no weights of rows"
+    generator = torch.Generator(data.train.user.device).manual_seed(0)
+    batch = next(loss.sampler.batches(data, min(batch_size, ROWS_TO_TRY), generator))
+    if batch.row is None:
+        return f"the slates {loss.sampler.title} of {name} do not stand for single rows, so that weights have no place"
+    times = 1 + torch.arange(len(batch.user), device=batch.user.device) % 2
+    twice = torch.repeat_interleave(torch.arange(len(times), device=times.device), times)
+    with torch.no_grad(), evaluation_mode(loss, model.backbone):
+        towers = loss.encode(model.backbone, batch)
+        by_weight = loss(towers, replace(batch, weight=times.to(towers.user.dtype)))
+        by_rows = loss(_of_slates(towers, twice), _of_slates(batch, twice))
+    if torch.isclose(by_weight, by_rows, rtol=1e-4, atol=1e-6):
+        return None
+    return f"{name} is no mean over rows that weights could change: a row of weight 2 is not to it what two rows are"
+
+
+def _of_slates(value: Any, chosen: Tensor) -> Any:
+    """Return a batch or towers with the slates `chosen` of theirs; what all slates share stays."""
+    slates = len(value.user)
+    own = {
+        part.name: tensor[chosen]
+        for part in fields(value)
+        if part.name not in OF_NO_SLATE
+        and isinstance(tensor := getattr(value, part.name), Tensor)
+        and len(tensor) == slates
+    }
+    return replace(value, **own)
 
 
 def pick_device(word: str) -> torch.device:

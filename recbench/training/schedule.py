@@ -30,7 +30,8 @@ class Schedule:
     to the same numbers (`captured_step`). With `shard=tables`, each of the processes that torchrun starts holds some
     rows of every large table, to the same numbers (`shared.tables`). The validation metric `select` chooses the epoch,
     looked at every `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many
-    epochs as were best. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
+    epochs as were best. With `row_weights`, losses are means over rows weighted by what
+    the catalogue entry names as `weight`. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
     """
 
     epochs: int = 20
@@ -49,6 +50,7 @@ class Schedule:
     capture: bool = True  # steps on CUDA as recorded graphs where that is possible, with the same numbers
     shard: Literal["off", "tables"] = "off"  # tables: torchrun's processes hold some rows each, to the same numbers
     compile: bool = False  # forward pass and loss by torch.compile, which changes the last digits
+    row_weights: bool = False  # each row counts as often as the data's `weight` says
     noise: str = ""  # put into the positives of train, as in pos=0.5,neg=0.5; by the seed, alike for every method
 
     def __post_init__(self) -> None:
@@ -89,5 +91,9 @@ class Schedule:
         return 1 - x if self.decay == "linear" else (1 + math.cos(math.pi * x)) / 2
 
     def training(self, data: Dataset, seed: int) -> Dataset:
-        """Return the data to train on: with noise, if there is any."""
+        """Return the data to train on: with noise and with weights of rows, if that is asked for.
+
+        Raises UsageError if rows are to have weights and the data have none.
+        """
+        data = data.weighing_rows(self.row_weights)
         return with_noise(data, *parse_noise(self.noise), seed) if self.noise else data

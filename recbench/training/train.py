@@ -26,7 +26,7 @@ from recbench.training.allocator import keep_freed_memory
 from recbench.training.captured_step import make_step
 from recbench.training.console import print_line
 from recbench.training.epoch import TrainedEpoch, generator_of, train_epoch
-from recbench.training.model import Model, build, check_gradient
+from recbench.training.model import Model, build, check_gradient, why_no_row_weights
 from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
@@ -82,6 +82,10 @@ class Training:
         self.validation = Validation(data, self.schedule.select)
         self.data = self.schedule.training(data, key.seed)
         self.model = self._new_model()
+        if self.schedule.row_weights:
+            reason = why_no_row_weights(self.model, self.data, self.schedule.batch_size)
+            if reason is not None:
+                raise UsageError(f"train.row_weights=true: {reason}; leave it out, or choose another loss or sampler")
         self.rows = self.model.loss.sampler.rows(self.data)  # of an epoch
         self.state = TrainingState()
         self.tracking = Tracking(track if self.ranks.first else ())

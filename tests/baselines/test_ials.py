@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from recbench.backbones.building_blocks.least_squares import solve_rows
 from recbench.baselines.ials import IALS
+from recbench.data.dataset import Positives
 from recbench.evaluation.predictions import InnerProductScores
 from tests.baselines.dense import EXAMPLE, Matrix, dense, positives
 
@@ -76,3 +79,27 @@ def test_rows_of_all_lengths_are_solved_alike() -> None:
         vectors = item.double().numpy()
         wanted = np.linalg.solve((vectors.T * weight) @ vectors + 4 * np.eye(8), vectors.T @ (weight * had[row]))
         assert solved[row].numpy() == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("frequency", [0.0, 1.0])
+def test_pairs_of_weight_three_are_those_of_a_larger_alpha(frequency: float) -> None:
+    def factors(alpha: float, weight: float | None) -> list[Matrix]:
+        train = positives(RANDOM)
+        train = train if weight is None else replace(train, weight=torch.full((len(train.item),), weight))
+        scores = IALS(factors=4, l2=1.0, alpha=alpha, iterations=5, frequency=frequency).fit(train, 12, 0).scores(train)
+        assert isinstance(scores, InnerProductScores)
+        return [scores.user.numpy(), scores.item.numpy()]
+
+    for weighted, plain in (((5.0, 1.0), (5.0, None)), ((5.0, 3.0), (13.0, None))):  # 1 + (5 - 1) 3 = 13
+        for found, expected in zip(factors(*weighted), factors(*plain), strict=True):
+            assert found == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_one_row_with_weights_by_the_normal_equations() -> None:
+    item, weight = torch.tensor([[0.4, 0.1], [0.2, 0.5], [0.3, 0.2], [0.1, 0.3]]), torch.tensor([2.0, 0.5])
+    train = Positives(torch.tensor([0, 2]), torch.tensor([0, 3]), weight)
+    (solved,) = solve_rows(train, item, torch.zeros(1, 2), 5.0, torch.tensor([0.3]), steps=8)
+    y = item.double().numpy()
+    confidence = np.diag([1 + 4 * 2.0, 1.0, 1.0, 1 + 4 * 0.5])
+    expected = np.linalg.solve(y.T @ confidence @ y + 0.3 * np.eye(2), y.T @ confidence @ np.array([1.0, 0, 0, 1.0]))
+    assert solved.tolist() == pytest.approx(expected.tolist(), rel=1e-4)

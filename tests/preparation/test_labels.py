@@ -71,3 +71,24 @@ def test_floats_of_zero_and_one_are_feedback() -> None:
     assert labels.evaluate(log, spec)[:, 0].tolist() == [1, 0]
     with pytest.raises(DataError, match='feedback `like` = "rating" is neither true or false nor 0 or 1'):
         labels.evaluate(pl.DataFrame({"rating": [0.5, 1.0]}), spec)
+
+
+@pytest.mark.parametrize(
+    ("log", "sql", "message"),
+    [
+        ({"plays": [1, None]}, "plays", "is empty, infinite or below 0 in 1 rows, as in plays None"),
+        ({"plays": [1, -2]}, "plays", "as in plays -2"),
+        ({"plays": [1, 0]}, "LN(plays)", "is empty, infinite or below 0 in 1 rows, as in plays 0"),
+        ({"plays": ["1", "2"]}, "plays", "is no number but String; convert it"),
+        ({"stars": [1]}, "plays", "no column `plays`; the log has stars"),
+    ],
+)
+def test_weights_that_are_refused(log: dict[str, Any], sql: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        labels.weights(pl.DataFrame(log), "songs: weight", sql)
+    assert message in str(caught.value)
+
+
+def test_weights_by_an_expression() -> None:
+    found = labels.weights(pl.DataFrame({"plays": [0, 1, 999]}), "songs: weight", "LN(1 + plays)")
+    assert found.to_list() == pytest.approx([0.0, math.log(2), math.log(1000)])

@@ -80,6 +80,26 @@ def test_own_csv_end_to_end(tmp_path: Path) -> None:
         assert row["level"] == row["seen"] + row["buy"]
 
 
+def test_weights_are_one_more_column_and_change_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path)
+    before = shop(tmp_path)
+    parts = ("train", "valid", "test")
+    stored = {part: pl.read_parquet(before.folder / f"{part}.parquet") for part in parts}
+    write(tmp_path, toml=TOML.replace('time = "ts"', 'time = "ts"\nweight = "(ts - 1000) / 2.0"'))
+    after = shop(tmp_path)
+    for part in parts:
+        weighted = pl.read_parquet(after.folder / f"{part}.parquet")
+        assert weighted.drop("weight").equals(stored[part])
+        assert weighted["weight"].to_list() == [(time - 1000) / 2 for time in weighted["timestamp"]]
+    train = Dataset.load(after.folder).train
+    assert train.weight is not None and train.weight.tolist() == [number / 2 for number in range(25)]
+    assert Dataset.load(before.folder).fingerprint == after.manifest.fingerprint != before.manifest.fingerprint
+    assert "each row weighs (ts - 1000) / 2.0, where training is asked to use that" in after.manifest.rules
+    write(tmp_path, toml=TOML.replace('time = "ts"', 'time = "ts"\nweight = "ts"').replace("seen =", "weight ="))
+    with pytest.raises(UsageError, match="`weight` cannot name a feedback beside the weights of rows"):
+        shop(tmp_path)
+
+
 def test_test_rows_change_nothing_of_train(tmp_path: Path) -> None:
     write(tmp_path)
     before = shop(tmp_path)

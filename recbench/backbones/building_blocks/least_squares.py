@@ -15,6 +15,7 @@ def solve_rows(pairs: Positives, other: Tensor, start: Tensor, alpha: float, l2:
 
     For each row x minimises the sum over the other side's factors y of w (p - xy)^2, plus l2 |x|^2, where p = 1 and
     w = alpha on the row's `pairs` [rows × others], and p = 0 and w = 1 elsewhere; l2 [rows]. Rows without pairs get 0.
+    A pair with a weight r has w = 1 + (alpha - 1) r.
     Takács, Pilászy and Tikk, RecSys 2011, https://doi.org/10.1145/2043932.2043987.
     """
     common = other.T @ other
@@ -28,23 +29,29 @@ def solve_rows(pairs: Positives, other: Tensor, start: Tensor, alpha: float, l2:
         rows, order = order[:size], order[size:]
         column = torch.arange(int(count[rows].max()), device=count.device)
         there = column < count[rows, None]
-        chosen = pairs.item[(pairs.start[rows, None] + column).clamp(max=len(pairs.item) - 1)]
-        vectors = other[chosen] * there.unsqueeze(2)
-        solved[rows] = _conjugate_gradients(vectors, common, start[rows], alpha, l2[rows, None], steps)
+        place = (pairs.start[rows, None] + column).clamp(max=len(pairs.item) - 1)
+        vectors = other[pairs.item[place]] * there.unsqueeze(2)
+        weight = None if pairs.weight is None else pairs.weight[place].unsqueeze(2)
+        solved[rows] = _conjugate_gradients(vectors, weight, common, start[rows], alpha, l2[rows, None], steps)
     return solved
 
 
 def _conjugate_gradients(
-    vectors: Tensor, common: Tensor, start: Tensor, alpha: float, l2: Tensor, steps: int
+    vectors: Tensor, weight: Tensor | None, common: Tensor, start: Tensor, alpha: float, l2: Tensor, steps: int
 ) -> Tensor:
-    """Solve (Y'Y + (alpha - 1) V'V + l2 I) x = alpha V'1 for B rows with vectors V [B, N, D], Y'Y = common [D, D]."""
+    """Solve (Y'Y + (alpha - 1) V'RV + l2 I) x = V'(1 + (alpha - 1) r) for B rows with vectors V [B, N, D].
+
+    Y'Y is `common` [D, D], and R = diag(r) of `weight` [B, N, 1], or of ones where that is None.
+    """
 
     def product(x: Tensor) -> Tensor:
         inner = (vectors * x.unsqueeze(1)).sum(2, keepdim=True)  # half the time of a batched product
+        inner = inner if weight is None else inner * weight
         return x @ common + (alpha - 1) * (inner * vectors).sum(1) + l2 * x
 
     x = start.clone()
-    residual = alpha * vectors.sum(1) - product(x)
+    wanted = alpha * vectors.sum(1) if weight is None else ((1 + (alpha - 1) * weight) * vectors).sum(1)
+    residual = wanted - product(x)
     direction, square = residual, residual.square().sum(1, keepdim=True)
     for _ in range(steps):
         curved = product(direction)

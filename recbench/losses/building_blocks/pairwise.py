@@ -24,9 +24,4 @@ def differences(towers: Towers, batch: Batch) -> tuple[Tensor, Tensor]:
 def bpr(towers: Towers, batch: Batch) -> Tensor:
     """Return the mean of -log sigmoid(s_ui - s_uj) over the pairs that count: BPR, to which other terms are added."""
     difference, counts = differences(towers, batch)
-    return mean_of_pairs(softplus(-difference), counts)
-
-
-def mean_of_pairs(value: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean of the values of the pairs that count, both of one shape; 0 if none does."""
-    return value.masked_fill(~counts, 0).sum() / counts.sum().clamp(min=1)
+    return batch.mean(softplus(-difference), counts)

@@ -28,6 +28,7 @@ def per_task(word: str, tasks: int, name: str) -> Tensor:
 
 def means(value: Tensor, batch: Batch) -> Tensor:
     """Return the mean of each column of `value` [B, N, T] over the slots that count, [T]; 0 if none does."""
-    if batch.mask is None:
+    if batch.mask is None and batch.weight is None:
         return value.mean((0, 1))
-    return value.masked_fill(~batch.mask[..., None], 0).sum((0, 1)) / batch.mask.sum().clamp(min=1)
+    counts = torch.ones_like(value[..., 0], dtype=torch.bool) if batch.mask is None else batch.mask
+    return batch.weighted(value.masked_fill(~counts[..., None], 0)).sum((0, 1)) / batch.number(counts)

@@ -47,7 +47,7 @@ def mean_over_positives(cost: Callable[[Gaps], Tensor], towers: Towers, batch: B
         costs.append(cost(Gaps(gap, negative.sum(1).clamp(min=1))))
         has_positive.append(any_positive[:, 0])
     counted = torch.cat(has_positive)
-    return (torch.cat(costs).where(counted, 0).sum() / counted.sum().clamp(min=1)).to(logit.dtype)
+    return batch.mean(torch.cat(costs), counted).to(logit.dtype)
 
 
 def log_rank(kernel: WeightKernel, gaps: Gaps, margin: float) -> Tensor:

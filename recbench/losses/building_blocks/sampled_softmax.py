@@ -51,6 +51,7 @@ class Slates:
     slot: Tensor  # [B, 1] of the positive; any on slates without one
     negative: Tensor  # [B, N - first] which of those slots hold a negative that counts
     counts: Tensor  # [B] which slates have a positive and a negative
+    batch: Batch
 
     @staticmethod
     def of(batch: Batch) -> Slates:
@@ -66,7 +67,7 @@ class Slates:
             has_positive, slot = (label & mask[:, : first or None]).max(1, keepdim=True)
             has_positive = has_positive[:, 0]
         negative = mask[:, first:] if first else mask & ~label
-        return Slates(first, slot, negative, has_positive & negative.any(1))
+        return Slates(first, slot, negative, has_positive & negative.any(1), batch)
 
     def inner(self, towers: Towers) -> tuple[Tensor, Tensor]:
         """Return the inner products of the first tower as `split` does.
@@ -105,7 +106,7 @@ class Slates:
 
     def mean(self, cost: Tensor) -> Tensor:
         """Return the mean of costs [B] over the slates that count; 0 if none does."""
-        return cost.masked_fill(~self.counts, 0).sum() / self.counts.sum().clamp(min=1)
+        return self.batch.mean(cost, self.counts)
 
     def number(self, like: Tensor) -> Tensor:
         """Return how many negatives each slate has, [B], at least 1, of the type of `like`."""

@@ -26,7 +26,7 @@ from recbench.losses.building_blocks.importance import (
     distribution,
     states,
 )
-from recbench.losses.building_blocks.pairwise import differences, mean_of_pairs
+from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Triplets
 from recbench.settings import Count, Positive
 
@@ -111,7 +111,7 @@ class TIL(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the unweighted mean over (positive, negative) pairs, which is the outer objective."""
         difference, counts = differences(towers, batch)
-        return mean_of_pairs(softplus(-difference), counts)
+        return batch.mean(softplus(-difference), counts)
 
     def step(self, backbone: Backbone, batch: Batch, optimizer: Optimizer) -> Tensor:
         """Make one update of backbone and network, and return the weighted loss before it, detached."""
@@ -120,11 +120,11 @@ class TIL(Loss):
         towers: Towers = scoring(inner)
         weight = self.weights(towers, inner)
         difference, counts = differences(towers, inner)
-        value = mean_of_pairs(weight.detach() * softplus(-difference[:, 0]), counts[:, 0])
+        value = batch.mean(weight.detach() * softplus(-difference[:, 0]), counts[:, 0])
         loss: Tensor = value + towers.regulariser(inner) + self.clustering_loss(towers, inner)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        mean_of_pairs(weight * self._slopes(scoring, inner, outer), counts[:, 0]).backward()
+        batch.mean(weight * self._slopes(scoring, inner, outer), counts[:, 0]).backward()
         optimizer.step()
         self._keep_weights(inner, weight.detach(), counts[:, 0])
         return loss.detach()

@@ -34,8 +34,8 @@ SAME_VERSIONS = ("recbench", "torch")  # on the driver and wherever runs are tra
 TENSORS = {
     "users": ("value", "dense"),
     "items": ("value", "dense"),
-    "train": ("user", "item", "label", "truth", "time"),
-    "valid": ("user", "item", "label", "truth", "time"),
+    "train": ("user", "item", "label", "truth", "time", "weight"),
+    "valid": ("user", "item", "label", "truth", "time", "weight"),
 }
 
 

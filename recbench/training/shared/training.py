@@ -194,6 +194,7 @@ class SharedEncoder:
             label=own(batch.label),
             mask=None,
             log_q=None,
+            weight=None,
             row=None if batch.row is None else own(batch.row),
             pairs=None if batch.pairs is None else batch.pairs.of_users(place),
         )
