@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,12 +132,13 @@ def _answer(request: BakeoffRequest, console: Console, as_json: bool) -> None:
     from recbench.study.bakeoff import words
     from recbench.study.bakeoff.answer import verdicts
     from recbench.study.bakeoff.bake import program_of, run_bakeoff, set_up
+    from recbench.study.bakeoff.clock import Clock
 
-    began = time.monotonic()
+    clock = Clock(request.budget, console)
     results = store()
     bakeoff = set_up(request)
     program = program_of(bakeoff, results, console)
-    entrants = run_bakeoff(bakeoff, program, results, console, typed_command())
+    entrants, program = run_bakeoff(bakeoff, program, clock, results, typed_command())
     found = verdicts(bakeoff, entrants, results)
     print_warnings(results)
     steps = words.next_steps(bakeoff, found, results, write_page(results, bakeoff.data.name))
@@ -148,7 +148,7 @@ def _answer(request: BakeoffRequest, console: Console, as_json: bool) -> None:
         answer = {"dataset": bakeoff.name, "program": asdict(program), "answer": lines, "next": following}
         print_json({**answer, "verdicts": [asdict(verdict) for verdict in found]})
         return
-    stdout().print(Text(f"\n{bakeoff.name}, after {duration(time.monotonic() - began)}\n", style="bold"))
+    stdout().print(Text(f"\n{bakeoff.name}, after {duration(clock.elapsed)}\n", style="bold"))
     for line in lines:
         stdout().print(Text(f"{line}\n"))
     stdout().print(Text("Next", style="bold"))

@@ -68,6 +68,11 @@ class SweepDisplay:
             if not self.console.is_terminal:
                 self._say(f"  {count} runs exist and are not trained again")
 
+    def expect(self, fewer: int) -> None:
+        """Expect so many runs fewer."""
+        self.runs -= fewer
+        self._progress.update(self._task, total=self.runs)
+
     def finished(self, run: Finished, words: Sequence[str]) -> None:
         """Show a run that has just finished; `words` are the settings that are searched."""
         self._count(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from typing import Protocol
 
 from rich.console import Console
 
@@ -16,7 +17,17 @@ from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Wor
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.train import is_complete
 
-Finish = Callable[[Sequence[RunKey], str], dict[str, Finished]]
+# given how runs ended, by digest, and those that are still to train: which of these are to be trained after all
+Wanted = Callable[[Mapping[str, Finished], Sequence[RunKey]], Sequence[RunKey]]
+
+
+class Finish(Protocol):
+    """Trains runs that have no record yet and returns how each ended, by digest."""
+
+    def __call__(
+        self, keys: Sequence[RunKey], title: str, at_once: int = 1, wanted: Wanted | None = None
+    ) -> dict[str, Finished]:
+        """Train them under the title of a progress bar; with `wanted`, ask that after every `at_once` of them."""
 
 
 @contextmanager
@@ -30,12 +41,22 @@ def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions
     with ExitStack() as opened:
         launcher = cache(lambda: opened.enter_context(launch(work, data, options, console)))
 
-        def finish(keys: Sequence[RunKey], title: str) -> dict[str, Finished]:
+        def finish(
+            keys: Sequence[RunKey], title: str, at_once: int = 1, wanted: Wanted | None = None
+        ) -> dict[str, Finished]:
             if all(is_complete(key, store) for key in keys):
                 return {key.digest: store.record(key) for key in keys}
             trains = launcher()
             with SweepDisplay(console, len({key.digest for key in keys}), title) as display:
-                return run_missing(keys, {}, store, trains, display)
+                if wanted is None:
+                    return run_missing(keys, {}, store, trains, display)
+                runs: dict[str, Finished] = {}
+                while keys:
+                    runs |= run_missing(keys[:at_once], {}, store, trains, display)
+                    left = wanted(runs, keys[at_once:])
+                    display.expect(len(keys[at_once:]) - len(left))
+                    keys = left
+                return runs
 
         yield finish
 

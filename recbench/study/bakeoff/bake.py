@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,12 +26,14 @@ from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.run.train_command import TrainRequest, keys_of
+from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.contestants import Contestant, Question, contestants
+from recbench.study.bakeoff.passes import Passes
 from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds, fit_program, passes_of
 from recbench.study.fair import equal_terms
 from recbench.study.launched_baselines import launch_baselines
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.train_runs import Finish, finisher
+from recbench.study.train_runs import finisher
 from recbench.training.console import print_line
 from recbench.training.validate import UndefinedMetricError
 
@@ -111,11 +113,15 @@ def set_up(request: BakeoffRequest) -> Bakeoff:
     return Bakeoff(request, data, target, tuple(chosen))
 
 
-def run_bakeoff(bakeoff: Bakeoff, program: Program, store: Store, console: Console, command: str) -> Entrants:
+def run_bakeoff(
+    bakeoff: Bakeoff, program: Program, clock: Clock, store: Store, command: str
+) -> tuple[Entrants, Program]:
     """Train, tune and evaluate all contestants and baselines; what has a record is not done again.
 
-    Returns, for both questions, the runs of the best learning rate of each method, and of the baselines.
+    Returns, for both questions, the runs of the best learning rate of each method, and of the baselines; and the
+    program that was kept to, which is shorter than `program` where runs took longer than it says.
     """
+    console = clock.console
     fitting = [one for one in bakeoff.contestants if _key(bakeoff, one).digest not in program.left_out]
     if len(fitting) < len(bakeoff.contestants):
         names = ", ".join(one.loss for one in bakeoff.contestants if one not in fitting)
@@ -127,32 +133,49 @@ def run_bakeoff(bakeoff: Bakeoff, program: Program, store: Store, console: Conso
     share = bakeoff.request.budget * FOR_BASELINES / len(questions)
     entrants: Entrants = {}
     for question in questions:
+        clock.say(f"baselines for {question}", share)
         records = _baselines(question, share, bakeoff, store, console, command)
         entrants[question] = {record.key.method: [record] for record in records}
-    for contestant, runs in _trained(bakeoff, program, fitting, store, console, command).items():
-        for record in runs:
-            _evaluate(record, bakeoff, store)
+    trained, program = _trained(bakeoff, program, fitting, clock, store, command)
+    clock.say(f"evaluation of {sum(map(len, trained.values()))} runs on the test rows")
+    for contestant, runs in trained.items():
+        with console.status(f"evaluating {contestant.loss}"):
+            for record in runs:
+                _evaluate(record, bakeoff, store)
         entrants[contestant.question][runs[0].key.method] = runs
     leaderboard.write_markdown(store)
-    return entrants
+    return entrants, program
 
 
 def _trained(
-    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], store: Store, console: Console, command: str
-) -> dict[Contestant, list[RunRecord]]:
-    """Return the runs of each contestant at the learning rate that is best on validation, one per seed."""
-    work = Work(store.root, str(bakeoff.target), (), command)
-    with finisher(bakeoff.data, work, console, bakeoff.request.launch) as finish:
-        best = _best_rates(bakeoff, program, fitting, finish, console)
-        finals = {one: bakeoff.keys(one, program.epochs, rate, range(program.seeds)) for one, rate in best.items()}
-        keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
-        finished = finish(keys, "seeds")
-    store.write_plan(keys, [], command)
-    trained = {
-        one: [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
-        for one, of_contestant in finals.items()
-    }
-    return {one: runs for one, runs in trained.items() if runs}
+    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], clock: Clock, store: Store, command: str
+) -> tuple[dict[Contestant, list[RunRecord]], Program]:
+    """Return the runs of each contestant at the learning rate that is best on validation, and the program kept to.
+
+    A program that is shortened is written down, so that the same command goes on with that.
+    """
+    digests = {one: _key(bakeoff, one).digest for one in bakeoff.contestants}
+
+    def keep(shorter: Program, kept: Collection[Contestant]) -> None:
+        out = tuple(digest for one, digest in digests.items() if one not in kept)
+        save(program_path(bakeoff, store), replace(shorter, left_out=out))
+
+    request, work = bakeoff.request, Work(store.root, str(bakeoff.target), (), command)
+    with finisher(bakeoff.data, work, clock.console, request.launch) as finish:
+        passes = Passes(
+            program=program,
+            costs={one: program.costs.get(digests[one], 0.0) for one in fitting},
+            keys_of=bakeoff.keys,
+            finish=finish,
+            store=store,
+            jobs=request.jobs,
+            at_once=request.jobs if request.launch.launcher == "local" else len(fitting),
+            clock=clock,
+            keep=keep,
+        )
+        trained = passes.run()
+    store.write_plan([run.key for runs in trained.values() for run in runs], [], command)
+    return trained, passes.program
 
 
 def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
@@ -196,26 +219,6 @@ def _key(bakeoff: Bakeoff, contestant: Contestant) -> RunKey:
     return bakeoff.keys(contestant, 1, "0.01", (0,))[0]
 
 
-def _best_rates(
-    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], finish: Finish, console: Console
-) -> dict[Contestant, str]:
-    """Return the learning rate of each contestant that is best on validation; failures are named and left out."""
-    reached: dict[Contestant, dict[str, float]] = {one: {} for one in fitting}
-    failed: dict[str, str] = {}
-    for number, rate in enumerate(program.rates, 1):
-        keys = {one: bakeoff.keys(one, program.epochs, rate, (0,))[0] for one in fitting}
-        runs = finish(list(keys.values()), f"rate {number} of {len(program.rates)}")
-        for one, key in keys.items():
-            run = runs[key.digest]
-            if isinstance(run, RunRecord):
-                reached[one][rate] = run.valid
-            else:
-                failed[one.loss] = run.reason
-    for loss, reason in failed.items():
-        print_line(console, f"warning: {loss}: {reason}")
-    return {one: max(values, key=values.__getitem__) for one, values in reached.items() if values}
-
-
 def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
     """Compute the metrics that a run does not have yet."""
     names = bakeoff.data.feedback if len(record.key.feedback) == 1 else record.key.feedback
@@ -257,7 +260,7 @@ def _baselines(
     evaluation, launch = EvalRequest(metrics=bakeoff.metrics), bakeoff.request.launch
     with console.status(f"tuning baselines for {question}"):
         if launch.launcher == "local":
-            outcomes = _within(2 * share, requests, evaluation, store, data, command)
+            outcomes = _within(share, requests, evaluation, store, data, command)
         else:
             work = Work(store.root, "cpu", (), command)
             outcomes = launch_baselines(requests, evaluation, data, work, silent, launch)

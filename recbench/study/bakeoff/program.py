@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import torch
@@ -13,8 +13,9 @@ from recbench.data.dataset import Dataset
 from recbench.results.record import RunKey
 from recbench.training.train import Training
 
-FOR_TRAINING = 0.6  # of the budget; baselines have a quarter, evaluation the rest
+FOR_TRAINING = 0.6  # of the budget
 FOR_BASELINES = 0.25
+FOR_EVALUATION = 0.15
 STEPS = 6  # that are timed, after one that is not
 MOST_EPOCHS = 20
 FULL_EPOCHS = 8  # that a pass should have before there are more passes
@@ -31,7 +32,19 @@ class Program:
     seeds: int
     ample: float  # budget in seconds that would be enough for FULL_EPOCHS epochs, two learning rates and two seeds
     left_out: tuple[str, ...] = ()  # digests of contestants' keys for which the budget is too small
+    costs: dict[str, float] = field(default_factory=dict)  # seconds of an epoch by the digest of a contestant's key
     schema: int = 1
+
+    def within(self, done: int, further: int) -> Program:
+        """Return the longest program of no more learning rates and seeds than this one that `further` passes finish.
+
+        `done` learning rates have been tried; the first seed of the best of them needs no pass of its own.
+        """
+        for rates, seeds in ((len(self.rates), self.seeds), *PROGRAMS):
+            fits = done <= rates <= len(self.rates) and seeds <= self.seeds
+            if fits and rates + seeds - 1 - done <= further:
+                return replace(self, rates=self.rates[:rates], seeds=seeds)
+        return replace(self, rates=self.rates[:done], seeds=1)
 
 
 def epoch_seconds(key: RunKey, data: Dataset) -> float:
@@ -75,7 +88,7 @@ def fit_program(costs: Mapping[str, float], budget: float, jobs: int) -> Program
             break
     epochs = max(1, epochs)
     ample = 3 * FULL_EPOCHS * sum(costs.values()) / jobs / FOR_TRAINING
-    return Program(epochs, RATES[:rates], seeds, ample, tuple(left_out))
+    return Program(epochs, RATES[:rates], seeds, ample, tuple(left_out), dict(costs))
 
 
 def passes_of(program: Program) -> Sequence[str]:
