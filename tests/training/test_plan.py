@@ -34,6 +34,7 @@ def test_without_a_sampler_there_are_no_settings_of_one(toy: Dataset) -> None:
             "capture",
             "shard",
             "compile",
+            "row_weights",
         )
     } - {f"backbone.l2_{name}" for name in ("of", "slots", "form", "divisor")} - {
         f"backbone.{name}" for name in ("fold_in", "fold_in_l2", "fold_in_weight")
