@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 BASELINE = "baseline"  # stands for the backbone in the keys of baseline runs, which have none
 
+# what --import is for, by the names of their entry points
+IMPORTABLE = tuple(f"recbench.{name}" for name in ("losses", "backbones", "samplers", "baselines", "metrics"))
 _IMPORTED = "recbench_import_"  # how the modules of users' files are called
 
 
@@ -60,7 +62,8 @@ class Registry(Generic[T]):
         """Return the class of that name; raises UsageError with the nearest name if there is none."""
         self._load()
         if name not in self._classes:
-            raise unknown(self.kind, name, self._classes)
+            error = unknown(self.kind, name, self._classes)
+            raise UsageError(f"{error}; one of your own: --import FILE.py" if self.group in IMPORTABLE else str(error))
         return self._classes[name]
 
     def _load(self) -> None:

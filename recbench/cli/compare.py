@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
-from recbench.cli.options import RUN_WORDS, Json
+from recbench.cli.options import RUN_WORDS, DatasetOfRuns, Json
 
 
 @command(
@@ -19,7 +19,7 @@ from recbench.cli.options import RUN_WORDS, Json
 def compare(
     method: Annotated[list[str], typer.Argument(metavar="RUN...", help=f"{RUN_WORDS} or a tag.")],
     metric: Annotated[list[str], typer.Option("--metric", help="Default: all that the runs have in common.")] = [],
-    dataset: Annotated[str | None, typer.Option(help="Only runs on this DATASET or DATASET/SPLIT.")] = None,
+    dataset: DatasetOfRuns = None,
     as_json: Json = False,
 ) -> None:
     """Say whether methods differ: paired bootstrap over test users and seeds, 95 % intervals, Holm's correction."""

@@ -8,7 +8,18 @@ import typer
 
 from recbench import torchrun
 from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
-from recbench.cli.options import Candidates, Device, Dialect, Imports, Json, KeepSeen, Metrics, Runs, Trust
+from recbench.cli.options import (
+    Candidates,
+    DatasetOfRuns,
+    Device,
+    Dialect,
+    Imports,
+    Json,
+    KeepSeen,
+    Metrics,
+    Runs,
+    Trust,
+)
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.terminal import TerminalConsole
 
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     "recbench eval --metric recall@50",
     "recbench eval --metric auc --metric 'gauc(mean)' --metric ndcg@20/buy",
     "recbench eval --run all",
+    "recbench eval --dataset ml-1m --run best",
     "recbench eval --index hnsw",
     "recbench eval --index mixture:clusters=100,queries=5",
     "recbench eval --dialect lenskit --metric ndcg@20",
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
 def evaluate(
     metric: Metrics = [],
     run: Runs = [],
+    dataset: DatasetOfRuns = None,
     candidates: Candidates = "catalogue",
     index: Annotated[
         str,
@@ -61,7 +74,7 @@ def evaluate(
         dialect=dialect,
         imports=tuple(imports),
     )
-    evaluated = _evaluate(run, request, device, trust)
+    evaluated = _evaluate(run, dataset, request, device, trust)
     if torchrun.is_first():
         _print_runs(evaluated, as_json)
         if index == "flat" and not no_baselines:
@@ -76,6 +89,7 @@ def evaluate(
 def rescore(
     metric: Metrics = [],
     run: Runs = [],
+    dataset: DatasetOfRuns = None,
     candidates: Candidates = "catalogue",
     keep_seen: KeepSeen = False,
     dialect: Dialect = None,
@@ -90,16 +104,18 @@ def rescore(
     request = EvalRequest(
         metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect, rescore=True
     )
-    evaluated = _evaluate(run, request, "cpu", trust)
+    evaluated = _evaluate(run, dataset, request, "cpu", trust)
     _print_runs(evaluated, as_json)
 
 
-def _evaluate(runs: list[str], request: EvalRequest, device: str, trust: bool) -> list[EvaluatedRun]:
+def _evaluate(
+    runs: list[str], dataset: str | None, request: EvalRequest, device: str, trust: bool
+) -> list[EvaluatedRun]:
     from recbench.run.eval_command import chosen_records, evaluate_all
 
     request.parsed()  # so that a metric that does not exist is refused first
     console = stderr() if torchrun.is_first() else TerminalConsole(quiet=True)
-    records = chosen_records(runs, store(), console)
+    records = chosen_records(runs, store(), console, dataset)
     import_trusted(records, trust)
     return evaluate_all(records, request, store(), console, device)
 

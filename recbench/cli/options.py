@@ -123,6 +123,7 @@ Runs = Annotated[
     list[str],
     typer.Option("--run", help=f"{RUN_WORDS}, a tag or all; default: the last `train`."),
 ]
+DatasetOfRuns = Annotated[str | None, typer.Option("--dataset", help="Only runs on this DATASET or DATASET/SPLIT.")]
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help=f"{RUN_WORDS}; default: latest.")]
 Candidates = Annotated[
     str,

@@ -107,16 +107,15 @@ class Store:
         LOSS or LOSS/BACKBONE, with settings after it as in bce+logit=learned, DATASET, DATASET/SPLIT or "all": those
         on the data of the most recent of them; hidden ones only `with_hidden`, or where all are. "latest": the run that
         finished last. "best": the highest validation metric of those comparable with it. A tag: all that have it.
-        Else the first digits of a run. Methods may be asked for on one `dataset` (DATASET or DATASET/SPLIT), and those
-        that were `evaluated` alone. Raises UsageError as `find` does, and where no run of a method has the settings.
+        Else the first digits of a run. All but a tag and digits may be asked for on one `dataset` (DATASET or
+        DATASET/SPLIT), and methods that were `evaluated` alone. Raises UsageError as `find` does, and where no run of a
+        method has the settings.
         """
-        if word == "latest":
-            return [self.latest()]
-        if word == "best":
-            return [self._best()]
+        if word in ("latest", "best"):
+            return [self.latest(dataset) if word == "latest" else self._best(dataset)]
         runs = [record for record, done in self.runs() if done or not evaluated]
         chosen = [record for record in runs if dataset in (None, record.key.dataset, record.key.data)]
-        method = MethodWord.of(word)
+        method = MethodWord.of(word).known_to(runs)
         every = [r for r in chosen if (word == "all" and not r.key.is_baseline) or method.fits(r)]
         every = every or [record for record in chosen if is_on(record, word)]
         hidden = frozenset(() if with_hidden else self.labels.hidden)
@@ -160,20 +159,25 @@ class Store:
         except OSError as error:
             raise DataError(f"{folder}: cannot be deleted ({error.strerror or error})") from error
 
-    def latest(self) -> RunRecord:
-        """Return the record that finished last, a baseline's only if no other did; raises UsageError without any."""
+    def latest(self, dataset: str | None = None) -> RunRecord:
+        """Return the record that finished last, a baseline's only if no other did, on one `dataset` if that is given.
+
+        Raises UsageError if there is none.
+        """
 
         def place(record: RunRecord) -> tuple[bool, str, str]:
             return not record.key.is_baseline, record.finished, record.key.digest
 
-        latest = max(self._visible(), key=place, default=None)
+        visible = list(self._visible())
+        latest = max((r for r in visible if dataset in (None, r.key.dataset, r.key.data)), key=place, default=None)
         if latest is None:
-            raise self._empty()
+            names = ", ".join(sorted({record.key.data for record in visible}))
+            raise UsageError(f"no run is on {dataset}; there are runs on {names}") if names else self._empty()
         return latest
 
-    def _best(self) -> RunRecord:
+    def _best(self, dataset: str | None) -> RunRecord:
         """Return the best on validation of the runs that compare with the latest: same data, feedback and metric."""
-        latest = self.latest()
+        latest = self.latest(dataset)
         aim = latest.key.place, latest.key.feedback, latest.select
         alike = [
             record

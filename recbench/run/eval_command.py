@@ -45,11 +45,16 @@ class EvalRequest(EvalOptions):
         return [parse(word, self.dialect) for word in words]
 
 
-def chosen_records(runs: Sequence[str], store: Store, console: Console) -> list[RunRecord]:
-    """Return the runs that the words name, see `Store.named`, or those of the last `train`, and print which."""
+def chosen_records(runs: Sequence[str], store: Store, console: Console, dataset: str | None = None) -> list[RunRecord]:
+    """Return the runs that the words name, see `Store.named`, or those of the last `train`, and print which.
+
+    On one `dataset` (DATASET or DATASET/SPLIT) alone if that is given: then, without words, those of the last `train`
+    that are on it, or the run on it that finished last.
+    """
     if runs:
-        return list({record.key.digest: record for word in runs for record in store.named(word)}.values())
-    records = _last_records(store)
+        named = (record for word in runs for record in store.named(word, dataset=dataset))
+        return list({record.key.digest: record for record in named}.values())
+    records = _last_records(store) if dataset is None else _last_on(dataset, store)
     data = " and ".join(dict.fromkeys(record.key.data for record in records))
     if len(records) <= MAX_DIGESTS:
         print_line(console, f"run {', '.join(record.key.digest for record in records)} on {data} (the most recent)")
@@ -74,6 +79,16 @@ def evaluate_all(
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
         print_line(console, f"note: {note}")
     return outcomes
+
+
+def _last_on(dataset: str, store: Store) -> list[RunRecord]:
+    """Return the finished runs of the last `train` on a dataset, or the run on it that finished last."""
+    try:
+        keys = store.read_plan().keys
+    except (UsageError, DataError):
+        keys = []
+    finished = [store.record(key) for key in keys if key in store and dataset in (key.dataset, key.data)]
+    return finished or [store.latest(dataset)]
 
 
 def _last_records(store: Store) -> list[RunRecord]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from string import ascii_uppercase
 
 from rich import box
@@ -17,9 +18,11 @@ from recbench.errors import UsageError
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import PairedRun, paired_samples
 from recbench.results.record import RunKey, RunRecord, short_name
+from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 from recbench.settings import typed_words
+from recbench.training.plan import defaults
 
 MAX_METHODS = 6  # methods that a word may mean
 OF_METHOD = ("sampler", "balance", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
@@ -160,13 +163,32 @@ def _method(word: str, store: Store, groups: Mapping[str, Sequence[RunRecord]], 
     if not fitting:
         raise UsageError(_not_evaluated(word, named))
     if len(fitting) > 1:
-        listed = "; ".join(f"{runs[0].key.digest} ({_in_full(runs[0])})" for runs in fitting[:MAX_METHODS])
+        firsts = [runs[0] for runs in fitting]
+        listed = "; ".join(f"{_word_for(run, firsts)} ({_in_full(run)})" for run in firsts[:MAX_METHODS])
         more = (
             f"; and {len(fitting) - MAX_METHODS} more on `recbench leaderboard`" if len(fitting) > MAX_METHODS else ""
         )
-        raise UsageError(f"{word} fits {len(fitting)} methods; name one by the digits of a run: {listed}{more}")
+        raise UsageError(f"{word} fits {len(fitting)} methods; name one of them: {listed}{more}")
     runs = sorted(fitting[0], key=lambda run: run.key.seed)
     return ComparedMethod(_label(runs[0]), tuple(run.key for run in runs))
+
+
+def _word_for(run: RunRecord, others: Sequence[RunRecord]) -> str:
+    """Return what names a run's method and none of the others: with a setting or two, or else the digits of the run."""
+    usual = defaults(run.key.loss, run.key.backbone)
+    own = {**usual, **run.key.settings}
+    differing = [
+        short_name(name)
+        for name in own
+        if any({**usual, **other.key.settings}.get(name) != own[name] for other in others if other.key != run.key)
+    ]
+    words = typed_words({short_name(name): value for name, value in own.items() if short_name(name) in differing})
+    for count in (0, 1, 2):
+        for settings in combinations(words, count):
+            word = "+".join([f"{run.key.loss}/{run.key.backbone}", *settings])
+            if [other for other in others if MethodWord.of(word).fits(other)] == [run]:
+                return shlex.quote(word)
+    return run.key.digest
 
 
 def _not_evaluated(word: str, trained: Sequence[RunRecord]) -> str:

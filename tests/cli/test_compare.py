@@ -64,7 +64,7 @@ def test_what_cannot_be_told_from_the_best_shares_its_mark(trained: Run) -> None
 def test_what_cannot_be_compared(trained: Run) -> None:
     for words, message in [
         (("bpr", "gnolr"), "no run starts with `gnolr`, and no method, dataset or tag is called so"),
-        (("bpr", "bce"), "bce fits 2 methods; name one by the digits of a run: "),
+        (("bpr", "bce"), "bce fits 2 methods; name one of them: "),
         (("bpr", "bpr/mf"), "all words name bpr × mf with equal settings; name another to compare it with"),
         (("bpr",), "only one method is named; name another"),
         (("bpr", "zz"), "no run starts with `zz`"),

@@ -162,7 +162,12 @@ def test_of_methods_that_are_compared(word: str, evaluated: Run) -> None:
     [
         (("show", "bce+logit=learnt"), "no run of bce has logit=learnt; `recbench runs bce` shows what they have"),
         (("eval", "--run", "bce/mf+dim=5"), "no run of bce/mf has dim=5"),
-        (("compare", "bpr", "bce"), "bce fits 2 methods; name one by the digits of a run: "),
+        (("compare", "bpr", "bce"), "bce fits 2 methods; name one of them: bce/mf+logit="),
+        (("show", "bce+colour=none"), "no run of bce has colour=none"),
+        (("eval", "--dataset", "ml-1m"), "no run is on ml-1m; there are runs on synthetic/global"),
+        (("eval", "--dataset", "ml-1m", "--run", "best"), "no run is on ml-1m; there are runs on synthetic/global"),
+        (("eval", "--dataset", "ml-1m", "--run", "bpr"), "no run of bpr is on ml-1m"),
+        (("train", "--loss", "softmargin"), "; one of your own: --import FILE.py"),
         (("compare", "bpr", "bce+logit=fixed"), "no run of bce has logit=fixed"),
         (("leaderboard", "synthetic/user"), "no run starts with `synthetic/user`, and no method, dataset or tag"),
         (("runs", "bpr", "--dataset", "ml-1m"), "no run of bpr is on ml-1m; `recbench runs bpr` shows where they are"),
@@ -185,6 +190,11 @@ def test_words_on_several_datasets_are_those_of_the_latest_or_of_the_one_that_is
     assert runs_of(evaluated("runs", "bpr", "--json").json) == {other.key.digest}
     assert runs_of(evaluated("runs", "bpr", "--dataset", "synthetic", "--json").json) == {record.key.digest}
     assert runs_of(evaluated("runs", "other", "--json").json) == {other.key.digest}
+    for words in ((), ("--run", "latest"), ("--run", "bpr")):
+        asked = evaluated("rescore", "--dataset", "synthetic", *words, *AUC, "--json")
+        assert runs_of(asked.json) == {record.key.digest}, words
+    (best,) = runs_of(evaluated("rescore", "--dataset", "synthetic", "--run", "best", *AUC, "--json").json)
+    assert store.find(best).key.dataset == "synthetic"
     bare = next(iter(meant_bare()))
     assert evaluated("compare", "bpr", bare, "--json").code == 0  # the evaluated one
     shutil.copytree(store.folder(record.key) / "evaluations", store.folder(other.key) / "evaluations")
@@ -209,3 +219,20 @@ def shown(document: dict[str, Any]) -> str:
     """The digest of the record that `show --json` printed."""
     records = [record for record, _ in Store(results_home()).runs()]
     return next(r.key.digest for r in records if json.loads(as_json_text(encode(r))) == document["record"])
+
+
+def test_what_compare_offers_can_be_typed(evaluated: Run) -> None:
+    listed = evaluated("compare", "bpr", "bce").err.partition("name one of them: ")[2]
+    words = [part.partition(" (")[0] for part in listed.split("; ")]
+    assert sorted(words) == ["bce/mf+logit=bare", "bce/mf+logit=learned"]
+    assert evaluated("compare", *words, "--json").code == 0
+
+
+def test_a_setting_that_was_left_out_of_the_key_is_named_as_nothing(evaluated: Run) -> None:
+    store = Store(results_home())
+    plain = store.named("bpr")[0]
+    settings = {**plain.key.settings, "train.row_weights": True}
+    store.write_record(replace(plain, key=replace(plain.key, settings=settings)))
+    (found,) = evaluated("runs", "bpr+row_weights=false", "--json").json
+    (other,) = evaluated("runs", "bpr+train.row_weights=true", "--json").json
+    assert found["run"] == plain.key.digest != other["run"]
