@@ -141,12 +141,13 @@ def _answer(request: BakeoffRequest, console: Console, as_json: bool) -> None:
     entrants, program = run_bakeoff(bakeoff, program, clock, results, typed_command())
     found = verdicts(bakeoff, entrants, results)
     print_warnings(results)
-    steps = words.next_steps(bakeoff, found, results, write_page(results, bakeoff.data.name))
-    lines = list(words.answer_lines(found, program))
+    page = write_page(results, bakeoff.data.name)
+    steps = words.next_steps(bakeoff, found, results, page)
+    lines, short = list(words.answer_lines(found, program)), words.in_short(found)
     if as_json:
         following = [{"to": aim, "type": typed} for aim, typed in steps]
-        answer = {"dataset": bakeoff.name, "program": asdict(program), "answer": lines, "next": following}
-        print_json({**answer, "verdicts": [asdict(verdict) for verdict in found]})
+        answer = {"dataset": bakeoff.name, "program": asdict(program), "short": short, "answer": lines}
+        print_json({**answer, "next": following, "verdicts": [asdict(verdict) for verdict in found]})
         return
     stdout().print(Text(f"\n{bakeoff.name}, after {duration(clock.elapsed)}\n", style="bold"))
     for line in lines:
@@ -154,3 +155,7 @@ def _answer(request: BakeoffRequest, console: Console, as_json: bool) -> None:
     stdout().print(Text("Next", style="bold"))
     for aim, typed in steps:
         print_text(f"  {aim}:\n    {typed}")
+    stdout().print(Text("\nIn short", style="bold"))
+    for line in short:
+        stdout().print(Text(line))
+    print_text(f"All numbers as a page: {page}")

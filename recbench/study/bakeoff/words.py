@@ -16,6 +16,7 @@ from recbench.run.train_command import command_words
 from recbench.settings import typed_words
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
+from recbench.study.bakeoff.contestants import RANKING
 from recbench.study.bakeoff.program import FULL_EPOCHS, Program
 
 MAX_METHODS = 5  # methods in a sentence
@@ -50,6 +51,43 @@ def answer_lines(verdicts: Sequence[Verdict], program: Program) -> Iterator[str]
             "the differences are corrected for how many methods were compared. Brackets are 95 % intervals over users, "
             "and over seeds where there are several."
         )
+
+
+def in_short(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return a sentence of what to take for each question, and why losses of logged rows retrieve badly if they do."""
+    lines = []
+    for question, aim in (("retrieval", "To retrieve items"), ("ranking", "To rank given items")):
+        of_method: dict[str, list[str]] = {}
+        for verdict in verdicts:
+            if verdict.question == question:
+                of_method.setdefault(_choice(verdict).method, []).append(verdict.feedback)
+        if of_method:
+            takes = "; ".join(f"{method} for {_listed(names)}" for method, names in of_method.items())
+            lines.append(f"{aim} take {takes}.")
+    behind = _behind_popularity(verdicts)
+    if behind:
+        lines.append(
+            f"Trained on logged rows, {_listed(behind)} learned what users do with what they are shown, not what they "
+            "come across, and so retrieved less than popularity; losses that draw negatives learn both."
+        )
+    return lines
+
+
+def _behind_popularity(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return the losses of logged rows that popularity beats beyond chance in retrieving some feedback."""
+    behind = []
+    for verdict in verdicts:
+        popular = [entry for entry in verdict.entries if entry.method == method_name("popularity", BASELINE)]
+        for entry in verdict.entries if verdict.question == "retrieval" else ():
+            loss = entry.method.partition(" ")[0]
+            if loss in RANKING and any(entry.high < one.low for one in popular):
+                behind.append(loss)
+    return list(dict.fromkeys(behind))
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page: Path) -> list[tuple[str, str]]:

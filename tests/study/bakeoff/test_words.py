@@ -1,0 +1,41 @@
+"""What a bakeoff says in short."""
+
+from __future__ import annotations
+
+from recbench.study.bakeoff.answer import Entry, Verdict
+from recbench.study.bakeoff.contestants import Question
+from recbench.study.bakeoff.words import in_short
+
+
+def verdict(question: Question, feedback: str, **values: float) -> Verdict:
+    """A verdict on methods of these values, each with an interval of 0.02."""
+    names = {"popularity": "popularity (baseline)", "ials": "ials (baseline)"}
+    entries = [
+        Entry(names.get(name, f"{name} × mf"), name in names, "0" * 12, (), value, value - 0.01, value + 0.01, 1.0)
+        for name, value in sorted(values.items(), key=lambda pair: -pair[1])
+    ]
+    return Verdict(question, "recall@50", feedback, 100, tuple(entries), ())
+
+
+def test_what_to_take_for_each_question() -> None:
+    found = [
+        verdict("retrieval", "view", bpr=0.4, popularity=0.3),
+        verdict("retrieval", "cart", bpr=0.2, popularity=0.3),
+        verdict("retrieval", "buy", bpr=0.4, popularity=0.3),
+        verdict("ranking", "view", gnolr=0.8, ials=0.7),
+    ]
+    assert in_short(found) == [
+        "To retrieve items take bpr × mf for view and buy; popularity (baseline) for cart.",
+        "To rank given items take gnolr × mf for view.",
+    ]
+
+
+def test_why_losses_of_logged_rows_lose_to_popularity_is_said_where_they_do() -> None:
+    found = [
+        verdict("retrieval", "view", bpr=0.4, popularity=0.3, gnolr=0.2, bce=0.29),  # the intervals of bce overlap
+        verdict("retrieval", "buy", bpr=0.2, popularity=0.3, gnolr=0.1),  # bpr draws negatives
+        verdict("ranking", "view", bce=0.1, popularity=0.7),
+    ]
+    (why,) = in_short(found)[2:]
+    assert why.startswith("Trained on logged rows, gnolr learned what users do with what they are shown")
+    assert in_short(found[:0]) == []
