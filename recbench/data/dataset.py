@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recbench.data.content import how_to_repair, verify_file
 from recbench.data.manifest import Column, EntitySide, Manifest, Part
 from recbench.data.manifest_file import read_manifest
-from recbench.errors import DataError, UsageError, unknown
+from recbench.data.prepared_parquet import damaged, prepared_again, read_parquet
+from recbench.errors import UsageError, unknown
 
 TIME = "timestamp"  # column of a prepared log
 WEIGHT = "weight"
@@ -151,7 +151,7 @@ class Dataset:
     def _own_manifest(self) -> Manifest:
         manifest = read_manifest(self.folder)
         if manifest.fingerprint != self.fingerprint:
-            raise _prepared_again(self.folder)
+            raise prepared_again(self.folder)
         return manifest
 
     def raw_ids(self, side: Literal["user", "item"]) -> pl.DataFrame:
@@ -161,7 +161,7 @@ class Dataset:
         """
         manifest = self._own_manifest()
         count = manifest.entities("users" if side == "user" else "items").count
-        return _read_parquet(self.folder, f"vocabulary/{side}", manifest, None, count).sort("row")
+        return read_parquet(self.folder, f"vocabulary/{side}", manifest, None, count).sort("row")
 
     def vocabulary(self, side: Literal["user", "item"], column: Column) -> pl.DataFrame:
         """Return the `id` of each `value` that a categorical feature or a bag has in train, null among them.
@@ -169,7 +169,7 @@ class Dataset:
         Raises DataError if the file is missing or damaged, or something else has been prepared there since.
         """
         name = f"vocabulary/{side}.{column.name}"
-        return _read_parquet(self.folder, name, self._own_manifest(), None, column.size - 1)
+        return read_parquet(self.folder, name, self._own_manifest(), None, column.size - 1)
 
     def narrow(self, feedback: Sequence[str]) -> Dataset:
         """Return the dataset with only these feedback types, still ordered from dense to sparse."""
@@ -294,45 +294,18 @@ def concat_logs(*logs: Log) -> Log:
     )
 
 
-def _prepared_again(folder: Path) -> DataError:
-    return DataError(f"{folder}: prepared again meanwhile; run the command again")
-
-
-def _damaged(folder: Path, name: str, error: Exception) -> DataError:
-    reason = str(error).splitlines()[0]
-    return DataError(f"{folder / name}.parquet: damaged ({reason}); {how_to_repair(folder)}")
-
-
 def _with_tasks(log: Log, tasks: list[int]) -> Log:
     truth = None if log.truth is None else log.truth[:, tasks].contiguous()
     return replace(log, label=log.label[:, tasks].contiguous(), truth=truth)
 
 
-def _read_parquet(
-    folder: Path, name: str, manifest: Manifest, columns: Sequence[str] | None, rows: int
-) -> pl.DataFrame:
-    """Read a prepared file; raises DataError if it is missing, not as it was written, or not of that many rows."""
-    try:
-        path = verify_file(folder, f"{name}.parquet", manifest.files)
-        frame = pl.read_parquet(path, columns=None if columns is None else list(columns), glob=False)
-    except (DataError, OSError, pl.exceptions.PolarsError) as error:
-        if read_manifest(folder).fingerprint != manifest.fingerprint:
-            raise _prepared_again(folder) from None
-        if isinstance(error, DataError):
-            raise
-        raise _damaged(folder, name, error) from None
-    if len(frame) != rows:
-        raise DataError(f"{path}: {len(frame)} rows, not {rows} as in its manifest; {how_to_repair(folder)}")
-    return frame
-
-
 def _read_table(folder: Path, side: EntitySide, manifest: Manifest, device: torch.device | str) -> Table:
     entities = manifest.entities(side)
-    frame = _read_parquet(folder, side, manifest, [column.name for column in entities.columns], entities.count)
+    frame = read_parquet(folder, side, manifest, [column.name for column in entities.columns], entities.count)
     try:
         return table_of(frame, entities.columns, entities.seen, device)
     except (pl.exceptions.PolarsError, OverflowError, ValueError) as error:
-        raise _damaged(folder, side, error) from None
+        raise damaged(folder, side, error) from None
 
 
 def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manifest, device: torch.device | str) -> Log:
@@ -340,7 +313,7 @@ def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manif
     time = [] if manifest.time is None else [TIME]
     weight = [] if manifest.options.weight is None else [WEIGHT]
     names = ["user", "item", *feedback, *truth, *time, *weight]
-    frame = _read_parquet(folder, part, manifest, names, manifest.rows[part])
+    frame = read_parquet(folder, part, manifest, names, manifest.rows[part])
 
     def tensor(names: list[str], kind: type) -> Tensor:
         return torch.from_numpy(frame.select(names).to_numpy().astype(kind, copy=True)).to(device)
@@ -355,4 +328,4 @@ def _read_log(folder: Path, part: Part, feedback: Sequence[str], manifest: Manif
             weight=tensor(weight, np.float32)[:, 0] if weight else None,
         )
     except (pl.exceptions.PolarsError, ValueError) as error:
-        raise _damaged(folder, part, error) from None
+        raise damaged(folder, part, error) from None
