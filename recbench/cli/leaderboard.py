@@ -10,7 +10,7 @@ import typer
 
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
 from recbench.cli.options import RUN_WORDS, Json, OnlyDataset, OnlyMetrics, output_path
-from recbench.errors import UsageError
+from recbench.errors import UsageError, unknown
 from recbench.terminal import as_json_text
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Everything = Annotated[
     "recbench leaderboard --dataset ml-1m --metric auc",
     "recbench leaderboard gnolr bce/mf+logit=learned",
     "recbench leaderboard --format markdown > board.md",
-    "recbench leaderboard --metric recall@20 --metric ndcg@20 --format latex > table.tex",
+    "recbench leaderboard --metric recall@20 --metric ndcg@20 --format latex --columns interval,seeds > table.tex",
     "recbench leaderboard --format html -o board.html",
     "recbench leaderboard --matrix --metric recall@20",
     "recbench leaderboard --against gnolr/table2",
@@ -58,6 +58,13 @@ def leaderboard(
         bool,
         typer.Option("--matrix", help="Methods by datasets: ranks, and differences to the best baseline."),
     ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="What stands beside the metrics in Markdown and LaTeX: settings, interval (of the difference to the "
+            "best), time, seeds, joined by commas; none for nothing."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
@@ -75,6 +82,7 @@ def leaderboard(
         raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
     if matrix and (against is not None or everything):
         raise UsageError(f"--matrix does not go with {'--all' if everything else '--against'}; leave one out")
+    beside = None if columns is None else _beside(columns, form, matrix or against is not None)
     if against is not None:
         if run:
             raise UsageError(f"--against shows all that a table has; leave out {' '.join(run)}")
@@ -99,7 +107,22 @@ def leaderboard(
     else:
         from recbench.results.leaderboard_export import export
 
-        export(form, rows, results, output, note)
+        export(form, rows, results, output, note, beside)
+
+
+def _beside(columns: str, form: Format, other_table: bool) -> list[str]:
+    """Return the names of `--columns`; raises UsageError for others, and where there is no such choice."""
+    from recbench.results.leaderboard_tables import BESIDE
+
+    if form not in ("markdown", "latex") or other_table:
+        raise UsageError(
+            "--columns is for the board itself with --format markdown or latex; --metric chooses the metrics anywhere"
+        )
+    names = [name for name in columns.split(",") if name != "none"]
+    for name in names:
+        if name not in BESIDE:
+            raise unknown("column", name, (*BESIDE, "none"))
+    return names
 
 
 def _matrix(rows: list[LeaderboardRow], results: Store, metrics: list[str], form: Format, output: Path | None) -> None:

@@ -22,6 +22,7 @@ from recbench.results.leaderboard_tables import (
     FeedbackTable,
     arrange,
     clock,
+    interval,
     number,
     number_of_seeds,
     titles,
@@ -50,13 +51,18 @@ def terminal_table(rows: Sequence[LeaderboardRow], note: str = "") -> Renderable
     return Group(tables, Text(note, style="dim")) if note else tables
 
 
-def markdown(rows: Sequence[LeaderboardRow], note: str = "") -> str:
-    """Return the rows of `collect_rows` as Markdown, one table per dataset, split and feedback, and a note."""
+def markdown(
+    rows: Sequence[LeaderboardRow], note: str = "", beside: Sequence[str] = ("settings", "time", "seeds")
+) -> str:
+    """Return the rows of `collect_rows` as Markdown, one table per dataset, split and feedback, and a note.
+
+    `beside` names what of BESIDE stands beside the metrics.
+    """
     datasets = arrange(rows)
     lines = [
         line
         for title, dataset in zip(titles(datasets), datasets, strict=True)
-        for line in _markdown_lines(title, dataset)
+        for line in _markdown_lines(title, dataset, beside)
     ]
     return "\n".join([*lines, f"{markdown_text(note)}\n"] if note else lines)
 
@@ -95,31 +101,36 @@ def markdown_text(text: str) -> str:
     return "".join(f"\\{character}" if character in r"\|*_`[]~$" else character for character in text)
 
 
-def _markdown_lines(title: str, dataset: DatasetTables) -> Iterator[str]:
+def _markdown_lines(title: str, dataset: DatasetTables, beside: Sequence[str]) -> Iterator[str]:
     if dataset.shared_settings:
         yield f"All trained methods on {markdown_text(title)}: {markdown_text(dataset.shared_settings)}.\n"
+    before = ["loss", "backbone", *(name for name in ("settings",) if name in beside)]
+    after = [name for name in ("time", "seeds") if name in beside]
     for table in dataset.tables.values():
         metrics = [dataset.heading(column) for column in table.columns]
-        headings = ["loss", "backbone", "settings", *metrics, "time", "seeds"]
+        headings = [*before, *metrics, *after]
         yield f"## {markdown_text(f'{title}: {table.feedback}')}\n"
         yield markdown_row([markdown_text(heading) for heading in headings])
-        yield markdown_row(["---"] * 3 + ["---:"] * (len(headings) - 3))
+        yield markdown_row(["---"] * len(before) + ["---:"] * (len(headings) - len(before)))
         for method, cells in table.methods.items():
-            names = method.loss, method.backbone, dataset.own_settings(method)
-            numbers = []
-            for column in table.columns:
-                row = cells.get(column)
-                numbers.append(f"**{number(row)}**" if row and row.best else number(row))
-            time, seeds = clock(with_most_seeds(cells).seconds), number_of_seeds(list(cells.values()))
-            yield markdown_row([*map(markdown_text, names), *numbers, time, seeds])
+            names = (method.loss, method.backbone, dataset.own_settings(method))[: len(before)]
+            numbers = [_markdown_number(cells.get(column), "interval" in beside) for column in table.columns]
+            said = {"time": clock(with_most_seeds(cells).seconds), "seeds": number_of_seeds(list(cells.values()))}
+            yield markdown_row([*map(markdown_text, names), *numbers, *(said[name] for name in after)])
         if table.bounds:
-            yield markdown_row([BOUND, "", "", *_bounds(table, table.columns), "", ""])
+            bounds = _bounds(table, table.columns)
+            yield markdown_row([BOUND, *[""] * (len(before) - 1), *bounds, *[""] * len(after)])
         yield ""
         for note in filter(None, dataset.notes(table)):
             yield f"{markdown_text(note)}\n"
     for signature, letter in dataset.letters.items():
         yield f"({letter}) {markdown_text(signature)}\n"
     yield f"{markdown_text(dataset.runs_tested())}\n"
+
+
+def _markdown_number(row: LeaderboardRow | None, with_interval: bool) -> str:
+    words = f"**{number(row)}**" if row and row.best else number(row)
+    return f"{words} {markdown_text(interval(row))}".rstrip() if with_interval else words
 
 
 def _bounds(table: FeedbackTable, columns: Sequence[Column] | dict[Column, list[LeaderboardRow]]) -> list[str]:

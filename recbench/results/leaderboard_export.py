@@ -48,10 +48,11 @@ def export(
     store: Store,
     path: Path | None,
     note: str = "",
+    beside: Sequence[str] | None = None,
 ) -> None:
     """Write rows, which come from `store`, to a file that appears whole or not at all, or to stdout.
 
-    A `note` stands below tables for people.
+    A `note` stands below tables for people; `beside`, what stands beside the metrics in Markdown and LaTeX.
     Raises DataError if the file cannot be written.
     """
     if form == "parquet":
@@ -63,9 +64,11 @@ def export(
 
         content = html(store, rows).encode()
     elif form == "latex":
-        content = latex(rows, note).encode()
+        content = (latex(rows, note) if beside is None else latex(rows, note, beside)).encode()
+    elif form == "markdown":
+        content = (markdown(rows, note) if beside is None else markdown(rows, note, beside)).encode()
     else:
-        content = (markdown(rows, note) if form == "markdown" else csv(rows)).encode()
+        content = csv(rows).encode()
     if path is None and form == "parquet":
         sys.stdout.buffer.write(content)
     else:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
-from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable, arrange, titles
+from recbench.results.leaderboard_tables import (
+    DatasetTables,
+    FeedbackTable,
+    arrange,
+    clock,
+    interval,
+    number_of_seeds,
+    titles,
+    with_most_seeds,
+)
 from recbench.terminal import clean_line
 
 PACKAGE = "% \\usepackage{booktabs}"
@@ -27,15 +36,15 @@ ESCAPES = {
 }
 
 
-def latex(rows: Sequence[LeaderboardRow], note: str = "") -> str:
+def latex(rows: Sequence[LeaderboardRow], note: str = "", beside: Sequence[str] = ("settings",)) -> str:
     """Return the rows of `collect_rows` as LaTeX tables, which need the package booktabs, and a note as a comment.
 
-    The best of a column, and what a test does not tell from it, is bold; ± is the standard deviation over seeds.
-    The caption says so.
+    `beside` names what of BESIDE stands beside the metrics. The best of a column, and what a test does not tell apart
+    from it, is bold; ± is the standard deviation over seeds. The caption says so.
     """
     datasets = arrange(rows)
     parts = [
-        "\n".join(_table(title, dataset, table))
+        "\n".join(_table(title, dataset, table, beside))
         for title, dataset in zip(titles(datasets), datasets, strict=True)
         for table in dataset.tables.values()
     ]
@@ -67,39 +76,53 @@ def latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _table(title: str, dataset: DatasetTables, table: FeedbackTable) -> Iterator[str]:
+def _table(title: str, dataset: DatasetTables, table: FeedbackTable, beside: Sequence[str]) -> Iterator[str]:
     seeds = sorted({row.seeds for rows in table.columns.values() for row in rows})
     means = f"mean over {'--'.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seed{'s' if seeds[-1] > 1 else ''}"
     shared = f" All trained methods: {escaped(dataset.shared_settings)}." if dataset.shared_settings else ""
-    caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}{''.join(_marks(table))}"
-    heading = ["Method", "Settings", *(escaped(column.metric) for column in table.columns)]
-    yield from latex_table(caption, "ll" + "r" * len(table.columns), [heading], _rows(dataset, table))
+    caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}{''.join(_marks(table, beside))}"
+    settings = "settings" in beside
+    after = [name for name in ("time", "seeds") if name in beside]
+    metrics = (escaped(column.metric) for column in table.columns)
+    heading = ["Method", *["Settings"] * settings, *metrics, *(name.capitalize() for name in after)]
+    alignment = "l" * (1 + settings) + "r" * (len(heading) - 1 - settings)
+    yield from latex_table(caption, alignment, [heading], _rows(dataset, table, beside))
     for signature in dict.fromkeys(column.signature for column in table.columns):
         yield f"% {clean_line(signature)}"
 
 
-def _rows(dataset: DatasetTables, table: FeedbackTable) -> Iterator[str]:
+def _rows(dataset: DatasetTables, table: FeedbackTable, beside: Sequence[str]) -> Iterator[str]:
     for method, cells in table.methods.items():
-        numbers = (_number(cells.get(column)) for column in table.columns)
-        yield latex_row([escaped(method.name), escaped(dataset.own_settings(method)), *numbers])
+        settings = [escaped(dataset.own_settings(method))] * ("settings" in beside)
+        numbers = [_number(cells.get(column), "interval" in beside) for column in table.columns]
+        time = [clock(with_most_seeds(cells).seconds)] * ("time" in beside)
+        seeds = [number_of_seeds(list(cells.values()))] * ("seeds" in beside)
+        yield latex_row([escaped(method.name), *settings, *numbers, *time, *seeds])
     if table.bounds:
         bounds = (f"{table.bounds[column]:.4f}" if column in table.bounds else "" for column in table.columns)
+        empty = [""] * len({"time", "seeds"}.intersection(beside))
         yield MIDRULE
-        yield latex_row(["True probability", "", *bounds])
+        yield latex_row(["True probability", *[""] * ("settings" in beside), *bounds, *empty])
 
 
-def _marks(table: FeedbackTable) -> Iterator[str]:
+def _marks(table: FeedbackTable, beside: Sequence[str]) -> Iterator[str]:
     rows = [row for rows in table.columns.values() for row in rows]
     if bold := meaning_of_bold(rows):
         yield f" Bold: {bold}."
     if any(row.below for row in rows):
         yield r" $\downarrow$: worse than the best baseline."
+    if "interval" in beside and any(interval(row) for row in rows):
+        yield r" In brackets: the 95\,\% interval of the difference to the best, over users and seeds."
+    if "time" in beside:
+        yield " Time: of training, in minutes and seconds."
 
 
-def _number(row: LeaderboardRow | None) -> str:
+def _number(row: LeaderboardRow | None, with_interval: bool) -> str:
     if row is None or row.mean is None:
         return "--"
     spread = "" if row.sd is None else rf" {{\scriptsize $\pm$ {row.sd:.4f}}}"
+    if with_interval and (words := interval(row)):
+        spread += rf" {{\scriptsize ${words}$}}"
     mean = f"{row.mean:.4f}"
     below = r"$\downarrow$ " if row.below else ""
     return below + (rf"\textbf{{{mean}}}" if row.best else mean) + spread

@@ -14,6 +14,7 @@ BOUND = "true probability (best attainable)"
 BELOW = "↓"
 SEPARATOR = ", "  # of the settings of a row
 MINUTE, HOUR = 60, 3600
+BESIDE = ("settings", "interval", "time", "seeds")  # what may stand beside the metrics in tables for papers
 
 
 @dataclass
@@ -124,6 +125,13 @@ def number(row: LeaderboardRow | None) -> str:
         return "-"
     spread = "" if row.sd is None else f" ± {row.sd:.4f}"
     return f"{f'{BELOW} ' if row.below else ''}{row.mean:.4f}{spread}"
+
+
+def interval(row: LeaderboardRow | None) -> str:
+    """Return the interval of the difference to the best, "[-0.0032, +0.0001]"; "" where it was not tested."""
+    if row is None or row.to_best_low is None or row.to_best_high is None:
+        return ""
+    return f"[{row.to_best_low:+.4f}, {row.to_best_high:+.4f}]"
 
 
 def clock(seconds: float) -> str:

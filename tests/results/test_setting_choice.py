@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from recbench.results.leaderboard import markdown
 from recbench.results.leaderboard_latex import escaped, latex
 from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
@@ -165,6 +166,23 @@ def test_latex(store: Store, put: Put) -> None:
     assert r"$\downarrow$: worse than the best baseline.}" in marked
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
     assert text.endswith("% a note\n")
+
+
+def test_columns_beside_the_metrics_are_chosen(
+    store: Store, put: Put, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(0.8, 0.7, lr=0.1)
+    put(0.8, 0.6, lr=0.1, loss="bce")
+    first, second = collect_rows(store)
+    rows = [first, msgspec.structs.replace(second, to_best_low=-0.12, to_best_high=-0.08)]
+    text = latex(rows, beside=["interval", "seeds"])
+    assert r"bce $\times$ twintower & 0.6000 {\scriptsize $[-0.1200, -0.0800]$} & 1 \\" in text
+    assert r"\begin{tabular}{lrr}" in text and r"95\,\% interval of the difference" in text
+    assert "| bce | twintower | 0.6000 \\[-0.1200, -0.0800\\] |" in markdown(rows, beside=["interval"])
+    monkeypatch.setenv("RECBENCH_RESULTS", str(store.root))
+    assert "| loss | backbone | auc (a) |" in run("leaderboard", "--format", "markdown", "--columns", "none").out
+    assert "did you mean `seeds`" in run("leaderboard", "--format", "latex", "--columns", "seed").err
+    assert "--columns is for the board itself" in run("leaderboard", "--columns", "time").err
 
 
 def test_latex_of_any_text() -> None:
