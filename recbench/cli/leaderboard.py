@@ -31,6 +31,16 @@ Everything = Annotated[
 ]
 
 
+Beside = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="What stands beside the metrics in Markdown and LaTeX: settings, time, seeds, interval (of the difference "
+        "to the best), joined by commas; none for nothing.",
+    ),
+]
+
+
 @command(
     RESULTS,
     "recbench leaderboard --dataset ml-1m --metric auc",
@@ -58,13 +68,7 @@ def leaderboard(
         bool,
         typer.Option("--matrix", help="Methods by datasets: ranks, and differences to the best baseline."),
     ] = False,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            help="What stands beside the metrics in Markdown and LaTeX: settings, interval (of the difference to the "
-            "best), time, seeds, joined by commas; none for nothing."
-        ),
-    ] = None,
+    columns: Beside = None,
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
@@ -74,12 +78,7 @@ def leaderboard(
     from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
-    if form == "table" and output is not None:
-        raise UsageError(
-            f"-o {output}: a table is for the terminal; choose a --format: {', '.join(get_args(Format)[1:])}"
-        )
-    if form in ("html", "parquet") and output is None and sys.stdout.isatty():
-        raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
+    _require_destination(form, output)
     if matrix and (against is not None or everything):
         raise UsageError(f"--matrix does not go with {'--all' if everything else '--against'}; leave one out")
     beside = None if columns is None else _beside(columns, form, matrix or against is not None)
@@ -108,6 +107,16 @@ def leaderboard(
         from recbench.results.leaderboard_export import export
 
         export(form, rows, results, output, note, beside)
+
+
+def _require_destination(form: Format, output: Path | None) -> None:
+    """Raise UsageError for a table that is to be a file, and for a file that is to be on a terminal."""
+    if form == "table" and output is not None:
+        raise UsageError(
+            f"-o {output}: a table is for the terminal; choose a --format: {', '.join(get_args(Format)[1:])}"
+        )
+    if form in ("html", "parquet") and output is None and sys.stdout.isatty():
+        raise UsageError(f"--format {form} is not for a terminal; add -o board.{form}")
 
 
 def _beside(columns: str, form: Format, other_table: bool) -> list[str]:

@@ -150,7 +150,9 @@ def meaning_of_bold(rows: Sequence[LeaderboardRow]) -> str:
         return "the best mean of a column; differences were not tested, because the scores of single users are not kept"
     left = len({row.run for row in rows if not row.compared and row.mean is not None})
     untested = f"; {left} whose scores of single users are not kept were not tested" if left else ""
-    return f"the best mean of a column, and those that a test over users and seeds does not tell from it{untested}"
+    return (
+        f"the best mean of a column, and those that a test over users and seeds does not tell apart from it{untested}"
+    )
 
 
 def _data_and_method(key: RunKey) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The mark of the best on the leaderboard, shared by methods that a test does not tell from the best."""
+"""The mark of the best on the leaderboard, shared by methods that a test does not tell apart from the best."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class UserScores:
 
 
 def with_shared_best(rows: Sequence[LeaderboardRow], store: Store) -> list[LeaderboardRow]:
-    """Return the rows, those marked as best too that a test does not tell from the best of their column.
+    """Return the rows, those marked as best too that a test does not tell apart from the best of their column.
 
     Settings that validation did not choose are not marked. A test needs the contributions of single users;
     `compared` says which rows were tested.

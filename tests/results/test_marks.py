@@ -78,7 +78,7 @@ def test_what_bold_means_is_said(store, users):
     )
     rows = with_shared_best(rows, store)
     assert [row.compared for row in rows] == [True, True]
-    assert meaning_of_bold(rows).endswith("those that a test over users and seeds does not tell from it")
+    assert meaning_of_bold(rows).endswith("those that a test over users and seeds does not tell apart from it")
     add(store, "bpr", users - 0.2, parts=False)
     rows = with_shared_best(collect_rows(store), store)
     assert [row.compared for row in rows] == [True, True, False]

@@ -109,6 +109,8 @@ def test_headings_sort_by_mouse_and_by_enter(tab, file):
     logloss.focus()
     page.keyboard.press("Enter")
     assert (methods(page), logloss.get_attribute("aria-sort")) == (best_first[::-1], "ascending")
+    page.keyboard.press("Space")
+    assert (methods(page), logloss.get_attribute("aria-sort")) == (best_first, "descending")
     assert auc_heading.get_attribute("aria-sort") is None
     page.locator(".board table >> nth=0 >> thead th").nth(0).click()
     assert methods(page) == sorted(best_first)

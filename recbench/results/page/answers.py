@@ -12,7 +12,7 @@ from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable
 
 @dataclass(frozen=True)
 class Answer:
-    """The best method of a column, and those that a test over users and seeds does not tell from it."""
+    """The best method of a column, and those that a test over users and seeds does not tell apart from it."""
 
     place: int  # of the dataset's section on the page
     column: Column

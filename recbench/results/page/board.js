@@ -21,6 +21,11 @@ function sortable(table, remembered) {
   };
   table.tHead.addEventListener("click", choose, true);
   table.tHead.addEventListener("keydown", choose, true);
+  table.tHead.addEventListener("keydown", (event) => {
+    if (event.key !== " " || event.target.tagName !== "TH") return;
+    event.preventDefault(); // the page would scroll
+    event.target.click();
+  });
   const before = remembered[table.caption.textContent];
   const heading = headings.find((each) => each.textContent === before?.heading);
   for (let tries = 0; heading && heading.ariaSort !== before.order && tries < 2; tries++) heading.click();
@@ -44,6 +49,7 @@ function shorten(part) {
   for (const [place, row] of rows.entries()) row.toggleAttribute("data-more", place >= SHORT);
   const more = part.querySelector(".more");
   more.hidden = rows.length <= SHORT;
+  more.ariaExpanded = part.classList.contains("whole");
   more.textContent = part.classList.contains("whole") ? `Show the first ${SHORT}` : `Show all ${rows.length}`;
 }
 

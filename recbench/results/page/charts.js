@@ -60,7 +60,7 @@ function legend(list, looks, count) {
     item.append(mark, text);
     return item;
   });
-  if (count > looks.size) items.push(element("li", `grey: ${count - looks.size} further methods; filter to colour them`, "dim"));
+  if (count > looks.size) items.push(element("li", `grey: ${count - looks.size} more methods; choose fewer with the filters above to see them in colour`, "dim"));
   list.replaceChildren(...items);
 }
 
@@ -142,7 +142,7 @@ function curves(part, column, looks, count) {
     };
   });
   const left = count - looks.size;
-  part.querySelector(".left-out").textContent = left > 0 ? `${left} methods further down the table are left out; filter to see them.` : "";
+  part.querySelector(".left-out").textContent = left > 0 ? `${left} methods further down the table are left out; choose fewer with the filters above to see them.` : "";
   const canvas = part.querySelector(".curves");
   canvas.ariaLabel = `Chart of validation ${selection} by epoch for ${shown.length} runs. ` +
     "The epoch that was kept of each run, and its value, stand in the table of runs below.";

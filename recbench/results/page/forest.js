@@ -114,6 +114,7 @@ function drawForest(part, place, whole) {
   part.querySelector(".bars").textContent = bars;
   const more = part.querySelector(".more");
   more.hidden = lines.length <= LINES;
+  more.ariaExpanded = whole;
   more.textContent = whole ? `Show the first ${LINES}` : `Show all ${lines.length}`;
 }
 
