@@ -18,7 +18,7 @@ from recbench.results import leaderboard
 from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
 from recbench.results.published.row import PublishedRow, published_row, rows_as_json
 from recbench.results.published.tables import PublishedCell, PublishedProtocol, PublishedTable, cells
-from recbench.results.record import RunKey
+from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
@@ -129,7 +129,8 @@ def _tuned(
     display = SweepDisplay(console, len(train_requests) * trials_of(request.trials), "tuning")
     found: dict[Group, TrainRequest] = {}
     for number, (group, one) in enumerate(train_requests.items(), 1):
-        print_line(console, f"method {number} of {len(train_requests)}: {methods[group]}")
+        trained = method_name(one.loss, str(one.backbone))
+        print_line(console, f"method {number} of {len(train_requests)}: {methods[group]} ({trained})")
         common = replace(one, settings=request.settings)
         (found[group],) = tuned([one], common, store, console, device, options, command, request.trials, display)
     return found
