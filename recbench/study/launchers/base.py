@@ -29,6 +29,8 @@ R = TypeVar("R")
 LauncherName = Literal["local", "ray", "slurm"]
 
 PACKAGES = {"ray": "ray", "slurm": "submitit"}  # what a launcher needs beside recbench; its extra is called as it is
+MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
+LEAST_MINUTES = 5  # of a job, which is told of its end 90 seconds before, and by Slurm's clock up to a minute earlier
 PER_RUN = re.compile(r"(cpus|gpus|memory)=([0-9]+(?:\.[0-9]+)?)([kmgt]?i?)b?", re.IGNORECASE)
 
 
@@ -116,6 +118,8 @@ class LaunchOptions:
                 option = f"--{name.replace('_', '-')} {getattr(self, name)}"
                 raise UsageError(f"{option}: an option of {' and '.join(f'--launcher {one}' for one in launchers)}")
         PerRun.parse(self.per_run)
+        if self.time_limit is not None:
+            minutes(self.time_limit)
         require_installed(self.launcher, f"--launcher {self.launcher}")
 
     @property
@@ -147,6 +151,19 @@ class LaunchOptions:
         if (chosen == "cuda") != bool(self.resources.gpus):
             raise UsageError(f"--device {word}: add gpus=1, or a part of one, to --per-run for cuda, and none for cpu")
         return torch.device("cpu"), torch.device(chosen)
+
+
+def minutes(word: str) -> int:
+    """Return the minutes of a time such as 30m, 4h or 2d; raises UsageError for anything else, and for too few."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", word)
+    if match is None:
+        raise UsageError(f"--time-limit {word}: expected a time, such as 30m, 4h or 2d")
+    found = int(match[1]) * MINUTES[match[2]]
+    if found < LEAST_MINUTES:
+        raise UsageError(
+            f"--time-limit {word}: at least {LEAST_MINUTES}m; a job is stopped up to 150 seconds before its end"
+        )
+    return found
 
 
 def require_installed(launcher: LauncherName, option: str) -> None:

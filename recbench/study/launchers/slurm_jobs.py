@@ -16,7 +16,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.helpers import Checkpointable
 
 from recbench.errors import UsageError
-from recbench.study.launchers.base import LaunchOptions
+from recbench.study.launchers.base import LaunchOptions, minutes
 
 CLUSTER = "slurm"  # of submitit; tests put its "local" here
 LOOK_EVERY = 5.0  # seconds between looks for what has finished
@@ -24,8 +24,6 @@ LOOKS = 3  # in a row at which a job has left the queue without a result, before
 MOST_JOBS = 1000  # of an array: Slurm's own limit unless an administrator has changed it
 MOST_DEATHS = 5  # of jobs of one run
 MOST_TIMEOUTS = 20  # of one run, each of which goes on after its last finished epoch
-UNITS = {"m": 1, "h": 60, "d": 24 * 60}
-LEAST_MINUTES = 5  # of a job, which is told of its end 90 seconds before, and by Slurm's clock up to a minute earlier
 YEAR = 365 * 24 * 60  # minutes: the time of a job where a partition has no limit
 
 T = TypeVar("T")
@@ -154,16 +152,3 @@ def _clock_minutes(word: str) -> int:
     match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):\d\d", word)
     days, hours, rest = (int(group or 0) for group in match.groups()) if match else (0, 0, 0)
     return (days * 24 + hours) * 60 + rest
-
-
-def minutes(word: str) -> int:
-    """Return the minutes of a time such as 30m, 4h or 2d; raises UsageError for anything else, and for too few."""
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", word)
-    if match is None:
-        raise UsageError(f"--time-limit {word}: expected a time, such as 30m, 4h or 2d")
-    found = int(match[1]) * UNITS[match[2]]
-    if found < LEAST_MINUTES:
-        raise UsageError(
-            f"--time-limit {word}: at least {LEAST_MINUTES}m; a job is stopped up to 150 seconds before its end"
-        )
-    return found

@@ -61,6 +61,16 @@ def test_a_missing_package_names_its_extra(
     assert cluster.err == "error: --address auto needs ray, which is not installed: pip install 'recbench[ray]'\n"
 
 
+def test_times_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "find_spec", lambda name: name)
+    assert [base.minutes(word) for word in ("30m", "4h", "2d")] == [30, 240, 2880]
+    for word in ("4", "h", "0h", "4:00"):
+        with pytest.raises(UsageError, match=f"--time-limit {word}: expected a time"):
+            LaunchOptions("slurm", time_limit=word)
+    with pytest.raises(UsageError, match="--time-limit 4m: at least 5m"):
+        LaunchOptions("slurm", time_limit="4m")
+
+
 def test_devices_of_a_cluster_are_what_a_run_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "find_spec", lambda name: name)
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
