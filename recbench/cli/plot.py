@@ -218,6 +218,25 @@ def critical_difference(
 
 
 @plot_command(
+    "recbench plot pairwise-wins --metric recall@20",
+    "recbench plot pairwise-wins --metric recall@20 --format csv -o wins.csv",
+    name="pairwise-wins",
+)
+def pairwise_wins(
+    metric: Metric = "auc", output: Output = None, form: Format = "picture", as_json: Json = False
+) -> None:
+    """Draw how often one method beats another over datasets, and in how many of them beyond chance."""
+    to = _destination(output, "pairwise-wins", form, as_json)
+    from recbench.plots import pairwise_wins as wins
+
+    drawn = wins.counted_wins(store(), metric)
+    if to.as_json:
+        print_json(wins.table(drawn))
+    else:
+        _done(to, [drawn], lambda file: wins.draw(drawn, file), lambda: wins.table(drawn))
+
+
+@plot_command(
     "recbench plot curves",
     "recbench plot curves --run 0bc13ddb --run 3f2a -o curves.svg",
 )

@@ -18,7 +18,15 @@ from recbench.results.leaderboard_latex import PACKAGE, escaped, latex_row, late
 from recbench.results.matrix.methods_by_datasets import Cell, Matrix, MatrixColumn
 from recbench.results.matrix.pairwise_wins import pairwise_wins
 from recbench.results.matrix.rank_block import RankBlock, rank_block
-from recbench.results.matrix.wins_text import NOBODY, TITLE, wins_latex, wins_markdown, wins_notes, wins_rows
+from recbench.results.matrix.wins_text import (
+    NOBODY,
+    TITLE,
+    note_of_left,
+    wins_latex,
+    wins_markdown,
+    wins_notes,
+    wins_rows,
+)
 from recbench.terminal import GAP, clean_line, columns_that_fit
 
 MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}
@@ -189,7 +197,7 @@ def _wins(matrix: Matrix, options: ConsoleOptions) -> Iterator[RenderableType]:
             grid.add_row(Text(_encodable(clean_line(name), options.ascii_only)), *(cells[place] for place in places))
         yield grid
         yield Text()
-    for note in wins_notes(found):
+    for note in [*wins_notes(found), *note_of_left(found)]:
         yield Text(note, style="dim")
 
 

@@ -16,7 +16,7 @@ NOBODY = "how often one method beats another is counted from two datasets that b
 
 
 def wins_words(wins: Wins | None) -> str:
-    """Return wins of all columns that have both, and those beyond chance: "5/7 (4)", "5/7" where nothing was tested."""
+    """Return wins of all comparisons, and those beyond chance: "5/7 (4)", or "5/7" where nothing was tested."""
     if wins is None:
         return ""
     return f"{wins.better}/{wins.of}" + (f" ({wins.sure})" if wins.tested else "")
@@ -31,13 +31,18 @@ def wins_rows(found: PairwiseWins) -> Iterator[tuple[str, list[str]]]:
 
 def wins_notes(found: PairwiseWins) -> Iterator[str]:
     """Yield what the counts mean."""
-    yield "5/7: better in 5 of the 7 columns that have both; splits and kinds of feedback of a dataset count each"
+    yield "5/7: better in 5 of 7 comparisons on the same data; each kind of feedback of a dataset and split is one"
     if found.tested:
         yield "in brackets: in how many of them beyond chance, by a test of the two alone over users and seeds (5 %)"
     else:
         yield "not tested, because the scores of single users are not kept"
-    if len(found.methods) > MOST:
-        yield f"the first {MOST} of {len(found.methods)} methods; `recbench plot pairwise-wins --format csv` has all"
+
+
+def note_of_left(found: PairwiseWins) -> list[str]:
+    """Return how many methods a table has of how many, nothing if all."""
+    count = len(found.methods)
+    has_all = "`recbench plot pairwise-wins --format csv` has all"
+    return [f"the first {MOST} of {count} methods; {has_all}"] if count > MOST else []
 
 
 def wins_markdown(matrix: Matrix) -> Iterator[str]:
@@ -53,7 +58,7 @@ def wins_markdown(matrix: Matrix) -> Iterator[str]:
     for name, cells in rows:
         yield markdown_row([markdown_text(name), *cells])
     yield ""
-    yield from (f"{markdown_text(note)}\n" for note in wins_notes(found))
+    yield from (f"{markdown_text(note)}\n" for note in [*wins_notes(found), *note_of_left(found)])
 
 
 def wins_latex(matrix: Matrix) -> Iterator[str]:
@@ -61,7 +66,7 @@ def wins_latex(matrix: Matrix) -> Iterator[str]:
     found = pairwise_wins(matrix)
     if found is not None:
         rows = list(wins_rows(found))
-        caption = escaped("; ".join([f"{matrix.metric}: {TITLE}", *wins_notes(found)]))
+        caption = escaped("; ".join([f"{matrix.metric}: {TITLE}", *wins_notes(found), *note_of_left(found)]))
         numbers = ["", *(str(number) for number in range(1, len(rows) + 1))]
         lines = (latex_row([escaped(name), *map(escaped, cells)]) for name, cells in rows)
         yield from latex_table(caption, "l" + "r" * len(rows), [numbers], lines)
@@ -74,7 +79,7 @@ def wins_records(metric: str, found: PairwiseWins) -> list[dict[str, Any]]:
             "metric": metric,
             "method": one,
             "against": other,
-            "columns_with_both": wins.of,
+            "comparisons": wins.of,
             "better_in": wins.better,
             "tested_in": wins.tested,
             "better_beyond_chance_in": wins.sure,

@@ -10,7 +10,7 @@ from recbench.results.leaderboard_tables import DatasetTables
 from recbench.results.matrix.methods_by_datasets import Cell, Matrix
 from recbench.results.matrix.pairwise_wins import PairwiseWins, pairwise_wins
 from recbench.results.matrix.rank_block import rank_block
-from recbench.results.matrix.wins_text import MOST, NOBODY, wins_notes
+from recbench.results.matrix.wins_text import MOST, NOBODY, note_of_left, wins_notes
 
 
 def matrix_details(
@@ -43,7 +43,7 @@ def _matrix(
         "words": block.words if block else "",
         "critical": block.test.critical if block and block.test and block.test.real else None,
         "wins": _wins(wins, matrix) if wins else None,
-        "wins_words": list(wins_notes(wins)) if wins else [NOBODY],
+        "wins_words": [*wins_notes(wins), *note_of_left(wins)] if wins else [NOBODY],
         "columns": [
             {
                 "title": column.title,

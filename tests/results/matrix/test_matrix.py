@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from recbench.errors import UsageError
+from recbench.plots import pairwise_wins as plotted
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.leaderboard_tables import arrange
 from recbench.results.matrix import text
@@ -169,6 +171,11 @@ def test_wins_beyond_chance_are_counted_where_users_scores_are_kept(store: Store
     assert found is not None
     assert found.against["bce × mf", "bpr × mf"] == Wins(better=3, of=3, tested=2, sure=1)
     assert found.against["bpr × mf", "bce × mf"] == Wins(better=0, of=3, tested=2, sure=0)
+    first, _ = plotted.table(plotted.counted_wins(store, "auc"))
+    assert first == {
+        "metric": "auc", "method": "bce × mf", "against": "bpr × mf",
+        "comparisons": 3, "better_in": 3, "tested_in": 2, "better_beyond_chance_in": 1,
+    }  # fmt: skip
 
 
 def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
@@ -206,6 +213,8 @@ def test_few_datasets_are_said(store: Store, put: Put) -> None:
     put("bpr", "a", 0.6)
     assert rank_block(only(store)) is None
     assert "there are no mean ranks" in text.markdown([only(store)])
+    with pytest.raises(UsageError, match="auc: how often one method beats another is counted from two datasets"):
+        plotted.counted_wins(store, "auc")
     assert "no two methods do" in text.markdown([only(store)]) and "beats another" not in text.latex([only(store)])
     put("bce", "b", 0.5)
     put("bpr", "b", 0.6)
@@ -256,6 +265,8 @@ def test_the_command(store: Store, put: Put, run: Run, monkeypatch: pytest.Monke
     shown = run("leaderboard", "--matrix", "--json")
     assert [(line["loss"], line["rank"]) for line in shown.json] == [("bce", 1), ("ease", 2)] * 2
     assert "mean rank" in run("leaderboard", "--matrix").out
+    monkeypatch.chdir(store.root)
+    assert run("plot", "pairwise-wins").out == "pairwise-wins.png\n"
     refused = run("leaderboard", "--matrix", "--format", "html", "-o", "x.html")
     assert refused.code == 2 and "--matrix prints table" in refused.err
     refused = run("leaderboard", "--matrix", "--all")
