@@ -170,6 +170,25 @@ def test_the_dataset_with_weights_is_prepared_and_trains(
     assert refused.code == 2 and "do not stand for single rows" in refused.err
 
 
+def test_the_dataset_with_dislikes_is_prepared_trains_and_is_evaluated(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("club.toml").write_text(block("toml", "[club]"))
+    events = ("play", "like", "skip", "dislike")
+    rows = [f"u{n % 17},s{n % 23},{events[n * 7 // 3 % 4]}" for n in range(400)]
+    Path("club.csv").write_text("\n".join(["user,song,event", *rows]) + "\n")
+    for line in (
+        *commands("prepare club"),
+        *commands("train --loss gnolr --set train"),
+        *commands("train --loss bpr --feedback like"),
+    ):
+        short = () if "prepare" in line else ("--epochs", "1")
+        assert run(*line.split()[1:], *short).code == 0, line
+    (row,) = run(*commands("eval --metric recall@5/like")[0].split()[1:], "--json").json
+    assert row["feedback"] == "like"
+
+
 @pytest.mark.parametrize("example", ["hello.py"], indirect=True)
 def test_the_command_runs_and_has_its_place_in_the_help(run: Run, example: str) -> None:
     before = list(app.registered_commands)

@@ -95,6 +95,7 @@ def test_samplers_are_listed_with_the_losses_that_take_them(run: Run) -> None:
         "catalogue",
         "catalogue-rows",
         "clusters",
+        "impressions",
         "in-batch",
         "lists",
         "mixed",

@@ -70,7 +70,7 @@ def test_every_sampler_is_a_value_with_settings_of_its_own() -> None:
         assert made == base.create(base.resolve({"name": name}))
         assert base.resolve({"name": name}) == values
         for key in values.keys() - {"name"}:
-            other = False if isinstance(values[key], bool) else 3
+            other = {bool: False, float: 0.5}.get(type(values[key]), 3)
             changed = base.create(base.resolve({"name": name, key: str(other)}))
             assert changed != made and changed == base.create(values | {key: other})
 
