@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -94,14 +96,15 @@ class _Lists:
     def _exchange(self, old: int) -> tuple[int, int] | None:
         """Return a user and the item that takes the place of `old` in the user's list."""
         users = self.with_item[old]
-        for new in self._rarer(self.count[old] - 1):
-            allowed = [user for user in users if user not in self.with_item[new] and new not in self.seen[user]]
-            if allowed:
-                return max(allowed, key=lambda u: (new in self.relevant[u], self.of_user[u].index(old), -u)), new
+        with closing(self._rarer(self.count[old] - 1)) as rarer:
+            for new in rarer:
+                allowed = [user for user in users if user not in self.with_item[new] and new not in self.seen[user]]
+                if allowed:
+                    return max(allowed, key=lambda u: (new in self.relevant[u], self.of_user[u].index(old), -u)), new
         return None
 
-    def _rarer(self, count: int) -> Iterator[int]:
-        """Yield the items recommended fewer times than that, the rarest first."""
+    def _rarer(self, count: int) -> Generator[int, None, None]:
+        """Yield the items recommended fewer times than that, the rarest first; to be closed before counts change."""
         tried = []
         try:
             while self.least and self.least[0][0] < count:
@@ -116,13 +119,8 @@ class _Lists:
 
     def _least(self, excluded: set[int], number: int) -> list[int]:
         """Return the rarest items that are not excluded."""
-        found: list[int] = []
-        rarer = self._rarer(len(self.of_user) + 1)
-        while len(found) < number:
-            item = next(rarer)
-            found += [] if item in excluded else [item]
-        rarer.close()  # type: ignore[attr-defined]
-        return found
+        with closing(self._rarer(len(self.of_user) + 1)) as rarer:
+            return list(islice((item for item in rarer if item not in excluded), number))
 
     def _add(self, user: int, item: int) -> None:
         self.of_user[user].append(item)

@@ -55,7 +55,8 @@ def is_usual(column: Column) -> bool:
     """Whether a metric is one of those that most papers print, by recbench's own definition over all items."""
     words = column.signature.split("; ")
     special = any(
-        word.startswith(("dialect=", "ranked by=", "candidates=sampled", "candidates=file")) for word in words
+        word.startswith(("dialect=", "ranked by=", "candidates=sampled", "candidates=file", "search=kNN-Embed"))
+        for word in words
     )
     return name_of(column.metric) in USUAL and not special
 
