@@ -34,15 +34,16 @@ class InterruptionError(RecbenchError):
     exit_code = 130
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown(kind: str, name: str, known: Iterable[str], advice: str = "") -> UsageError:
     """Return the error for a name that does not exist, with the nearest one that does.
 
-    `kind` says what is named, and where it matters of what: "metric", "setting of loss `bce`".
+    `kind` says what is named, and where it matters of what: "metric", "setting of loss `bce`"; `advice` what else may
+    be done.
     """
     known = sorted(known)
     words = ", ".join(known[:MOST_NAMES]) + (f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else "")
     noun, of, owner = kind.partition(" of ")
-    return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}known: {words or 'none'}")
+    return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}{advice}known: {words or 'none'}")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

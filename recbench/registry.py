@@ -62,8 +62,8 @@ class Registry(Generic[T]):
         """Return the class of that name; raises UsageError with the nearest name if there is none."""
         self._load()
         if name not in self._classes:
-            error = unknown(self.kind, name, self._classes)
-            raise UsageError(f"{error}; one of your own: --import FILE.py" if self.group in IMPORTABLE else str(error))
+            own = "for one of your own add --import FILE.py; " if self.group in IMPORTABLE else ""
+            raise unknown(self.kind, name, self._classes, own)
         return self._classes[name]
 
     def _load(self) -> None:

@@ -167,7 +167,10 @@ def test_of_methods_that_are_compared(word: str, evaluated: Run) -> None:
         (("eval", "--dataset", "ml-1m"), "no run is on ml-1m; there are runs on synthetic/global"),
         (("eval", "--dataset", "ml-1m", "--run", "best"), "no run is on ml-1m; there are runs on synthetic/global"),
         (("eval", "--dataset", "ml-1m", "--run", "bpr"), "no run of bpr is on ml-1m"),
-        (("train", "--loss", "softmargin"), "; one of your own: --import FILE.py"),
+        (
+            ("train", "--loss", "softmargin"),
+            "did you mean `softmax`? for one of your own add --import FILE.py; known: ",
+        ),
         (("compare", "bpr", "bce+logit=fixed"), "no run of bce has logit=fixed"),
         (("leaderboard", "synthetic/user"), "no run starts with `synthetic/user`, and no method, dataset or tag"),
         (("runs", "bpr", "--dataset", "ml-1m"), "no run of bpr is on ml-1m; `recbench runs bpr` shows where they are"),
