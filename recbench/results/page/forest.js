@@ -110,7 +110,7 @@ function drawForest(part, place, whole) {
   const tested = lines.some(({ low }) => low !== null);
   const bars = tested
     ? "A bar is the 95 % interval of the difference to the best, over users and seeds, beside the line of the best. “Worse” is what a test says that is corrected for the number of methods."
-    : lines.some(({ sd }) => sd > 0) ? "A bar is the mean ± standard deviation over seeds; it does not say how much users differ." : "One seed each.";
+    : shown.some(({ sd }) => sd > 0) ? "A bar is the mean ± standard deviation over seeds; it does not say how much users differ." : "There are no bars, as these have one seed each.";
   part.querySelector(".bars").textContent = bars;
   const more = part.querySelector(".more");
   more.hidden = lines.length <= LINES;
@@ -123,7 +123,7 @@ function startForest() {
   if (!part) return;
   const rows = all(".glance tbody tr");
   const select = part.querySelector("select");
-  select.replaceChildren(...rows.map((row) => element("option", `${row.cells[0].innerText.split(/\s+/).join(", ")}, ${row.cells[1].textContent}`)));
+  select.replaceChildren(...rows.map((row) => element("option", `${row.cells[0].textContent.trim().split(/\s+/).join(", ")}, ${row.cells[1].textContent}`)));
   select.closest("label").hidden = rows.length < 2;
   document.querySelector(".glance").hidden = rows.length < 2;
   const before = data.version && sessionStorage.getItem("answer");
