@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recbench.api.prepared import PreparedData, prepare, prepared
     from recbench.api.results import compare, leaderboard
     from recbench.api.runs import Runs, fit_baselines, runs, train
+    from recbench.api.studies import bakeoff, sweep
     from recbench.backbones.base import BACKBONES, Backbone
     from recbench.batch import Batch, Towers
     from recbench.data.dataset import Dataset, Info
@@ -41,6 +42,7 @@ __all__ = [
     "Sampler",
     "TopKMetric",
     "Towers",
+    "bakeoff",
     "compare",
     "fit_baselines",
     "leaderboard",
@@ -48,6 +50,7 @@ __all__ = [
     "prepare",
     "prepared",
     "runs",
+    "sweep",
     "train",
 ]
 
@@ -55,6 +58,7 @@ _MODULES = {
     "recbench.api.prepared": ("PreparedData", "prepare", "prepared"),
     "recbench.api.results": ("compare", "leaderboard"),
     "recbench.api.runs": ("Runs", "fit_baselines", "runs", "train"),
+    "recbench.api.studies": ("bakeoff", "sweep"),
     "recbench.backbones.base": ("BACKBONES", "Backbone"),
     "recbench.batch": ("Batch", "Towers"),
     "recbench.data.dataset": ("Dataset", "Info"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import operator
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,25 +13,29 @@ from typing import Literal, TypeVar, overload
 
 import polars as pl
 
+from recbench.api.arguments import console_of, data_name, names_of, own_store, seed_numbers
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.errors import UsageError
-from recbench.home import results_home
 from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
+from recbench.losses.balance.base import BALANCES
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import Registry, imported_file
 from recbench.results.record import RunRecord
-from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.baselines_beside import add_baseline_rows
 from recbench.run.encode import encode
 from recbench.run.eval_command import EvalRequest, evaluate_all
+from recbench.run.export import export_run
 from recbench.run.raw_ids import read_frame
 from recbench.run.train_command import TrainRequest, command_words, complete, train_completed
 from recbench.samplers import SAMPLERS
 from recbench.settings import Value, typed_words
-from recbench.terminal import TerminalConsole
+from recbench.study.fair import require_fair
+from recbench.study.launchers.base import LaunchOptions
+from recbench.study.methods import ALL, MethodsRequest
+from recbench.study.several import is_several, train_several
 from recbench.trackers.base import require_trackers
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
@@ -120,9 +123,9 @@ class Runs(Sequence[RunRecord]):
         Raises UsageError for a metric that does not exist or that these runs cannot have.
         """
         request = EvalRequest(
-            metrics=_words(metrics), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
+            metrics=names_of(metrics), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
         )
-        store, console = _store(), _console(quiet)
+        store, console = own_store(), console_of(quiet)
         evaluated = evaluate_all(self.records, request, store, console, device)
         if baselines and index == "flat":
             add_baseline_rows(evaluated, request, store, console, "recbench eval")
@@ -141,10 +144,27 @@ class Runs(Sequence[RunRecord]):
             raise UsageError(f"encode: {len(self)} runs, where one is expected; take one, as in runs[:1]")
         path = Path(rows) if isinstance(rows, str | Path) else Path("rows")
         frame = read_frame(path) if isinstance(rows, str | Path) else pl.DataFrame(rows)
-        encoded = encode(self[0], _store(), frame, side, path)
+        encoded = encode(self[0], own_store(), frame, side, path)
         for note in encoded.notes:
-            print_line(_console(quiet), f"note: {note}")
+            print_line(console_of(quiet), f"note: {note}")
         return encoded.frame
+
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        index: Literal["flat", "hnsw", "ivf"] = "flat",
+        formats: str | Sequence[str] = (),
+    ) -> Path:
+        """Write vectors with raw ids, an index and a README to a new folder, and return it; `recbench export`.
+
+        `formats` are "torch" and "onnx", for what encodes new users and items by features. Raises UsageError unless
+        this is one run, for a folder that exists, and for a backbone that has no such vectors.
+        """
+        if len(self) != 1:
+            raise UsageError(f"export: {len(self)} runs, where one is expected; take one, as in runs[:1]")
+        export_run(self[0], own_store(), Path(folder), index, names_of(formats))
+        return Path(folder)
 
     def __repr__(self) -> str:
         lines = [
@@ -165,8 +185,8 @@ class Evaluations(Table):
 def train(
     data: PreparedData | str | None = None,
     *,
-    loss: str | type[Loss] = "gnolr",
-    backbone: str | type[Backbone] | None = None,
+    loss: str | type[Loss] | Sequence[str | type[Loss]] = "gnolr",
+    backbone: str | type[Backbone] | Sequence[str | type[Backbone]] | None = None,
     sampler: str | None = None,
     feedback: str | Sequence[str] = (),
     seeds: int | Sequence[int] = 1,
@@ -178,11 +198,18 @@ def train(
     device: str = "auto",
     quiet: bool = False,
     track: str | Sequence[str] = (),
+    fair: bool = False,
+    trials: int | None = None,
+    jobs: int | None = None,
+    lanes: int | None = None,
 ) -> Runs:
-    """Train one run per seed, or return what was trained before with the same settings; `recbench train`.
+    """Train one run per method and seed, or return what was trained before with the same settings; `recbench train`.
 
     `data` is what `prepare` returned, DATASET/SPLIT, or None for what was prepared last. `loss` and `backbone` are
-    names, or classes that a decorator has registered: the digest of their source is then part of the run's key.
+    names, or classes that a decorator has registered: the digest of their source is then part of the run's key. Several
+    make a run of each loss on each backbone; the loss "all" means those that fit. `fair` gives every method a learned
+    scale and bias and the same search, of `trials` points. `jobs` runs train at a time, in processes, and up to
+    `lanes` side by side in each.
     `seeds` is a number of seeds from 0 on, or the seeds. `settings` are those of `--set`: {"loss.scale": 2.5}.
     `track` names trackers ("tensorboard", "mlflow", "wandb", or a Python file with one) that show the runs.
     An interrupted call goes on after the last finished epoch when it is made again.
@@ -198,25 +225,36 @@ def train(
         name = min(twice)
         raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
     chosen |= {} if sampler is None else {"sampler.name": sampler}
+    losses, backbones = _all_names(loss, LOSSES), _all_names(backbone, BACKBONES) if backbone else (None,)
     request = TrainRequest(
-        loss=_name(loss, LOSSES),
-        backbone=None if backbone is None else _name(backbone, BACKBONES),
-        dataset=data.name if isinstance(data, PreparedData) else data,
-        feedback=_words(feedback),
-        seeds=_seeds(seeds),
+        loss=losses[0] if losses else "",
+        backbone=backbones[0] if backbones else None,
+        dataset=data_name(data),
+        feedback=names_of(feedback),
+        seeds=seed_numbers(seeds),
         settings=tuple(typed_words(chosen)),
         imports=(),
         preset=preset,
-        track=_words(track),
+        track=names_of(track),
     )
     require_trackers(request.track)
-    completed = complete(request)
-    sources = _sources(completed.loss, LOSSES) | _sources(str(completed.backbone), BACKBONES)
-    sources |= {} if sampler is None else _sources(sampler, SAMPLERS)
-    completed = replace(completed, imports=tuple(path for path in sources if path.exists()))
+    require_fair(trials, fair)
+    methods = MethodsRequest(losses, backbones, request, fair, trials)
+    options = LaunchOptions(jobs=jobs, lanes=lanes)
+    several = is_several(methods, device, options)
+    completed = complete(request) if request.loss in LOSSES.names() else request
+    sources = _all_sources(losses, (*backbones, completed.backbone), chosen)
+    paths = tuple(path for path in sources if path.exists())
+    if several:
+        for path in sources.keys() - set(paths):
+            raise UsageError(f"{path}: a class of no file trains here alone, one run after another; put it into a file")
+        methods = replace(methods, common=replace(request, imports=paths))
+        command = f"rb.train(loss={list(losses)}, backbone={list(backbones)})"
+        return Runs(tuple(train_several(methods, own_store(), console_of(quiet), device, options, command)))
+    completed = replace(completed, imports=paths)
     digests = {path.name: digest for path, digest in sources.items()}
     target, command = pick_device(device), _command(completed)
-    return Runs(tuple(train_completed(completed, digests, _store(), _console(quiet), target, command)))
+    return Runs(tuple(train_completed(completed, digests, own_store(), console_of(quiet), target, command)))
 
 
 def runs(word: str) -> Runs:
@@ -225,7 +263,7 @@ def runs(word: str) -> Runs:
     These follow a plus, as in "bce/mf+logit=bare". Or DATASET, DATASET/SPLIT, a tag, "latest", "best", "all", or the
     first digits of a run. Raises UsageError if there is none.
     """
-    return Runs(tuple(_store().named(word)))
+    return Runs(tuple(own_store().named(word)))
 
 
 def fit_baselines(
@@ -244,39 +282,38 @@ def fit_baselines(
     `only` are names from `recbench list baselines`, none meaning all. `settings` are {"item-knn.k": 50}.
     """
     request = BaselineRequest(
-        dataset=data.name if isinstance(data, PreparedData) else data,
-        feedback=_words(feedback),
-        only=_words(only),
+        dataset=data_name(data),
+        feedback=names_of(feedback),
+        only=names_of(only),
         seeds=tuple(range(seeds)),
         settings=tuple(typed_words(settings or {})),
         budget=budget,
     )
     command = "recbench baselines"
-    evaluated = run_baselines(request, EvalRequest(metrics=_words(metrics)), _store(), _console(quiet), command)
+    evaluated = run_baselines(request, EvalRequest(metrics=names_of(metrics)), own_store(), console_of(quiet), command)
     return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
 
 
-def _store() -> Store:
-    return Store(results_home())
+def _all_names(methods: str | type[T] | Sequence[str | type[T]], registry: Registry[T]) -> tuple[str, ...]:
+    """Return the names of one method or several, each once."""
+    several = [methods] if isinstance(methods, str | type) else methods
+    return tuple(dict.fromkeys(_name(method, registry) for method in several))
 
 
-def _console(quiet: bool) -> TerminalConsole:
-    return TerminalConsole(stderr=True, quiet=quiet)
-
-
-def _words(given: str | Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    """Return distinct seeds of 0 or more; raises UsageError for anything else."""
-    try:
-        chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(operator.index, seeds))
-    except TypeError:
-        raise UsageError(f"seeds={seeds!r}: expected how many, or a list of whole numbers") from None
-    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
-        raise UsageError(f"seeds={seeds!r}: expected at least one, distinct and none below 0")
-    return chosen
+def _all_sources(
+    losses: Sequence[str], backbones: Sequence[str | None], chosen: Mapping[str, Value]
+) -> dict[Path, str]:
+    """Return the files, or else the modules and names, of all classes of the user's own, with digests."""
+    sources: dict[Path, str] = {}
+    for loss in losses if losses != (ALL,) else LOSSES.names():
+        sources |= _sources(loss, LOSSES)
+    for backbone in backbones:
+        sources |= _sources(backbone, BACKBONES) if backbone else {}
+    if "sampler.name" in chosen:
+        sources |= _sources(str(chosen["sampler.name"]), SAMPLERS)
+    if "loss.balance" in chosen:
+        sources |= _sources(str(chosen["loss.balance"]), BALANCES)
+    return sources
 
 
 def _name(method: str | type[T], registry: Registry[T]) -> str:

@@ -6,9 +6,12 @@ import importlib
 import os
 import pkgutil
 import re
+import signal
 import sys
+import threading
 from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -45,6 +48,7 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console that cannot write × is no reason to fail
+    interrupt = _Interrupt()
     try:
         if torchrun.place() is not None and sys.argv[1:2] not in (["train"], ["eval"]):
             raise UsageError("torchrun starts `recbench train` and `eval` alone; type other commands without it")
@@ -55,12 +59,35 @@ def entry() -> None:
     except BaseException as error:  # a panic of polars is no Exception
         if debug or isinstance(error, SystemExit):
             raise
+        if interrupt.came and not isinstance(error, RecbenchError):
+            error = KeyboardInterrupt()  # within an import of torch, Ctrl-C comes out as any error
         if isinstance(error, OSError) and error.filename is None:  # stdout: full or closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, code = explain(error)
         if message and _speaks(error):
             print_error(message)
+    finally:
+        interrupt.forget()
     sys.exit(code)
+
+
+class _Interrupt:
+    """Remembers whether Ctrl-C came, where it is not ignored as in jobs in the background."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._usual = signal.getsignal(signal.SIGINT)
+        if self._usual is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._notice)
+
+    def _notice(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
+
+    def forget(self) -> None:
+        """Leave Ctrl-C to what it meant before."""
+        if signal.getsignal(signal.SIGINT) == self._notice:
+            signal.signal(signal.SIGINT, self._usual)
 
 
 def _speaks(error: BaseException) -> bool:

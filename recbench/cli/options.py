@@ -142,12 +142,6 @@ Dialect = Annotated[
 ]
 
 
-def require_fair(trials: int | None, fair: bool) -> None:
-    """Raise UsageError for a number of trials without `--fair`, which says of what."""
-    if trials is not None and not fair:
-        raise UsageError(f"--trials {trials}: of what `--fair` searches; add --fair, or use `recbench sweep`")
-
-
 def output_path(word: str | Path) -> Path:
     """Return the path of `-o FILE`; raises UsageError if a folder, a device or a pipe is there."""
     path = Path(word)

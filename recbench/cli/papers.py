@@ -21,7 +21,6 @@ from recbench.cli.options import (
     Settings,
     TimeLimit,
     launch_options,
-    require_fair,
     setting_words,
     whole_option,
 )
@@ -93,6 +92,7 @@ def reproduce(
     from recbench.results.published import joined
     from recbench.results.published.row import rows_markdown, rows_table
     from recbench.study import reproduce as reproduction
+    from recbench.study.fair import require_fair
 
     require_fair(trials, fair)
     request = reproduction.ReproduceRequest(

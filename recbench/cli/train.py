@@ -35,7 +35,6 @@ from recbench.cli.options import (
     given_options,
     launch_options,
     names,
-    require_fair,
     setting_words,
     train_request,
     whole_option,
@@ -113,6 +112,8 @@ def train(
         others = [option for option in given_options(context) if option not in WITH_RESUME]
         if others:
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
+    from recbench.study.fair import require_fair
+
     require_fair(trials, fair)
     with _resume_hint(None if resume else typed_command()):
         trackers = _trackers(track)
@@ -160,24 +161,12 @@ def _train(
     request: TrainRequest, fair: bool, trials: int | None, options: LaunchOptions, device: str
 ) -> list[RunRecord]:
     """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
-    from recbench.run.train_command import train_all
-    from recbench.study.methods import ALL, MethodsRequest
-    from recbench.study.several import train_several
+    from recbench.study.methods import MethodsRequest
+    from recbench.study.several import train_methods
 
     losses, backbones = names(request.loss), names(request.backbone)
-    elsewhere = options.launcher != "local" or (options.jobs or 1) > 1
-    if not elsewhere and len(request.seeds) > 1:
-        elsewhere = options.side_by_side(options.devices(device)[1]) > 1
-    if losses in ((), (ALL,)) or len(losses) > 1 or len(backbones) > 1 or elsewhere or fair:
-        if torchrun.place() is not None:
-            raise UsageError(
-                "torchrun trains one method by all its processes; name one loss and one backbone, "
-                "and leave out --fair, --jobs and --launcher"
-            )
-        several = MethodsRequest(losses, backbones or (None,), request, fair, trials)
-        return train_several(several, store(), stderr(), device, options, typed_command())
-    request = replace(request, loss=losses[0], backbone=backbones[0] if backbones else None)
-    return train_all(request, store(), stderr(), device, typed_command())
+    methods = MethodsRequest(losses, backbones or (None,), request, fair, trials)
+    return train_methods(methods, store(), stderr(), device, options, typed_command())
 
 
 def _print_records(records: Iterable[RunRecord]) -> None:

@@ -67,6 +67,12 @@ def with_point(request: TrainRequest, point: Sequence[str]) -> TrainRequest:
     return replace(request, settings=(*_without(request.settings, map(_setting, point)), *point))
 
 
+def require_fair(trials: int | None, fair: bool) -> None:
+    """Raise UsageError for a number of trials without `--fair`, which says of what."""
+    if trials is not None and not fair:
+        raise UsageError(f"--trials {trials}: of what `--fair` searches; add --fair, or use `recbench sweep`")
+
+
 def require_no_rate(words: Sequence[str]) -> None:
     """Raise UsageError for a learning rate that the user gives beside `--fair`."""
     if len(_without(words, ["train.lr"])) < len(words):

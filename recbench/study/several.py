@@ -6,17 +6,48 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from recbench import torchrun
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import UsageError
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run.train_command import announce, complete, import_all, keys_of
+from recbench.run.train_command import announce, complete, import_all, keys_of, train_all
 from recbench.study.fair import require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.methods import MethodsRequest, chosen_losses, fitting_methods
+from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.train_runs import train_runs
 from recbench.study.tuning import tuned
 from recbench.training.console import print_line
+
+
+def train_methods(
+    request: MethodsRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
+) -> list[RunRecord]:
+    """Train the one method of a request here, run after run, or all its methods as `train_several` does."""
+    if is_several(request, device, options):
+        return train_several(request, store, console, device, options, command)
+    one = replace(request.common, loss=request.losses[0], backbone=request.backbones[0])
+    return train_all(one, store, console, device, command)
+
+
+def is_several(request: MethodsRequest, device: str, options: LaunchOptions) -> bool:
+    """Return whether there are several methods to train, or runs to train at a time or elsewhere.
+
+    Raises UsageError if the processes of torchrun are to do so.
+    """
+    at_once = options.launcher != "local" or (options.jobs or 1) > 1
+    if not at_once and len(request.common.seeds) > 1:
+        at_once = options.side_by_side(options.devices(device)[1]) > 1
+    one = len(request.losses) == len(request.backbones) == 1 and request.losses != (ALL,)
+    if one and not at_once and not request.fair:
+        return False
+    if torchrun.place() is not None:
+        raise UsageError(
+            "torchrun trains one method by all its processes; name one loss and one backbone, "
+            "and leave out --fair, --jobs and --launcher"
+        )
+    return True
 
 
 def train_several(

@@ -338,7 +338,7 @@ def locked(folder: Path, console: Console, wait: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
+        (folder / LOCK).unlink(missing_ok=True)  # while it is held: who waits for it notices, and locks the new file
         lock.release()
 
 

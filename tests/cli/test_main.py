@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from recbench.cli import app
+from recbench.cli import app, main
 from recbench.cli.app import command
 from recbench.cli.main import explain
 from recbench.errors import DataError
@@ -230,3 +232,19 @@ def test_completion() -> None:
 
 def test_completion_can_be_installed(run: Run) -> None:
     assert "--install-completion" in run("--help").out
+
+
+def test_ctrl_c_that_comes_out_as_another_error_is_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does while torch is imported: an extension that cannot be initialised is an ImportError."""
+
+    def broken_import(**_: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr(main, "app", broken_import)
+    told = run("doctor")
+    assert (told.code, told.err) == (130, "error: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -6,10 +6,12 @@ import json
 import multiprocessing
 import random
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 import torch
+from filelock import Timeout
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
@@ -195,3 +197,26 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> Non
     (results_home() / "runs").write_text("a file in the way")
     with pytest.raises(DataError, match="cannot be written .*; set RECBENCH_RESULTS to a folder that can"):
         train()
+
+
+def test_who_waited_for_a_lock_holds_the_one_that_others_find(tmp_path: Path) -> None:
+    """The file is removed while it is locked; a lock of the removed one would keep nobody out."""
+    console, waiting, entered, leave = Console(quiet=True), Event(), Event(), Event()
+
+    def wait() -> None:
+        waiting.set()
+        with locked(tmp_path, console, wait=True):
+            entered.set()
+            leave.wait(20)
+
+    with locked(tmp_path, console, wait=True):
+        second = Thread(target=wait)
+        second.start()
+        waiting.wait(20)
+        assert not entered.wait(0.1)
+    assert entered.wait(20)
+    with pytest.raises(Timeout), locked(tmp_path, console, wait=False):
+        pass
+    leave.set()
+    second.join()
+    assert not (tmp_path / "lock").exists()

@@ -17,6 +17,22 @@ from recbench.sources.guess_table import Given, catalogue_text, dataset_name, gu
 from recbench.training.console import print_line
 
 
+def prepare_data(data: str, given: Given, catalog: Path | None, console: Console) -> str:
+    """Return DATASET/SPLIT of a log of the user's or a dataset, prepared now if it is not yet.
+
+    Raises UsageError for what is neither, and for columns given of what is no file.
+    """
+    path = Path(data)
+    if path.is_file():
+        return prepare_file(path, given, catalog, console)
+    if given != Given() or catalog is not None:
+        options = "--user, --item, --time, --feedback, --users, --items and --catalog"
+        raise UsageError(f"{data}: no such file; {options} are for files")
+    if path.suffix[1:].isalpha():  # as of a file; in a name of a split only numbers follow a dot
+        raise UsageError(f"{data}: no such file, and no dataset is called so; see `recbench list datasets`")
+    return prepare_dataset(data, console)
+
+
 def prepare_file(path: Path, given: Given, catalog: Path | None, console: Console) -> str:
     """Prepare a log of the user's and return DATASET/SPLIT; what its columns mean is written to a catalogue.
 

@@ -1,0 +1,43 @@
+"""What arguments of functions mean to the commands."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+
+from recbench.api.prepared import PreparedData
+from recbench.errors import UsageError
+from recbench.home import results_home
+from recbench.results.store import Store
+from recbench.terminal import TerminalConsole
+
+
+def data_name(data: PreparedData | str | None) -> str | None:
+    """Return DATASET/SPLIT, None for what was prepared last."""
+    return data.name if isinstance(data, PreparedData) else data
+
+
+def own_store() -> Store:
+    """Return the store of results of this user."""
+    return Store(results_home())
+
+
+def console_of(quiet: bool) -> TerminalConsole:
+    """Return the console of progress and notes."""
+    return TerminalConsole(stderr=True, quiet=quiet)
+
+
+def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one name or several."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """Return distinct seeds of 0 or more; raises UsageError for anything else."""
+    try:
+        chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(operator.index, seeds))
+    except TypeError:
+        raise UsageError(f"seeds={seeds!r}: expected how many, or a list of whole numbers") from None
+    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
+        raise UsageError(f"seeds={seeds!r}: expected at least one, distinct and none below 0")
+    return chosen

@@ -1,0 +1,172 @@
+"""Questions that take many runs: a search of settings, and which loss suits a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from rich.console import Group
+from rich.text import Text
+
+from recbench.api.arguments import console_of, data_name, names_of, own_store, seed_numbers
+from recbench.api.prepared import PreparedData
+from recbench.api.table import Table
+from recbench.results.sweeps import Sweep
+from recbench.run.train_command import TrainRequest
+from recbench.settings import Value, typed, typed_words
+from recbench.sources.guess_table import Given
+from recbench.study.bakeoff.bake import BakeoffRequest
+from recbench.study.bakeoff.conclusion import Conclusion, conclude, seconds_of
+from recbench.study.bakeoff.prepare_log import prepare_data
+from recbench.study.launchers.base import LaunchOptions
+from recbench.study.sweep import SweepRequest, sweep_all
+from recbench.study.sweep_display import sweep_table
+
+TRIAL = {
+    **dict.fromkeys(("loss", "settings"), pl.String()),
+    "selected_by": pl.String(),
+    **dict.fromkeys(("valid", "sd", "seconds"), pl.Float64()),
+    "failed": pl.String(),
+    "runs": pl.List(pl.String()),
+}
+CONTESTANT = {
+    **dict.fromkeys(("question", "metric", "feedback", "method"), pl.String()),
+    **dict.fromkeys(("value", "low", "high", "seconds"), pl.Float64()),
+}
+
+
+class Trials(Table):
+    """One row per loss and point of a sweep, the best of each loss first; `best` has the settings to train with."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        rows = [
+            {
+                "loss": trial.loss,
+                "settings": " ".join(trial.words),
+                "selected_by": trial.select,
+                "valid": trial.valid,
+                "sd": trial.sd,
+                "seconds": trial.seconds,
+                "failed": trial.failed or None,
+                "runs": trial.runs,
+            }
+            for trial in sweep.trials
+        ]
+        super().__init__(pl.DataFrame(rows, schema=TRIAL), sweep_table(sweep))
+        self.sweep = sweep
+
+    @property
+    def best(self) -> dict[str, dict[str, str]]:
+        """Of each loss the settings that differ from their defaults at its best point, as `train` takes them."""
+        return {loss: dict(word.split("=", 1) for word in words) for loss, words in self.sweep.best.items()}
+
+
+class Answer(Table):
+    """What a bakeoff found, which `print` says in words; one row per question and method, the best first."""
+
+    def __init__(self, conclusion: Conclusion) -> None:
+        rows = [
+            {
+                "question": verdict.question,
+                "metric": verdict.metric,
+                "feedback": verdict.feedback,
+                "method": entry.method,
+                "value": entry.value,
+                "low": entry.low,
+                "high": entry.high,
+                "seconds": entry.seconds,
+            }
+            for verdict in conclusion.verdicts
+            for entry in verdict.entries
+        ]
+        steps = [f"{aim}:\n  {typed}" for aim, typed in conclusion.next_steps]
+        lines = [conclusion.name, *conclusion.lines, "Next", *steps, "In short", *conclusion.short]
+        super().__init__(pl.DataFrame(rows, schema=CONTESTANT), Group(*(Text(f"{line}\n") for line in lines)))
+        self.lines = conclusion.lines
+        self.short = conclusion.short
+        self.next_steps = conclusion.next_steps
+
+
+def sweep(
+    data: PreparedData | str | None = None,
+    *,
+    losses: str | Sequence[str],
+    grid: Mapping[str, str | Sequence[Value]] | None = None,
+    search: Literal["grid", "random", "optuna"] = "grid",
+    trials: int | None = None,
+    backbone: str | None = None,
+    sampler: str | None = None,
+    feedback: str | Sequence[str] = (),
+    seeds: int | Sequence[int] = 1,
+    settings: Mapping[str, Value] | None = None,
+    preset: str | None = None,
+    fair: bool = False,
+    jobs: int | None = None,
+    lanes: int | None = None,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Trials:
+    """Search settings on validation, alike for every loss; `recbench sweep`.
+
+    `losses` are names, or "all". `grid` maps settings to their values, {"lr": [0.005, 0.05]}, or "gnolr:loss.scale" to
+    those of one loss, or to a range, "0.001..0.1". `jobs` runs train at a time in processes, and up to `lanes` side by
+    side in each of them. The same call goes on where it was stopped.
+    Raises UsageError for whatever cannot work, before anything is trained.
+    """
+    words = [
+        f"{name}={values if isinstance(values, str) else _listed(values)}" for name, values in (grid or {}).items()
+    ]
+    chosen = {**(settings or {}), **({} if sampler is None else {"sampler.name": sampler})}
+    common = TrainRequest(
+        loss="",
+        backbone=backbone,
+        dataset=data_name(data),
+        feedback=names_of(feedback),
+        seeds=seed_numbers(seeds),
+        settings=tuple(typed_words(chosen)),
+        imports=(),
+        preset=preset,
+    )
+    request = SweepRequest(names_of(losses), tuple(words), common, search, trials, fair)
+    options = LaunchOptions(jobs=jobs, lanes=lanes)
+    return Trials(sweep_all(request, own_store(), console_of(quiet), device, options, "rb.sweep"))
+
+
+def bakeoff(
+    data: PreparedData | str | Path,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    feedback: str | Sequence[str] | None = None,
+    users: str | Path | None = None,
+    items: str | Path | None = None,
+    budget: str | float = "20m",
+    backbone: str = "twintower",
+    losses: str | Sequence[str] = (),
+    catalog: str | Path | None = None,
+    jobs: int = 1,
+    device: str = "auto",
+    quiet: bool = False,
+) -> Answer:
+    """Find out which loss suits a log of one's own, or a dataset, within a budget of time; `recbench bakeoff`.
+
+    The columns of a file are guessed unless they are given; `catalog` is where that is written. `budget` is in seconds,
+    or words such as "2h". The same call goes on where it was stopped. Raises UsageError for whatever does not exist.
+    """
+    console = console_of(quiet)
+    joined = feedback if feedback is None or isinstance(feedback, str) else ",".join(feedback)
+    tables = [None if table is None else Path(table) for table in (users, items)]
+    given = Given(user, item, time, joined, *tables)
+    word = data.name if isinstance(data, PreparedData) else str(data)
+    dataset = prepare_data(word, given, None if catalog is None else Path(catalog), console)
+    launch = LaunchOptions(jobs=jobs)
+    request = BakeoffRequest(dataset, backbone, names_of(losses), seconds_of(str(budget)), jobs, device, launch)
+    return Answer(conclude(request, own_store(), console, "rb.bakeoff"))
+
+
+def _listed(values: str | Sequence[Value]) -> str:
+    """Return a range, or values, which may hold commas, as `--grid` takes them."""
+    return values if isinstance(values, str) else "|".join(typed(value) for value in values)

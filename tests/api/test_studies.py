@@ -1,0 +1,101 @@
+"""Studies from Python are those of the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+import recbench as rb
+from recbench.api import studies
+from recbench.errors import UsageError
+from recbench.home import results_home
+from recbench.results.store import Store
+from recbench.study.bakeoff.bake import BakeoffRequest
+from recbench.study.bakeoff.conclusion import Conclusion, seconds_of
+from recbench.study.bakeoff.program import Program
+from tests.conftest import Run
+
+
+@pytest.fixture
+def data(prepared: Run) -> rb.PreparedData:
+    return rb.prepared("synthetic")
+
+
+def test_several_methods_train_as_by_the_command(data: rb.PreparedData, prepared: Run) -> None:
+    runs = rb.train(data, loss=["bce", "bpr"], backbone="mf", epochs=1, seeds=2, lanes=2, quiet=True)
+    assert [(record.key.loss, record.key.seed) for record in runs] == [("bce", 0), ("bce", 1), ("bpr", 0), ("bpr", 1)]
+    words = ("--loss", "bce,bpr", "--backbone", "mf", "--epochs", "1", "--seeds", "2")
+    told = prepared("train", *words)
+    assert told.code == 0 and "valid" not in told.err  # nothing is trained
+    assert {record.key.digest for record, _ in Store(results_home()).runs()} == {run.key.digest for run in runs}
+
+
+def test_a_class_of_no_file_trains_alone(data: rb.PreparedData) -> None:
+    @rb.LOSSES.add("squared")
+    class Squared(rb.Loss):
+        """Squared error."""
+
+        def forward(self, towers: rb.Towers, batch: rb.Batch) -> Tensor:
+            """Return the mean."""
+            return batch.mean((towers.logit[..., 0] - batch.label[..., 0]) ** 2)
+
+    with pytest.raises(UsageError, match="a class of no file trains here alone, one run after another"):
+        rb.train(data, loss=[Squared, "bce"], backbone="mf", epochs=1, quiet=True)
+    with pytest.raises(UsageError, match="unknown loss `bec`; did you mean `bce`"):
+        rb.train(data, loss=["bec", "bpr"], epochs=1, quiet=True)
+    with pytest.raises(UsageError, match="--trials 3: of what `--fair` searches"):
+        rb.train(data, loss="bce", trials=3, quiet=True)
+    assert not list(results_home().rglob("record.json"))
+
+
+def test_a_sweep_is_that_of_the_command(data: rb.PreparedData, prepared: Run) -> None:
+    found = rb.sweep(
+        data,
+        losses=["bce"],
+        grid={"lr": [0.01, 0.05], "bce:loss.pos_weight": [1, 2]},
+        backbone="mf",
+        settings={"train.epochs": 1},
+        quiet=True,
+    )
+    words = ("--losses", "bce", "--grid", "lr=0.01,0.05", "--grid", "bce:loss.pos_weight=1,2", "--backbone", "mf")
+    typed = prepared("sweep", *words, "--epochs", "1", "--json")
+    assert typed.code == 0 and "4 runs exist and are not trained again" in typed.err
+    trials = typed.json["trials"]
+    assert found.to_polars()["settings"].to_list() == [" ".join(trial["words"]) for trial in trials]
+    assert found.to_polars()["valid"].to_list() == [trial["valid"] for trial in trials]
+    assert found.best["bce"]["train.epochs"] == "1" and "rank" in str(found)
+    again = rb.train(data, loss="bce", backbone="mf", settings=found.best["bce"], quiet=True)
+    assert again[0].key.digest == trials[0]["runs"][0]
+    with pytest.raises(UsageError, match="a range needs --search random or optuna"):
+        rb.sweep(data, losses="bce", grid={"lr": "0.001..0.1"}, quiet=True)
+
+
+def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[BakeoffRequest] = []
+
+    def conclude(request: BakeoffRequest, *_: object) -> Conclusion:
+        asked.append(request)
+        return Conclusion(
+            request.dataset, Program(1, ("0.01",), 1, 1.0), [], ["Take it."], [("go on", "recbench eval")], 1.0
+        )
+
+    monkeypatch.setattr(studies, "conclude", conclude)
+    answer = rb.bakeoff(data, budget="2m", losses=["bce", "bpr"], quiet=True)
+    assert (asked[0].dataset, asked[0].budget, asked[0].losses) == (data.name, 120, ("bce", "bpr"))
+    assert str(answer).splitlines()[0] == data.name and "Take it." in str(answer) and "recbench eval" in str(answer)
+    assert len(answer) == 0 and "question" in answer.to_polars().columns
+    with pytest.raises(UsageError, match="expected a time, such as 90s"):
+        rb.bakeoff(data, budget="soon", quiet=True)
+    with pytest.raises(UsageError, match="no such file, and no dataset is called so"):
+        rb.bakeoff("mine.csv", quiet=True)
+    assert seconds_of("1.5h") == 5400
+
+
+def test_export_is_the_command(data: rb.PreparedData, tmp_path: Path) -> None:
+    runs = rb.train(data, loss="bpr", backbone="mf", epochs=1, quiet=True)
+    folder = runs.export(tmp_path / "out", index="ivf")
+    assert {"README.md", "items.faiss", "items.parquet"} <= {path.name for path in folder.iterdir()}
+    with pytest.raises(UsageError, match="exists; choose another folder"):
+        runs.export(folder)
