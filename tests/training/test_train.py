@@ -24,6 +24,7 @@ from recbench.run import train_command
 from recbench.run.train_command import TrainRequest, is_resumable, resume_last, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
+from recbench.training.train import locked
 
 SILENT = Console(quiet=True)
 
