@@ -77,9 +77,8 @@ def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch
 
     def conclude(request: BakeoffRequest, *_: object) -> Conclusion:
         asked.append(request)
-        return Conclusion(
-            request.dataset, Program(1, ("0.01",), 1, 1.0), [], ["Take it."], [("go on", "recbench eval")], 1.0
-        )
+        program, steps = Program(1, ("0.01",), 1, 1.0), [("go on", "recbench eval")]
+        return Conclusion(request.dataset, program, [], ["Take it."], ["It."], steps, Path("page.html"), 1.0)
 
     monkeypatch.setattr(studies, "conclude", conclude)
     answer = rb.bakeoff(data, budget="2m", losses=["bce", "bpr"], quiet=True)
