@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import Literal, overload
 
 import polars as pl
 
 from recbench.api.arguments import console_of, data_name, names_of, own_store, seed_numbers
+from recbench.api.own_classes import all_names, all_sources
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.errors import UsageError
 from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
-from recbench.losses.balance.base import BALANCES
 from recbench.losses.base import LOSSES, Loss
-from recbench.registry import Registry, imported_file
 from recbench.results.record import RunRecord
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.baselines_beside import add_baseline_rows
@@ -30,17 +26,14 @@ from recbench.run.eval_command import EvalRequest, evaluate_all
 from recbench.run.export import export_run
 from recbench.run.raw_ids import read_frame
 from recbench.run.train_command import TrainRequest, command_words, complete, train_completed
-from recbench.samplers import SAMPLERS
 from recbench.settings import Value, typed_words
 from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions
-from recbench.study.methods import ALL, MethodsRequest
+from recbench.study.methods import MethodsRequest
 from recbench.study.several import is_several, train_several
 from recbench.trackers.base import require_trackers
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
-
-T = TypeVar("T")
 
 EVALUATION = {
     **dict.fromkeys(("dataset", "split", "loss", "backbone"), pl.String()),
@@ -225,7 +218,7 @@ def train(
         name = min(twice)
         raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
     chosen |= {} if sampler is None else {"sampler.name": sampler}
-    losses, backbones = _all_names(loss, LOSSES), _all_names(backbone, BACKBONES) if backbone else (None,)
+    losses, backbones = all_names(loss, LOSSES), all_names(backbone, BACKBONES) if backbone else (None,)
     request = TrainRequest(
         loss=losses[0] if losses else "",
         backbone=backbones[0] if backbones else None,
@@ -243,7 +236,7 @@ def train(
     options = LaunchOptions(jobs=jobs, lanes=lanes)
     several = is_several(methods, device, options)
     completed = complete(request) if request.loss in LOSSES.names() else request
-    sources = _all_sources(losses, (*backbones, completed.backbone), chosen)
+    sources = all_sources(losses, (*backbones, completed.backbone), chosen)
     paths = tuple(path for path in sources if path.exists())
     if several:
         for path in sources.keys() - set(paths):
@@ -292,54 +285,6 @@ def fit_baselines(
     command = "recbench baselines"
     evaluated = run_baselines(request, EvalRequest(metrics=names_of(metrics)), own_store(), console_of(quiet), command)
     return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
-
-
-def _all_names(methods: str | type[T] | Sequence[str | type[T]], registry: Registry[T]) -> tuple[str, ...]:
-    """Return the names of one method or several, each once."""
-    several = [methods] if isinstance(methods, str | type) else methods
-    return tuple(dict.fromkeys(_name(method, registry) for method in several))
-
-
-def _all_sources(
-    losses: Sequence[str], backbones: Sequence[str | None], chosen: Mapping[str, Value]
-) -> dict[Path, str]:
-    """Return the files, or else the modules and names, of all classes of the user's own, with digests."""
-    sources: dict[Path, str] = {}
-    for loss in losses if losses != (ALL,) else LOSSES.names():
-        sources |= _sources(loss, LOSSES)
-    for backbone in backbones:
-        sources |= _sources(backbone, BACKBONES) if backbone else {}
-    if "sampler.name" in chosen:
-        sources |= _sources(str(chosen["sampler.name"]), SAMPLERS)
-    if "loss.balance" in chosen:
-        sources |= _sources(str(chosen["loss.balance"]), BALANCES)
-    return sources
-
-
-def _name(method: str | type[T], registry: Registry[T]) -> str:
-    """Return the name of a method; raises UsageError for a class that no decorator has registered under one."""
-    if isinstance(method, str):
-        return method
-    name = str(getattr(method, "name", ""))
-    if name not in registry.names() or registry.get(name) is not method:
-        words = getattr(method, "__name__", repr(method))
-        raise UsageError(f"{words} is not a registered {registry.kind}; decorate it with .add(NAME)")
-    return name
-
-
-def _sources(name: str, registry: Registry[T]) -> dict[Path, str]:
-    """Return the file, or else the module and name, of a class of the user's own, with a digest of its source."""
-    method = registry.get(name)
-    if file := imported_file(method):
-        return file
-    installed = {point.module for point in entry_points(group=registry.group)}
-    if method.__module__ in installed or method.__module__.startswith("recbench."):
-        return {}
-    try:
-        source = inspect.getsource(method)
-    except (OSError, TypeError) as error:
-        raise UsageError(f"{method.__name__}: its source cannot be read; define it in a file or a notebook") from error
-    return {Path(f"{method.__module__}.{method.__name__}"): sha256(source.encode()).hexdigest()[:12]}
 
 
 def _command(request: TrainRequest) -> str:
