@@ -208,16 +208,7 @@ def train(
     An interrupted call goes on after the last finished epoch when it is made again.
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
     """
-    own = {
-        f"train.{name}": value
-        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("lr", lr))
-        if value is not None
-    }
-    chosen = {**(settings or {}), **own}
-    if twice := own.keys() & (settings or {}).keys():
-        name = min(twice)
-        raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
-    chosen |= {} if sampler is None else {"sampler.name": sampler}
+    chosen = _settings(settings or {}, {"epochs": epochs, "batch_size": batch_size, "lr": lr}, sampler)
     losses, backbones = all_names(loss, LOSSES), all_names(backbone, BACKBONES) if backbone else (None,)
     request = TrainRequest(
         loss=losses[0] if losses else "",
@@ -248,6 +239,17 @@ def train(
     digests = {path.name: digest for path, digest in sources.items()}
     target, command = pick_device(device), _command(completed)
     return Runs(tuple(train_completed(completed, digests, own_store(), console_of(quiet), target, command)))
+
+
+def _settings(
+    settings: Mapping[str, Value], given: Mapping[str, Value | None], sampler: str | None
+) -> dict[str, Value]:
+    """Return the settings with those of training that arguments give; raises UsageError for one that both do."""
+    own = {f"train.{name}": value for name, value in given.items() if value is not None}
+    if twice := own.keys() & settings.keys():
+        name = min(twice)
+        raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
+    return {**settings, **own, **({} if sampler is None else {"sampler.name": sampler})}
 
 
 def runs(word: str) -> Runs:
