@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 def all_names(methods: str | type[T] | Sequence[str | type[T]], registry: Registry[T]) -> tuple[str, ...]:
     """Return the names of one method or several, each once."""
-    several = [methods] if isinstance(methods, str | type) else methods
+    several = methods if isinstance(methods, Sequence) and not isinstance(methods, str) else [methods]
     return tuple(dict.fromkeys(_name(method, registry) for method in several))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 import polars as pl
+from rich.console import Console
 
 from recbench.api.arguments import console_of, data_name, names_of, own_store, seed_numbers
 from recbench.api.own_classes import all_names, all_sources
@@ -223,8 +224,14 @@ def train(
     )
     require_trackers(request.track)
     require_fair(trials, fair)
-    methods = MethodsRequest(losses, backbones, request, fair, trials)
-    options = LaunchOptions(jobs=jobs, lanes=lanes)
+    methods, options = MethodsRequest(losses, backbones, request, fair, trials), LaunchOptions(jobs=jobs, lanes=lanes)
+    return Runs(tuple(_train(methods, options, chosen, device, console_of(quiet))))
+
+
+def _train(
+    methods: MethodsRequest, options: LaunchOptions, chosen: Mapping[str, Value], device: str, console: Console
+) -> list[RunRecord]:
+    request, losses, backbones = methods.common, methods.losses, methods.backbones
     several = is_several(methods, device, options)
     completed = complete(request) if request.loss in LOSSES.names() else request
     sources = all_sources(losses, (*backbones, completed.backbone), chosen)
@@ -234,11 +241,11 @@ def train(
             raise UsageError(f"{path}: a class of no file trains here alone, one run after another; put it into a file")
         methods = replace(methods, common=replace(request, imports=paths))
         command = f"rb.train(loss={list(losses)}, backbone={list(backbones)})"
-        return Runs(tuple(train_several(methods, own_store(), console_of(quiet), device, options, command)))
+        return train_several(methods, own_store(), console, device, options, command)
     completed = replace(completed, imports=paths)
     digests = {path.name: digest for path, digest in sources.items()}
     target, command = pick_device(device), _command(completed)
-    return Runs(tuple(train_completed(completed, digests, own_store(), console_of(quiet), target, command)))
+    return train_completed(completed, digests, own_store(), console, target, command)
 
 
 def _settings(

@@ -112,9 +112,6 @@ def train(
         others = [option for option in given_options(context) if option not in WITH_RESUME]
         if others:
             raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
-    from recbench.study.fair import require_fair
-
-    require_fair(trials, fair)
     with _resume_hint(None if resume else typed_command()):
         trackers = _trackers(track)
         if resume:
@@ -161,9 +158,11 @@ def _train(
     request: TrainRequest, fair: bool, trials: int | None, options: LaunchOptions, device: str
 ) -> list[RunRecord]:
     """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
+    from recbench.study.fair import require_fair
     from recbench.study.methods import MethodsRequest
     from recbench.study.several import train_methods
 
+    require_fair(trials, fair)
     losses, backbones = names(request.loss), names(request.backbone)
     methods = MethodsRequest(losses, backbones or (None,), request, fair, trials)
     return train_methods(methods, store(), stderr(), device, options, typed_command())

@@ -141,7 +141,7 @@ def test_seeds_are_distinct_whole_numbers(data: rb.PreparedData, seeds: Any) -> 
 def test_what_cannot_be_meant(data: rb.PreparedData) -> None:
     with pytest.raises(UsageError, match="train.lr is given as lr too"):
         rb.train(data, loss="bce", backbone="mf", lr=0.1, settings={"train.lr": 0.2})
-    for loss in (None, ["bce", "bpr"], int):
+    for loss in (None, [None, "bpr"], int):
         with pytest.raises(UsageError, match="is not a registered loss"):
             rb.train(data, loss=loss, backbone="mf")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="unknown part `tset`; did you mean `test`"):
