@@ -25,7 +25,14 @@ from recbench.settings import typed_words
 from recbench.training.plan import defaults
 
 MAX_METHODS = 6  # methods that a word may mean
-OF_METHOD = ("sampler", "balance", "logit", "scale", "pos_weight")  # settings that stand beside a method's name
+OF_METHOD = (
+    "sampler",
+    "balance",
+    "logit",
+    "scale",
+    "pos_weight",
+    "row_weights",
+)  # settings that stand beside a method's name
 
 
 @dataclass(frozen=True)
