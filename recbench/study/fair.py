@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from recbench.backbones import base as backbones
@@ -30,6 +30,16 @@ def space(losses: Iterable[str], backbone: str) -> tuple[str, ...]:
     """
     penalty = PENALTY if "l2" in backbones.defaults(BACKBONES.get(backbone)) else DECAY
     return (RATE, penalty, *(f"{loss}:loss.{word}" for loss in losses for word in _of_loss(LOSSES.get(loss))))
+
+
+def without_own(loss: str, point: Mapping[str, str]) -> dict[str, str]:
+    """Return a point that leaves what is the loss's own, as its weights, as the request has it.
+
+    Every other trial is such a one, so that a method with more settings does not pay for them with fewer tries of what
+    all have: a random weight may be worse than none.
+    """
+    own = {f"loss.{_setting(word)}" for word in LOSSES.get(loss).searched}
+    return {setting: word for setting, word in point.items() if setting not in own}
 
 
 def first_trial(request: TrainRequest) -> TrainRequest:

@@ -21,7 +21,7 @@ from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
 from recbench.run.train_command import TrainRequest, command_words, complete, import_all, keys_of, warn_of_counts
 from recbench.study import search_space as space
-from recbench.study.fair import BUDGET, equal_terms
+from recbench.study.fair import BUDGET, equal_terms, without_own
 from recbench.study.fair import space as fair_space
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
@@ -177,7 +177,13 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
     for pair in plan.pairs(space.corners(plan.dimensions)):
         key = plan.keys(*pair)[0]
         Training(key, plan.data.narrow(key.feedback))
-    return count, plan.pairs(rows)
+    if not plan.request.searches_all:
+        return count, plan.pairs(rows)
+    return count, [
+        (loss, point if number % 2 else without_own(loss, point))
+        for number, row in enumerate(rows)
+        for loss, point in plan.pairs([row])
+    ]
 
 
 def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence[Pair]) -> list[Trial]:

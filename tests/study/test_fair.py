@@ -6,7 +6,7 @@ import pytest
 
 from recbench.run.train_command import TrainRequest
 from recbench.study import search_space
-from recbench.study.fair import equal_terms, first_trial, space, with_point
+from recbench.study.fair import equal_terms, first_trial, space, with_point, without_own
 from recbench.study.sweep import SweepRequest
 
 RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
@@ -60,6 +60,12 @@ def test_methods_are_tried_at_the_same_points_of_what_they_share() -> None:
         for setting in ("train.lr", "backbone.l2", "loss.scale"):
             assert bce[setting] == gnolr[setting] == s2srank[setting]
     assert len({point["train.lr"] for point in points["bce"]}) == 5
+
+
+def test_a_point_without_what_is_the_loss_s_own() -> None:
+    point = {"train.lr": "0.1", "loss.scale": "3", "loss.pos_weight": "5", "loss.alpha": "0.1"}
+    assert without_own("jrc", point) == {"train.lr": "0.1", "loss.scale": "3"}
+    assert without_own("gnolr", {"train.lr": "0.1", "loss.scale": "3"}) == {"train.lr": "0.1", "loss.scale": "3"}
 
 
 def test_whether_all_is_searched() -> None:
