@@ -6,6 +6,7 @@ below. They are loaded when they are first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ def __getattr__(name: str) -> object:
     if name == "metrics":
         return import_module("recbench.metrics")
     if name not in _MODULE_OF:
-        raise AttributeError(f"module `recbench` has no attribute `{name}`")
+        raise AttributeError(f"module `recbench` has no attribute `{name}`", name=name, obj=sys.modules[__name__])
     value: object = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
