@@ -26,7 +26,7 @@ from recbench.run.encode import encode
 from recbench.run.eval_command import EvalRequest, evaluate_all
 from recbench.run.export import export_run
 from recbench.run.raw_ids import read_frame
-from recbench.run.train_command import TrainRequest, command_words, complete, train_completed
+from recbench.run.train_command import DEFAULT_BACKBONE, TrainRequest, command_words, complete, train_completed
 from recbench.settings import Value, typed_words
 from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions
@@ -240,7 +240,11 @@ def _train(
         for path in sources.keys() - set(paths):
             raise UsageError(f"{path}: a class of no file trains here alone, one run after another; put it into a file")
         methods = replace(methods, common=replace(request, imports=paths))
-        command = f"rb.train(loss={list(losses)}, backbone={list(backbones)})"
+        named = ",".join(str(backbone or completed.backbone or DEFAULT_BACKBONE) for backbone in backbones)
+        more = ["--preset", request.preset] if request.preset else []
+        more += ["--fair"] if methods.fair else []
+        more += ["--trials", str(methods.trials)] if methods.trials else []
+        command = _command(replace(methods.common, loss=",".join(losses), backbone=named), more)
         return train_several(methods, own_store(), console, device, options, command)
     completed = replace(completed, imports=paths)
     digests = {path.name: digest for path, digest in sources.items()}
@@ -296,10 +300,11 @@ def fit_baselines(
     return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
 
 
-def _command(request: TrainRequest) -> str:
+def _command(request: TrainRequest, more: Sequence[str] = ()) -> str:
     """Return the command that trains the same; several where the seeds are not consecutive."""
     method = request.loss, str(request.backbone)
     words = command_words(*method, request.dataset, request.feedback, request.settings, request.imports)
+    words += more
     first, count = request.seeds[0], len(request.seeds)
     if request.seeds == tuple(range(first, first + count)):
         return shlex.join([*words, "--seed", str(first), "--seeds", str(count)])

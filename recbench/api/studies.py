@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -131,7 +132,9 @@ def sweep(
     )
     request = SweepRequest(names_of(losses), tuple(words), common, search, trials, fair)
     options = LaunchOptions(jobs=jobs, lanes=lanes)
-    return Trials(sweep_all(request, own_store(), console_of(quiet), device, options, "rb.sweep"))
+    typed_grid = [part for word in words for part in ("--grid", word)]
+    command = shlex.join(["recbench", "sweep", "--losses", ",".join(request.losses), *typed_grid, "--search", search])
+    return Trials(sweep_all(request, own_store(), console_of(quiet), device, options, command))
 
 
 def bakeoff(
@@ -164,7 +167,7 @@ def bakeoff(
     dataset = prepare_data(word, given, None if catalog is None else Path(catalog), console)
     launch = LaunchOptions(jobs=jobs)
     request = BakeoffRequest(dataset, backbone, names_of(losses), seconds_of(str(budget)), jobs, device, launch)
-    return Answer(conclude(request, own_store(), console, "rb.bakeoff"))
+    return Answer(conclude(request, own_store(), console, shlex.join(["recbench", "bakeoff", word])))
 
 
 def _listed(values: str | Sequence[Value]) -> str:

@@ -26,8 +26,7 @@ def data(prepared: Run) -> rb.PreparedData:
 def test_several_methods_train_as_by_the_command(data: rb.PreparedData, prepared: Run) -> None:
     runs = rb.train(data, loss=["bce", "bpr"], backbone="mf", epochs=1, seeds=2, lanes=2, quiet=True)
     assert [(record.key.loss, record.key.seed) for record in runs] == [("bce", 0), ("bce", 1), ("bpr", 0), ("bpr", 1)]
-    words = ("--loss", "bce,bpr", "--backbone", "mf", "--epochs", "1", "--seeds", "2")
-    told = prepared("train", *words)
+    told = prepared(*runs[0].command.split()[1:])
     assert told.code == 0 and "valid" not in told.err  # nothing is trained
     assert {record.key.digest for record, _ in Store(results_home()).runs()} == {run.key.digest for run in runs}
 
