@@ -74,7 +74,9 @@ class Batch:
     log_q: Tensor | None = None  # [B, N] log probability that a sampled candidate is on the slate, 0 if logged
     rows: int = 0  # logged rows that the batch stands for
     row: Tensor | None = None  # [B] row of the training log that each slate stands for; None: a list of several
-    positive_slots: int = 0  # the first slots, which hold positives while no other slot does; 0: they may be anywhere
+    # The first slots, which hold positives while no other slot does; 0: they may be anywhere. Where there are as many
+    # as slates, slot b has the positive of slate b.
+    positive_slots: int = 0
     pairs: Pairs | None = None  # the feedback on the slate of the whole catalogue
     weight: Tensor | None = None  # [B] how often the row of each slate counts; None: once
 

@@ -162,13 +162,21 @@ def with_label(batch: Batch, label: float) -> Batch:
 
 
 def choose_users(batch: Batch, chosen: Tensor) -> Batch:
-    """Return the slates of some users [n] of a batch; a slate that all users share stays as it is."""
+    """Return the slates of some users [n] of a batch; a slate that all users share stays as it is.
+
+    Where each user has one of its first slots, and all users are chosen, these slots move with them.
+    """
     if batch.pairs is not None:
         pairs = batch.pairs.of_users(chosen)
         return replace(batch, user=batch.user[chosen], label=batch.label[chosen], pairs=pairs)
     parts = {field.name: getattr(batch, field.name) for field in fields(Batch)}
     own = {k: v for k, v in parts.items() if isinstance(v, Tensor) and len(v) == len(batch.user)}
     chosen_parts: dict[str, Any] = {name: value[chosen] for name, value in own.items()}
+    if batch.positive_slots == len(batch.user) == len(chosen):
+        slots = torch.cat([chosen, torch.arange(len(chosen), batch.label.shape[1], device=chosen.device)])
+        for name in ("item", "label", "mask", "log_q"):
+            part = chosen_parts.get(name, parts[name])
+            chosen_parts[name] = None if part is None else part[:, slots]
     return replace(batch, **chosen_parts)
 
 
