@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
 from recbench.registry import module_name
 
-HARMLESS = {"Range", "TypeVar", "float", "frozenset", "int", "len", "max", "min", "range", "set", "tuple"}  # functions
+HARMLESS = {"TypeVar", "float", "frozenset", "int", "len", "max", "min", "range", "set", "tuple"}  # functions
 DECORATORS = {"abstractmethod", "cache", "classmethod", "functools", "override", "property", "staticmethod", "torch"}
 
 
@@ -42,7 +42,10 @@ def _is_meant(name: str, registered: set[str] | None, texts: Iterable[str]) -> b
 def _registered(file: Path, digest: str) -> set[str] | None:
     """Return the names that a file registers, None if it cannot be told what it is for."""
     module, text = _module(file, digest), _text(file, digest)
-    if module is None or text is None or not all(map(_only_defines, ast.parse(text).body)):
+    if module is None or text is None:
+        return None
+    harmless = HARMLESS | {word for word, value in vars(module).items() if _is_ours(value)}
+    if not all(_only_defines(statement, harmless) for statement in ast.parse(text).body):
         return None
     own = [value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__]
     return {str(vars(value)["name"]) for value in own if isinstance(value, type) and "name" in vars(value)} or None
@@ -59,10 +62,19 @@ def _text(file: Path, digest: str) -> str | None:
     return content.decode(errors="replace") if sha256(content).hexdigest().startswith(digest) else None
 
 
-def _only_defines(statement: ast.stmt) -> bool:
-    """Return whether a statement at the top of a file or class does nothing but to define names."""
+def _is_ours(value: object) -> bool:
+    """Return whether it is a class of recbench, such as `Triplets`, `Logit` or `Range`, which only make a value."""
+    return isinstance(value, type) and value.__module__.startswith("recbench.")
+
+
+def _only_defines(statement: ast.stmt, harmless: Collection[str]) -> bool:
+    """Return whether a statement at the top of a file or class does nothing but to define names.
+
+    It may call what is `harmless`, and nothing else.
+    """
     if isinstance(statement, ast.ClassDef):
-        return all(map(_registers, statement.decorator_list)) and all(map(_only_defines, statement.body))
+        body = all(_only_defines(inner, harmless) for inner in statement.body)
+        return body and all(map(_registers, statement.decorator_list))
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
         return all(_root(decorator) in DECORATORS for decorator in statement.decorator_list)
     if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass):
@@ -73,7 +85,7 @@ def _only_defines(statement: ast.stmt) -> bool:
         return False
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     calls = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
-    known = all(isinstance(function, ast.Name) and function.id in HARMLESS for function in calls)
+    known = all(isinstance(function, ast.Name) and function.id in harmless for function in calls)
     return known and all(isinstance(target, ast.Name) for target in targets)
 
 

@@ -73,6 +73,29 @@ def test_a_file_counts_that_one_that_counts_names(tmp_path: Path) -> None:
     assert list(counting(sources, ["loss-c"])) == ["the_third.py"]
 
 
+VALUES = """
+from typing import Annotated
+
+from recbench.losses import Logit
+from recbench.samplers import Triplets
+from recbench.settings import Range
+
+Share = Annotated[float, Range(0, 1)]
+
+
+class Two(Own):
+    sampler = Triplets(negatives=2)
+    logit = Logit("fixed", scale=10.0)
+    needs = frozenset({"positive first"})
+"""
+
+
+def test_a_file_whose_classes_say_their_sampler_and_logit_counts_for_no_other(tmp_path: Path) -> None:
+    sources = imported(tmp_path, {"own.py": LOSS.format(name="one", text=".") + VALUES})
+    assert counting(sources, ["bce"]) == {}
+    assert counting(sources, ["one"]) == sources
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -82,6 +105,7 @@ def test_a_file_counts_that_one_that_counts_names(tmp_path: Path) -> None:
         "CALLED = print()",
         "def patch(f): return f\n@patch\ndef g(): pass",
         "class Body:\n    print()",
+        "class Triplets:\n    pass\nCALLED = Triplets()",
     ],
 )
 def test_a_file_that_does_more_than_define_counts_for_all(tmp_path: Path, more: str) -> None:
