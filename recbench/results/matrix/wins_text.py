@@ -16,10 +16,12 @@ NOBODY = "how often one method beats another is counted from two datasets that b
 
 
 def wins_words(wins: Wins | None) -> str:
-    """Return wins of all comparisons, and those beyond chance: "5/7 (4)", or "5/7" where nothing was tested."""
+    """Return wins of all comparisons, and those beyond chance: "5/7 (4)", "5/7 (2 of 3)" where not all were tested."""
     if wins is None:
         return ""
-    return f"{wins.better}/{wins.of}" + (f" ({wins.sure})" if wins.tested else "")
+    if not wins.tested:
+        return f"{wins.better}/{wins.of}"
+    return f"{wins.better}/{wins.of} ({wins.sure}{f' of {wins.tested}' if wins.tested < wins.of else ''})"
 
 
 def wins_rows(found: PairwiseWins) -> Iterator[tuple[str, list[str]]]:
@@ -34,6 +36,8 @@ def wins_notes(found: PairwiseWins) -> Iterator[str]:
     yield "5/7: better in 5 of 7 comparisons on the same data; each kind of feedback of a dataset and split is one"
     if found.tested:
         yield "in brackets: in how many of them beyond chance, by a test of the two alone over users and seeds (5 %)"
+        if any(0 < wins.tested < wins.of for wins in found.against.values()):
+            yield "(2 of 3): only 3 were tested, because the scores of single users are not kept of all"
     else:
         yield "not tested, because the scores of single users are not kept"
 

@@ -67,9 +67,9 @@ function drawWins(matrix) {
   });
   const rows = matrix.wins.cells.map((cells, line) => [`${line + 1} ${names[line]}`, ...cells.map((cell) => {
     if (cell === null) return element("span", "–", "none");
-    const [better, of, sure] = cell;
+    const [better, of, sure, tested] = cell;
     const shown = element("span", `${better}/${of}`, 2 * better > of ? "better" : 2 * better < of ? "worse" : "");
-    if (sure !== undefined) shown.append(` (${sure})`);
+    if (sure !== undefined) shown.append(` (${sure}${tested < of ? ` of ${tested}` : ""})`);
     return shown;
   })]);
   part.querySelector(".wins").replaceChildren(tableOf(`How often the method of a row beats that of a column in ${matrix.metric}`, ["Row beats column", ...headings], rows));

@@ -69,12 +69,14 @@ def _matrix(
 
 
 def _wins(wins: PairwiseWins, matrix: Matrix) -> dict[str, Any]:
-    """Return the places of methods, and of each against each its wins, of how many, and how many are beyond chance."""
+    """Return the places of methods, and of each pair: wins, comparisons, wins beyond chance, tests."""
     names = wins.methods[:MOST]
 
     def against(one: str, other: str) -> list[int] | None:
         found = wins.against.get((one, other))
-        return None if found is None else [found.better, found.of, *([found.sure] if found.tested else [])]
+        if found is None:
+            return None
+        return [found.better, found.of, *([found.sure, found.tested] if found.tested else [])]
 
     return {
         "methods": [matrix.methods.index(name) for name in names],

@@ -171,6 +171,9 @@ def test_wins_beyond_chance_are_counted_where_users_scores_are_kept(store: Store
     assert found is not None
     assert found.against["bce × mf", "bpr × mf"] == Wins(better=3, of=3, tested=2, sure=1)
     assert found.against["bpr × mf", "bce × mf"] == Wins(better=0, of=3, tested=2, sure=0)
+    shown = text.markdown([only(store)])
+    assert "| 3/3 (1 of 2) |" in shown and "only 3 were tested" in shown
+    assert on_page(store)["wins"]["cells"][0] == [None, [3, 3, 1, 2]]
     first, _ = plotted.table(plotted.counted_wins(store, "auc"))
     assert first == {
         "metric": "auc", "method": "bce × mf", "against": "bpr × mf",
@@ -204,7 +207,7 @@ def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
 def on_page(store: Store) -> dict[str, Any]:
     rows = collect_rows(store)
     positions = {(row.method, row.column): position for position, row in enumerate(rows)}
-    (found,) = matrix_details(matrices(rows, None, metrics_asked=False), positions, arrange(rows))
+    (found,) = matrix_details(matrices(rows, Differences(store), metrics_asked=False), positions, arrange(rows))
     return found
 
 
