@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, combinations
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ class Cell:
     """One method on one dataset."""
 
     row: LeaderboardRow
-    rank: float  # among the methods of the column, 1 the best; equal means share the mean of their ranks
+    rank: float | None  # of those that `MatrixColumn.ranked` has, 1 the best; equal means share the mean of their ranks
     baseline: str = ""  # the best one that learned from the same rows; "" where there is none, or it is this one
     difference: float | None = None  # to that baseline
     interval: tuple[float, float] | None = None  # of the difference, over users and seeds, where users' scores are kept
@@ -45,6 +46,11 @@ class MatrixColumn:
     )  # whether a test of two methods alone, at 5 %, tells them apart
 
     @property
+    def ranked(self) -> list[str]:
+        """The methods that learned from validation rows, or those that did not, whichever are more."""
+        return [name for name, cell in self.cells.items() if cell.rank is not None]
+
+    @property
     def refitted(self) -> set[str]:
         """The methods that learned from validation rows too, where others of the column did not."""
         found = {name for name, cell in self.cells.items() if cell.row.refit}
@@ -61,11 +67,13 @@ class Matrix:
     @property
     def methods(self) -> list[str]:
         """All methods: those in most columns first, then the best, by their mean place in the columns from 0 to 1."""
-        places: dict[str, list[float]] = defaultdict(list)
+        columns = Counter(name for column in self.columns for name in column.cells)
+        places: dict[str, list[float]] = {name: [] for name in columns}
         for column in self.columns:
             for name, cell in column.cells.items():
-                places[name].append((cell.rank - 1) / max(1, len(column.cells) - 1))
-        return sorted(places, key=lambda name: (-len(places[name]), sum(places[name]) / len(places[name]), name))
+                if cell.rank is not None:
+                    places[name].append((cell.rank - 1) / max(1, len(column.ranked) - 1))
+        return sorted(columns, key=lambda name: (-columns[name], fmean(places[name] or [1]), name))
 
     @property
     def tested(self) -> bool:
@@ -127,15 +135,18 @@ def _cells(
     Of a method's lines the first counts. What learned from validation rows too is compared with baselines that did.
     """
     rows = sorted(_first_of_each(lines), key=rank_key)
-    ranked = ranks(np.array([[rank_key(row)[0] for row in rows]]))[0].tolist()
-    cells = {row.method.name: Cell(row, rank) for row, rank in zip(rows, ranked, strict=True)}
+    most_refit = 2 * sum(row.refit for row in rows) > len(rows)
+    of_most = [row for row in rows if row.refit == most_refit]
+    ranked = ranks(np.array([[rank_key(row)[0] for row in of_most]]))[0].tolist()
+    rank_of = {row.run: rank for row, rank in zip(of_most, ranked, strict=True)}
+    cells = {row.method.name: Cell(row, rank_of.get(row.run)) for row in rows}
     families = []
     for refit in (False, True):
         baselines = _first_of_each(row for row in lines if row.backbone == BASELINE and row.refit == refit)
         if baselines:
             best = min(baselines, key=rank_key)
             families.append([(row, best) for row in rows if row.refit == refit and row is not best])
-    pairs = list(combinations(rows, 2)) if every_pair else []
+    pairs = [(a, b) for a, b in combinations(rows, 2) if a.refit == b.refit] if every_pair else []
     found = differences.of([*chain(*families), *pairs]) if differences else {}
     for family in families:
         alike = with_holm(found[row.run, best.run] for row, best in family if (row.run, best.run) in found)

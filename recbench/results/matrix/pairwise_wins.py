@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recbench.results.leaderboard_rows import rank_key
 from recbench.results.matrix.methods_by_datasets import Matrix, MatrixColumn
 
 
@@ -60,7 +61,7 @@ def _are_comparable(column: MatrixColumn, one: str, other: str) -> bool:
 
 
 def _wins(columns: list[MatrixColumn], one: str, other: str) -> Wins:
-    won = [column for column in columns if column.cells[one].rank < column.cells[other].rank]
+    won = [column for column in columns if rank_key(column.cells[one].row)[0] < rank_key(column.cells[other].row)[0]]
     return Wins(
         better=len(won),
         of=len(columns),

@@ -43,7 +43,7 @@ def rank_block(matrix: Matrix) -> RankBlock | None:
 
     A dataset counts once, as its splits and kinds of feedback are of the same users: of its splits the one with the
     most methods counts, and of these the mean rank over the kinds of feedback, ranked again. Datasets are taken in the
-    order of how many methods they have.
+    order of how many methods they have. On each, only methods count that learned from the same rows.
     """
     by_dataset = _datasets(matrix)
     order = sorted(by_dataset, key=lambda dataset: (-len(_common(by_dataset[dataset])), dataset))
@@ -70,7 +70,7 @@ def _datasets(matrix: Matrix) -> Mapping[str, list[MatrixColumn]]:
 
 
 def _common(columns: Sequence[MatrixColumn]) -> set[str]:
-    return set.intersection(*(set(column.cells) for column in columns))
+    return set.intersection(*(set(column.ranked) for column in columns))
 
 
 def _ranks_on(columns: Sequence[MatrixColumn], names: Sequence[str]) -> list[float]:

@@ -87,7 +87,7 @@ def records(matrices: Sequence[Matrix]) -> list[dict[str, Any]]:
             "sd": cell.row.sd,
             "seeds": cell.row.seeds,
             "rank": cell.rank,
-            "methods": len(column.cells),
+            "methods": len(column.ranked),
             "baseline": cell.baseline,
             "difference": cell.difference,
             "low": cell.interval and cell.interval[0],
@@ -110,7 +110,8 @@ def cell_words(column: MatrixColumn, name: str) -> str:
     number = f"{cell.row.mean:.4f}" if cell.difference is None else f"{cell.difference:+.4f}"
     mark = MARKS[cell.verdict] if cell.interval else UNTESTED[MARKS[cell.verdict]]
     star = REFITTED if name in column.refitted else ""
-    return f"{mark}{' ' if mark else ''}{number}{star} ({cell.rank:g})"
+    rank = "" if cell.rank is None else f" ({cell.rank:g})"
+    return f"{mark}{' ' if mark else ''}{number}{star}{rank}"
 
 
 def _bold(words: str, cell: Cell | None, mark: str) -> str:
@@ -134,6 +135,7 @@ def _notes(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
         yield "value (rank among the methods of the column); there is no baseline"
     if any(column.refitted for column in matrix.columns):
         yield f"{REFITTED} learned from the validation rows too, and is compared with baselines that did"
+        yield "a rank is among the methods that learned from the same rows; the fewer of a column have none"
     if block:
         yield block.words
     else:

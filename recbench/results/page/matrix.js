@@ -27,9 +27,9 @@ function matrixCell(cell, refitted) {
     mark.ariaHidden = "true";
     shown.append(mark, signed(difference), element("span", ` (${SAID[verdict][untested]})`, "hidden"));
   } else shown.append(data.cells[number].mean.toFixed(4));
-  shown.append(refitted ? "* " : " ", element("span", `${rank}.`, "rank"));
+  shown.append(refitted ? "* " : " ", element("span", rank === null ? "" : `${rank}.`, "rank"));
   if (low !== undefined && low !== null) shown.append(element("span", `${signed(low)} to ${signed(high)}`, "settings"));
-  return [shown, -rank];
+  return [shown, rank === null ? -1000000000 : -rank];
 }
 
 function rankCell(method, matrix) {

@@ -134,7 +134,30 @@ def test_what_learned_from_validation_rows_is_compared_with_baselines_that_did(s
         "ease (baseline)": ("", None),
         "popularity (baseline)": ("ease (baseline)", pytest.approx(0.65 - 0.8)),
     }
-    assert "▽ -0.0200* (1)" in text.markdown([only(store)])
+    assert column.ranked == ["bce × mf", "ease (baseline)"] and [column.cells[name].rank for name in column.ranked] == [
+        1,
+        2,
+    ]
+    shown = text.markdown([only(store)])
+    assert "▽ -0.0200* |" in shown and "△ +0.0500 (1) |" in shown and "the fewer of a column have none" in shown
+    assert {line["methods"] for line in text.records([only(store)])} == {2}
+
+
+def test_mean_ranks_are_of_methods_that_learned_from_the_same_rows(store: Store, put: Put) -> None:
+    for dataset, refit in (("one", False), ("two", True)):  # of each, more learned from the same rows than not
+        for loss, value in (("bce", 0.6), ("bpr", 0.5), ("jrc", 0.4)):
+            put(loss, dataset, value, settings={"train.refit": refit})
+    put("ssm", "one", 0.9, settings={"train.refit": True})
+    put("ssm", "two", 0.9)
+    found = only(store)
+    assert found.methods[-1] == "ssm × mf" and [cell.rank for cell in found.columns[0].cells.values()] == [
+        None,
+        1,
+        2,
+        3,
+    ]
+    block = rank_block(found)
+    assert block is not None and block.mean_ranks == {"bce × mf": 1, "bpr × mf": 2, "jrc × mf": 3}
 
 
 def test_wins_by_hand(store: Store, put: Put) -> None:
