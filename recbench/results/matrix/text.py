@@ -54,7 +54,9 @@ def markdown(matrices: Sequence[Matrix]) -> str:
         lines += [markdown_row(["method", *map(markdown_text, headings), MEAN_RANK])]
         lines += [markdown_row(["---", *["---:"] * (len(columns) + 1)])]
         for name in matrix.methods:
-            numbers = [_bold(cell_words(column, name), column.cells.get(name), "**") for column in columns]
+            numbers = [
+                _bold(markdown_text(cell_words(column, name)), column.cells.get(name), "**") for column in columns
+            ]
             lines.append(markdown_row([markdown_text(name), *numbers, _mean_rank(block, name)]))
         lines += ["", *(f"{markdown_text(note)}\n" for note in _notes(matrix, block)), *wins_markdown(matrix)]
     return "\n".join(lines)

@@ -139,7 +139,7 @@ def test_what_learned_from_validation_rows_is_compared_with_baselines_that_did(s
         2,
     ]
     shown = text.markdown([only(store)])
-    assert "▽ -0.0200* |" in shown and "△ +0.0500 (1) |" in shown and "the fewer of a column have none" in shown
+    assert r"▽ -0.0200\* |" in shown and "△ +0.0500 (1) |" in shown and "the fewer of a column have none" in shown
     assert {line["methods"] for line in text.records([only(store)])} == {2}
 
 
