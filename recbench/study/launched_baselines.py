@@ -13,6 +13,7 @@ from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.errors import RecbenchError, TrainingError, UsageError
+from recbench.own_files import counted_paths
 from recbench.registry import import_file
 from recbench.results import leaderboard
 from recbench.results.files import write_atomically
@@ -23,6 +24,7 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
 from recbench.run.raw_ids import FILES
 from recbench.study.launchers.base import LaunchOptions, Work, call_each
+from recbench.study.launchers.remote_run import read_sources
 from recbench.training.console import print_line
 
 RECORD = "record.json"
@@ -127,15 +129,15 @@ def run_there(asked: OneBaseline, sent: Sent | None) -> Found:
         return _found(asked, _read(asked.folder), Store(asked.work.results))
     with TemporaryDirectory(prefix="recbench-") as name:
         folder = Path(name)
-        paths = {"prepared": folder / "prepared" / sent.name, "results": folder / "results", "imports": folder}
-        for files, path in ((sent.prepared, paths["prepared"]), (sent.results, paths["results"])):
+        prepared, results, imports = folder / "prepared" / sent.name, folder / "results", folder / "imports"
+        for files, path in ((sent.prepared, prepared), (sent.results, results), (sent.imports, imports)):
             _write(files, path)
-        _write(sent.imports, folder / "imports")
-        imports = tuple(str(folder / "imports" / file) for file in sent.imports)
-        there = replace(asked, work=replace(asked.work, imports=imports))
-        found = _found(there, Dataset.load(paths["prepared"]), Store(paths["results"]))
-        records = [record for record, _ in Store(paths["results"]).runs()]
-        files = _read_files(paths["results"], "runs/**/*", "sweeps/*")
+        files_there = tuple(str(imports / file) for file in sent.imports)
+        there = replace(asked, work=replace(asked.work, imports=files_there))
+        store = Store(results)
+        found = _found(there, Dataset.load(prepared), store)
+        records = [record for record, _ in store.runs()]
+        files = _read_files(results, "runs/**/*", "sweeps/*")
         others = {name: content for name, content in files.items() if not name.endswith(RECORD)}
         return replace(found, records=records, files=others)
 
@@ -168,7 +170,7 @@ def _to_send(requests: Sequence[BaselineRequest], data: Dataset, store: Store, w
         name=f"{data.name}/{data.split}",
         prepared=_read_files(data.folder, "**/*"),
         results=_read_files(store.root, *records, "sweeps/*.json"),
-        imports={Path(name).name: Path(name).read_bytes() for name in work.imports},
+        imports=read_sources(work),
     )
 
 
@@ -186,7 +188,6 @@ def _keep(found: Found, store: Store, imports: Sequence[str]) -> None:
     """Write what a machine has written to its results, records with the files of --import as they were typed here."""
     for record in found.records:
         if record.key not in store:
-            typed = [file for file in imports if Path(file).name in record.key.sources]
-            store.write_record(replace(record, imports=typed))
+            store.write_record(replace(record, imports=counted_paths(imports, record.key.sources)))
     for name, content in found.files.items():
         write_atomically(store.root / name, content, once=True)
