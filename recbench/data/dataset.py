@@ -187,16 +187,23 @@ class Dataset:
     def weighing_rows(self, weighing: bool) -> Dataset:
         """Return the dataset with the weights of its rows, or without those that it may have.
 
-        Raises UsageError if it has none where they are asked for.
+        Raises UsageError if it has none where they are asked for, or if all train rows weigh 0.
         """
-        if weighing and self.train.weight is None:
+        weight = self.train.weight
+        if not weighing:
+            without = replace(self, train=replace(self.train, weight=None), valid=replace(self.valid, weight=None))
+            return self if weight is None else without
+        if weight is None:
             raise UsageError(
                 f"train.row_weights=true: the rows of {self.name}/{self.split} have no weights; name their column in "
                 f'the catalogue entry, as in weight = "plays", and prepare the data again'
             )
-        if weighing or self.train.weight is None:
-            return self
-        return replace(self, train=replace(self.train, weight=None), valid=replace(self.valid, weight=None))
+        if not weight.any():
+            raise UsageError(
+                f"train.row_weights=true: all train rows of {self.name}/{self.split} weigh 0, so that there is nothing "
+                f"to learn from; change `weight` in the catalogue entry, and prepare the data again"
+            )
+        return self
 
     def with_valid(self) -> Dataset:
         """Return the dataset with the validation rows added to train, but for users and items unseen in train."""

@@ -103,6 +103,9 @@ def test_weights_are_used_where_they_are_asked_for_alone() -> None:
     assert used is data
     with pytest.raises(UsageError, match=r'toy/global have no weights; name their column.*weight = "plays"'):
         Schedule(row_weights=True).training(plain, 0)
+    nothing = replace(data, train=replace(data.train, weight=torch.zeros_like(weight)))
+    with pytest.raises(UsageError, match="all train rows of toy/global weigh 0"):
+        Schedule(row_weights=True).training(nothing, 0)
     assert torch.equal(concat_logs(data.train[:5], data.train[7:9]).weight, torch.cat([weight[:5], weight[7:9]]))
     noisy = with_noise(data, 0.5, 0.0, seed=0).train
     assert noisy.weight is not None and len(noisy.weight) == len(noisy)
