@@ -156,16 +156,13 @@ class _Ranker:
         scores, seen = predictions.catalogue(columns.score), self.scored.seen(columns.label)
         if isinstance(rules.candidates, SampledCandidates | GivenCandidates):
             return rank_candidates(scores, log, columns.label, seen, k, rules.candidates, rules)
-        lists_by = self.scored.lists_by
-        lists_by = self.scored.lists_by
-        if lists_by is not None and self.protocol.index == "flat":
-            own = rank_catalogue(scores, lists_by.own_users(log), columns.label, seen, k, "flat", rules)
-            return lists_by.all_lists(own)
         had = None
         if isinstance(self.protocol.index, Mixture):
             assert self.scored.train is not None, "a mixture needs the training pairs"
             had = self.scored.train(columns.label)
-        return rank_catalogue(scores, log, columns.label, seen, k, self.protocol.index, rules, had)
+        return rank_catalogue(
+            scores, log, columns.label, seen, k, self.protocol.index, rules, had, self.scored.lists_by
+        )
 
 
 def _answer(question: Question, scored: ScoredLog, ranker: _Ranker, by_user: bool) -> Value:

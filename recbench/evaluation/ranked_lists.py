@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -66,11 +66,8 @@ class RankedLists:
 class ListsByUsers(Protocol):
     """Processes that search the catalogue together, each for some users."""
 
-    def own_users(self, log: Log) -> Log:
-        """Return the rows of the users that this process searches for."""
-
-    def all_lists(self, lists: RankedLists) -> RankedLists:
-        """Return the lists of the users of all processes, from those of this one."""
+    def listed(self, users: int, search: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what `search` finds for users 0, 1, …, [users, k], of whom this process has searched for a share."""
 
 
 def rank_rows(
@@ -100,12 +97,13 @@ def rank_catalogue(
     index: Index = "flat",
     rules: RankingRules = RankingRules("catalogue"),
     had: Positives | None = None,
+    lists_by: ListsByUsers | None = None,
 ) -> RankedLists:
     """Search all items for each user with a positive of one feedback column; equal scores in the order of item rows.
 
     `seen` [users × items] holds the pairs that are left out, but for what `rules` say of those that are positives;
-    `had` [users × items] those of train, which a mixture reads. The lists are on the device of the vectors where scores
-    are inner products, else on the CPU.
+    `had` [users × items] those of train, which a mixture reads; `lists_by` are processes that all call this, to share
+    an exact search. The lists are on the device of the vectors where scores are inner products, else on the CPU.
     """
     device = torch.device("cpu") if isinstance(scores, BlockScores) else scores.user.device
     seen = seen.to(device)
@@ -122,10 +120,8 @@ def rank_catalogue(
 
     depth = min(k, items)
     searched, cost = "exact", None
-    if isinstance(scores, BlockScores):
-        listed = exhaustive(scores.score, user, items, depth, seen).item.cpu()
-    elif index == "flat":
-        listed = search_exactly(scores.user[user], scores.item, depth, seen).item
+    if isinstance(scores, BlockScores) or index == "flat":
+        listed = _listed(scores, user, depth, seen, lists_by)
     elif isinstance(index, Mixture):
         assert had is not None, "a mixture reads what users had in train"
         listed, searched = index.search(scores, user, depth, seen, had.to(device)), str(index)
@@ -149,6 +145,17 @@ def rank_catalogue(
         relevant_items=relevant,
         left_out=seen,
     )
+
+
+def _listed(
+    scores: CatalogueScores, user: Tensor, depth: int, left_out: Positives, lists_by: ListsByUsers | None = None
+) -> Tensor:
+    """Return the items [U, depth] by rank of an exact search for these users [U], without their pairs `left_out`."""
+    if lists_by is not None:
+        return lists_by.listed(len(user), lambda share: _listed(scores, user[share], depth, restrict(left_out, share)))
+    if isinstance(scores, BlockScores):
+        return exhaustive(scores.score, user, scores.items, depth, left_out).item.cpu()
+    return search_exactly(scores.user[user], scores.item, depth, left_out).item
 
 
 def rank_candidates(

@@ -22,8 +22,13 @@ from recbench.backbones.base import defaults as backbone_defaults
 from recbench.batch import Batch
 from recbench.data.toy import toy
 from recbench.errors import TrainingError
-from recbench.evaluation.predictions import InnerProductScores
+from recbench.evaluation.evaluate import ScoredLog
+from recbench.evaluation.evaluate import evaluate as evaluate_log
+from recbench.evaluation.metric import METRICS, TopKMetric, VectorMetric
+from recbench.evaluation.predictions import BlockScores, InnerProductScores, Predictions
 from recbench.evaluation.ranked_lists import rank_catalogue
+from recbench.evaluation.request import Request, parse
+from recbench.evaluation.signature import Protocol
 from recbench.home import prepared_home, results_home
 from recbench.losses.base import LOSSES, defaults
 from recbench.results.record import RunKey, RunRecord
@@ -109,6 +114,7 @@ def started(rank: int, work: Callable[..., None], size: int, store: str, argumen
 
 
 def compare_with_one_process(ranks: Ranks) -> None:
+    compare_every_metric(ranks)
     for loss, backbone, given in METHODS:
         alone, together = (model(loss, backbone, given) for _ in range(2))
         assert why_not(together, data(loss), ranks) is None
@@ -131,20 +137,74 @@ def compare_with_one_process(ranks: Ranks) -> None:
 
 def test_lists_of_more_ranks_than_users_are_those_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     made = data("bpr")
-    users = made.valid.user.unique()
-    count = len(users) + 2
-    shares = [SharedEvaluation(Ranks(rank, count)).own_users(made.valid) for rank in range(count)]
-    assert sum(len(share) for share in shares) == len(made.valid)
-    assert sorted(int(share.user[0]) for share in shares if len(share)) == users.tolist()
     vectors = torch.randn(len(made.users), 4), torch.randn(len(made.items), 4)
-    scores, seen = InnerProductScores(*vectors), made.positives_of(made.train, 0)
-    lists = [rank_catalogue(scores, share, 0, seen, 3) for share in shares]
-    whole = rank_catalogue(scores, made.valid, 0, seen, 3)
-    monkeypatch.setattr(Ranks, "all_of", lambda self, value: [SharedEvaluation.parts(each) for each in lists])
-    found = SharedEvaluation(Ranks(0, count)).all_lists(lists[0])
+    arguments = InnerProductScores(*vectors), made.valid, 0, made.positives_of(made.train, 0), 3
+    whole = rank_catalogue(*arguments)
+    count = len(whole.user) + 2
+    parts: list[Tensor] = []
+
+    def gathered(self: Ranks, part: Tensor, users: int) -> Tensor:
+        parts.append(part)
+        return torch.cat([*parts, part.new_full((users, 3), -1)])[:users]
+
+    monkeypatch.setattr(Ranks, "gathered", gathered)
+    for rank in range(count):  # of which the last knows what all have found
+        found = rank_catalogue(*arguments, lists_by=SharedEvaluation(Ranks(rank, count)))
+    assert [len(part) for part in parts] == [1] * count
     for name in ("hit", "relevant", "length", "user", "item"):
         assert torch.equal(getattr(found, name), getattr(whole, name))
     assert found.others == whole.others
+
+
+def test_ranks_without_any_user_to_search_for_find_nothing() -> None:
+    made = data("bpr")
+    scores = InnerProductScores(torch.randn(len(made.users), 4), torch.randn(len(made.items), 4))
+    log = replace(made.valid, label=torch.zeros_like(made.valid.label))
+    lists = rank_catalogue(scores, log, 0, made.positives_of(made.train, 0), 3, lists_by=SharedEvaluation(Ranks(1, 2)))
+    assert lists.item.shape == (0, 3)
+    assert lists.others == len(made.valid.user.unique())
+
+
+def compare_every_metric(ranks: Ranks) -> None:
+    """Of an odd number of users, some without a positive, by inner products and by blocks of scores."""
+    made = data("bpr")
+    users, items, generator = len(made.users), len(made.items), torch.Generator().manual_seed(2)
+    log = made.valid[made.valid.user != int(made.valid.user[0])]
+    log = replace(log, label=log.label * (log.user % 5 != 0)[:, None].to(log.label.dtype))
+    of_user, of_item = (torch.randn(count, 4, generator=generator) for count in (users, items))
+    inner = InnerProductScores(of_user, of_item)
+    blocks = BlockScores(lambda user: of_user[user] @ of_item.T, items)
+    score = (of_user[log.user.long()] * of_item[log.item.long()]).sum(1, keepdim=True).double()
+    protocol = Protocol("toy", "valid")
+    assert len(log.user.unique()) % 2
+    for catalogue in (inner, blocks):
+        scored = ScoredLog(
+            log,
+            made.feedback,
+            Predictions(score, lambda _, catalogue=catalogue: catalogue, score.sigmoid().log()),
+            lambda column: made.positives_of(made.train, column),
+            items,
+            train=lambda column: made.positives_of(made.train, column),
+            item_vectors=torch.randn(items, 3, generator=generator),
+        )
+        vectors = isinstance(catalogue, InnerProductScores)
+        requests = [request for request in every_request() if vectors or not isinstance(request.metric, VectorMetric)]
+        expected = evaluate_log(requests, scored, protocol)
+        found = evaluate_log(requests, replace(scored, lists_by=SharedEvaluation(ranks)), protocol)
+        assert any("dpfr" in value.metric for value in found)
+        for one, other in zip(expected, found, strict=True):
+            assert repr(one) == repr(other)
+
+
+def every_request() -> list[Request]:
+    """Every metric in every variant, the lists cut at 5 items."""
+    words = [
+        f"{name}{'@5' if issubclass(metric, TopKMetric) else ''}{f'({variant})' if variant else ''}"
+        for name in METRICS.names()
+        for metric in [METRICS.get(name)]
+        for variant in metric.variants or ("",)
+    ]
+    return [parse(word) for word in words]
 
 
 @needs_gloo

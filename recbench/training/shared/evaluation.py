@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from recbench.data.dataset import Log
-from recbench.evaluation.ranked_lists import RankedLists
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
 from recbench.training.scorer import Scorer
@@ -33,28 +33,10 @@ class SharedEvaluation:
         whole = None if log_probability is None else self.ranks.gathered(log_probability, count)
         return self.ranks.gathered(score, count), whole
 
-    def own_users(self, log: Log) -> Log:
-        """Return the rows of the users that this rank makes lists for."""
-        users = log.user.unique()
-        first, last = (len(users) * rank // self.ranks.size for rank in (self.ranks.rank, self.ranks.rank + 1))
-        if first == last:
-            return log[:0]
-        return log[(log.user >= users[first]) & (log.user <= users[last - 1])]
-
-    def all_lists(self, lists: RankedLists) -> RankedLists:
-        """Return the lists of the users of all ranks, from those of this one."""
-        parts = self.ranks.all_of(self.parts(lists))
-        *whole, others = zip(*parts, strict=True)
-        hit, relevant, length, user, item = (torch.cat(column).to(lists.user.device) for column in whole)
-        return replace(lists, hit=hit, relevant=relevant, length=length, user=user, item=item, others=sum(others))
-
-    @staticmethod
-    def parts(lists: RankedLists) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, int]:
-        """Return what lists of users consist of, on the CPU."""
-        hit, relevant, length, user, item = (
-            column.cpu() for column in (lists.hit, lists.relevant, lists.length, lists.user, lists.item)
-        )
-        return hit, relevant, length, user, item, lists.others
+    def listed(self, users: int, search: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what `search` finds for users 0, 1, …, [users, k], of whom this rank has searched for its share."""
+        every = torch.arange(users)
+        return self.ranks.gathered(search(self.ranks.own(every)), users) if users else search(every)
 
 
 def validate(validation: Validation, model: Model, ranks: Ranks) -> float:
