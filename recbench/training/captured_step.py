@@ -191,8 +191,14 @@ class CudaGraphs(Recorder):
         """Record a step, which does not make it, and make it."""
         graph = CudaGraph()
         here = torch.cuda.stream(torch.cuda.current_stream(self.device))  # torch does not return to it from a failure
-        with here, torch.cuda.graph(graph.graph, pool=self.pool, stream=self.stream):
-            objective = step()
+        try:
+            with here, torch.cuda.graph(graph.graph, pool=self.pool, stream=self.stream):
+                objective = step()
+        except RuntimeError:
+            # Before torch 2.13 the random numbers of the device cannot be drawn after a failure, but by a copy.
+            generator = torch.cuda.default_generators[self.stream.device_index]
+            generator.graphsafe_set_state(generator.clone_state())
+            raise
         graph.replay()
         return graph, objective
 

@@ -309,6 +309,24 @@ def test_a_cuda_graph_is_asked_for_as_torch_has_it(monkeypatch: pytest.MonkeyPat
     assert graphs.pool == (0, 2)  # torch refuses memory that recordings have given up
 
 
+def test_random_numbers_go_on_from_a_copy_of_their_state_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before torch 2.13 a generator stays in the capture that failed, and raises wherever it is drawn from."""
+    here, generator = nullcontext(), create_autospec(torch.Generator, instance=True)
+    stream = create_autospec(torch.cuda.Stream, instance=True, device_index=1)
+    for name, result in {"Stream": stream, "current_stream": stream, "stream": here, "graph": here}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, result=result, **__: result)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "default_generators", (None, generator))
+
+    def fail() -> Tensor:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    with pytest.raises(RuntimeError, match="not permitted"):
+        CudaGraphs(torch.device("cuda:1")).record(fail)
+    generator.graphsafe_set_state.assert_called_once_with(generator.clone_state())
+
+
 def test_a_loss_keeps_no_note_of_its_own_out(toy: Dataset) -> None:
     """Remarks may change from step to step: they are for people."""
 
