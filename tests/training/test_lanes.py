@@ -22,6 +22,7 @@ from recbench.preparation.prepare import prepare
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, keys_of
+from recbench.study.launchers import bundle
 from recbench.study.launchers.base import Failed, Finished, LaunchOptions, Work, launch
 from recbench.training import lanes as module
 from recbench.training import side_by_side
@@ -221,6 +222,19 @@ def test_what_cannot_train_side_by_side_trains_alone(
         found = sorted(launcher.run(chosen), key=lambda run: run.key.seed)
     check_same(alone(shop, chosen, tmp_path / "alone"), found, count=1)
     assert "2 runs of til-ui × mf one after the other: loss `til-ui` makes steps of its own" in capsys.readouterr().out
+
+
+def test_where_not_even_a_step_has_the_memory_each_run_says_so_itself(
+    shop: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(bundle, "most_in_memory", fails)
+    monkeypatch.setattr(Model, "update", fails)
+    found = together(shop, keys(shop, "bce", seeds=2), tmp_path)
+    assert [run for run in found if not isinstance(run, Failed)] == []
+    assert ["out of memory" in str(run) for run in found] == [True, True]
 
 
 def test_processes_have_lanes_too(shop: Dataset, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Bundle:
             return
         try:
             most = self._most()
-        except RecbenchError:
+        except (RuntimeError, RecbenchError):  # the first may be of a step, as where memory is too small
             most = 1  # each says itself what is wrong with it
         if most == 1:
             for key in self.keys:
