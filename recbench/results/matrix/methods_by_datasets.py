@@ -41,9 +41,7 @@ class MatrixColumn:
     column: Column
     title: str  # "ml-1m/user"
     cells: dict[str, Cell] = field(default_factory=dict)  # by method, best first
-    apart: dict[Pair, bool] = field(
-        default_factory=dict
-    )  # whether a test of two methods alone, at 5 %, tells them apart
+    apart: dict[Pair, bool] = field(default_factory=dict)  # whether a test of the two alone, at 5 %, says they differ
 
     @property
     def ranked(self) -> list[str]:
