@@ -21,7 +21,7 @@ from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
-from recbench.settings import typed_words
+from recbench.settings import Value, typed_words
 from recbench.training.plan import defaults
 
 MAX_METHODS = 6  # methods that a word may mean
@@ -182,7 +182,7 @@ def _method(word: str, store: Store, groups: Mapping[str, Sequence[RunRecord]], 
 
 def _word_for(run: RunRecord, others: Sequence[RunRecord]) -> str:
     """Return what names a run's method and none of the others: with a setting or two, or else the digits of the run."""
-    usual = defaults(run.key.loss, run.key.backbone)
+    usual = _usual(run.key)
     own = {**usual, **run.key.settings}
     differing = [
         short_name(name)
@@ -196,6 +196,14 @@ def _word_for(run: RunRecord, others: Sequence[RunRecord]) -> str:
             if [other for other in others if MethodWord.of(word).fits(other)] == [run]:
                 return shlex.quote(word)
     return run.key.digest
+
+
+def _usual(key: RunKey) -> Mapping[str, Value]:
+    """Return the defaults of a method; none where they are in a file of the user's, which nobody imported here."""
+    try:
+        return defaults(key.loss, key.backbone)
+    except UsageError:
+        return {}
 
 
 def _not_evaluated(word: str, trained: Sequence[RunRecord]) -> str:

@@ -104,3 +104,13 @@ def test_compare_names_the_file_that_eval_needs(prepared: Run, own: Path) -> Non
     prepared("train", "--import", str(own), "--loss", "mine", "--backbone", "twintower", "--epochs", "1")
     told = prepared("compare", "mine/mf", "mine/twintower")
     assert told.code == 2 and f" --import {own}`" in told.err
+
+
+def test_compare_names_the_settings_of_a_loss_that_nobody_imports(prepared: Run, own: Path) -> None:
+    words = ("train", "--import", str(own), "--loss", "mine", "--backbone", "mf", "--epochs", "1", "--lr", "0.5")
+    assert prepared(*words).code == 0
+    assert prepared("eval", "--metric", "auc", "--no-baselines").code == 0
+    _forget(own.parent)
+    told = prepared("compare", "mine", "popularity")
+    assert told.code == 2 and "mine fits 2 methods; name one of them: mine/mf+lr=0.5 (" in told.err
+    assert not (own.parent / "trace").exists()
