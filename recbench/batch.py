@@ -94,8 +94,15 @@ class Batch:
     def mean(self, value: Tensor, counts: Tensor | None = None) -> Tensor:
         """Mean of `value` [B, N] over the slots that count, each row by its weight; 0 if none does.
 
-        `counts`, of the shape of `value`, says which count; None: those that are not masked.
+        `counts`, of the shape of `value`, says which count; None: those that are not masked. Raises ValueError if
+        there is a mask and `value` has not as many dimensions.
         """
+        if counts is None and self.mask is not None and value.ndim != self.mask.ndim:
+            slots, given = list(self.mask.shape), list(value.shape)
+            raise ValueError(
+                f"batch.mean takes a value for each slot, {slots}, and got {given}; "
+                "of values for something else say which count: batch.mean(value, counts)"
+            )
         counts = self.mask if counts is None else counts
         if counts is None and self.weight is None:
             return value.mean()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
+from traceback import walk_tb
 from typing import Generic, TypeVar
 
 from recbench.errors import DataError, UsageError, unknown
@@ -46,7 +47,10 @@ class Registry(Generic[T]):
         def register(cls: type[T]) -> type[T]:
             taken = self._classes.get(name)
             if taken is not None and taken.__module__ != cls.__module__:
-                raise UsageError(f"{self.kind} `{name}` is already defined in {taken.__module__}; choose another name")
+                place = taken.__module__
+                if imported_source(taken) is not None:
+                    place = Path(str(sys.modules[place].__file__)).name
+                raise UsageError(f"{self.kind} `{name}` is already defined in {place}; choose another name")
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
             return cls
@@ -138,8 +142,18 @@ def import_file(path: Path, named_by: str = "--import") -> str:
             del sys.modules[name]
             if isinstance(error, UsageError | KeyboardInterrupt):
                 raise
-            raise UsageError(f"{named_by} {path}: {type(error).__name__}: {error}") from error
+            raise UsageError(f"{named_by} {path}: {type(error).__name__}: {error}{line_of(error)}") from error
     return digest
+
+
+def line_of(error: BaseException) -> str:
+    """Return the line of a user's file that an error came from, as " (own.py, line 3)"; "" if it did not pass one."""
+    frames = [(frame, line) for frame, line in walk_tb(error.__traceback__) if _is_imported(frame.f_globals)]
+    return f" ({Path(frames[-1][0].f_code.co_filename).name}, line {frames[-1][1]})" if frames else ""
+
+
+def _is_imported(module: Mapping[str, object]) -> bool:
+    return str(module.get("__name__")).startswith(_IMPORTED)
 
 
 def imported_source(cls: type) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +32,16 @@ def test_the_pairs_of_some_users_are_theirs_in_their_order(items: list[list[int]
     assert [found.item[a:b].tolist() for a, b in pairwise(ends)] == [items[user] for user in chosen]
     places = [place for user in chosen for place in range(int(start[user]), int(start[user + 1]))]
     assert found.label[:, 0].tolist() == places
+
+
+def test_a_mean_over_something_else_than_slots_says_which_count() -> None:
+    mask = torch.tensor([[True, False], [True, True]])
+    batch = Batch(torch.tensor([0, 1]), torch.tensor([[1, 2], [1, 2]]), torch.zeros(2, 2, 1), mask)
+    with pytest.raises(
+        ValueError, match=r"a value for each slot, \[2, 2\], and got \[2\]; .* batch.mean\(value, counts\)"
+    ):
+        batch.mean(torch.tensor([1.0, 3.0]))
+    assert batch.mean(torch.tensor([1.0, 3.0]), mask[:, 1]).item() == 3
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 3), st.lists(st.booleans(), min_size=2, max_size=2)), min_size=1, max_size=6)

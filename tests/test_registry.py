@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from recbench import registry
 from recbench.backbones.base import BACKBONES
+from recbench.cli.main import explain
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss
 from recbench.registry import Registry, import_file
@@ -21,6 +23,33 @@ def test_unknown_names_get_a_suggestion() -> None:
 def test_a_taken_name() -> None:
     with pytest.raises(UsageError, match="loss `bce` is already defined in recbench.losses.bce"):
         LOSSES.add("bce")(type("Other", (Loss,), {"__module__": "elsewhere"}))
+
+
+def test_a_name_that_another_file_has_taken(tmp_path: Path) -> None:
+    text = (
+        'from recbench.losses import LOSSES, Loss\n@LOSSES.add("taken-of-registry-test")\nclass Own(Loss):\n    pass\n'
+    )
+    for name in ("first.py", "second.py"):
+        (tmp_path / name).write_text(f"{text}# {name}\n")
+    import_file(tmp_path / "first.py")
+    with pytest.raises(
+        UsageError, match="loss `taken-of-registry-test` is already defined in first.py; choose another"
+    ):
+        import_file(tmp_path / "second.py")
+
+
+def test_an_error_names_the_line_of_the_user_s_file_that_it_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "raising.py"
+    file.write_text("import json\n\n\ndef read():\n    return json.loads('{')\n")
+    function = vars(sys.modules[registry.module_name(file, import_file(file))])["read"]
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        function()
+    assert registry.line_of(caught.value) == " (raising.py, line 5)"
+    assert explain(caught.value) == (
+        f"JSONDecodeError: {caught.value} (raising.py, line 5); --debug shows the way there",
+        1,
+    )
+    assert registry.line_of(ValueError("elsewhere")) == ""
 
 
 def test_a_name_with_another_use() -> None:

@@ -36,6 +36,7 @@ def loss(
     from recbench.inspect.conformance import verify as checks
 
     outcomes = []
+    first: dict[tuple[str, str], str] = {}  # the check that failed first with a message
     for name in _names(what):
         if not as_json:
             stdout().print(Text(name, style="bold"))
@@ -43,6 +44,8 @@ def loss(
             outcomes.append(outcome)
             if not as_json:
                 text = outcome.about if outcome.outcome == "holds" else outcome.message
+                earlier = first.setdefault((name, text), outcome.check)
+                text = text if earlier == outcome.check else f"as `{earlier}`"
                 line = Text.assemble((f"  {outcome.outcome:8}", STYLES[outcome.outcome]), f"{outcome.check:17}", text)
                 stdout().print(line, soft_wrap=True)
     failed = sum(outcome.outcome == "fails" for outcome in outcomes)

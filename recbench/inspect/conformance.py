@@ -40,6 +40,7 @@ from recbench.inspect.slate_checks import slates
 from recbench.inspect.statement_checks import documented, searched
 from recbench.inspect.view_checks import views
 from recbench.losses.base import can_be_balanced
+from recbench.registry import line_of
 from recbench.training.scorer import Scorer, linear_weights
 
 EXTREMES = (20.0, 50.0, 120.0, 1e4)
@@ -70,7 +71,8 @@ def verify(name: str) -> Iterator[Outcome]:
         except (UnmetError, RecbenchError) as reason:
             yield Outcome(name, check, about, "fails", str(reason))
         except Exception as error:  # whatever a new loss may raise is the finding
-            yield Outcome(name, check, about, "fails", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
+            message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{line_of(error)}"
+            yield Outcome(name, check, about, "fails", message)
         else:
             yield Outcome(name, check, about, "holds", "")
 

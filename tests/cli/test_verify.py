@@ -12,7 +12,7 @@ def test_a_loss_of_one_s_own(run: Run, tmp_path: Path) -> None:
     path.write_text(OWN_LOSS)
     told = run("verify", "loss", str(path))
     assert told.code == 0, told.out + told.err
-    assert "learns" in told.out and "16 checks hold, 4 do not apply" in told.out
+    assert "learns" in told.out and "17 checks hold, 4 do not apply" in told.out
 
 
 def test_what_fails_is_named(run: Run, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_what_fails_is_named(run: Run, tmp_path: Path) -> None:
     failed = {"documented", "padding", "masked-slates"}
     assert {name for name, outcome in outcomes.items() if outcome["outcome"] == "fails"} == failed
     assert "as Batch.mean does" in outcomes["padding"]["message"]
-    assert "3 of 20 checks fail" in run("verify", "loss", "mine").out
+    assert "3 of 21 checks fail" in run("verify", "loss", "mine").out
 
 
 def test_what_cannot_be_verified(run: Run, tmp_path: Path) -> None:
@@ -38,3 +38,13 @@ def test_what_cannot_be_verified(run: Run, tmp_path: Path) -> None:
     ]:
         told = run("verify", "loss", word)
         assert told.code == 2 and message in told.err and told.err.count("\n") == 1
+
+
+def test_what_a_loss_raises_is_told_once_with_its_line(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(OWN_LOSS.replace("towers.logit[", "towers.logits["))
+    told = run("verify", "loss", str(path))
+    assert told.code == 1
+    line = 1 + OWN_LOSS[: OWN_LOSS.index("return")].count("\n")
+    assert told.out.count(f"object has no attribute 'logits' (mine.py, line {line})") == 1
+    assert "fails   stable           as `finite`" in told.out

@@ -12,7 +12,7 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.errors import RecbenchError
 from recbench.own_files import counted_paths
-from recbench.registry import import_recorded
+from recbench.registry import import_recorded, line_of
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.study.launchers.base import Failed, Finished, Work
@@ -123,4 +123,6 @@ def groups_of(keys: Sequence[RunKey], lanes: int, at_once: int) -> list[list[Run
 
 def in_words(error: Exception) -> str:
     """Return what went wrong with a run, in one line."""
-    return str(error) if isinstance(error, RecbenchError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, RecbenchError):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{line_of(error)}"
