@@ -85,6 +85,7 @@ def _rows_of_table(spec: DatasetSpec, side: Side, source: Source) -> Iterator[Ro
         user=NOBODY,
         item=own,
         feedback={},
+        weight=None,
         filter=None,
         time=side.file_time,
         columns=(),

@@ -106,6 +106,12 @@ def test_the_table_may_be_parquet_or_json_with_another_separator_key_and_ids_as_
     assert [source.file for source in whole.manifest.sources] == ["log.csv", "items.csv"]
 
 
+def test_weights_of_rows_stand_in_the_log_alone(tmp_path: Path) -> None:
+    toml = write(tmp_path, FILE, ITEMS, ENTRY.replace('time = "ts"', 'time = "ts"\nweight = "ts / 2.0"'))
+    train = pl.read_parquet(own(toml).folder / "train.parquet")
+    assert train["weight"].to_list() == [time / 2 for time in train["timestamp"]]
+
+
 def test_items_that_the_table_lacks_are_counted_and_said(tmp_path: Path) -> None:
     lacking = "".join(line for line in ITEMS.splitlines(keepends=True) if line[:2] not in ("2,", "5,"))
     toml = write(tmp_path, FILE, lacking + "99,b,,,\n")
