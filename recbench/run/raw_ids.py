@@ -101,4 +101,5 @@ def _cast_ids(path: Path, ids: pl.Series, kind: pl.DataType) -> pl.Series:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     form = "CSV" if path.suffix == ".csv" else "Parquet"
-    return DataError(f"{path}: cannot be read as {form} ({str(error).splitlines()[0]})")
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return DataError(f"{path}: cannot be read as {form} ({reason})")

@@ -70,7 +70,12 @@ def choose_feedback(spec: DatasetSpec, words: str) -> DatasetSpec:
             if chosen.setdefault(named[1], named[2]) != named[2]:
                 raise UsageError(f"--feedback: `{named[1]}` is named twice; give each its own name")
         elif re.fullmatch(r"\w+", word):
-            raise unknown(f"feedback of {spec.name}", word, known)
+            raise unknown(
+                f"feedback of {spec.name}",
+                word,
+                known,
+                "name one, or an expression of columns, as in 'top=rating>=5'; ",
+            )
         else:
             chosen[_name_of(word)] = word
     for name in chosen:

@@ -33,6 +33,21 @@ NO_FEEDBACK: tuple[str, ...] = (
     "dislike",
 )
 NO_FEEDBACK += ("none", "no", "0", "ignored")
+# words that tell a column of events whatever it is called, beside NO_FEEDBACK
+SAID: tuple[str, ...] = (
+    "view",
+    "pageview",
+    "click",
+    "cart",
+    "addtocart",
+    "buy",
+    "purchase",
+    "order",
+    "transaction",
+    "checkout",
+    "wishlist",
+)
+SAID += ("like", "love", "share", "follow", "comment", "favorite", "favourite", "bookmark", "save", "play", "listen")
 MOST_EVENTS = 12
 
 
@@ -40,7 +55,8 @@ def guess_feedback(frame: pl.DataFrame, rest: Sequence[str], guess: Guess) -> se
     """Note the feedback that the columns may say and return these columns."""
     named = {plain(name): name for name in rest}
     binary = [name for name in rest if _is_binary(frame[name])]
-    event = next((named[word] for word in EVENTS if word in named and _is_event(frame[named[word]])), None)
+    called_so = [named[word] for word in EVENTS if word in named and _is_event(frame[named[word]])]
+    event = next(iter(called_so or (name for name in rest if _says_events(frame[name]))), None)
     rating = next((named[word] for word in RATINGS if word in named and _is_scale(frame[named[word]])), None)
     found: dict[str, str] = {}
     if event is not None and event not in binary:
@@ -53,7 +69,10 @@ def guess_feedback(frame: pl.DataFrame, rest: Sequence[str], guess: Guess) -> se
     if not found:
         key = str(next(name for name in frame.columns if name not in rest))
         found["interaction"] = f"{sql_name(key)} IS NOT NULL"
-        guess.lines.append("no feedback is told apart: every row is an interaction")
+        guess.lines.append(
+            "no feedback is told apart: every row is an interaction; --feedback, as in "
+            "--feedback \"click=what IN ('click', 'buy'),buy=what = 'buy'\", says what else there is"
+        )
     guess.table["feedback"] = dict(found)
     return {name for name in (event, rating, *binary) if name is not None}
 
@@ -72,6 +91,14 @@ def _yes(column: pl.Series) -> str:
 
 def _is_event(column: pl.Series) -> bool:
     return 2 <= column.drop_nulls().n_unique() <= MOST_EVENTS
+
+
+def _says_events(column: pl.Series) -> bool:
+    """Return whether every value is a word for an event, of two or more that count as feedback."""
+    if column.dtype != pl.String or not _is_event(column):
+        return False
+    words = {plain(word) for word in column.drop_nulls().unique().to_list()}
+    return words <= {*SAID, *NO_FEEDBACK} and len(words & {*SAID}) > 1
 
 
 def _is_scale(column: pl.Series) -> bool:

@@ -165,6 +165,7 @@ def test_a_dataset_that_is_prepared(prepared: Run, shop: str) -> None:
     ("words", "message"),
     [
         (("nothing.csv",), "nothing.csv: no such file, and no dataset is called so"),
+        ((".",), ". is a folder; name one file of it"),
         (("synthetic", "--user", "u"), "synthetic: no such file; --user"),
         (("laden.csv", "--user", "usr"), "unknown column `usr` of --user"),
         (("laden.csv", "--budget", "soon"), "--budget soon: expected a time, such as 90s, 20m or 2h"),

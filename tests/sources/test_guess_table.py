@@ -86,6 +86,15 @@ def test_events_nest_from_frequent_to_rare(tmp_path: Path) -> None:
     assert shares["view"] > shares["cart"] >= shares["buy"]
 
 
+def test_events_are_known_by_their_words_whatever_the_column_is_called(tmp_path: Path) -> None:
+    kinds = ("view", "Add to cart", "view", "skip", "view", "BUY", "Add to cart")
+    what = [kinds[row % 7] for row in range(ROWS)]
+    path = log(tmp_path, city=["view", "Oslo"] * (ROWS // 2), shown=["skip", "view"] * (ROWS // 2), what=what)
+    assert list(table(path)["feedback"]) == ["view", "add_to_cart", "buy"]
+    others = log(tmp_path, city=["view", "Oslo"] * (ROWS // 2), shown=["skip", "view"] * (ROWS // 2))
+    assert list(table(others)["feedback"]) == ["interaction"]
+
+
 def test_ratings_are_halved(tmp_path: Path) -> None:
     path = log(tmp_path, rating=[1 + row % 5 for row in range(ROWS)])
     assert table(path)["feedback"] == {"like": "rating >= 4", "love": "rating >= 5"}
@@ -267,6 +276,10 @@ def test_what_is_given_wins(tmp_path: Path) -> None:
         (Given(user="kund"), "unknown column `kund` of --user"),
         (Given(time="sku"), "--time sku: neither a number of seconds"),
         (Given(feedback="bay"), "unknown feedback `bay`"),
+        (
+            Given(feedback="gift"),
+            "unknown feedback `gift` of log.csv; name one, or an expression of columns, as in 'top=",
+        ),
     ],
 )
 def test_what_cannot_be_meant(tmp_path: Path, given: Given, message: str) -> None:

@@ -67,8 +67,14 @@ def prepare_dataset(name: str, console: Console) -> str:
     """
     dataset, _, split = name.partition("/")
     prepared = any(folder.parent.name == dataset for folder in prepared_folders())
-    if not prepared and not split and dataset in catalogues.load():
+    listed = dataset in catalogues.load()
+    if not prepared and not split and listed:
         return _prepare(dataset, None, console)
+    if not prepared and not listed and Path(name).is_dir():
+        raise UsageError(
+            f"{name} is a folder; name one file of it, or write all into the `files` of a catalogue entry "
+            "(docs/datasets.md) for `recbench prepare`"
+        )
     folder = find_prepared(name)
     return f"{folder.parent.name}/{folder.name}"
 
