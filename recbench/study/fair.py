@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,8 @@ from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss, default_logit
 from recbench.run.train_command import TrainRequest
+from recbench.settings import typed_words
+from recbench.study import search_space
 
 BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # searched on validation for every method, with one seed
 
@@ -44,8 +45,10 @@ def without_own(loss: str, point: Mapping[str, str]) -> dict[str, str]:
 
 def first_trial(request: TrainRequest) -> TrainRequest:
     """Return a request with the first value of all that trials search, for a look at whether it can be trained."""
-    words = space([request.loss], str(request.backbone))
-    return with_point(request, [re.split(r"\.\.|,", word.rpartition(":")[2])[0] for word in words])
+    losses, backbone = [request.loss], str(request.backbone)
+    dimensions = search_space.parse(space(losses, backbone), losses, backbone)
+    point = search_space.point(dimensions, search_space.corners(dimensions)[0], request.loss)
+    return with_point(request, typed_words(point))
 
 
 def trials_of(trials: int | None) -> int:
