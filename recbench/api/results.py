@@ -74,6 +74,9 @@ def compare(*methods: str | Runs, metrics: str | Sequence[str] = (), dataset: st
 
 
 def _digest(runs: Runs) -> str:
+    if not isinstance(runs, Runs):
+        given = type(runs).__name__
+        raise UsageError(f'compare: expected Runs or a word for them, found {given}; a baseline is named, as "ease"')
     groups = {record.key.group for record in runs}
     if len(groups) != 1:
         raise UsageError("compare: runs of several methods, or none, where one method was expected")

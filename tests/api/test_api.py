@@ -94,6 +94,8 @@ def test_compare(data: rb.PreparedData) -> None:
     assert len(rb.compare(first, second)) == 2
     with pytest.raises(UsageError, match="several methods"):
         rb.compare(rb.Runs((first[0], second[0])), second)
+    with pytest.raises(rb.RecbenchError, match='found Evaluations; a baseline is named, as "ease"'):
+        rb.compare(first, first.evaluate("auc"))  # type: ignore[arg-type]
 
 
 def test_baselines(data: rb.PreparedData) -> None:
