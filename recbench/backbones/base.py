@@ -83,7 +83,7 @@ class Backbone(nn.Module, ABC):
 
     @classmethod
     def of_new_users(cls, values: Mapping[str, settings.Value]) -> str:
-        """Return how a model with these settings makes vectors of users without training rows, for signatures.
+        """Return how a model with these settings makes vectors of users without training rows, for `eval` to say.
 
         Empty where it treats all users alike, by their features or by what they had.
         """

@@ -25,7 +25,6 @@ class Protocol:
     candidates: CandidateSet = "catalogue"  # all items, each user's own rows of `part`, or some of all items
     index: Index = "flat"
     history: str = ""  # what of `part` is known of its users instead of scored
-    new_users: str = ""  # how their vectors are made of that, where this is no part of the method
     levels: tuple[str, ...] = ()  # the kinds of feedback that make the ordinal level, from dense to sparse
 
     @staticmethod
@@ -61,7 +60,6 @@ def signature(request: Request, protocol: Protocol, items: int, search: str = "e
         words.append(f"rows={protocol.part}")
     if protocol.history:
         words.append(f"history={protocol.history}")
-        words += [f"new users={protocol.new_users}"] if protocol.new_users else []
     if request.by is not None:
         words.append(f"ranked by={request.by}")
     if request.k is not None:

@@ -122,6 +122,7 @@ def evaluate_run(
     if isinstance(held_out.candidates, SampledCandidates) and any(request.k for request in requests):
         notes.append(BIASED)
     notes += [f"{request.name}@{request.k} covers the whole catalogue of {items} items" for request in deep]
+    notes += [f"vectors of new users: {held_out.new_users}"] if held_out.new_users else []
     return EvaluatedRun(record, values, bound, list(dict.fromkeys(notes)))
 
 
@@ -187,7 +188,6 @@ def _measure(
         candidates=held_out.candidates,
         index=parse_index(options.index),
     )
-    protocol = replace(protocol, new_users=held_out.new_users)
 
     @cache
     def seen(column: int) -> Positives:

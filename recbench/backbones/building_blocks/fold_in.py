@@ -14,7 +14,7 @@ from recbench.data.history import Histories
 
 Rule = Literal["least-squares", "mean"]
 STEPS = 20  # of conjugate gradients
-WORDS = {"least-squares": "least squares against item vectors", "mean": "mean of item vectors"}  # in signatures
+WORDS = {"least-squares": "least squares against item vectors", "mean": "mean of item vectors"}
 
 
 def distinct_items(log: Log, users: int, items: int, seen: int) -> Histories:
