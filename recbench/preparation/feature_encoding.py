@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recbench.data.dataset import Dataset
 from recbench.data.manifest import Column
 from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError
 from recbench.preparation import buckets
+
+if TYPE_CHECKING:
+    from recbench.data.dataset import Dataset  # which imports torch
 
 
 @dataclass(frozen=True)

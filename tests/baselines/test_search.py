@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recbench.baselines.base import BASELINES, complete, defaults, recorded, restore
+from recbench.baselines.base import BASELINES, FORMER_FIT, complete, defaults, recorded, restore
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run import baseline_search
@@ -55,7 +55,7 @@ def test_every_value_of_a_space_can_be_used(name: str) -> None:
 @pytest.mark.parametrize("name", BASELINES.names())
 def test_settings_that_did_not_exist_are_left_out_of_keys(name: str) -> None:
     former = {f"{name}.{setting}": value for setting, value in BASELINES.get(name).former.items()}
-    former["train.select"] = "auto"
+    former.update({f"train.{setting}": value for setting, value in FORMER_FIT.items()})
     assert former.keys() <= defaults(name).keys()
     old = {setting: value for setting, value in defaults(name).items() if setting not in former}
     assert recorded(name, {**old, **former}) == old and complete(name, old) == {**former, **old}
