@@ -138,7 +138,9 @@ def draw(panels: Sequence[Cloud], on: Sequence[str], path: Path, title: str) -> 
             baseline for baseline in (False, True) if any(m.baseline == baseline for c in panels for m in c.methods)
         ]
         handles = [axes[0].plot([], [], linestyle="none", **LOOKS[baseline])[0] for baseline in kinds]
-        legend(made, handles, [KINDS[baseline] for baseline in kinds], SPREAD)
+        faint = any(not method.chosen for cloud in panels for method in cloud.methods)
+        heading = f"{SPREAD}; faint: settings that validation did not choose" if faint else SPREAD
+        legend(made, handles, [KINDS[baseline] for baseline in kinds], heading)
         made.draw_without_rendering()  # the layout is settled only now
         made.set_layout_engine("none")
         for ax, cloud in zip(axes, panels, strict=True):
