@@ -88,6 +88,7 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
 def compare_methods(chosen: Sequence[ComparedMethod], metrics: Sequence[str], store: Store) -> list[Comparison]:
     """Compare the methods under each metric, default: all that every run of them was evaluated with.
 
+    A method that several words name, as runs of its seeds, is compared once.
     Raises UsageError if they have no metric of one definition in common.
     """
     if len({method.keys[0].group for method in chosen}) < 2:
@@ -95,6 +96,7 @@ def compare_methods(chosen: Sequence[ComparedMethod], metrics: Sequence[str], st
             "only one method is named" if len(chosen) < 2 else f"all words name {chosen[0].name} with equal settings"
         )
         raise UsageError(f"{reason}; name another to compare it with: `recbench leaderboard` shows what there is")
+    chosen = list({method.keys[0].group: method for method in chosen}.values())
     contributions = {
         key.digest: read_contributions(store.folder(key), store.warnings) for method in chosen for key in method.keys
     }

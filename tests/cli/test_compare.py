@@ -85,10 +85,13 @@ def test_names_of_runs(trained: Run) -> None:
     assert told.code == 2 and "no run of bpr is on other; `recbench runs bpr` shows where" in told.err
     assert "train.lr=1e-09" in trained("compare", "bpr", "bce").err
     evaluated = {word: trained("eval", "--run", word, "--metric", "auc", "--json").json for word in ("bpr", "bce/mf")}
+    by_seed = [row["run"] for row in evaluated["bpr"]]
     assert [row["seed"] for row in evaluated["bpr"]] == [0, 1] and len(evaluated["bce/mf"]) == 4
     whole = trained("eval", "--run", "all", "--metric", "auc", "--json").json
     assert {row["loss"] for row in whole} == {"bce", "bpr", "wbpr"} and len(whole) == 7
     assert trained("compare", "bpr", "wbpr", "--metric", "auc").code == 0
+    (of_seeds,) = trained("compare", "wbpr", *by_seed, "--metric", "auc", "--json").json
+    assert len(of_seeds["values"]) == 2 and len(of_seeds["differences"]) == 1
     assert "no run starts with `gnolr`" in trained("eval", "--run", "gnolr").err
 
 
