@@ -113,7 +113,7 @@ Preset = Annotated[
 PreparedDataset = Annotated[
     str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: the most recently prepared.")
 ]
-OnlyDataset = Annotated[str | None, typer.Option(help="Only this dataset.")]
+OnlyDataset = Annotated[str | None, typer.Option(help="Only this DATASET or DATASET/SPLIT.")]
 OnlyMetrics = Annotated[list[str], typer.Option("--metric", help="Only these metrics.")]
 Metrics = Annotated[
     list[str],

@@ -119,7 +119,7 @@ def collect_rows(
     """Return the rows of the leaderboard, best first within dataset, split, feedback, metric and signature.
 
     `metrics` are names ("recall@50"), with or without a feedback ("auc/click"), in the order to show.
-    Raises UsageError for a dataset or metric that no run has, and if nothing was evaluated.
+    Raises UsageError for a dataset (or DATASET/SPLIT) or metric that no run has, and if nothing was evaluated.
     """
     measured = _measured(store, dataset)
     positions = _metric_positions({column for _, column in measured.values}, metrics)
@@ -163,8 +163,8 @@ def _measured(store: Store, dataset: str | None) -> _Measured:
     measured, datasets, hidden = _Measured(), set(), frozenset(store.labels.hidden)
     for record, evaluations in store.runs():
         key = record.key
-        datasets.add(key.dataset)
-        if dataset not in (None, key.dataset) or key.digest in hidden:
+        datasets |= {key.dataset, key.data}
+        if dataset not in (None, key.dataset, key.data) or key.digest in hidden:
             continue
         measured.choice.add(record, evaluated=bool(evaluations))
         for evaluation in evaluations:

@@ -181,7 +181,9 @@ def test_the_two_splits_of_gowalla_never_stand_beside_each_other(store, add, mak
 
 def test_committed_records_of_gowalla_are_of_til_s_files():
     """Plain item-kNN has Recall@20 .1726 on TIL's files and .1157 on LightGCN's."""
-    rows = collect_rows(Store(Path(__file__).parents[2] / "results"), "gowalla", ["recall@20"])
+    store = Store(Path(__file__).parents[2] / "results")
+    rows = collect_rows(store, "gowalla", ["recall@20"])
+    assert {row.split for row in collect_rows(store, "gowalla/random", ["recall@20"])} == {"random"}
     given = [row for row in rows if (row.loss, row.split) == ("item-knn", "given")]
     (plain,) = (row.mean for row in given if "799ba961e054" in row.runs)  # cosines alone, fitted to all of train
     assert plain == pytest.approx(0.1726, abs=5e-5)
