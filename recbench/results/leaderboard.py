@@ -18,6 +18,7 @@ from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
 from recbench.results.leaderboard_tables import (
     BELOW,
     BOUND,
+    BRACKETS,
     DatasetTables,
     FeedbackTable,
     arrange,
@@ -123,6 +124,8 @@ def _markdown_lines(title: str, dataset: DatasetTables, beside: Sequence[str]) -
         yield ""
         for note in filter(None, dataset.notes(table)):
             yield f"{markdown_text(note)}\n"
+        if "interval" in beside and any(interval(row) for rows in table.columns.values() for row in rows):
+            yield f"in brackets: {BRACKETS}\n"
     for signature, letter in dataset.letters.items():
         yield f"({letter}) {markdown_text(signature)}\n"
     yield f"{markdown_text(dataset.runs_tested())}\n"

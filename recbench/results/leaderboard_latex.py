@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import (
+    BRACKETS,
     DatasetTables,
     FeedbackTable,
     arrange,
@@ -112,7 +113,7 @@ def _marks(table: FeedbackTable, beside: Sequence[str]) -> Iterator[str]:
     if any(row.below for row in rows):
         yield r" $\downarrow$: worse than the best baseline."
     if "interval" in beside and any(interval(row) for row in rows):
-        yield r" In brackets: the 95\,\% interval of the difference to the best, over users and seeds."
+        yield f" In brackets: {BRACKETS}.".replace("95 %", r"95\,\%")
     if "time" in beside:
         yield " Time: of training, in minutes and seconds."
 

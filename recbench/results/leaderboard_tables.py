@@ -14,6 +14,10 @@ BOUND = "true probability (best attainable)"
 BELOW = "↓"
 SEPARATOR = ", "  # of the settings of a row
 MINUTE, HOUR = 60, 3600
+BRACKETS = (
+    "the 95 % interval of the difference to the best, over users and seeds, not corrected for the number of methods "
+    "as bold is"
+)
 BESIDE = ("settings", "interval", "time", "seeds")  # what may stand beside the metrics in tables for papers
 
 

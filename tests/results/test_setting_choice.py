@@ -178,7 +178,9 @@ def test_columns_beside_the_metrics_are_chosen(
     text = latex(rows, beside=["interval", "seeds"])
     assert r"bce $\times$ twintower & 0.6000 {\scriptsize $[-0.1200, -0.0800]$} & 1 \\" in text
     assert r"\begin{tabular}{lrr}" in text and r"95\,\% interval of the difference" in text
-    assert "| bce | twintower | 0.6000 \\[-0.1200, -0.0800\\] |" in markdown(rows, beside=["interval"])
+    lines = markdown(rows, beside=["interval"])
+    assert "| bce | twintower | 0.6000 \\[-0.1200, -0.0800\\] |" in lines
+    assert "\nin brackets: the 95 % interval of the difference" in lines and "in brackets" not in markdown(rows)
     monkeypatch.setenv("RECBENCH_RESULTS", str(store.root))
     assert "| loss | backbone | auc (a) |" in run("leaderboard", "--format", "markdown", "--columns", "none").out
     assert "did you mean `seeds`" in run("leaderboard", "--format", "latex", "--columns", "seed").err

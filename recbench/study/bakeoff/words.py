@@ -148,7 +148,8 @@ def _how_sure(verdict: Verdict) -> Iterator[str]:
         yield f"It is better than all {len(verdict.differences)} others beyond chance."
     elif others:
         more = f" and {len(others) - MAX_METHODS} more" if len(others) > MAX_METHODS else ""
-        worse = f"{len(verdict.differences) - len(verdict.alike)} of {len(verdict.differences)} are worse beyond chance"
+        count = len(verdict.differences) - len(verdict.alike)
+        worse = f"{count} of {len(verdict.differences)} {'is' if count == 1 else 'are'} worse beyond chance"
         yield f"Not told apart from the best: {', '.join(others[:MAX_METHODS])}{more}; {worse}."
 
 
