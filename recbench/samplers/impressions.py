@@ -11,7 +11,7 @@ from torch import Tensor
 from recbench.data.dataset import Dataset, Positives
 from recbench.errors import TrainingError
 from recbench.samplers.base import SAMPLERS
-from recbench.samplers.negatives import Negatives, Proposal, UniformNegatives, random_below
+from recbench.samplers.negatives import Negatives, Proposal, UniformNegatives, count_up_to, random_below
 from recbench.samplers.triplets import Triplets
 from recbench.settings import Count, Range
 
@@ -62,7 +62,8 @@ class ImpressionNegatives(Negatives):
         own = (chance < self.share) & (number > 0)
         item = torch.where(own, self.shown.item[place], item)
         share = torch.where(number > 0, self.share, 0.0)
-        is_shown = torch.isin(user[:, None] * self.width + item, self.key)
+        pair = user[:, None] * self.width + item
+        is_shown = self.key[(count_up_to(self.key, pair) - 1).clamp(min=0)] == pair
         q = (1 - share) * log_q.exp() + share * is_shown / number.clamp(min=1)
         return item, own | valid, q.clamp(min=torch.finfo(q.dtype).tiny).log()
 
