@@ -82,7 +82,7 @@ def _knows_ids_alone(backbone: Backbone, path: Path) -> UsageError:
 
 
 def _side_of(data: Dataset, rows: pl.DataFrame, path: Path) -> SideName:
-    """Return the side whose features are the columns; raises DataError if that is neither or both."""
+    """Return the side whose features are the columns; raises DataError if that is neither, UsageError if both."""
     needed = {side: features_of(data, side) for side in SIDES}
     found = [side for side in SIDES if set(needed[side]) <= set(rows.columns)]
     if len(found) == 1:

@@ -30,7 +30,9 @@ def parse_frame(path: Path, content: bytes) -> pl.DataFrame:
     try:
         return pl.read_csv(held, infer_schema=False) if path.suffix == ".csv" else pl.read_parquet(held)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(
+            path, error, "" if path.suffix in FILES else f"; expected a name that ends in {' or '.join(FILES)}"
+        ) from None
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -99,7 +101,7 @@ def _cast_ids(path: Path, ids: pl.Series, kind: pl.DataType) -> pl.Series:
     return cast if whole is None else cast.set(~whole.fill_null(value=False), None)
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: Path, error: Exception, remedy: str = "") -> DataError:
     form = "CSV" if path.suffix == ".csv" else "Parquet"
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return DataError(f"{path}: cannot be read as {form} ({reason})")
+    return DataError(f"{path}: cannot be read as {form} ({reason}){remedy}")

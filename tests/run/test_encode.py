@@ -24,6 +24,7 @@ from recbench.results.store import Store
 from recbench.run.encode import _user_vectors, _with_more_users
 from recbench.run.export import export_run, scorer_of
 from recbench.run.raw_features import count_unknown, encode_rows
+from recbench.run.raw_ids import read_frame
 from tests.conftest import Run
 
 CATALOGUE = """
@@ -131,6 +132,13 @@ def test_wrong_rows_are_one_line(shop: rb.PreparedData, rows: dict[str, list[obj
     with pytest.raises(RecbenchError) as error:
         encode_rows(shop.load(), "item", pl.DataFrame(rows, strict=False), Path("new.csv"))
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_table_is_told_which_are(tmp_path: Path) -> None:
+    file = tmp_path / "clicks.toml"
+    file.write_text("[clicks]\n")
+    with pytest.raises(RecbenchError, match=r"clicks.toml: .*; expected a name that ends in \.parquet or \.csv$"):
+        read_frame(file)
 
 
 def test_vectors_of_known_rows_are_those_of_eval(shop: rb.PreparedData, run: Run, tmp_path: Path) -> None:
