@@ -184,9 +184,9 @@ def _resume_hint(command: str | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from recbench.run.train_command import is_resumable
+        from recbench.run.train_command import resumable_plan
 
-        if is_resumable(store(), command):
-            hint = "`recbench train --resume` continues after the last finished epoch"
+        if plan := resumable_plan(store(), command):
+            hint = f"`{plan.resume_command}` continues after the last finished epoch"
             raise InterruptionError(f"interrupted; {hint}") from None
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -204,6 +205,13 @@ class Plan:
     imports: list[str]  # files of --import, as typed
     command: str
     schema: int = SCHEMA
+
+    @property
+    def resume_command(self) -> str:
+        """The command that finishes what was interrupted, with the user's own files that it needs."""
+        return shlex.join(
+            ["recbench", "train", "--resume", *(word for file in self.imports for word in ("--import", file))]
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from recbench.evaluation.dialects import find_dialect
 from recbench.evaluation.index import parse_index
 from recbench.evaluation.request import Request, parse
 from recbench.results import leaderboard
-from recbench.results.record import RunRecord
+from recbench.results.record import Plan, RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.training.console import print_line
@@ -96,15 +96,17 @@ def _last_records(store: Store) -> list[RunRecord]:
 
     Raises UsageError where the last `train` has finished no run.
     """
+    plan: Plan | None
     try:
-        keys = store.read_plan().keys
-        finished = [store.record(key) for key in keys if key in store]
+        plan = store.read_plan()
+        finished = [store.record(key) for key in plan.keys if key in store]
     except (UsageError, DataError):
-        keys, finished = [], []
+        plan, finished = None, []
     latest = store.latest()
-    if keys and not finished:
+    if plan and plan.keys and not finished:
+        first = plan.keys[0]
         raise UsageError(
-            f"no run of the last `train` ({keys[0].method} on {keys[0].data}) is finished; `recbench train --resume` "
+            f"no run of the last `train` ({first.method} on {first.data}) is finished; `{plan.resume_command}` "
             f"finishes them, --run latest takes {latest.key.digest} ({latest.key.method} on {latest.key.data})"
         )
     return finished or [latest]

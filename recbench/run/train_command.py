@@ -164,13 +164,17 @@ def resume_last(store: Store, console: Console, device: str, track: Sequence[str
     return train_plan(replace(plan, keys=unfinished), data, store, console, ready, track)
 
 
-def is_resumable(store: Store, command: str | None) -> bool:
-    """Return whether the last `train` has unfinished runs; if a command is given, only where it was that command."""
+def resumable_plan(store: Store, command: str | None) -> Plan | None:
+    """Return what the last `train` set out to do if runs of it are unfinished, else None.
+
+    If a command is given, only where the last `train` was that command.
+    """
     try:
         plan = store.read_plan()
     except RecbenchError:
-        return False
-    return command in (None, plan.command) and any(not is_complete(key, store) for key in plan.keys)
+        return None
+    unfinished = any(not is_complete(key, store) for key in plan.keys)
+    return plan if unfinished and command in (None, plan.command) else None
 
 
 def train_plan(

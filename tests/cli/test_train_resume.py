@@ -107,7 +107,9 @@ def test_a_changed_import_is_not_resumed(prepared: Run, tmp_path: Path, monkeypa
     file.write_text(source)
     with monkeypatch.context() as patch:
         patch.setattr("recbench.run.train_command.train", _raise_for_seed(0, training.train))
-        assert prepared("train", "--import", str(file), "--loss", "mine", "--backbone", "mf").code == 130
+        stopped = prepared("train", "--import", str(file), "--loss", "mine", "--backbone", "mf")
+    assert stopped.code == 130
+    assert f"`recbench train --resume --import {file}` continues" in stopped.err
     file.write_text(source + "\nCHANGED = True\n")
     forget_imports()
     assert "add --import" in prepared("train", "--resume").err

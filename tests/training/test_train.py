@@ -21,7 +21,7 @@ from recbench.preparation.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run import train_command
-from recbench.run.train_command import TrainRequest, is_resumable, resume_last, train_all
+from recbench.run.train_command import TrainRequest, resumable_plan, resume_last, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
 from recbench.training.train import locked
@@ -167,15 +167,15 @@ def test_there_is_nothing_to_resume_before_a_plan_is_kept(monkeypatch: pytest.Mo
         patch.setattr(Dataset, "load", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             train()
-    assert not is_resumable(store, "recbench train") and not is_resumable(store, None)
+    assert not resumable_plan(store, "recbench train") and not resumable_plan(store, None)
     with monkeypatch.context() as patch:
         patch.setattr(train_command, "train", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             train()
-    assert is_resumable(store, "recbench train") and is_resumable(store, None)
-    assert not is_resumable(store, "recbench train --loss other")
+    assert resumable_plan(store, "recbench train") and resumable_plan(store, None)
+    assert not resumable_plan(store, "recbench train --loss other")
     train()
-    assert not is_resumable(store, None)
+    assert not resumable_plan(store, None)
 
 
 def test_processes_that_train_one_run_get_one_record() -> None:
