@@ -134,11 +134,10 @@ class Runs(Sequence[RunRecord]):
         backbones that encode features; or columns `user` and `item`, what each new user had, the oldest first, for
         backbones that read that. Raises UsageError for other backbones, and unless this is one run.
         """
-        if len(self) != 1:
-            raise UsageError(f"encode: {len(self)} runs, where one is expected; take one, as in runs[:1]")
+        record = self._only("encode")
         path = Path(rows) if isinstance(rows, str | Path) else Path("rows")
         frame = read_frame(path) if isinstance(rows, str | Path) else pl.DataFrame(rows)
-        encoded = encode(self[0], own_store(), frame, side, path)
+        encoded = encode(record, own_store(), frame, side, path)
         for note in encoded.notes:
             print_line(console_of(quiet), f"note: {note}")
         return encoded.frame
@@ -155,10 +154,13 @@ class Runs(Sequence[RunRecord]):
         `formats` are "torch" and "onnx", for what encodes new users and items by features. Raises UsageError unless
         this is one run, for a folder that exists, and for a backbone that has no such vectors.
         """
-        if len(self) != 1:
-            raise UsageError(f"export: {len(self)} runs, where one is expected; take one, as in runs[:1]")
-        export_run(self[0], own_store(), Path(folder), index, names_of(formats))
+        export_run(self._only("export"), own_store(), Path(folder), index, names_of(formats))
         return Path(folder)
+
+    def _only(self, action: str) -> RunRecord:
+        if len(self) != 1:
+            raise UsageError(f"{action}: {len(self)} runs, where one is expected; take one, as in runs[:1]")
+        return self[0]
 
     def __repr__(self) -> str:
         lines = [

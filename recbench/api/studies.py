@@ -116,9 +116,7 @@ def sweep(
     side in each of them. The same call goes on where it was stopped.
     Raises UsageError for whatever cannot work, before anything is trained.
     """
-    words = [
-        f"{name}={values if isinstance(values, str) else _listed(values)}" for name, values in (grid or {}).items()
-    ]
+    words = [f"{name}={_listed(values)}" for name, values in (grid or {}).items()]
     chosen = {**(settings or {}), **({} if sampler is None else {"sampler.name": sampler})}
     common = TrainRequest(
         loss="",
