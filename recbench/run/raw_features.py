@@ -15,12 +15,12 @@ from recbench.preparation.feature_encoding import FeatureEncoding, encode_featur
 from recbench.readers.building_blocks.ids import as_ids
 from recbench.readers.building_blocks.row_block import RowBlock
 from recbench.readers.building_blocks.typed_columns import ColumnRoles, check_vectors, plain_columns
-from recbench.sources.dataset_spec import Side
+from recbench.run.raw_ids import side_options
 
 
 def features_of(data: Dataset, side: Literal["user", "item"]) -> tuple[str, ...]:
     """Return the raw columns that hold the features of users or items."""
-    return _side(data, side).features
+    return side_options(data, side).features
 
 
 def encode_rows(data: Dataset, side: Literal["user", "item"], rows: pl.DataFrame, path: Path) -> Table:
@@ -29,7 +29,7 @@ def encode_rows(data: Dataset, side: Literal["user", "item"], rows: pl.DataFrame
     Values that do not occur in train are unknown, as they are to users and items of the test rows alone. Rows are
     counted from 1 in messages, which name `path`. Raises DataError for a missing column and for a wrong value.
     """
-    own, options = _side(data, side), read_manifest(data.folder).options
+    own, options = side_options(data, side), read_manifest(data.folder).options
     missing = [name for name in own.features if name not in rows.columns]
     if missing:
         raise DataError(
@@ -61,11 +61,6 @@ def count_unknown(table: Table) -> int:
     numeric = [column.kind == "numeric" for column in table.columns for _ in range(column.width)]
     nothing = table.value.new_tensor([ABSENT if it else 0 for it in numeric])
     return int((table.value == nothing).all(1).sum())
-
-
-def _side(data: Dataset, side: Literal["user", "item"]) -> Side:
-    options = read_manifest(data.folder).options
-    return options.user if side == "user" else options.item
 
 
 def _encode(value: pl.Series, encoding: FeatureEncoding, separator: str) -> pl.Series:

@@ -12,8 +12,15 @@ import torch
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError
+from recbench.sources.dataset_spec import Side
 
 FILES = (".parquet", ".csv")  # ends of names of files
+
+
+def side_options(data: Dataset, side: Literal["user", "item"]) -> Side:
+    """Return what the catalogue entry of a dataset says of its users or items."""
+    options = read_manifest(data.folder).options
+    return options.user if side == "user" else options.item
 
 
 def read_content(path: Path) -> bytes:
@@ -73,7 +80,7 @@ def known_rows(
     """
     vocabulary = data.raw_ids(side)
     names = [name for name in vocabulary.columns if name != "row"]
-    key = names[0] if len(names) == 1 else _key(data, side)
+    key = names[0] if len(names) == 1 else side_options(data, side).key
     if key is None or vocabulary[key].is_duplicated().any():
         raise DataError(
             f"{path}: a {side} of {data.name} is identified by {', '.join(names)} together, which a column {side} "
@@ -83,12 +90,6 @@ def known_rows(
     vocabulary = vocabulary.select("row", pl.col(key).alias("id"))
     wanted = _cast_ids(path, ids, vocabulary["id"].dtype).alias("id").to_frame()
     return wanted.join(vocabulary, on="id", how="left", maintain_order="left")["row"]
-
-
-def _key(data: Dataset, side: Literal["user", "item"]) -> str | None:
-    """Return the column of the log that names the users or items, if there is one."""
-    options = read_manifest(data.folder).options
-    return (options.user if side == "user" else options.item).key
 
 
 def _cast_ids(path: Path, ids: pl.Series, kind: pl.DataType) -> pl.Series:
