@@ -25,6 +25,10 @@ class UltraGCN(SampledSoftmaxLoss):
     code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, on which the paper draws 1500
     negatives for each positive of its `own`, from all items (`mask_positives=false`); a `pool` that the batch shares is
     far cheaper. The paper's gamma is `backbone.l2` with `l2_of=parameters`.
+
+    A pair without feedback weighs about d_u negative_weight / items times as much as a positive: 0.2 on that Gowalla,
+    16 on MovieLens 100K. All scores sink before the model tells users apart, the longer the larger this is and the
+    smaller `backbone.std`: lower `negative_weight` where items are few (20 for 1500), or train for long.
     """
 
     weights: Tensor  # [6] w1 to w4, negative_weight, item_weight
