@@ -47,10 +47,7 @@ class Registry(Generic[T]):
         def register(cls: type[T]) -> type[T]:
             taken = self._classes.get(name)
             if taken is not None and taken.__module__ != cls.__module__:
-                place = taken.__module__
-                if imported_source(taken) is not None:
-                    place = Path(str(sys.modules[place].__file__)).name
-                raise UsageError(f"{self.kind} `{name}` is already defined in {place}; choose another name")
+                raise UsageError(f"{self.kind} `{name}` is already defined in {place_of(taken)}; choose another name")
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
             return cls
@@ -160,6 +157,12 @@ def imported_source(cls: type) -> str | None:
     """Return the `source_digest` of the user's file that defines a class, or None if a package does."""
     module = cls.__module__
     return module.rpartition("_")[2] if module.startswith(_IMPORTED) else None
+
+
+def place_of(cls: type) -> str:
+    """Return where a class is defined, for people to read: the name of the user's file, or the module of a package."""
+    module = cls.__module__
+    return module if imported_source(cls) is None else Path(str(sys.modules[module].__file__)).name
 
 
 def imported_file(cls: type) -> dict[Path, str]:

@@ -14,6 +14,7 @@ from recbench.inspect.loss_records import Cost, Sensitivity, costs, sensitivitie
 from recbench.inspect.methods_page import loss_section
 from recbench.losses import base
 from recbench.losses.base import LOSSES
+from recbench.registry import place_of
 from recbench.results.against import match_tables
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_rows import LeaderboardRow
@@ -48,7 +49,7 @@ class Passport:
 
     loss: str
     about: str  # its docstring: what it computes, and the source
-    code: str  # module that it is in
+    code: str  # module or file that it is in
     settings: dict[str, Value]  # with their defaults
     feedback: str  # one, several, or either
     needs: str  # of slates and backbones
@@ -76,7 +77,7 @@ def passport(
     return Passport(
         loss=name,
         about=inspect.getdoc(loss) or "",
-        code=loss.__module__,
+        code=place_of(loss),
         settings=base.defaults(loss),
         feedback=feedback_of(loss),
         needs=in_words(loss.needs) if loss.needs else "nothing",

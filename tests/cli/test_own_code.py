@@ -114,3 +114,10 @@ def test_compare_names_the_settings_of_a_loss_that_nobody_imports(prepared: Run,
     told = prepared("compare", "mine", "popularity")
     assert told.code == 2 and "mine fits 2 methods; name one of them: mine/mf+lr=0.5 (" in told.err
     assert not (own.parent / "trace").exists()
+
+
+def test_the_card_of_a_loss_names_the_file_that_it_is_in(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN_LOSS)
+    told = run("card", "--loss", "mine", "--import", str(tmp_path / "mine.py"), "--json")
+    forget_imports()
+    assert told.json["code"] == "mine.py"
