@@ -82,5 +82,8 @@ class UltraGCN(SampledSoftmaxLoss):
         slates = Slates.of(batch)
         positive = batch.item.expand(len(batch.user), -1).gather(1, slates.slot)[:, 0]
         near = Loss.encode(self, backbone, replace(batch, item=self.near[positive], mask=None))
-        drawn = (self.omega[positive] * softplus(-near.logit[..., 0])).sum(1)
-        return super().objective(backbone, batch) + self.weights[5] * slates.mean(drawn)
+        objective = super().objective(backbone, batch)
+        for part in near.trained:
+            drawn = (self.omega[positive] * softplus(-part.logit[..., 0])).sum(1)
+            objective = objective + self.weights[5] * slates.mean(drawn)
+        return objective

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 
 import pytest
@@ -11,7 +12,11 @@ from torch.nn.functional import softplus
 
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
+from recbench.losses.base import resolve
 from recbench.losses.ultragcn import UltraGCN
+from recbench.settings import prefixed
+from recbench.training.model import build
+from recbench.training.schedule import Schedule
 from tests.backbones.test_lightgcn import dataset
 from tests.losses.by_hand import loss, tensor, towers
 from tests.losses.sampled_slates import model, model_on
@@ -87,3 +92,17 @@ def test_an_item_may_be_its_own_neighbour_or_not(view: Dataset) -> None:
         assert isinstance(made, UltraGCN)
         own = (made.near == torch.arange(len(made.near))[:, None]) & (made.omega > 0)
         assert bool(own.any(1).all()) == diagonal and bool(own.any()) == diagonal
+
+
+def test_branches_trained_apart_each_draw_the_neighbours(view: Dataset) -> None:
+    words = dict.fromkeys(PLAIN, "0") | {"item_weight": "1"}
+    values = prefixed("loss", resolve(UltraGCN, words)) | {"backbone.pretrain": 1}
+    made = build(view, "ultragcn", "neumf", values, seed=0, schedule=Schedule(epochs=2))
+    made.start_epoch(1)
+    batch = next(made.loss.sampler.batches(view, 9, torch.Generator().manual_seed(0)))
+    assert isinstance(made.loss, UltraGCN)
+    positive = batch.item[0, : len(batch.user)]
+    near = made.backbone.encode(replace(batch, item=made.loss.near[positive], mask=None))
+    costs = [(made.loss.omega[positive] * softplus(-branch[..., 0])).sum(1).mean() for branch in near.apart]
+    assert len(costs) == 2
+    torch.testing.assert_close(made.loss.objective(made.backbone, batch), sum(costs, start=torch.zeros(())))
