@@ -41,7 +41,8 @@ def even_bounds(values: Values, at_once: int) -> Numbers:
     for value in values():
         counts += np.bincount(_bin(value, low, width), minlength=BINS)
     ranges = (np.cumsum(counts) - counts) // at_once
-    return low + width * (np.flatnonzero(np.diff(ranges)) + 1)
+    places = np.flatnonzero(np.diff(ranges)) + 1
+    return low + width * places[places <= (high - low) // width]  # a bound above all numbers may be above 64 bits too
 
 
 def extremes(values: Values) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recbench.preparation.order_statistics import even_bounds, kth
@@ -9,6 +9,7 @@ from recbench.preparation.order_statistics import even_bounds, kth
 NUMBERS = st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5), min_size=1, max_size=200)
 
 
+@example([9_223_372_032_560_201_723, 9_223_372_036_854_775_803], 0, 1)
 @given(NUMBERS, st.integers(0, 10**6), st.integers(1, 50))
 def test_order_statistics_of_blocks(numbers: list[int], rank: int, at_once: int) -> None:
     value = np.array(numbers, np.int64)
