@@ -67,7 +67,12 @@ class PreparedData(Table):
         return pl.DataFrame({name: column.numpy() for name, column in columns.items()})
 
     def raw_ids(self, side: Literal["user", "item"]) -> pl.DataFrame:
-        """Return the number `row` of every user or item beside the raw columns that identify it."""
+        """Return the number `row` of every user or item beside the raw columns that identify it.
+
+        Raises UsageError for another side.
+        """
+        if side not in ("user", "item"):
+            raise unknown("side", side, ("user", "item"))
         return self.load().raw_ids(side)
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 
 import polars as pl
 
+from recbench.api.arguments import data_name
+from recbench.api.prepared import PreparedData
 from recbench.api.runs import Runs
 from recbench.api.table import Table
 from recbench.errors import UsageError
@@ -36,20 +38,22 @@ class Comparison(Table):
 
 
 def leaderboard(
-    dataset: str | None = None, metrics: str | Sequence[str] = (), *, every_setting: bool = True
+    dataset: PreparedData | str | None = None, metrics: str | Sequence[str] = (), *, every_setting: bool = True
 ) -> Leaderboard:
-    """Return all evaluated runs, or those on a dataset under these metrics; `recbench leaderboard --all`.
+    """Return all evaluated runs, or those on a dataset or DATASET/SPLIT under these metrics; `leaderboard --all`.
 
     Without `every_setting`, of each method the setting that is best on validation rows: the rows that are `chosen`.
     """
     words = [metrics] if isinstance(metrics, str) else list(metrics)
     store = Store(results_home())
-    rows = with_shared_best(collect_rows(store, dataset, words or None), store)
+    rows = with_shared_best(collect_rows(store, data_name(dataset), words or None), store)
     rows = rows if every_setting else [row for row in rows if row.chosen]
     return Leaderboard(frame(rows), board.terminal_table(rows))
 
 
-def compare(*methods: str | Runs, metrics: str | Sequence[str] = (), dataset: str | None = None) -> Comparison:
+def compare(
+    *methods: str | Runs, metrics: str | Sequence[str] = (), dataset: PreparedData | str | None = None
+) -> Comparison:
     """Say whether methods differ: paired bootstrap over test users and seeds; `recbench compare`.
 
     Each is what `train` returned or a word that means one method, see `runs`; all of them evaluated before.
@@ -57,7 +61,7 @@ def compare(*methods: str | Runs, metrics: str | Sequence[str] = (), dataset: st
     """
     words = [method if isinstance(method, str) else _digest(method) for method in methods]
     store = Store(results_home())
-    chosen = comparing.methods(words, store, dataset)
+    chosen = comparing.methods(words, store, data_name(dataset))
     compared = comparing.compare_methods(chosen, [metrics] if isinstance(metrics, str) else list(metrics), store)
     rows = [
         {

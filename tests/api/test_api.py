@@ -34,6 +34,8 @@ def test_prepare_finds_what_a_command_prepared(run: Run) -> None:
     rows = data.rows("test")
     assert rows.columns == ["user", "item", "view", "cart", "buy"] and len(rows) == data.manifest.rows["test"]
     assert data.raw_ids("item").columns[0] == "row"
+    with pytest.raises(UsageError, match="did you mean `item`"):
+        data.raw_ids("items")
     assert data.load().fingerprint == data.fingerprint
 
 
@@ -82,6 +84,8 @@ def test_the_leaderboard_has_baselines_where_they_are_asked_for(data: rb.Prepare
     assert set(rb.leaderboard("synthetic", metrics="auc").to_polars()["loss"]) == {"nsb"}
     runs.evaluate("auc", baselines=True, quiet=True)
     assert "popularity" in set(rb.leaderboard().to_polars()["loss"])
+    board = rb.leaderboard(rb.prepared("synthetic"), metrics="auc").to_polars()
+    assert board.equals(rb.leaderboard("synthetic", metrics="auc").to_polars())
 
 
 def test_compare(data: rb.PreparedData) -> None:
