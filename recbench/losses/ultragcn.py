@@ -22,13 +22,10 @@ class UltraGCN(SampledSoftmaxLoss):
     b_ui = sqrt(d_u + 1) / d_u / sqrt(d_i + 1) with the numbers d of positives, + item_weight times the sum over the
     `neighbours` k of i with the largest omega_ik of omega_ik softplus(-s_uk), where omega_ik = sqrt(D_i + 1) / D_i /
     sqrt(D_k + 1) times the number of common users; D sums these numbers up, and with `diagonal`, as in the authors'
-    code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, on which the paper draws 1500
-    negatives for each positive of its `own`, from all items (`mask_positives=false`); a `pool` that the batch shares is
-    far cheaper. The paper's gamma is `backbone.l2` with `l2_of=parameters`.
+    code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, where the paper draws 1500 `own`
+    negatives of all items (`mask_positives=false`); a `pool` is cheaper. Its gamma: `backbone.l2`, `l2_of=parameters`.
 
-    A pair without feedback weighs about d_u negative_weight / items times as much as a positive: 0.2 on that Gowalla,
-    16 on MovieLens 100K. All scores sink before the model tells users apart, the longer the larger this is and the
-    smaller `backbone.std`: lower `negative_weight` where items are few (20 for 1500), or train for long.
+    All scores sink at first, the longer the larger `negative_weight` is: lower it where items are few (20 for 1500).
     """
 
     weights: Tensor  # [6] w1 to w4, negative_weight, item_weight
@@ -82,8 +79,5 @@ class UltraGCN(SampledSoftmaxLoss):
         slates = Slates.of(batch)
         positive = batch.item.expand(len(batch.user), -1).gather(1, slates.slot)[:, 0]
         near = Loss.encode(self, backbone, replace(batch, item=self.near[positive], mask=None))
-        objective = super().objective(backbone, batch)
-        for part in near.trained:
-            drawn = (self.omega[positive] * softplus(-part.logit[..., 0])).sum(1)
-            objective = objective + self.weights[5] * slates.mean(drawn)
-        return objective
+        drawn = [slates.mean((self.omega[positive] * softplus(-part.logit[..., 0])).sum(1)) for part in near.trained]
+        return super().objective(backbone, batch) + self.weights[5] * sum(drawn)
