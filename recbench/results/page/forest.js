@@ -53,7 +53,8 @@ function axisOf(lines) {
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
   const room = (high - low || Math.abs(high) || 1) * 0.04;
   const at = (value) => ((value - low + room) / (high - low + 2 * room)) * 100;
-  return { at, ticks: ticksOf(low - room, high + room) };
+  const ticks = high > low ? ticksOf(low, high) : ticksOf(low - room, high + room); // at the very edge a number is cut off
+  return { at, ticks };
 }
 
 function bar(line, axis, best) {
