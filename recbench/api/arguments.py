@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from recbench.api.prepared import PreparedData
 from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
+from recbench.settings import Value
 from recbench.terminal import TerminalConsole
 
 
@@ -41,3 +42,18 @@ def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
     if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
         raise UsageError(f"seeds={seeds!r}: expected at least one, distinct and none below 0")
     return chosen
+
+
+def chosen_settings(
+    settings: Mapping[str, Value] | None, sampler: str | None, **training: Value | None
+) -> dict[str, Value]:
+    """Return the settings with the sampler and those of training that arguments give, None meaning not given.
+
+    Raises UsageError for one of training that both give.
+    """
+    chosen = dict(settings or {})
+    own = {f"train.{name}": value for name, value in training.items() if value is not None}
+    if twice := own.keys() & chosen.keys():
+        name = min(twice)
+        raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
+    return {**chosen, **own, **({} if sampler is None else {"sampler.name": sampler})}

@@ -7,17 +7,15 @@ from dataclasses import asdict
 
 import polars as pl
 
-from recbench.api.arguments import data_name
+from recbench.api.arguments import data_name, names_of, own_store
 from recbench.api.prepared import PreparedData
 from recbench.api.runs import Runs
 from recbench.api.table import Table
 from recbench.errors import UsageError
-from recbench.home import results_home
 from recbench.results import leaderboard as board
 from recbench.results.leaderboard_export import frame
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.marks import with_shared_best
-from recbench.results.store import Store
 from recbench.study import compare as comparing
 
 DIFFERENCE = {
@@ -44,9 +42,8 @@ def leaderboard(
 
     Without `every_setting`, of each method the setting that is best on validation rows: the rows that are `chosen`.
     """
-    words = [metrics] if isinstance(metrics, str) else list(metrics)
-    store = Store(results_home())
-    rows = with_shared_best(collect_rows(store, data_name(dataset), words or None), store)
+    store = own_store()
+    rows = with_shared_best(collect_rows(store, data_name(dataset), names_of(metrics)), store)
     rows = rows if every_setting else [row for row in rows if row.chosen]
     return Leaderboard(frame(rows), board.terminal_table(rows))
 
@@ -60,9 +57,9 @@ def compare(
     Raises UsageError if they have no metric of one definition in common.
     """
     words = [method if isinstance(method, str) else _digest(method) for method in methods]
-    store = Store(results_home())
+    store = own_store()
     chosen = comparing.methods(words, store, data_name(dataset))
-    compared = comparing.compare_methods(chosen, [metrics] if isinstance(metrics, str) else list(metrics), store)
+    compared = comparing.compare_methods(chosen, names_of(metrics), store)
     rows = [
         {
             "metric": comparison.metric,

@@ -11,7 +11,7 @@ from typing import Literal, overload
 import polars as pl
 from rich.console import Console
 
-from recbench.api.arguments import console_of, data_name, names_of, own_store, seed_numbers
+from recbench.api.arguments import chosen_settings, console_of, data_name, names_of, own_store, seed_numbers
 from recbench.api.own_classes import all_names, all_sources
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
@@ -211,7 +211,7 @@ def train(
     An interrupted call goes on after the last finished epoch when it is made again.
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
     """
-    chosen = _settings(settings or {}, {"epochs": epochs, "batch_size": batch_size, "lr": lr}, sampler)
+    chosen = chosen_settings(settings, sampler, epochs=epochs, batch_size=batch_size, lr=lr)
     losses, backbones = all_names(loss, LOSSES), all_names(backbone, BACKBONES) if backbone else (None,)
     request = TrainRequest(
         loss=losses[0] if losses else "",
@@ -252,17 +252,6 @@ def _train(
     digests = {path.name: digest for path, digest in sources.items()}
     target, command = pick_device(device), _command(completed)
     return train_completed(completed, digests, own_store(), console, target, command)
-
-
-def _settings(
-    settings: Mapping[str, Value], given: Mapping[str, Value | None], sampler: str | None
-) -> dict[str, Value]:
-    """Return the settings with those of training that arguments give; raises UsageError for one that both do."""
-    own = {f"train.{name}": value for name, value in given.items() if value is not None}
-    if twice := own.keys() & settings.keys():
-        name = min(twice)
-        raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
-    return {**settings, **own, **({} if sampler is None else {"sampler.name": sampler})}
 
 
 def runs(word: str) -> Runs:

@@ -11,7 +11,7 @@ import polars as pl
 from rich.console import Group
 from rich.text import Text
 
-from recbench.api.arguments import console_of, data_name, names_of, own_store, seed_numbers
+from recbench.api.arguments import chosen_settings, console_of, data_name, names_of, own_store, seed_numbers
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
 from recbench.results.sweeps import Sweep
@@ -117,14 +117,13 @@ def sweep(
     Raises UsageError for whatever cannot work, before anything is trained.
     """
     words = [f"{name}={_listed(values)}" for name, values in (grid or {}).items()]
-    chosen = {**(settings or {}), **({} if sampler is None else {"sampler.name": sampler})}
     common = TrainRequest(
         loss="",
         backbone=backbone,
         dataset=data_name(data),
         feedback=names_of(feedback),
         seeds=seed_numbers(seeds),
-        settings=tuple(typed_words(chosen)),
+        settings=tuple(typed_words(chosen_settings(settings, sampler))),
         imports=(),
         preset=preset,
     )
