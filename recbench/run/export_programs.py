@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,7 +168,9 @@ def write_programs(folder: Path, model: Model, data: Dataset, formats: tuple[str
     """
     assert isinstance(model.backbone, TwoSidedBackbone)
     sides: tuple[tuple[Literal["user", "item"], Table], ...] = (("user", data.users), ("item", data.items))
-    described: dict[str, object] = {"separator": read_manifest(data.folder).options.bag_separator}
+    separator = read_manifest(data.folder).options.bag_separator
+    described: dict[str, object] = {"separator": separator}
+    examples: dict[str, dict[str, object]] = {}
     (folder / "vocabulary").mkdir()
     columns = []
     for side, table in sides:
@@ -175,6 +178,7 @@ def write_programs(folder: Path, model: Model, data: Dataset, formats: tuple[str
         _write_program(folder, side, tower, table, formats)
         encodings = encodings_of(data, side)
         described[side] = [_described(encoding) for encoding in encodings]
+        examples[side] = _example(encodings, separator)
         columns.append(f"{side}: {', '.join(encoding.column.name for encoding in encodings)}")
         for encoding in encodings:
             if encoding.vocabulary is not None:
@@ -185,19 +189,18 @@ def write_programs(folder: Path, model: Model, data: Dataset, formats: tuple[str
         files=", ".join(f"`{FILES[form].format(side=side)}`" for form in formats for side, _ in sides),
         outputs="[rows, feedback, numbers] of users, [rows, numbers] of items" if linear else "[rows, towers, numbers]",
         columns="; ".join(columns),
-        separator=described["separator"],
+        separator=separator,
         load=LOAD[formats[0]],
         tower="" if linear else ", 1",
-        **{side: _example(data, side) for side, _ in sides},
+        **examples,
     )
     return text + "".join(OTHER.format(name=RUNNERS[form], load=LOAD[form].rstrip() + "\n") for form in formats[1:])
 
 
-def _example(data: Dataset, side: Literal["user", "item"]) -> dict[str, object]:
+def _example(encodings: Sequence[FeatureEncoding], separator: str) -> dict[str, object]:
     """Return some value of every feature."""
-    separator = read_manifest(data.folder).options.bag_separator
     row: dict[str, object] = {}
-    for encoding in encodings_of(data, side):
+    for encoding in encodings:
         column = encoding.column
         if encoding.vocabulary is not None:
             values = encoding.vocabulary["value"].drop_nulls()
