@@ -68,9 +68,10 @@ class Matrix:
         columns = Counter(name for column in self.columns for name in column.cells)
         places: dict[str, list[float]] = {name: [] for name in columns}
         for column in self.columns:
+            steps = max(1, len(column.ranked) - 1)
             for name, cell in column.cells.items():
                 if cell.rank is not None:
-                    places[name].append((cell.rank - 1) / max(1, len(column.ranked) - 1))
+                    places[name].append((cell.rank - 1) / steps)
         return sorted(columns, key=lambda name: (-columns[name], fmean(places[name] or [1]), name))
 
     @property

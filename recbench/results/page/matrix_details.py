@@ -33,7 +33,7 @@ def matrix_details(
 def _matrix(
     matrix: Matrix, positions: Mapping[tuple[Method, Column], int], sections: Mapping[tuple[str, str, str], int]
 ) -> dict[str, Any]:
-    block, wins = rank_block(matrix), pairwise_wins(matrix)
+    methods, block, wins = matrix.methods, rank_block(matrix), pairwise_wins(matrix)
     baselines = [
         list(dict.fromkeys(cell.baseline for cell in column.cells.values() if cell.baseline))
         for column in matrix.columns
@@ -42,7 +42,7 @@ def _matrix(
         "metric": matrix.metric,
         "words": block.words if block else "",
         "critical": block.test.critical if block and block.test and block.test.real else None,
-        "wins": _wins(wins, matrix) if wins else None,
+        "wins": _wins(wins, methods) if wins else None,
         "wins_words": [*wins_notes(wins), *note_of_left(wins)] if wins else [NOBODY],
         "columns": [
             {
@@ -50,7 +50,7 @@ def _matrix(
                 "feedback": column.column.feedback,
                 "section": sections[column.column[:3]],
                 "baselines": names,
-                "refitted": [place for place, name in enumerate(matrix.methods) if name in column.refitted],
+                "refitted": sorted(map(methods.index, column.refitted)),
             }
             for column, names in zip(matrix.columns, baselines, strict=True)
         ],
@@ -63,13 +63,13 @@ def _matrix(
                     for column, names in zip(matrix.columns, baselines, strict=True)
                 ],
             }
-            for name in matrix.methods
+            for name in methods
         ],
     }
 
 
-def _wins(wins: PairwiseWins, matrix: Matrix) -> dict[str, Any]:
-    """Return the places of methods, and of each pair: wins, comparisons, wins beyond chance, tests."""
+def _wins(wins: PairwiseWins, methods: Sequence[str]) -> dict[str, Any]:
+    """Return the places among all `methods`, and of each pair: wins, comparisons, wins beyond chance, tests."""
     names = wins.methods[:MOST]
 
     def against(one: str, other: str) -> list[int] | None:
@@ -79,7 +79,7 @@ def _wins(wins: PairwiseWins, matrix: Matrix) -> dict[str, Any]:
         return [found.better, found.of, *([found.sure, found.tested] if found.tested else [])]
 
     return {
-        "methods": [matrix.methods.index(name) for name in names],
+        "methods": [methods.index(name) for name in names],
         "cells": [[against(one, other) for other in names] for one in names],
     }
 
