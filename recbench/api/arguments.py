@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import shlex
 from collections.abc import Mapping, Sequence
 
 from recbench.api.prepared import PreparedData
@@ -57,3 +58,11 @@ def chosen_settings(
         name = min(twice)
         raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
     return {**chosen, **own, **({} if sampler is None else {"sampler.name": sampler})}
+
+
+def command_of_seeds(words: Sequence[str], seeds: Sequence[int]) -> str:
+    """Return a command with these seeds; one command per seed where they are not consecutive."""
+    first, count = seeds[0], len(seeds)
+    if tuple(seeds) == tuple(range(first, first + count)):
+        return shlex.join([*words, "--seed", str(first), "--seeds", str(count)])
+    return " && ".join(shlex.join([*words, "--seed", str(seed)]) for seed in seeds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,15 @@ from typing import Literal, overload
 import polars as pl
 from rich.console import Console
 
-from recbench.api.arguments import chosen_settings, console_of, data_name, names_of, own_store, seed_numbers
+from recbench.api.arguments import (
+    chosen_settings,
+    command_of_seeds,
+    console_of,
+    data_name,
+    names_of,
+    own_store,
+    seed_numbers,
+)
 from recbench.api.own_classes import all_names, all_sources
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
@@ -295,8 +302,4 @@ def _command(request: TrainRequest, more: Sequence[str] = ()) -> str:
     """Return the command that trains the same; several where the seeds are not consecutive."""
     method = request.loss, str(request.backbone)
     words = command_words(*method, request.dataset, request.feedback, request.settings, request.imports)
-    words += more
-    first, count = request.seeds[0], len(request.seeds)
-    if request.seeds == tuple(range(first, first + count)):
-        return shlex.join([*words, "--seed", str(first), "--seeds", str(count)])
-    return " && ".join(shlex.join([*words, "--seed", str(seed)]) for seed in request.seeds)
+    return command_of_seeds([*words, *more], request.seeds)

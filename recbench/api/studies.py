@@ -11,7 +11,15 @@ import polars as pl
 from rich.console import Group
 from rich.text import Text
 
-from recbench.api.arguments import chosen_settings, console_of, data_name, names_of, own_store, seed_numbers
+from recbench.api.arguments import (
+    chosen_settings,
+    command_of_seeds,
+    console_of,
+    data_name,
+    names_of,
+    own_store,
+    seed_numbers,
+)
 from recbench.api.prepared import PreparedData
 from recbench.api.table import Table
 from recbench.results.sweeps import Sweep
@@ -129,9 +137,7 @@ def sweep(
     )
     request = SweepRequest(names_of(losses), tuple(words), common, search, trials, fair)
     options = LaunchOptions(jobs=jobs, lanes=lanes)
-    typed_grid = [part for word in words for part in ("--grid", word)]
-    command = shlex.join(["recbench", "sweep", "--losses", ",".join(request.losses), *typed_grid, "--search", search])
-    return Trials(sweep_all(request, own_store(), console_of(quiet), device, options, command))
+    return Trials(sweep_all(request, own_store(), console_of(quiet), device, options, _command(request)))
 
 
 def bakeoff(
@@ -165,6 +171,24 @@ def bakeoff(
     launch = LaunchOptions(jobs=jobs)
     request = BakeoffRequest(dataset, backbone, names_of(losses), seconds_of(str(budget)), jobs, device, launch)
     return Answer(conclude(request, own_store(), console, shlex.join(["recbench", "bakeoff", word])))
+
+
+def _command(request: SweepRequest) -> str:
+    """Return the command that searches the same; one per seed where the seeds are not consecutive."""
+    common = request.common
+    options = (
+        ("--losses", ",".join(request.losses)),
+        *(("--grid", word) for word in request.grid),
+        ("--search", request.search),
+        ("--trials", request.trials),
+        ("--backbone", common.backbone),
+        ("--dataset", common.dataset),
+        ("--feedback", ",".join(common.feedback)),
+        ("--preset", common.preset),
+        *(("--set", word) for word in common.settings),
+    )
+    words = [word for name, value in options if value for word in (name, str(value))]
+    return command_of_seeds(["recbench", "sweep", *words, *["--fair"] * request.fair], common.seeds)
 
 
 def _listed(values: str | Sequence[Value]) -> str:

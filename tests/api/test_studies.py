@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ def test_a_sweep_is_that_of_the_command(data: rb.PreparedData, prepared: Run) ->
     trials = typed.json["trials"]
     assert found.to_polars()["settings"].to_list() == [" ".join(trial["words"]) for trial in trials]
     assert found.to_polars()["valid"].to_list() == [trial["valid"] for trial in trials]
+    recorded = prepared(*shlex.split(rb.runs(trials[0]["runs"][0])[0].command)[1:])
+    assert recorded.code == 0 and "4 runs exist and are not trained again" in recorded.err
     assert found.best["bce"]["train.epochs"] == "1" and "rank" in str(found)
     again = rb.train(data, loss="bce", backbone="mf", settings=found.best["bce"], quiet=True)
     assert again[0].key.digest == trials[0]["runs"][0]
