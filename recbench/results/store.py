@@ -17,6 +17,7 @@ from recbench.results.run_words import MethodWord, is_on
 
 __all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
 
+RECORD = "record.json"  # in the folder of a run
 RUN_FOLDER = re.compile(r"s-?\d+-([0-9a-f]{12})")
 EVALUATION_FILE = re.compile(r"([0-9a-f]{12})\.json")
 
@@ -47,7 +48,7 @@ class Store:
 
         Raises DataError if there is one already or if it cannot be written.
         """
-        path = self.folder(record.key) / "record.json"
+        path = self.folder(record.key) / RECORD
         if not save(path, record, once=True):
             if record.key in self:
                 raise DataError(f"{path}: exists, and records never change; use another seed, or delete its folder")
@@ -62,7 +63,7 @@ class Store:
         if evaluation.run != key.digest:
             raise ValueError(f"evaluation of run {evaluation.run} added to run {key.digest}")
         if key not in self:
-            raise DataError(f"{self.folder(key)}: no record.json; run `recbench train --resume` to finish the run")
+            raise DataError(f"{self.folder(key)}: no {RECORD}; run `recbench train --resume` to finish the run")
         path = self.folder(key) / "evaluations" / f"{evaluation.digest}.json"
         if not save(path, evaluation, once=True):
             try:
@@ -154,7 +155,7 @@ class Store:
         """Delete a run with all that lies in its folder; raises DataError if that cannot be done."""
         folder = self.folder(record.key)
         try:
-            (folder / "record.json").unlink()  # so that it is no run from now on, whatever comes in between
+            (folder / RECORD).unlink()  # so that it is no run from now on, whatever comes in between
             rmtree(folder)
         except OSError as error:
             raise DataError(f"{folder}: cannot be deleted ({error.strerror or error})") from error
@@ -248,7 +249,7 @@ class Store:
         return [Path(path) for path in level if RUN_FOLDER.fullmatch(os.path.basename(path))]  # noqa: PTH119
 
     def _read(self, folder: Path) -> RunRecord:
-        path = folder / "record.json"
+        path = folder / RECORD
         record = load(path, RunRecord, "train again, or delete its folder")
         if self.folder(record.key) != folder:
             raise DamagedFileError(
@@ -299,7 +300,7 @@ def _subfolders(folder: str) -> list[str]:
 
 
 def _finished(folder: Path) -> bool:
-    return (folder / "record.json").exists()
+    return (folder / RECORD).exists()
 
 
 def _describe(folder: Path) -> str:

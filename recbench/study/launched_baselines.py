@@ -18,7 +18,7 @@ from recbench.registry import import_file
 from recbench.results import leaderboard
 from recbench.results.files import write_atomically
 from recbench.results.record import RunRecord
-from recbench.results.store import Store
+from recbench.results.store import RECORD, Store
 from recbench.run.baselines import BaselineRequest, plan_baselines, run_baseline
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
@@ -27,7 +27,6 @@ from recbench.study.launchers.base import LaunchOptions, Work, call_each
 from recbench.study.launchers.remote_run import read_sources
 from recbench.training.console import print_line
 
-RECORD = "record.json"
 Files = Mapping[str, bytes]  # by path in a folder
 
 
