@@ -75,7 +75,7 @@ class _Plan:
     def keys(self, loss: str, point: space.Point) -> list[RunKey]:
         """Return the keys of a point, one per seed."""
         common = self.common[loss]
-        request = replace(common, settings=(*common.settings, *_words(point)))
+        request = replace(common, settings=(*common.settings, *settings.typed_words(point)))
         return keys_of(request, self.data, self.target.type, self.sources)
 
     def common_key(self, loss: str) -> RunKey:
@@ -188,7 +188,7 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
 
 def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence[Pair]) -> list[Trial]:
     """Train what is not yet trained of these points and return a trial for each, equal ones once."""
-    keys = {(loss, *_words(point)): plan.keys(loss, point) for loss, point in pairs}
+    keys = {(loss, *settings.typed_words(point)): plan.keys(loss, point) for loss, point in pairs}
     shown = {key.digest: words for (_, *words), group in keys.items() for key in group}
     every = [key for group in keys.values() for key in group]
     runs = run_missing(every, shown, plan.store, launcher, display)
@@ -248,10 +248,6 @@ def _command(key: RunKey, plan: _Plan, device: str) -> str:
     words += [] if device == "auto" else ["--device", device]
     words += ["--seed", str(key.seed)] if key.seed else []
     return shlex.join([*words, "--seeds", str(max(SEEDS, len(plan.seeds)))])
-
-
-def _words(point: space.Point) -> list[str]:
-    return [f"{setting}={word}" for setting, word in point.items()]
 
 
 def _point(words: Sequence[str]) -> space.Point:
