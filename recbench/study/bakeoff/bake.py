@@ -260,7 +260,7 @@ def _baselines(
     evaluation, launch = EvalRequest(metrics=bakeoff.metrics), bakeoff.request.launch
     with console.status(f"tuning baselines for {question}"):
         if launch.launcher == "local":
-            outcomes = _within(share, requests, evaluation, store, data, command)
+            outcomes = _within(share, requests, evaluation, store, silent, data, command)
         else:
             work = Work(store.root, "cpu", (), command)
             outcomes = launch_baselines(requests, evaluation, data, work, silent, launch)
@@ -282,6 +282,7 @@ def _within(
     requests: Sequence[BaselineRequest],
     evaluation: EvalRequest,
     store: Store,
+    console: Console,
     data: Dataset,
     command: str,
 ) -> dict[str, list[EvaluatedRun] | str]:
@@ -289,7 +290,6 @@ def _within(
 
     Once the time is over, those that are left and are not cheap are left out.
     """
-    silent = Console(quiet=True, force_terminal=False)
     deadline = time.monotonic() + seconds
     outcomes: dict[str, list[EvaluatedRun] | str] = {}
     for request in requests:
@@ -298,7 +298,7 @@ def _within(
             outcomes[name] = "their share of the budget is spent; the same command goes on with them"
             continue
         try:
-            outcomes[name] = run_baselines(request, evaluation, store, silent, command, data)
+            outcomes[name] = run_baselines(request, evaluation, store, console, command, data)
         except UsageError as error:
             outcomes[name] = str(error)
     return outcomes
