@@ -67,14 +67,15 @@ class GroupOfRuns(Checkpointable):  # type: ignore[misc]
 class Call(Checkpointable):  # type: ignore[misc]
     """A job: calls a function. Slurm's time limit and preemption requeue it, and it is called again."""
 
-    def __init__(self, function: Callable[[], Any], versions: dict[str, str]) -> None:
-        self.function, self.versions = function, versions
+    def __init__(self, function: Callable[[], Any], threads: int, versions: dict[str, str]) -> None:
+        self.function, self.threads, self.versions = function, threads, versions
 
     def __call__(self) -> Any:
         """Return what the function returns; raises TrainingError on a node with other versions."""
         different = version_conflict(self.versions)
         if different:
             raise TrainingError(f"a node has {different}; install the same on all nodes")
+        torch.set_num_threads(self.threads)
         return self.function()
 
 
@@ -92,7 +93,8 @@ def call_each(
 
     def submit(numbers: Iterable[int]) -> None:
         calls = {number: partial(function, arguments[number], shared) for number in numbers}
-        jobs.submit([(Call(call, versions()), number) for number, call in calls.items()])
+        threads = options.resources.threads
+        jobs.submit([(Call(call, threads, versions()), number) for number, call in calls.items()])
 
     try:
         submit(range(len(arguments)))

@@ -9,11 +9,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
+from recbench.results.code_version import versions
 from recbench.results.record import RunKey, RunRecord
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, LaunchOptions, Work
@@ -122,6 +124,16 @@ def test_calls_are_jobs_and_one_that_fails_says_why(data: Dataset, tmp_path: Pat
     found = dict(slurm.call_each(share_of, [4, 0], 8, LaunchOptions("slurm"), work, Console(quiet=True)))
     assert found[0] == 2.0
     assert str(found[1]).startswith("ZeroDivisionError: division by zero; see ")
+
+
+def test_a_call_has_as_many_threads_as_a_run() -> None:
+    from recbench.study.launchers import slurm
+
+    before = torch.get_num_threads()
+    try:
+        assert slurm.Call(torch.get_num_threads, before + 1, versions())() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
