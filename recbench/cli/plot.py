@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -230,10 +230,8 @@ def pairwise_wins(
     from recbench.plots import pairwise_wins as wins
 
     drawn = wins.counted_wins(store(), metric)
-    if to.as_json:
-        print_json(wins.table(drawn))
-    else:
-        _done(to, [drawn], lambda file: wins.draw(drawn, file), lambda: wins.table(drawn))
+    rows = wins.table(drawn)  # JSON cannot name an object by a pair of methods, as the picture has them
+    _done(to, rows, lambda file: wins.draw(drawn, file), lambda: rows)
 
 
 @plot_command(
@@ -308,7 +306,7 @@ def _done(
     draw: Callable[[Path], None],
     table: Callable[[], Sequence[Mapping[str, object]]],
 ) -> None:
-    """Draw and say where the picture is, or print the numbers behind it."""
+    """Draw and say where the picture is, or print the numbers behind it: the parts of what is drawn as JSON, or CSV."""
     if to.form == "picture" and to.path is not None:
         draw(to.path)
     if to.form == "csv":
@@ -317,6 +315,6 @@ def _done(
 
         deliver(as_csv(table()).encode(), to.path)
     elif to.as_json:
-        print_json([asdict(part) for part in drawn])  # type: ignore[call-overload]
+        print_json([asdict(part) if is_dataclass(part) else part for part in drawn])  # type: ignore[arg-type]
     else:
         print_text(str(to.path))

@@ -293,6 +293,9 @@ def test_the_command(store: Store, put: Put, run: Run, monkeypatch: pytest.Monke
     assert "mean rank" in run("leaderboard", "--matrix").out
     monkeypatch.chdir(store.root)
     assert run("plot", "pairwise-wins").out == "pairwise-wins.png\n"
+    wins = run("plot", "pairwise-wins", "--json", "-o", "wins.svg")
+    assert [(pair["method"], pair["better_in"]) for pair in wins.json] == [("bce × mf", 2), ("ease (baseline)", 0)]
+    assert (store.root / "wins.svg").stat().st_size > 1000
     refused = run("leaderboard", "--matrix", "--format", "html", "-o", "x.html")
     assert refused.code == 2 and "--matrix prints table" in refused.err
     refused = run("leaderboard", "--matrix", "--all")
