@@ -39,6 +39,7 @@ def encode(
     trust: Trust = False,
 ) -> None:
     """Write the vectors of new users or items, by their features or by the items that a user had."""
+    from recbench.errors import UsageError
     from recbench.results.leaderboard_export import deliver
     from recbench.run.encode import encode as encode_rows
     from recbench.run.raw_ids import read_frame
@@ -47,6 +48,8 @@ def encode(
     results = store()
     record = one_run(run, results)
     rows = read_frame(file)
+    if output and output.exists() and output.samefile(file):
+        raise UsageError(f"-o {output}: the vectors would replace the rows that they are of; choose another name")
     import_trusted([record], trust)
     encoded = encode_rows(record, results, rows, side, file)
     for note in encoded.notes:

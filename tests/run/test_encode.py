@@ -255,6 +255,10 @@ def test_users_by_what_they_had_through_the_command(prepared: Run, tmp_path: Pat
     want = scorer.vectors.catalogue(0).user[number].numpy()
     assert np.allclose(found["query_view"].to_numpy(), want, atol=1e-6)
     had.vstack(pl.DataFrame({"user": ["new 1"], "item": [10**6]}, schema=had.schema)).write_csv(tmp_path / "had.csv")
+    typed = (tmp_path / "had.csv").read_bytes()
+    replacing = prepared("encode", "bpr/ytdnn", str(tmp_path / "had.csv"), "-o", str(tmp_path / "had.csv"))
+    assert replacing.code == 2 and "would replace the rows" in replacing.err
+    assert (tmp_path / "had.csv").read_bytes() == typed
     told = prepared("encode", "bpr/ytdnn", str(tmp_path / "had.csv"), "-o", str(tmp_path / "out.parquet"))
     assert told.code == 0 and "note: 1 of" in told.err
     assert np.allclose(pl.read_parquet(tmp_path / "out.parquet")["query_view"].to_numpy(), want, atol=1e-6)
