@@ -17,9 +17,14 @@ def parse_index(word: str) -> Index:
     if word in KINDS:
         return KINDS[word]
     name, colon, rest = word.partition(":")
+    if name in KINDS:
+        raise UsageError(f"--index {word}: {name} has no settings; write --index {name}")
     if name != MIXTURE:
         raise unknown("index", name, (*KINDS, MIXTURE))
     pairs = [pair.partition("=") for pair in rest.split(",")] if colon else []
     if not all(key and value for key, _, value in pairs):
         raise UsageError(f"--index {word}: expected {MIXTURE}[:KEY=VALUE,…], as in {MIXTURE}:clusters=100,queries=5")
-    return Mixture.of({key: value for key, _, value in pairs})
+    values = {key: value for key, _, value in pairs}
+    if len(values) < len(pairs):
+        raise UsageError(f"--index {word}: a setting is given twice; leave one out")
+    return Mixture.of(values)

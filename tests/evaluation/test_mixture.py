@@ -132,6 +132,8 @@ def test_an_evaluation_says_how_it_searched(scores: InnerProductScores) -> None:
     ("word", "message"),
     [
         ("mixtur", "unknown index `mixtur`.*mixture"),
+        ("hnsw:m=3", "--index hnsw:m=3: hnsw has no settings; write --index hnsw"),
+        ("mixture:queries=3,queries=4", "--index mixture:queries=3,queries=4: a setting is given twice; leave one out"),
         ("mixture:", "--index mixture:: expected mixture"),
         ("mixture:queries", "--index mixture:queries: expected mixture"),
         ("mixture:querys=3", "unknown setting `querys` of index.*queries"),
