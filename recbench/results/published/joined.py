@@ -24,11 +24,11 @@ def find(name: str) -> PublishedTable:
 
     Raises UsageError with the nearest name if there is none, and for tables that do not go together.
     """
-    match = re.fullmatch(r"(?P<paper>.+)/table(?P<numbers>[^/]+)", name)
-    if match is None or "+" not in name:
+    if "+" not in name:
         return find_table(name)
-    numbers = [number.removeprefix("table") for number in match["numbers"].split("+")]
-    if len(set(numbers)) < len(numbers) or not all(numbers):
+    match = re.fullmatch(r"(?P<paper>[^+]+)/table(?P<numbers>[^/]+)", name)
+    numbers = [number.removeprefix("table") for number in match["numbers"].split("+")] if match else []
+    if match is None or len(set(numbers)) < len(numbers) or not all(numbers):
         raise UsageError(f"{name}: expected the numbers of different tables of one paper, as in gnolr/table2+11")
     return join([find_table(f"{match['paper']}/table{number}") for number in numbers])
 

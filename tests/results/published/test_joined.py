@@ -41,6 +41,7 @@ def test_one_name_is_one_table() -> None:
         ("gnolr/table2+4", "gnolr/table2 and gnolr/table4 differ in split or feedback of aliccp; take one after"),
         ("gnolr/table2+12", "unknown published table `gnolr/table12`"),
         ("gnolr/table2+2", "expected the numbers of different tables of one paper, as in gnolr/table2+11"),
+        ("gnolr/table2+gnolr/table11", "expected the numbers of different tables of one paper"),
         ("gnolr/table2+", "expected the numbers of different tables of one paper"),
     ],
 )
