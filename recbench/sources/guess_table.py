@@ -97,7 +97,11 @@ def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
         possible = msgspec.convert(
             guess.table | {"name": path.name, "user": {"key": user}, "item": {"key": item}}, DatasetSpec
         )
-        guess.table["feedback"] = choose_feedback(possible, given.feedback).feedback
+        chosen = choose_feedback(possible, given.feedback)
+        missing = [column for column in chosen.log_columns if column not in frame.columns]
+        if missing and len(frame) < LOOK:  # else later lines of JSON may have them
+            raise unknown("column of --feedback", missing[0], frame.columns)
+        guess.table["feedback"] = chosen.feedback
     _complete_rows(frame, [name for name in (user, item, time) if name], guess)
     _split(frame, user, time, guess)
     guess.lines.insert(0, f"user = {user}, item = {item}" + (f", time = {time}" if time else ", no time"))

@@ -264,7 +264,8 @@ def test_new_users_in_the_end_are_split_by_user(tmp_path: Path) -> None:
 
 
 def test_what_is_given_wins(tmp_path: Path) -> None:
-    path = log(tmp_path, kunde=[f"k{row % 4}" for row in range(ROWS)], buy=[row % 2 for row in range(ROWS)])
+    kunde = [f"k{row % 4}" for row in range(ROWS)]
+    path = log(tmp_path, kunde=kunde, buy=[row % 2 for row in range(ROWS)], price=[row % 5 for row in range(ROWS)])
     found = table(path, Given(user="kunde", feedback="buy,even=price>=3", item="sku"))
     assert found["user"]["key"] == "kunde"
     assert found["feedback"] == {"buy": "buy = 1", "even": "price>=3"}
@@ -276,6 +277,8 @@ def test_what_is_given_wins(tmp_path: Path) -> None:
         (Given(user="kund"), "unknown column `kund` of --user"),
         (Given(time="sku"), "--time sku: neither a number of seconds"),
         (Given(feedback="bay"), "unknown feedback `bay`"),
+        (Given(feedback="buy,often=buys>=3"), "unknown column `buys` of --feedback; did you mean `buy`"),
+        (Given(feedback="buy>"), 'log.csv: feedback `buy_gt` = "buy>" is not an SQL expression'),
         (
             Given(feedback="gift"),
             "unknown feedback `gift` of log.csv; name one, or an expression of columns, as in 'top=",
