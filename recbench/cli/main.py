@@ -19,7 +19,6 @@ import typer
 from recbench import __version__, torchrun
 from recbench.cli.app import NAME, app
 from recbench.errors import RecbenchError, UsageError
-from recbench.registry import line_of
 from recbench.threads import spin_briefly
 
 INTERRUPTED = 130
@@ -146,6 +145,8 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError):
         place = "output" if error.filename is None else error.filename
         return f"{place}: {error.strerror or error}", 1
+    from recbench.registry import line_of  # here, so that starting stays fast
+
     if line := line_of(error):
         return f"{type(error).__name__}: {error}{line}; --debug shows the way there", 1
     return f"unexpected {type(error).__name__}: {error}; a bug: run again with --debug", 1
