@@ -84,6 +84,8 @@ def bakeoff(
 
     The same command goes on where it was stopped.
     """
+    from recbench.backbones.base import BACKBONES
+    from recbench.losses.base import LOSSES
     from recbench.sources.guess_table import Given
     from recbench.study.bakeoff.bake import BakeoffRequest
     from recbench.study.bakeoff.conclusion import conclude
@@ -93,6 +95,9 @@ def bakeoff(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+        BACKBONES.get(backbone)  # a wrong name is told before a log is prepared, which may take long
+        for name in names(losses):
+            LOSSES.get(name)
         given = Given(user, item, time_column, feedback, users, items)
         dataset = prepare_data(data, given, catalog, stderr())
         if launcher != "local" and jobs is None:

@@ -178,6 +178,7 @@ def test_what_cannot_be_meant(run: Run, shop: str, words: tuple[str, ...], messa
     result = run("bakeoff", *words)
     assert result.code == 2
     assert message in result.err.splitlines()[-1]
+    assert not Path("laden.toml").exists()
 
 
 def test_a_catalogue_that_says_something_else_is_not_overwritten(run: Run, shop: str) -> None:
