@@ -27,6 +27,7 @@ CountOrZero = Annotated[int, Range("at least 0", lambda number: number >= 0)]
 NonNegative = Annotated[float, Range("at least 0", lambda number: number >= 0)]
 Positive = Annotated[float, Range("a number above 0", lambda number: number > 0)]
 Share = Annotated[float, Range("a number in [0, 1)", lambda number: 0 <= number < 1)]
+Fraction = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
 
 
 def defaults(cls: type) -> dict[str, Value]:

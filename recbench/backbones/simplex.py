@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,7 @@ from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
 from recbench.gpu import rows_at
-from recbench.settings import Count, NonNegative, Range, Share
-
-Fraction = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
+from recbench.settings import Count, Fraction, NonNegative, Share
 
 
 @BACKBONES.add("simplex")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,9 +17,7 @@ from recbench.evaluation.exact_search import prepared, search_exactly
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.predictions import InnerProductScores
 from recbench.samplers.clustered import k_means
-from recbench.settings import Count, CountOrZero, Range
-
-Fraction = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
+from recbench.settings import Count, CountOrZero, Fraction
 
 _USERS = 256  # in a block
 

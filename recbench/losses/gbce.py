@@ -1,15 +1,11 @@
 """Generalised binary cross-entropy."""
 
-from typing import Annotated
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.samplers import Triplets
-from recbench.settings import Count, Range
-
-Calibration = Annotated[float, Range("a number from 0 to 1", lambda number: 0 <= number <= 1)]
+from recbench.settings import Count, Fraction
 
 
 @LOSSES.add("gbce")
@@ -27,7 +23,7 @@ class GBCE(Loss):
     searched = ("calibration=0.0..1.0",)
     calibration: Tensor
 
-    def __init__(self, info: Info, *, negatives: Count = 16, calibration: Calibration = 0.75) -> None:
+    def __init__(self, info: Info, *, negatives: Count = 16, calibration: Fraction = 0.75) -> None:
         super().__init__(info, Triplets(negatives))
         self.register_numbers(calibration=calibration)
 

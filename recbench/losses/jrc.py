@@ -1,6 +1,6 @@
 """Joint optimisation of ranking and calibration."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,9 +9,7 @@ from torch.nn.functional import logsigmoid, softplus
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.lists import entropy_against, log_share, mean_of_lists, split_by_label
 from recbench.samplers import Lists
-from recbench.settings import Count, Positive, Range
-
-Weight = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
+from recbench.settings import Count, Fraction, Positive
 
 
 @LOSSES.add("jrc")
@@ -31,7 +29,7 @@ class JRC(Loss):
         self,
         info: Info,
         *,
-        alpha: Weight = 0.5,
+        alpha: Fraction = 0.5,
         per: Literal["rows", "lists"] = "rows",
         rivals: Literal["list", "other"] = "list",
         pos_weight: Positive = 1.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from recbench.errors import TrainingError
 from recbench.samplers.base import SAMPLERS
 from recbench.samplers.negatives import Negatives, Proposal, UniformNegatives, count_up_to, random_below
 from recbench.samplers.triplets import Triplets
-from recbench.settings import Count, Range
-
-Part = Annotated[float, Range("a number in [0, 1]", lambda number: 0 <= number <= 1)]
+from recbench.settings import Count, Fraction
 
 
 @dataclass(frozen=True)
@@ -75,5 +73,5 @@ class ImpressionTriplets(Triplets):
     With probability 1 - `share` a negative is uniform, as are all negatives of users without such rows.
     """
 
-    def __init__(self, *, negatives: Count = 1, share: Part = 1.0) -> None:
+    def __init__(self, *, negatives: Count = 1, share: Fraction = 1.0) -> None:
         super().__init__(negatives, Impressions(share))
