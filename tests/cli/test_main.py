@@ -87,6 +87,13 @@ def test_the_first_steps_come_first(run: Run) -> None:
     assert names.index("train") + 1 == names.index("eval")
 
 
+def test_help_loads_nothing_that_a_command_alone_needs() -> None:
+    costly = "{'torch', 'polars', 'numpy', 'recbench.registry'}"
+    code = f"import sys, recbench.cli.main; print({costly} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_command_of_a_panel_of_its_own_ends_no_other(run: Run) -> None:
     @command("Elsewhere", "recbench novel")
     def novel() -> None:
