@@ -6,17 +6,9 @@ machine does matters little: the steps of SECONDS of it, after a few to warm up,
 
 from __future__ import annotations
 
-import sys
 import time
 
-import torch
-
-from benchmarks.steps import recbench_step, untrained
-from recbench.data.dataset import Dataset
-from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError
-from recbench.training.allocator import keep_freed_memory
-from recbench.training.model import Model
+from benchmarks.steps import epoch_seconds, on_one_thread, recbench_step, untrained
 
 BATCH = 1024
 SECONDS = 4.0
@@ -41,37 +33,23 @@ METHODS = (
 )
 
 
-def epoch_seconds(data: Dataset, model: Model) -> float:
-    """Processor time of an epoch."""
-    step = recbench_step(data, model, BATCH)
-    for _ in range(WARM_UP):
-        step()
-    began, rows = time.process_time(), 0
-    while time.process_time() - began < SECONDS:
-        rows += step()
-    return (time.process_time() - began) * model.loss.sampler.rows(data) / rows
-
-
-def main() -> int:
+def main() -> None:
     """Print a line for each method."""
-    try:
-        data = Dataset.load(find_prepared("gowalla-lightgcn"))
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return 2
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    data = on_one_thread("gowalla-lightgcn")
     of_bpr = 0.0
     for method in METHODS:
         began = time.process_time()
         loss, backbone, *words = method.split()
         model = untrained(data, loss, backbone, words)
         model.start_epoch(1)
-        built, seconds = time.process_time() - began, epoch_seconds(data, model)
+        built = time.process_time() - began
+        step = recbench_step(data, model, BATCH)
+        for _ in range(WARM_UP):
+            step()
+        seconds = epoch_seconds(step, model.loss.sampler.rows(data), SECONDS)
         of_bpr = of_bpr or seconds
         print(f"{method:66} {seconds:7.1f} s {seconds / of_bpr:7.1f}   built in {built:.1f} s", flush=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,20 +8,13 @@ defaults. An epoch of BPR has the rows with a positive alone, that of others may
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
 from functools import cache
 
-import torch
-
-from benchmarks.steps import Step, recbench_step, untrained
+from benchmarks.steps import Step, epoch_seconds, on_one_thread, recbench_step, untrained
 from recbench.backbones.base import BACKBONES as ALL
 from recbench.data.dataset import Dataset
-from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, why_not
-from recbench.training.allocator import keep_freed_memory
 from recbench.training.plan import choose_feedback
 
 BATCH = 1024
@@ -46,10 +39,7 @@ class Timed:
 
     def take_turn(self) -> None:
         """Time some steps."""
-        began, rows = time.process_time(), 0
-        while time.process_time() - began < SECONDS:
-            rows += self.step()
-        self.seconds = min(self.seconds, (time.process_time() - began) * self.rows / rows)
+        self.seconds = min(self.seconds, epoch_seconds(self.step, self.rows, SECONDS))
 
 
 def backbone_of(loss: str) -> str:
@@ -73,20 +63,13 @@ def lines(data: Dataset) -> Iterator[str]:
         yield f"{f'{name} × {backbone}':36} {own.seconds:7.2f} s {times:7.1f} {of_row:7.1f}{beside}"
 
 
-def main() -> int:
+def main() -> None:
     """Print a line for each loss."""
-    try:
-        data = Dataset.load(find_prepared("synthetic"))
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return 2
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    data = on_one_thread("synthetic")
     print(f"{'':36} {'epoch':>9} {'BPR 1':>7} {'by row':>7}")
     for line in lines(data):
         print(line, flush=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

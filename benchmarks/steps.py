@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
 
@@ -12,16 +14,38 @@ from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
+from recbench.data.prepared_datasets import find_prepared
+from recbench.errors import UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
 from recbench.samplers import base as samplers
 from recbench.settings import prefixed, split_words
+from recbench.training.allocator import keep_freed_memory
 from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
 from recbench.training.side_by_side import SideBySide
 
 Step = Callable[[], int]  # trains on a batch and returns its number of logged rows
 USUAL = Schedule(lr=1e-3)
+
+
+def on_one_thread(name: str) -> Dataset:
+    """A prepared dataset, to be trained on by one thread; ends the process with a line where it is not prepared."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    try:
+        return Dataset.load(find_prepared(name))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def epoch_seconds(step: Step, rows: int, seconds: float) -> float:
+    """Processor time of an epoch of so many rows, by the steps of so many seconds of it."""
+    began, done = time.process_time(), 0
+    while time.process_time() - began < seconds:
+        done += step()
+    return (time.process_time() - began) * rows / done
 
 
 def untrained(data: Dataset, loss: str, backbone: str, words: Sequence[str] = (), schedule: Schedule = USUAL) -> Model:
