@@ -64,25 +64,25 @@ def in_short(verdicts: Sequence[Verdict]) -> list[str]:
         if of_method:
             takes = "; ".join(f"{method} for {_listed(names)}" for method, names in of_method.items())
             lines.append(f"{aim} take {takes}.")
-    behind = _behind_popularity(verdicts)
-    if behind:
+    if behind := _behind_popularity(verdicts):
+        where = "; ".join(f"{loss} of {_listed(feedback)}" for loss, feedback in behind.items())
         lines.append(
-            f"Trained on logged rows, {_listed(behind)} learned what users do with what they are shown, not what they "
-            "come across, and so retrieved less than popularity; losses that draw negatives learn both."
+            f"Trained on logged rows, {_listed(list(behind))} learned what users do with what they are shown, not what "
+            f"they come across, and so retrieved less than popularity: {where}. Losses that draw negatives learn both."
         )
     return lines
 
 
-def _behind_popularity(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return the losses of logged rows that popularity beats beyond chance in retrieving some feedback."""
-    behind = []
+def _behind_popularity(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
+    """Return the losses of logged rows and the feedback in whose retrieval popularity beats them beyond chance."""
+    behind: dict[str, list[str]] = {}
     for verdict in verdicts:
         popular = [entry for entry in verdict.entries if entry.method == method_name("popularity", BASELINE)]
         for entry in verdict.entries if verdict.question == "retrieval" else ():
             loss = entry.method.partition(" ")[0]
             if loss in RANKING and any(entry.high < one.low for one in popular):
-                behind.append(loss)
-    return list(dict.fromkeys(behind))
+                behind.setdefault(loss, []).append(verdict.feedback)
+    return behind
 
 
 def _listed(names: Sequence[str]) -> str:

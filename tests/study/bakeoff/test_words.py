@@ -34,8 +34,10 @@ def test_why_losses_of_logged_rows_lose_to_popularity_is_said_where_they_do() ->
     found = [
         verdict("retrieval", "view", bpr=0.4, popularity=0.3, gnolr=0.2, bce=0.29),  # the intervals of bce overlap
         verdict("retrieval", "buy", bpr=0.2, popularity=0.3, gnolr=0.1),  # bpr draws negatives
+        verdict("retrieval", "cart", bpr=0.4, popularity=0.3, gnolr=0.31, bce=0.27),
         verdict("ranking", "view", bce=0.1, popularity=0.7),
     ]
     (why,) = in_short(found)[2:]
-    assert why.startswith("Trained on logged rows, gnolr learned what users do with what they are shown")
+    assert why.startswith("Trained on logged rows, gnolr and bce learned what users do with what they are shown")
+    assert "so retrieved less than popularity: gnolr of view and buy; bce of cart. Losses" in why
     assert in_short(found[:0]) == []
