@@ -162,8 +162,12 @@ def _gradients_of(objective: Objective) -> Callable[[Tensors, Tensors, Batch], t
     A lane's value depends on its own tensors alone, so that the gradient of the sum is that of each.
     """
 
+    further = _further_names(objective)
+
     def value(trained: Tensors, held: Tensors, fields: Tensors, batch: Batch) -> Tensor:
-        called: Tensor = functional_call(objective, (trained, held), (with_fields(batch, fields),))
+        tensors = trained | held
+        tensors |= {name: tensors[first] for name, first in further.items() if first in tensors}
+        called: Tensor = functional_call(objective, tensors, (with_fields(batch, fields),), tie_weights=False)
         return called
 
     def of_lanes(trained: Tensors, held: Tensors, batch: Batch) -> tuple[Tensors, Tensor]:
@@ -174,6 +178,21 @@ def _gradients_of(objective: Objective) -> Callable[[Tensors, Tensors, Batch], t
         return {name: one.contiguous() for name, one in zip(trained, gradients, strict=True)}, values
 
     return of_lanes
+
+
+def _further_names(module: nn.Module) -> dict[str, str]:
+    """Return the names after the first of tensors that have several, and the first of each.
+
+    Torch would look for them too, but does not give back the tensors of a part that the module holds twice.
+    """
+    first: dict[Tensor, str] = {}
+    further: dict[str, str] = {}
+    for prefix, part in module.named_modules():
+        own = [*part.named_parameters(prefix, recurse=False, remove_duplicate=False)]
+        for name, tensor in [*own, *part.named_buffers(prefix, recurse=False, remove_duplicate=False)]:
+            if first.setdefault(tensor, name) != name:
+                further[name] = first[tensor]
+    return further
 
 
 def _in_one(tensors: Sequence[Tensor]) -> Tensor:

@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from recbench.backbones.base import BACKBONES
@@ -24,7 +25,7 @@ from recbench.settings import Value, prefixed
 from recbench.training.captured_step import CapturedStep
 from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
-from recbench.training.side_by_side import SideBySide, stacked
+from recbench.training.side_by_side import SideBySide, _further_names, stacked
 from recbench.training.together import MOST, difference, most_in_memory, why_alone
 
 RANDOM = "draws random numbers in every step"
@@ -193,6 +194,17 @@ def test_what_differs_otherwise_than_in_tensors_is_named() -> None:
     buir = Trial("buir")
     momenta = [buir.model(words={"momentum": word}) for word in ("0.9", "0.99")]
     assert difference(*momenta) == "loss.momentum"
+
+
+def test_a_part_that_a_loss_holds_twice_gets_its_tensors_back() -> None:
+    """As LightGCL holds its view: torch leaves the tensors of all runs in it, which a step of one could not read."""
+    trial = Trial("lightgcl")
+    together = SideBySide([trial.model(seed=seed) for seed in range(2)], [trial.batch] * 2)
+    together.step([trial.batch, trial.batch])
+    assert together.step([trial.batch, None]).isfinite().all()
+    twice = nn.ModuleDict({"one": nn.Linear(2, 2), "tied": nn.Linear(2, 2)})
+    twice["one again"], twice["tied"].weight = twice["one"], twice["one"].weight
+    assert _further_names(twice) == {"tied.weight": "one.weight"}
 
 
 def test_so_many_runs_as_a_gpu_has_memory_for_whatever_was_trained_there_before(
