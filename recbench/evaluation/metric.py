@@ -95,9 +95,8 @@ class RowMetric(Metric):
 class TopKMetric(Metric):
     """A metric of the first k items of each user.
 
-    A mean over users defines `values`; any other metric `value`, and `parts` that returns None. With `needs` "all
-    users", users without a relevant item have lists too; with "catalogue" or "dense vectors", `lists.catalogue` is what
-    is known of the items.
+    A mean over users defines `values`; any other metric `value`. With `needs` "all users", users without a relevant
+    item have lists too; with "catalogue" or "dense vectors", `lists.catalogue` is what is known of the items.
     """
 
     unit: Unit = "users"
@@ -113,7 +112,9 @@ class TopKMetric(Metric):
         return Counted(float(values.mean()), len(values))
 
     def parts(self, lists: RankedLists) -> Parts | None:
-        """Return what each user adds to the metric, or None if it is not decomposable by user."""
+        """Return what each user adds to the mean over users, or None of a metric that defines `value` otherwise."""
+        if type(self).value is not TopKMetric.value:
+            return None
         values = self.values_in_blocks(lists)
         counts = ~values.isnan()
         return Parts(lists.user[counts], values[counts], torch.ones_like(values[counts]))

@@ -52,6 +52,11 @@ class RankedLists:
     relevant_items: Positives | None = None  # [U × items] of a search of all items, of all U users also in `blocks`
     left_out: Positives | None = None  # [U × items] likewise, what the search left out
 
+    @property
+    def ranks(self) -> Tensor:
+        """The ranks 1 to k, float64."""
+        return torch.arange(1, self.hit.shape[1] + 1, dtype=torch.double, device=self.hit.device)
+
     def first(self, k: int) -> RankedLists:
         """Return the lists cut at k."""
         return replace(self, hit=self.hit[:, :k], length=self.length.clamp(max=k), item=self.item[:, :k])

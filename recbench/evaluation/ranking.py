@@ -47,7 +47,7 @@ def auc_influence(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, T
     positives = positive.cumsum(0)[up_to]
     negatives = up_to + 1 - positives
     both = torch.stack([positives, negatives]).double()
-    below = (both - _steps_of(both) / 2)[:, run]  # positives and negatives with a lower score, ties half
+    below = (both - _steps(both) / 2)[:, run]  # positives and negatives with a lower score, ties half
     total = both[:, -1:] if both.shape[1] else both.sum(1, keepdim=True)
     placement = torch.where(positive, below[1] / total[1], 1 - below[0] / total[0])
     area = placement[positive].mean()
@@ -109,9 +109,6 @@ def _differs(value: Tensor) -> Tensor:
     return last
 
 
-def _steps_of(total: Tensor) -> Tensor:
-    return total.diff(dim=1, prepend=total.new_zeros(len(total), 1))
-
-
 def _steps(total: Tensor) -> Tensor:
-    return total.diff(prepend=total.new_zeros(1))
+    """Return what each running total [..., R] adds to the one before it."""
+    return total.diff(prepend=total.new_zeros(*total.shape[:-1], 1))

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from recbench.evaluation.better import Better
-from recbench.evaluation.metric import Counted, Need, Parts, RowMetric, TopKMetric, Unit
+from recbench.evaluation.metric import Counted, Need, RowMetric, TopKMetric, Unit
 from recbench.evaluation.ranked_lists import RankedLists, RankingRules
 
 _UNDEFINED = Counted(float("nan"), 0)
@@ -64,10 +64,6 @@ class LibraryTopKMetric(TopKMetric):
             return Counted(float((values * lists.relevant).sum() / lists.relevant.sum()), users)
         rest = self.without_relevant * lists.others if self.without_relevant and lists.others else 0.0
         return Counted(float((values.sum() + rest) / counted), counted)
-
-    def parts(self, lists: RankedLists) -> Parts | None:
-        """Return None: the metrics of other libraries are compared with theirs, not tested."""
-        return None
 
 
 @dataclass(frozen=True)

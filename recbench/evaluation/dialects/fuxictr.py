@@ -8,20 +8,13 @@ without vector instructions and arbitrary otherwise; here it is always the later
 from __future__ import annotations
 
 import sys
-
-from torch import Tensor
+from functools import partial
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.metric import Counted
 from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "fuxictr/metrics.py"
-
-
-def log_loss(log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Log loss as scikit-learn has it: probabilities are kept a float64 epsilon away from 0 and 1."""
-    return rows.log_loss_clipped(sys.float_info.epsilon, log_probability, label)
 
 
 FUXICTR = Dialect(
@@ -41,7 +34,7 @@ FUXICTR = Dialect(
             "logloss",
             "unit=nats; mean=rows; p clipped to 2.2e-16",
             f"{_FILE} evaluate_metrics",
-            log_loss,
+            partial(rows.log_loss_clipped, sys.float_info.epsilon),
             unit="rows",
             needs=frozenset({"probability"}),
             better="low",

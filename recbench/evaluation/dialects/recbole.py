@@ -6,20 +6,14 @@ positives (recbole/data/dataloader/general_dataloader.py FullSortEvalDataLoader.
 
 from __future__ import annotations
 
-from torch import Tensor
+from functools import partial
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.metric import Counted
 from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "recbole/evaluator/metrics.py"
 _DROPPED = "users without relevant=left out"
-
-
-def log_loss(log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Log loss of probabilities kept in [1e-15, 1 - 1e-15]."""
-    return rows.log_loss_clipped(1e-15, log_probability, label)
 
 
 RECBOLE = Dialect(
@@ -39,7 +33,7 @@ RECBOLE = Dialect(
             "LogLoss",
             "unit=nats; mean=rows; p clipped to 1e-15",
             f"{_FILE} LogLoss.metric_info",
-            log_loss,
+            partial(rows.log_loss_clipped, 1e-15),
             unit="rows",
             needs=frozenset({"probability"}),
             better="low",

@@ -97,7 +97,7 @@ def average_precision(score: Tensor, label: Tensor, user: Tensor) -> Counted:
     return _mean(precision.new_zeros(len(count)).index_add(0, position, precision) / count)
 
 
-def log_loss_clipped(smallest: float, log_probability: Tensor, label: Tensor) -> Counted:
+def log_loss_clipped(smallest: float, log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
     """Mean over rows of -log p(label), p kept in [smallest, 1 - smallest]; 0 keeps what it is.
 
     NaN or infinite where an unclipped p is exactly 0 or 1.

@@ -28,7 +28,7 @@ def ndcg_log_rank(lists: RankedLists) -> Tensor:
 
     Järvelin & Kekäläinen, TOIS 2002, https://doi.org/10.1145/582415.582418.
     """
-    discount = 1 / torch.log2(_ranks(lists).clamp(min=2))
+    discount = 1 / torch.log2(lists.ranks.clamp(min=2))
     ideal = discount.cumsum(0)[lists.relevant.clamp(max=lists.hit.shape[1]) - 1]
     return (lists.hit * discount).sum(1) / ideal
 
@@ -40,8 +40,4 @@ def average_precision_of_list(lists: RankedLists) -> Tensor:
 
 def precision_at_every_rank(lists: RankedLists) -> Tensor:
     """Mean over the ranks 1 to k of the precision there, hit or not."""
-    return (lists.hit.cumsum(1) / _ranks(lists)).mean(1)
-
-
-def _ranks(lists: RankedLists) -> Tensor:
-    return torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)
+    return (lists.hit.cumsum(1) / lists.ranks).mean(1)

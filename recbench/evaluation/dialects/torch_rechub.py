@@ -8,21 +8,15 @@ and in test is a candidate and relevant; `--keep-seen` leaves the other items of
 
 from __future__ import annotations
 
-from torch import Tensor
+from functools import partial
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
-from recbench.evaluation.metric import Counted
 from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "torch_rechub/basic/metric.py"
 _ZERO = "users without relevant=0; a list shorter than k=undefined"
 _TOP = f"{_FILE} topk_metrics"
-
-
-def log_loss(log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Log loss of probabilities as they are: NaN or infinite where one is exactly 0 or 1."""
-    return rows.log_loss_clipped(0.0, log_probability, label)
 
 
 TORCH_RECHUB = Dialect(
@@ -42,7 +36,7 @@ TORCH_RECHUB = Dialect(
             "log_loss",
             "unit=nats; mean=rows; p not clipped",
             f"{_FILE} log_loss",
-            log_loss,
+            partial(rows.log_loss_clipped, 0.0),
             unit="rows",
             needs=frozenset({"probability"}),
             better="low",

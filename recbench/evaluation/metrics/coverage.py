@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recbench.evaluation.exposure import times_recommended
-from recbench.evaluation.metric import METRICS, Counted, Parts, TopKMetric
+from recbench.evaluation.metric import METRICS, Counted, TopKMetric
 from recbench.evaluation.ranked_lists import RankedLists
 
 
@@ -22,7 +22,3 @@ class Coverage(TopKMetric):
         count = times_recommended(lists)
         share = float(count.count_nonzero()) / len(count) if len(lists.user) else float("nan")
         return Counted(share, len(lists.user))
-
-    def parts(self, lists: RankedLists) -> Parts | None:
-        """Return None: an item in the lists of two users counts once."""
-        return None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from recbench.errors import UsageError
 from recbench.evaluation.exposure import most_equal, most_unequal
-from recbench.evaluation.metric import METRICS, Counted, Parts, TopKMetric
+from recbench.evaluation.metric import METRICS, Counted, TopKMetric
 from recbench.evaluation.oracle_to_fair import Exchanges, oracle_to_fair
 from recbench.evaluation.ranked_lists import RankedLists
 
@@ -58,10 +58,6 @@ class DistanceToFrontier(TopKMetric):
         exchanges = oracle_to_fair(lists.relevant_items, lists.left_out, lists.length, items)
         reference = middle(self.frontier(exchanges, lists, items))
         return Counted(math.dist(own, reference.tolist()), users)
-
-    def parts(self, lists: RankedLists) -> Parts | None:
-        """Return None: what one user adds depends on the lists of the others."""
-        return None
 
     def frontier(self, exchanges: Exchanges, lists: RankedLists, items: int) -> Tensor:
         """Return relevance and fairness [S + 1, 2] of the lists at first and after each exchange, float64."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from recbench.evaluation.exposure import most_equal, most_unequal, times_recommended
-from recbench.evaluation.metric import METRICS, Counted, Parts, TopKMetric
+from recbench.evaluation.metric import METRICS, Counted, TopKMetric
 from recbench.evaluation.ranked_lists import RankedLists
 
 DISCOUNT = 0.8  # of the attention for an item from one rank to the next
@@ -45,10 +45,6 @@ class ItemFairness(TopKMetric):
             least, most = (self.of_counts(end(lists, len(count))) for end in ends)
             found = (found - least) / (most - least) if most > least else math.nan
         return Counted(found, len(lists.user))
-
-    def parts(self, lists: RankedLists) -> Parts | None:
-        """Return None: what one user adds depends on the lists of the others."""
-        return None
 
 
 @METRICS.add("jain")
@@ -123,7 +119,3 @@ class AttentionDisparity(TopKMetric):
             attention.index_add_(0, block.item[listed], discount.expand_as(block.item)[listed])
         attention = attention / users
         return Counted(float((attention - attention.mean()).square().mean()), users)
-
-    def parts(self, lists: RankedLists) -> Parts | None:
-        """Return None: what one user adds depends on the lists of the others."""
-        return None

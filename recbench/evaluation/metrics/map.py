@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from recbench.evaluation.metric import METRICS, TopKMetric
@@ -26,5 +25,4 @@ class MAP(TopKMetric):
 
 def summed_precision(lists: RankedLists) -> Tensor:
     """Return the sum over the hits of each user [U] of the precision at their ranks."""
-    ranks = torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)
-    return (lists.hit * lists.hit.cumsum(1) / ranks).sum(1)
+    return (lists.hit * lists.hit.cumsum(1) / lists.ranks).sum(1)

@@ -57,7 +57,7 @@ class MRR(TopKMetric):
 
     def values(self, lists: RankedLists) -> Tensor:
         """Compute the reciprocal rank of the first hit."""
-        return (lists.hit / _ranks(lists)).amax(1)
+        return (lists.hit / lists.ranks).amax(1)
 
 
 @METRICS.add("ndcg")
@@ -73,11 +73,7 @@ class NDCG(TopKMetric):
 
     def values(self, lists: RankedLists) -> Tensor:
         """Compute the gain over the ideal gain."""
-        discount = 1 / torch.log2(_ranks(lists) + 1)
+        discount = 1 / torch.log2(lists.ranks + 1)
         ideal = discount.cumsum(0)
         possible = lists.hit.sum(1) if self.variant == "hits" else lists.relevant
         return (lists.hit * discount).sum(1) / ideal[possible.clamp(1, lists.hit.shape[1]) - 1]
-
-
-def _ranks(lists: RankedLists) -> Tensor:
-    return torch.arange(1, lists.hit.shape[1] + 1, dtype=torch.double, device=lists.hit.device)
