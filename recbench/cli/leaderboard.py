@@ -137,13 +137,13 @@ def _beside(columns: str, form: Format, other_table: bool) -> list[str]:
 def _matrix(rows: list[LeaderboardRow], results: Store, metrics: list[str], form: Format, output: Path | None) -> None:
     """Print methods by datasets."""
     from recbench.results.leaderboard_export import deliver
+    from recbench.results.marks import UserScores
     from recbench.results.matrix import text
-    from recbench.results.matrix.differences import Differences
     from recbench.results.matrix.methods_by_datasets import matrices
 
     if form == "html" or form == "parquet":
         raise UsageError(f"--matrix prints table, markdown, latex, csv or json, not {form}; the page has it too")
-    found = matrices(rows, Differences(results), metrics_asked=bool(metrics))
+    found = matrices(rows, UserScores(results), metrics_asked=bool(metrics))
     print_warnings(results)
     if not found:
         raise UsageError("no run has a usual metric of retrieval or ranking; name one with --metric")

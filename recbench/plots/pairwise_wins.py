@@ -9,7 +9,7 @@ from typing import Any
 from recbench.errors import UsageError
 from recbench.plots.figure import figure
 from recbench.results.leaderboard_rows import collect_rows
-from recbench.results.matrix.differences import Differences
+from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.matrix.pairwise_wins import PairwiseWins, pairwise_wins
 from recbench.results.matrix.wins_text import NOBODY, TITLE, wins_notes, wins_records, wins_words
@@ -31,7 +31,7 @@ class CountedWins:
 
 def counted_wins(store: Store, metric: str) -> CountedWins:
     """Return the wins in one metric; raises UsageError where no two methods stand on two datasets."""
-    found = matrices(collect_rows(store, None, [metric]), Differences(store), metrics_asked=True)
+    found = matrices(collect_rows(store, None, [metric]), UserScores(store), metrics_asked=True)
     wins = pairwise_wins(found[0]) if found else None
     if wins is None:
         raise UsageError(f"{metric}: {NOBODY}; `recbench leaderboard --matrix` shows what there is")

@@ -63,6 +63,13 @@ class UserScores:
         wanted = first_with_others(len(rows)) if pairs is None else [(places[a], places[b]) for a, b in pairs]
         return compare(samples, resamples=max(RESAMPLES, RESAMPLES_EACH * len(rows)), pairs=wanted)
 
+    def between(self, pairs: Collection[tuple[LeaderboardRow, LeaderboardRow]]) -> dict[tuple[str, str], Difference]:
+        """Return first − second of pairs of rows of one column, by the runs of both, of those that can be tested."""
+        rows = {row.run: row for pair in pairs for row in pair}
+        kept = self.kept(rows)
+        names = dict.fromkeys((a.run, b.run) for a, b in pairs if a.run in kept and b.run in kept)
+        return {(one.first, one.second): one for one in self.differences(kept, names)}
+
     def _of(self, digest: str) -> Contributions:
         if digest not in self._contributions:
             self._contributions[digest] = read_contributions(self.folders[digest], self.store.warnings)

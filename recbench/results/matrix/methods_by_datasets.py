@@ -16,7 +16,7 @@ from recbench.evaluation.statistics import LEVEL, Difference, with_holm
 from recbench.registry import BASELINE
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, rank_key
 from recbench.results.leaderboard_selection import RANKING, RETRIEVAL, is_usual, name_of
-from recbench.results.matrix.differences import Differences
+from recbench.results.marks import UserScores
 
 Pair = tuple[str, str]  # two methods, the better first
 Verdict = Literal["better", "worse", "even", ""]
@@ -80,18 +80,18 @@ class Matrix:
         return any(cell.interval for column in self.columns for cell in column.cells.values())
 
 
-def matrices(rows: Sequence[LeaderboardRow], differences: Differences | None, *, metrics_asked: bool) -> list[Matrix]:
+def matrices(rows: Sequence[LeaderboardRow], users: UserScores | None, *, metrics_asked: bool) -> list[Matrix]:
     """Return a matrix per metric that was asked for, or else for retrieval and for ranking the one with most numbers.
 
     `rows` are of `collect_rows`; of each method the setting that validation chose counts. Of several definitions on
-    the same data, that of most methods does. Without `differences` there are no intervals, and no test decides.
+    the same data, that of most methods does. Without `users` there are no intervals, and no test decides.
     """
     by_metric: dict[str, list[LeaderboardRow]] = defaultdict(list)
     for row in rows:
         if row.chosen and row.mean is not None and (metrics_asked or is_usual(row.column)):
             by_metric[row.metric].append(row)
     names = list(by_metric) if metrics_asked else [*_most(by_metric, RETRIEVAL), *_most(by_metric, RANKING)]
-    return [Matrix(name, _columns(by_metric[name], differences)) for name in names]
+    return [Matrix(name, _columns(by_metric[name], users)) for name in names]
 
 
 def _most(by_metric: Mapping[str, Sequence[LeaderboardRow]], family: Sequence[str]) -> list[str]:
@@ -104,7 +104,7 @@ def _most(by_metric: Mapping[str, Sequence[LeaderboardRow]], family: Sequence[st
     return [max(fitting, key=place)] if fitting else []
 
 
-def _columns(rows: Sequence[LeaderboardRow], differences: Differences | None) -> list[MatrixColumn]:
+def _columns(rows: Sequence[LeaderboardRow], users: UserScores | None) -> list[MatrixColumn]:
     by_data: dict[tuple[str, ...], dict[Column, list[LeaderboardRow]]] = {row.column[:4]: {} for row in rows}
     for row in sorted(rows, key=_preference):
         by_data[row.column[:4]].setdefault(row.column, []).append(row)
@@ -117,7 +117,7 @@ def _columns(rows: Sequence[LeaderboardRow], differences: Differences | None) ->
         column, of_methods = max(definitions.items(), key=lambda item: len({row.method.name for row in item[1]}))
         title = f"{column.dataset}/{column.split}"
         title += f"@{column.fingerprint[:6]}" if len(versions[title]) > 1 else ""
-        columns.append(MatrixColumn(column, title, *_cells(of_methods, differences, every_pair=len(datasets) > 1)))
+        columns.append(MatrixColumn(column, title, *_cells(of_methods, users, every_pair=len(datasets) > 1)))
     return columns
 
 
@@ -127,7 +127,7 @@ def _preference(row: LeaderboardRow) -> tuple[object, ...]:
 
 
 def _cells(
-    lines: Sequence[LeaderboardRow], differences: Differences | None, *, every_pair: bool
+    lines: Sequence[LeaderboardRow], users: UserScores | None, *, every_pair: bool
 ) -> tuple[dict[str, Cell], dict[Pair, bool]]:
     """Return the cells of a column, best first, and whether a test tells two of them apart.
 
@@ -146,7 +146,7 @@ def _cells(
             best = min(baselines, key=rank_key)
             families.append([(row, best) for row in rows if row.refit == refit and row is not best])
     pairs = [(a, b) for a, b in combinations(rows, 2) if a.refit == b.refit] if every_pair else []
-    found = differences.of([*chain(*families), *pairs]) if differences else {}
+    found = users.between([*chain(*families), *pairs]) if users else {}
     for family in families:
         alike = with_holm(found[row.run, best.run] for row, best in family if (row.run, best.run) in found)
         tested = {difference.first: difference for difference in alike}

@@ -16,7 +16,7 @@ from recbench import __version__
 from recbench.results.against import DataVersion, Match, match_tables
 from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import arrange, number_of_seeds
-from recbench.results.matrix.differences import Differences
+from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.page.answers import answers
 from recbench.results.page.compact import compact
@@ -54,7 +54,7 @@ def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str
     records = {record.key.digest: record for record, _ in store.runs() if record.key.digest in digests}
     datasets = arrange(rows)
     positions = {(row.method, row.column): position for position, row in enumerate(rows)}
-    found = matrices(rows, Differences(store), metrics_asked=False)
+    found = matrices(rows, UserScores(store), metrics_asked=False)
     by_dataset = matrix_details(found, positions, datasets)
     return _page(
         version,

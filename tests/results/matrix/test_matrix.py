@@ -12,8 +12,8 @@ from recbench.errors import UsageError
 from recbench.plots import pairwise_wins as plotted
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.leaderboard_tables import arrange
+from recbench.results.marks import UserScores
 from recbench.results.matrix import text
-from recbench.results.matrix.differences import Differences
 from recbench.results.matrix.methods_by_datasets import Matrix, matrices
 from recbench.results.matrix.pairwise_wins import Wins, pairwise_wins
 from recbench.results.matrix.rank_block import rank_block
@@ -49,7 +49,7 @@ def put(store: Store) -> Put:
 
 def only(store: Store, metrics: list[str] | None = None) -> Matrix:
     rows = collect_rows(store, None, metrics)
-    (matrix,) = matrices(rows, Differences(store), metrics_asked=bool(metrics))
+    (matrix,) = matrices(rows, UserScores(store), metrics_asked=bool(metrics))
     return matrix
 
 
@@ -230,7 +230,7 @@ def test_a_block_of_what_all_datasets_have(store: Store, put: Put) -> None:
 def on_page(store: Store) -> dict[str, Any]:
     rows = collect_rows(store)
     positions = {(row.method, row.column): position for position, row in enumerate(rows)}
-    (found,) = matrix_details(matrices(rows, Differences(store), metrics_asked=False), positions, arrange(rows))
+    (found,) = matrix_details(matrices(rows, UserScores(store), metrics_asked=False), positions, arrange(rows))
     return found
 
 
