@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from recbench.errors import DataError
 from recbench.results.csv_text import as_csv
+from recbench.results.files import temporary_beside
 from recbench.results.leaderboard import markdown
 from recbench.results.leaderboard_latex import latex
 from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow, as_dict
@@ -128,12 +128,9 @@ def frame(rows: Sequence[LeaderboardRow]) -> pl.DataFrame:
 
 
 def _write(content: bytes, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
     try:
-        try:
+        with temporary_beside(path) as temporary:
             temporary.write_bytes(content)
             os.replace(temporary, path)  # noqa: PTH105 (as in results.files)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}); choose another -o") from error

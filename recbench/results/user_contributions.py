@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recbench.errors import DataError
-from recbench.results.files import DIGEST, DamagedFileError
+from recbench.results.files import DIGEST, DamagedFileError, temporary_beside
 from recbench.results.record import Evaluation, RunKey
 from recbench.results.store import Store
 
@@ -51,14 +49,12 @@ def write_contributions(
     columns: dict[str, object] = {name: [words[n] for words in contributions] for n, name in enumerate(WORDS)}
     columns |= {name: [getattr(sums, name) for sums in contributions.values()] for name in SUMS}
     table = pa.table(columns, schema=_schema().with_metadata({DIGEST: _digest(contributions)}))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.tmp")
     try:
-        pq.write_table(table, temporary, compression="zstd")
-        temporary.replace(path)
+        with temporary_beside(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+            temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); free space, and run again") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_contributions(folder: Path, warnings: list[str]) -> dict[MetricKey, UserContributions]:

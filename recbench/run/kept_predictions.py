@@ -6,7 +6,6 @@ carry a digest of their content, so that a damaged file is never taken for other
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor
 from recbench.data.dataset import Log
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, Predictions, TowerVectors
-from recbench.results.files import DIGEST
+from recbench.results.files import DIGEST, temporary_beside
 from recbench.training import checkpoint
 
 SCORES = "scores.parquet"
@@ -44,14 +43,12 @@ def save(folder: Path, feedback: tuple[str, ...], log: Log, predictions: Predict
     if predictions.vectors is not None:
         checkpoint.save(folder / VECTORS, dict(vars(predictions.vectors)))
     table = pa.table(columns)
-    temporary = folder / f".{SCORES}.{os.getpid()}.tmp"
     try:
-        pq.write_table(table.replace_schema_metadata({DIGEST: _digest(table)}), temporary, compression="zstd")
-        temporary.replace(folder / SCORES)
+        with temporary_beside(folder / SCORES) as temporary:
+            pq.write_table(table.replace_schema_metadata({DIGEST: _digest(table)}), temporary, compression="zstd")
+            temporary.replace(folder / SCORES)
     except OSError as error:
         raise DataError(f"{folder / SCORES}: cannot be written ({error.strerror or error}); free some space") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(folder: Path, feedback: tuple[str, ...], log: Log, ranks: bool) -> Predictions | None:

@@ -15,21 +15,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recbench.errors import DataError
+from recbench.results.files import temporary_beside
 
 
 def save(path: Path, state: object) -> None:
     """Write nested dicts, lists, scalars and tensors; the previous file stays until the new one is complete."""
     tensors: dict[str, Tensor] = {}
     skeleton = json.dumps(_flatten(state, "", tensors))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={"state": f"{_digest(skeleton, tensors)} {skeleton}"})
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with temporary_beside(path) as temporary:
+            save_file(tensors, temporary, metadata={"state": f"{_digest(skeleton, tensors)} {skeleton}"})
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot write ({error}); free some space or choose RECBENCH_RESULTS") from error
 
 
