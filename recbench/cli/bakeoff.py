@@ -115,7 +115,7 @@ def _print(conclusion: Conclusion, as_json: bool) -> None:
     """Print the answer of a bakeoff."""
     from rich.text import Text
 
-    from recbench.results.page.render import duration
+    from recbench.results.number_words import duration
 
     if as_json:
         following = [{"to": aim, "type": typed} for aim, typed in conclusion.next_steps]

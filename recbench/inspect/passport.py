@@ -19,6 +19,7 @@ from recbench.results.against import match_tables
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.leaderboard_selection import is_usual
+from recbench.results.number_words import count_seeds, mean_with_sd
 from recbench.results.published.row import PublishedRow
 from recbench.results.published.tables import PublishedCell, PublishedTable, cells
 from recbench.results.record import RunRecord
@@ -116,7 +117,8 @@ def _measured(loss: str, rows: Sequence[LeaderboardRow]) -> Iterator[Numbers]:
     for (dataset, split, _, feedback, backbone, settings), found in groupby(sorted(own, key=method), key=method):
         values, seeds = {}, 0
         for row in found:
-            values[row.metric] = f"{row.mean:.4f}" + ("" if row.sd is None else f" ± {row.sd:.4f}")
+            assert row.mean is not None
+            values[row.metric] = mean_with_sd(row.mean, row.sd)
             seeds = row.seeds
         words = tuple(filter(None, settings.split(", ")))
         yield Numbers(f"{dataset}/{split}", dataset, feedback, loss, backbone, words, values, seeds, ())
@@ -154,7 +156,7 @@ def _lines(numbers: Iterable[Numbers]) -> Iterator[str]:
     for of in numbers:
         values = ", ".join(f"{metric} {value}" for metric, value in of.values.items())
         settings = f" ({', '.join(of.settings)})" if of.settings else ""
-        seeds = f", {of.seeds} seed{'s' if of.seeds > 1 else ''}" if of.seeds else ""
+        seeds = f", {count_seeds(of.seeds)}" if of.seeds else ""
         place = of.place if of.place.startswith(f"{of.dataset}/") else f"{of.place}, {of.dataset}"
         yield f"{place}, {of.feedback}: {of.method} × {of.backbone}{settings}: {values}{seeds}"
         yield from (f"  not comparable: {reason}" for reason in of.incomparable)
@@ -175,9 +177,8 @@ def _comparisons(rows: Sequence[PublishedRow]) -> Iterator[str]:
 
 def _sensitivity(of: Sensitivity) -> str:
     values = ", ".join(f"{value}: {valid:.4f}" for value, valid in of.valid.items())
-    seeds = f"{of.seeds} seed{'s' if of.seeds > 1 else ''}"
     place = f"{of.data}, {', '.join(of.feedback)}, {of.backbone}"
-    return f"{place}: valid {of.metric} by {of.setting}: {values} ({seeds})"
+    return f"{place}: valid {of.metric} by {of.setting}: {values} ({count_seeds(of.seeds)})"
 
 
 def _cost(of: Cost) -> str:

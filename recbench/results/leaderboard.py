@@ -22,14 +22,13 @@ from recbench.results.leaderboard_tables import (
     DatasetTables,
     FeedbackTable,
     arrange,
-    clock,
     interval,
     number,
     number_of_seeds,
     titles,
     with_most_seeds,
 )
-from recbench.results.sparkline import sparkline
+from recbench.results.number_words import clock, sparkline
 from recbench.results.store import Store
 from recbench.terminal import GAP, clean_line, columns_that_fit
 

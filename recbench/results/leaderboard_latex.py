@@ -10,12 +10,12 @@ from recbench.results.leaderboard_tables import (
     DatasetTables,
     FeedbackTable,
     arrange,
-    clock,
     interval,
     number_of_seeds,
     titles,
     with_most_seeds,
 )
+from recbench.results.number_words import clock
 from recbench.terminal import clean_line
 
 PACKAGE = "% \\usepackage{booktabs}"

@@ -9,11 +9,11 @@ from string import ascii_lowercase
 
 from recbench.registry import BASELINE
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method, meaning_of_bold
+from recbench.results.number_words import mean_with_sd
 
 BOUND = "true probability (best attainable)"
 BELOW = "↓"
 SEPARATOR = ", "  # of the settings of a row
-MINUTE, HOUR = 60, 3600
 BRACKETS = (
     "the 95 % interval of the difference to the best, over users and seeds, not corrected for the number of methods "
     "as bold is"
@@ -127,8 +127,7 @@ def number(row: LeaderboardRow | None) -> str:
     """Return mean and standard deviation, marked if below a baseline; "-" where undefined or not measured."""
     if row is None or row.mean is None:
         return "-"
-    spread = "" if row.sd is None else f" ± {row.sd:.4f}"
-    return f"{f'{BELOW} ' if row.below else ''}{row.mean:.4f}{spread}"
+    return f"{f'{BELOW} ' if row.below else ''}{mean_with_sd(row.mean, row.sd)}"
 
 
 def interval(row: LeaderboardRow | None) -> str:
@@ -136,13 +135,6 @@ def interval(row: LeaderboardRow | None) -> str:
     if row is None or row.to_best_low is None or row.to_best_high is None:
         return ""
     return f"[{row.to_best_low:+.4f}, {row.to_best_high:+.4f}]"
-
-
-def clock(seconds: float) -> str:
-    """Return a time as on a stopwatch: "0:07", "1:34", "2:05:00"."""
-    whole = round(seconds)
-    minutes = f"{whole // MINUTE}" if whole < HOUR else f"{whole // HOUR}:{whole % HOUR // MINUTE:02}"
-    return f"{minutes}:{whole % MINUTE:02}"
 
 
 def _letter(position: int) -> str:

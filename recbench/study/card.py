@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from recbench.results.number_words import count_seeds, mean_with_sd
 from recbench.results.record import method_name
 from recbench.run.evaluate import EvaluatedRun
 from recbench.training.plan import non_default
@@ -104,7 +105,7 @@ def rendered(cards: Sequence[Card], k: int) -> RenderableType:
     """Return the cards for a rich console, and each signature once."""
     parts: list[RenderableType] = []
     for card in cards:
-        seeds = f"{len(card.runs)} seed{'s' if len(card.runs) > 1 else ''}"
+        seeds = count_seeds(len(card.runs))
         parts.append(Text(f"{method_name(card.loss, card.backbone)} on {card.dataset}, {seeds}", style="bold"))
         parts += [Text(f"  {', '.join(card.settings)}", style="dim")] if card.settings else []
         parts += [Text(), _own_feedback_table(card, k), Text()]
@@ -137,6 +138,4 @@ def _crossed_table(card: Card, k: int) -> Table:
 
 
 def _figure(number: Number | None) -> str:
-    if number is None or number.mean is None:
-        return "–"
-    return f"{number.mean:.4f}" if number.sd is None else f"{number.mean:.4f} ± {number.sd:.4f}"
+    return "–" if number is None or number.mean is None else mean_with_sd(number.mean, number.sd)

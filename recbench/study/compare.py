@@ -17,6 +17,7 @@ from recbench.baselines.base import BASELINES
 from recbench.errors import UsageError
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import PairedRun, paired_samples
+from recbench.results.number_words import count_seeds
 from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
@@ -135,7 +136,7 @@ def _means(comparison: Comparison, letters: Mapping[str, str]) -> Table:
     means = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in comparison.values.items():
         low, high = comparison.intervals[name]
-        seeds = f"{comparison.seeds[name]} seed{'s' if comparison.seeds[name] > 1 else ''}"
+        seeds = count_seeds(comparison.seeds[name])
         means.add_row(letters.get(name, ""), Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
     return means
 

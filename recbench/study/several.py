@@ -10,6 +10,7 @@ from recbench import torchrun
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
+from recbench.results.number_words import count_seeds
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import announce, complete, import_all, keys_of, train_all
@@ -72,8 +73,8 @@ def train_several(
         requests = tuned(requests, request.common, store, console, device, options, command, request.trials)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
-    seeds = len(request.common.seeds)
-    print_line(console, f"{len(groups)} methods, {seeds} seed{'s' if seeds > 1 else ''} each: {len(keys)} runs")
+    seeds = count_seeds(len(request.common.seeds))
+    print_line(console, f"{len(groups)} methods, {seeds} each: {len(keys)} runs")
     imports = [str(path) for path in request.common.imports]
     store.write_plan(keys, imports, command)
     work = Work(store.root, str(target), tuple(imports), command, request.common.track)

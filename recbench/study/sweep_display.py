@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.results.json_structs import encode
+from recbench.results.number_words import clock, mean_with_sd
 from recbench.results.record import RunRecord
-from recbench.results.sweeps import Sweep, Trial
+from recbench.results.sweeps import Sweep
 from recbench.study.launchers.base import Finished
 from recbench.training.console import print_line
 
@@ -102,8 +103,8 @@ class SweepDisplay:
     def _left(self) -> str:
         if not self.trained or self.done == self.runs:
             return ""
-        seconds = round((time.perf_counter() - self.started) / self.trained * (self.runs - self.done))
-        return f"about {seconds // 60}:{seconds % 60:02d} left"
+        seconds = (time.perf_counter() - self.started) / self.trained * (self.runs - self.done)
+        return f"about {clock(seconds)} left"
 
     def _say(self, line: str) -> None:
         print_line(self._progress.console, line)
@@ -121,7 +122,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
         table.add_column(f"valid {select}", justify="right", no_wrap=True)
         table.add_column("seconds", justify="right", no_wrap=True)
         for rank, trial in enumerate(trials, 1):
-            value = "failed" if trial.valid is None else _figure(trial)
+            value = "failed" if trial.valid is None else mean_with_sd(trial.valid, trial.sd)
             table.add_row(
                 "–" if trial.valid is None else str(rank), " ".join(trial.words), value, f"{trial.seconds:.1f}"
             )
@@ -134,7 +135,3 @@ def sweep_table(sweep: Sweep) -> RenderableType:
 def sweep_json(sweep: Sweep) -> dict[str, Any]:
     """Return a sweep as it is recorded, with its digest."""
     return {"sweep": sweep.digest, **encode(sweep)}
-
-
-def _figure(trial: Trial) -> str:
-    return f"{trial.valid:.4f}" if trial.sd is None else f"{trial.valid:.4f} ± {trial.sd:.4f}"

@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from recbench.data.dataset import Dataset
+from recbench.results.number_words import clock
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.trackers.base import Track
@@ -20,7 +21,7 @@ from recbench.training.epoch import EpochPass, TrainedEpoch
 from recbench.training.model import Model
 from recbench.training.side_by_side import SideBySide
 from recbench.training.train import Saved, Training
-from recbench.training.training_display import clock, rate_in_words
+from recbench.training.training_display import rate_in_words
 
 SAY_EVERY = 2.0  # seconds between lines about a group
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from recbench.results.number_words import clock
 from recbench.training.console import print_line
 
 
@@ -78,9 +79,3 @@ class TrainingDisplay:
 def rate_in_words(rows: float) -> str:
     """Return a rate per second, in thousands from 1,000 on: one of small batches is not 0k."""
     return f"{rows / 1000:,.0f}k rows/s" if rows >= 1000 else f"{rows:.0f} rows/s"
-
-
-def clock(seconds: float) -> str:
-    """Return a time in minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"

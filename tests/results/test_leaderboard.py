@@ -13,8 +13,7 @@ from recbench.results import leaderboard
 from recbench.results.leaderboard import markdown, terminal_table, write_markdown
 from recbench.results.leaderboard_export import csv
 from recbench.results.leaderboard_rows import as_dict, collect_rows
-from recbench.results.leaderboard_tables import clock
-from recbench.results.sparkline import sparkline
+from recbench.results.number_words import clock, sparkline
 
 SIGNATURES = {
     "auc": "auc|ties:half|rows:test",

@@ -18,6 +18,7 @@ from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
 from recbench.results.leaderboard_tables import arrange, number_of_seeds
 from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
+from recbench.results.number_words import duration
 from recbench.results.page.answers import answers
 from recbench.results.page.compact import compact
 from recbench.results.page.details import details
@@ -42,7 +43,6 @@ SCRIPTS = (
     "forest.js",
     "board.js",
 )
-MINUTE, HOUR = 60, 3600
 
 
 def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str:
@@ -94,17 +94,6 @@ def message_page(message: str, version: str) -> str:
         data=empty | {"version": version},
         message=message,
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: "14.8 s", "12 min 05 s", "3 h 20 min"."""
-    if seconds < MINUTE - 0.05:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE:02} s"
-    minutes = round(seconds / MINUTE)
-    return f"{minutes // MINUTE} h {minutes % MINUTE:02} min"
 
 
 def _beside(rows: Sequence[LeaderboardRow], records: Mapping[str, RunRecord]) -> dict[DataVersion, list[Match]]:

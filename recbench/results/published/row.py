@@ -15,6 +15,7 @@ from rich.text import Text
 
 from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
+from recbench.results.number_words import mean_with_sd
 from recbench.results.published.tables import PublishedCell, PublishedTable
 
 Verdict = Literal["matches", "differs", "not comparable", "undefined", "not run", "not in recbench"]
@@ -196,12 +197,11 @@ def _markdown(rows: Sequence[PublishedRow]) -> Iterator[str]:
 
 def _cells(row: PublishedRow, some: Sequence[str]) -> dict[str, str]:
     numbers = ", ".join(str(some.index(reason) + 1) for reason in row.reasons if reason in some)
-    spread = "" if row.sd is None else f" ± {row.sd:.4f}"
     return {
         "metric": row.metric,
         "feedback": row.feedback,
         "reported": _reported(row),
-        "measured": "" if row.mean is None else f"{row.mean:.4f}{spread}",
+        "measured": "" if row.mean is None else mean_with_sd(row.mean, row.sd),
         "difference": "" if row.difference is None else f"{row.difference:+.4f}",
         "seeds": str(row.seeds or ""),
         "verdict": f"{row.verdict} ({numbers})" if numbers else row.verdict,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from recbench.results.page.render import duration
+from recbench.results.number_words import duration
 from recbench.training.console import print_line
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recbench.baselines.base import BASELINES
 from recbench.registry import BASELINE
-from recbench.results.page.render import duration
+from recbench.results.number_words import duration
 from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
 from recbench.run.train_command import command_words
