@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recbench import metrics
+    from recbench.api.own_classes import import_file
     from recbench.api.prepared import PreparedData, prepare, prepared
     from recbench.api.results import compare, leaderboard
-    from recbench.api.runs import Runs, fit_baselines, runs, train
+    from recbench.api.runs import Runs, runs
     from recbench.api.studies import bakeoff, sweep
+    from recbench.api.training import fit_baselines, train
     from recbench.backbones.base import BACKBONES, Backbone
     from recbench.batch import Batch, Towers
     from recbench.data.dataset import Dataset, Info
@@ -46,6 +48,7 @@ __all__ = [
     "bakeoff",
     "compare",
     "fit_baselines",
+    "import_file",
     "leaderboard",
     "metrics",
     "prepare",
@@ -56,10 +59,12 @@ __all__ = [
 ]
 
 _MODULES = {
+    "recbench.api.own_classes": ("import_file",),
     "recbench.api.prepared": ("PreparedData", "prepare", "prepared"),
     "recbench.api.results": ("compare", "leaderboard"),
-    "recbench.api.runs": ("Runs", "fit_baselines", "runs", "train"),
+    "recbench.api.runs": ("Runs", "runs"),
     "recbench.api.studies": ("bakeoff", "sweep"),
+    "recbench.api.training": ("fit_baselines", "train"),
     "recbench.backbones.base": ("BACKBONES", "Backbone"),
     "recbench.batch": ("Batch", "Towers"),
     "recbench.data.dataset": ("Dataset", "Info"),

@@ -13,6 +13,10 @@ class RecbenchError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that a notebook shows of it."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(RecbenchError):
     """A command, name or setting that cannot be what the user meant."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recbench.api.public import public
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
@@ -21,6 +22,7 @@ from recbench.evaluation.signature import Protocol
 Numbers = Any  # of numpy, torch or polars, or a list
 
 
+@public
 def of_rows(
     metric: str,
     scores: Numbers,
@@ -53,6 +55,7 @@ def of_rows(
     return _compute(request, log, predictions, _none_seen(log, len(score)), len(score), "rows")
 
 
+@public
 def top_k(
     metric: str, scores: Numbers, relevant: Numbers, *, seen: Numbers | None = None, dialect: str | None = None
 ) -> Value:

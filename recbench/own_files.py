@@ -43,7 +43,8 @@ def _registered(file: Path, digest: str) -> set[str] | None:
     """Return the names that a file registers, None if it cannot be told what it is for."""
     module, text = _module(file, digest), _text(file, digest)
     if module is None or text is None:
-        return None
+        own = getattr(sys.modules.get(file.stem), file.suffix.removeprefix("."), None)  # of a script or a notebook
+        return {str(own.name)} if isinstance(own, type) and hasattr(own, "name") else None
     harmless = HARMLESS | {word for word, value in vars(module).items() if _is_ours(value)}
     if not all(_only_defines(statement, harmless) for statement in ast.parse(text).body):
         return None

@@ -6,9 +6,10 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import entry_points
+from inspect import isabstract
 from pathlib import Path
 from traceback import walk_tb
 from typing import Generic, TypeVar
@@ -46,7 +47,7 @@ class Registry(Generic[T]):
 
         def register(cls: type[T]) -> type[T]:
             taken = self._classes.get(name)
-            if taken is not None and taken.__module__ != cls.__module__:
+            if taken is not None and not _is_newer(cls, taken):
                 raise UsageError(f"{self.kind} `{name}` is already defined in {place_of(taken)}; choose another name")
             cls.name = name  # type: ignore[attr-defined]
             self._classes[name] = cls
@@ -59,13 +60,23 @@ class Registry(Generic[T]):
         self._load()
         return sorted(self._classes)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __repr__(self) -> str:
+        return ", ".join(self)
+
     def get(self, name: str) -> type[T]:
         """Return the class of that name; raises UsageError with the nearest name if there is none."""
         self._load()
         if name not in self._classes:
             own = "for one of your own add --import FILE.py; " if self.group in IMPORTABLE else ""
-            raise unknown(self.kind, name, self._classes, own)
-        return self._classes[name]
+            raise unknown(self.kind, str(name), self._classes, own)
+        cls = self._classes[name]
+        if isabstract(cls):
+            absent = ", ".join(f"`{method}`" for method in sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
+            raise UsageError(f"{self.kind} `{name}` ({place_of(cls)}) lacks {absent}; write it")
+        return cls
 
     def _load(self) -> None:
         if self._loaded:
@@ -153,6 +164,12 @@ def _is_imported(module: Mapping[str, object]) -> bool:
     return str(module.get("__name__")).startswith(_IMPORTED)
 
 
+def _is_newer(cls: type, taken: type) -> bool:
+    """Return whether a class may replace one of its name: it is of the same module, or of the same file, edited."""
+    files = [imported_source(one) and sys.modules[one.__module__].__file__ for one in (cls, taken)]
+    return cls.__module__ == taken.__module__ or (files[0] is not None and files[0] == files[1])
+
+
 def imported_source(cls: type) -> str | None:
     """Return the `source_digest` of the user's file that defines a class, or None if a package does."""
     module = cls.__module__
@@ -170,10 +187,10 @@ def imported_file(cls: type) -> dict[Path, str]:
 
     Its path is relative to the working directory if it lies below.
     """
-    digest, file = imported_source(cls), sys.modules[cls.__module__].__file__
-    if digest is None or file is None:
+    digest = imported_source(cls)
+    if digest is None:
         return {}
-    path = Path(file)
+    path = Path(str(sys.modules[cls.__module__].__file__))
     return {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path: digest}
 
 

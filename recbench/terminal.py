@@ -30,7 +30,17 @@ class TerminalConsole(Console):
     def __init__(
         self, *, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None, width: int | None = None
     ) -> None:
-        super().__init__(stderr=stderr, quiet=quiet, file=file, width=width, markup=False, emoji=False, highlight=False)
+        super().__init__(
+            stderr=stderr,
+            quiet=quiet,
+            file=file,
+            width=width,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            force_jupyter=None if file is None else False,  # a notebook shows what else would go to the file
+            force_terminal=None if file is None else False,  # and asks for colours
+        )
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of a renderable; rich's own control segments stay."""

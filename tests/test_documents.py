@@ -94,9 +94,7 @@ def exec_source(source: str, names: dict[str, Any], monkeypatch: pytest.MonkeyPa
     """Run code of which `inspect` finds the source, as a notebook does."""
     place = f"<{names['__name__']} {len(linecache.cache)}>"
     monkeypatch.setitem(linecache.cache, place, (len(source), None, source.splitlines(True), place))
-    module = ModuleType(names["__name__"])
-    module.__file__ = place
-    monkeypatch.setitem(sys.modules, names["__name__"], module)
+    monkeypatch.setitem(sys.modules, names["__name__"], ModuleType(names["__name__"]))  # of no file
     exec(compile(source, place, "exec"), names)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import operator
 import shlex
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from recbench.api.prepared import PreparedData
+from recbench.api.public import in_python
 from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
-from recbench.settings import Value
+from recbench.settings import Value, at_least
 from recbench.terminal import TerminalConsole
 
 
@@ -24,9 +27,25 @@ def own_store() -> Store:
     return Store(results_home())
 
 
+class NotesConsole(TerminalConsole):
+    """A console of progress and notes, which names options as the arguments that they are."""
+
+    def print(self, *objects: Any, **layout: Any) -> None:
+        """Print objects, of which text is put into the words of Python."""
+        super().print(*(in_python(one) if isinstance(one, str) else one for one in objects), **layout)
+
+
 def console_of(quiet: bool) -> TerminalConsole:
     """Return the console of progress and notes."""
-    return TerminalConsole(stderr=True, quiet=quiet)
+    warnings.filterwarnings("ignore", 'install "ipywidgets"', UserWarning)  # rich's; a notebook goes without its bar
+    return NotesConsole(stderr=True, quiet=quiet)
+
+
+def require_positive(**numbers: int | None) -> None:
+    """Raise UsageError for an argument below 1; None is none."""
+    for name, number in numbers.items():
+        if number is not None:
+            at_least(name, number, 1)
 
 
 def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -58,6 +77,17 @@ def chosen_settings(
         name = min(twice)
         raise UsageError(f"settings: {name} is given as {name.removeprefix('train.')} too; leave one out")
     return {**chosen, **own, **({} if sampler is None else {"sampler.name": sampler})}
+
+
+def options(**values: object) -> list[str]:
+    """Return the words of a command's options; what is None, False or empty, or `auto`, is left out."""
+    words: list[str] = []
+    for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if one not in (None, False, "", "auto"):
+                words += [option] if one is True else [option, str(one)]
+    return words
 
 
 def command_of_seeds(words: Sequence[str], seeds: Sequence[int]) -> str:

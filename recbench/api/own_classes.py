@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-from collections.abc import Mapping, Sequence
+import linecache
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from recbench import registry as registries
+from recbench.api.public import public
 from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses.balance.base import BALANCES
@@ -21,24 +26,63 @@ from recbench.study.methods import ALL
 T = TypeVar("T")
 
 
+@public
+def import_file(path: str | Path) -> None:
+    """Load a Python file with a loss, or other methods, of one's own, which can then be named; `--import`.
+
+    Its runs can be trained by several processes and again elsewhere. An edited file is loaded anew. Raises UsageError
+    if it is not there or fails.
+
+        rb.import_file("focal.py")
+        rb.train(data, loss="focal")
+    """
+    registries.import_file(Path(path).expanduser(), "import_file")
+
+
 def all_names(methods: str | type[T] | Sequence[str | type[T]], registry: Registry[T]) -> tuple[str, ...]:
-    """Return the names of one method or several, each once."""
-    several = methods if isinstance(methods, Sequence) and not isinstance(methods, str) else [methods]
+    """Return the names of one method or several, each once; raises UsageError for none."""
+    several = [methods] if isinstance(methods, str | type) else methods
+    if not len(several):
+        raise UsageError(f"{registry.kind}: expected at least one, found none")
     return tuple(dict.fromkeys(_name(method, registry) for method in several))
 
 
-def all_sources(losses: Sequence[str], backbones: Sequence[str | None], chosen: Mapping[str, Value]) -> dict[Path, str]:
-    """Return the files, or else the modules and names, of all classes of the user's own, with digests."""
-    sources: dict[Path, str] = {}
-    for loss in losses if losses != (ALL,) else LOSSES.names():
-        sources |= _sources(loss, LOSSES)
-    for backbone in backbones:
-        sources |= _sources(backbone, BACKBONES) if backbone else {}
-    if "sampler.name" in chosen:
-        sources |= _sources(str(chosen["sampler.name"]), SAMPLERS)
-    if "loss.balance" in chosen:
-        sources |= _sources(str(chosen["loss.balance"]), BALANCES)
-    return sources
+def own_code(
+    losses: Sequence[str], backbones: Sequence[str | None], chosen: Mapping[str, Value]
+) -> tuple[tuple[Path, ...], dict[str, str]]:
+    """Return the user's own files, and their classes of no such file: module and name, with the digest of the source.
+
+    Raises UsageError for a class whose source cannot be read. What does not exist is refused where it is used.
+    """
+    named: tuple[tuple[Registry[Any], Iterable[object]], ...] = (
+        (LOSSES, LOSSES if losses == (ALL,) else losses),
+        (BACKBONES, backbones),
+        (SAMPLERS, [chosen.get("sampler.name")]),
+        (BALANCES, [chosen.get("loss.balance")]),
+    )
+    files: dict[Path, str] = {}
+    classes: dict[str, str] = {}
+    for registry, names in named:
+        installed = {point.module for point in entry_points(group=registry.group)}
+        for method in (registry.get(name) for name in map(str, names) if name in registry.names()):
+            module = method.__module__
+            if file := imported_file(method):
+                files |= file
+            elif not module.startswith("recbench.") and module not in installed:
+                classes[f"{module}.{method.__name__}"] = sha256(_source(method).encode()).hexdigest()[:12]
+    return tuple(files), classes
+
+
+def require_files(classes: Mapping[str, str], jobs: int | None) -> None:
+    """Raise UsageError for classes of no file to import, where other processes need them."""
+    for name in classes if (jobs or 1) > 1 else ():
+        module, _, own = name.rpartition(".")
+        file = getattr(sys.modules.get(module), "__file__", None)
+        place = "a notebook or at the prompt" if file is None else Path(file).name
+        raise UsageError(
+            f"jobs={jobs}: other processes do not have {own}, defined in {place}; leave jobs out, or move it to a file "
+            f'of its own, call rb.import_file("FILE.py") and give its name'
+        )
 
 
 def _name(method: str | type[T], registry: Registry[T]) -> str:
@@ -47,21 +91,24 @@ def _name(method: str | type[T], registry: Registry[T]) -> str:
         return method
     name = str(getattr(method, "name", ""))
     if name not in registry.names() or registry.get(name) is not method:
-        words = getattr(method, "__name__", repr(method))
-        raise UsageError(f"{words} is not a registered {registry.kind}; decorate it with .add(NAME)")
+        plural = {"loss": "LOSSES", "backbone": "BACKBONES"}[registry.kind]
+        raise UsageError(
+            f'{method.__name__} is not a registered {registry.kind}; write @rb.{plural}.add("name") above its class'
+        )
     return name
 
 
-def _sources(name: str, registry: Registry[T]) -> dict[Path, str]:
-    """Return the file, or else the module and name, of a class of the user's own, with a digest of its source."""
-    method = registry.get(name)
-    if file := imported_file(method):
-        return file
-    installed = {point.module for point in entry_points(group=registry.group)}
-    if method.__module__ in installed or method.__module__.startswith("recbench."):
-        return {}
+def _source(method: type) -> str:
+    """Return the source of a class; raises UsageError if it cannot be read.
+
+    Of a notebook `inspect` finds that of functions alone: the class is where its first one is.
+    """
     try:
-        source = inspect.getsource(method)
+        return inspect.getsource(method)
     except (OSError, TypeError) as error:
+        functions = [value for value in vars(method).values() if inspect.isfunction(value)]
+        cell = "".join(linecache.getlines(functions[0].__code__.co_filename)) if functions else ""
+        for node in ast.walk(ast.parse(cell)):
+            if isinstance(node, ast.ClassDef) and node.name == method.__name__:
+                return ast.unparse(node)
         raise UsageError(f"{method.__name__}: its source cannot be read; define it in a file or a notebook") from error
-    return {Path(f"{method.__module__}.{method.__name__}"): sha256(source.encode()).hexdigest()[:12]}

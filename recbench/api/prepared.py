@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import torch
 
+from recbench.api.public import public
 from recbench.api.table import Table
 from recbench.data.dataset import Dataset
 from recbench.data.manifest import Manifest, Part
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import unknown
 from recbench.memory import Memory
 from recbench.preparation import prepare as preparation
 from recbench.preparation.progress_display import Display
 from recbench.preparation.report import report
 from recbench.terminal import TerminalConsole
+from recbench.training.model import pick_device
 
 
 class PreparedData(Table):
@@ -49,33 +49,27 @@ class PreparedData(Table):
         """The kinds of feedback, from dense to sparse."""
         return self.manifest.feedback
 
+    @public
     def load(self, device: str = "cpu") -> Dataset:
         """Return the tensors of the entity tables and of the train and validation rows."""
-        return Dataset.load(self.folder, torch.device(device))
+        return Dataset.load(self.folder, pick_device(device))
 
+    @public
     def rows(self, part: Part) -> pl.DataFrame:
-        """Return the rows of "train", "valid" or "test": numbers of user and item, and a column per feedback.
-
-        Raises UsageError for another part.
-        """
-        if part not in self.manifest.rows:
-            raise unknown("part", part, self.manifest.rows)
+        """Return the rows of "train", "valid" or "test": numbers of user and item, and a column per feedback."""
         data = self.load()
         log = data.read(part)
         columns = {"user": log.user, "item": log.item}
         columns |= {name: log.label[:, column] for column, name in enumerate(data.feedback)}
         return pl.DataFrame({name: column.numpy() for name, column in columns.items()})
 
+    @public
     def raw_ids(self, side: Literal["user", "item"]) -> pl.DataFrame:
-        """Return the number `row` of every user or item beside the raw columns that identify it.
-
-        Raises UsageError for another side.
-        """
-        if side not in ("user", "item"):
-            raise unknown("side", side, ("user", "item"))
+        """Return the number `row` of every user or item beside the raw columns that identify it."""
         return self.load().raw_ids(side)
 
 
+@public
 def prepare(
     dataset: str,
     *,
@@ -100,6 +94,8 @@ def prepare(
     such as "rating>=4", `ratio` the parts of train, valid and test, `rows` the size of `synthetic`. Without
     `accept_licence` a download asks at a terminal, and is refused elsewhere.
     Raises UsageError for options that make no sense and DataError for bad files.
+
+        rb.prepare("ml-1m", raw="~/ml-1m", split="user", feedback=["rating>=4"])
     """
     words = feedback if feedback is None or isinstance(feedback, str) else ",".join(feedback)
     console = TerminalConsole(stderr=True, quiet=quiet)
@@ -107,9 +103,9 @@ def prepare(
         done = preparation.prepare(
             dataset,
             preparation.Variant(split, rule, words, ratio, split_days, split_date),
-            raw=None if raw is None else Path(raw),
+            raw=None if raw is None else Path(raw).expanduser(),
             force=force,
-            catalog=None if catalog is None else Path(catalog),
+            catalog=None if catalog is None else Path(catalog).expanduser(),
             rows=rows,
             seed=seed,
             memory=Memory.parse(max_memory),
@@ -119,10 +115,13 @@ def prepare(
     return PreparedData(done.folder, done.manifest, done.fresh)
 
 
+@public
 def prepared(dataset: str | None = None) -> PreparedData:
     """Open what is prepared as DATASET or DATASET/SPLIT, or what was prepared last.
 
     Raises UsageError if there is none.
+
+        rb.prepared("ml-1m/user").rows("train")
     """
     folder = find_prepared(dataset)
     return PreparedData(folder, read_manifest(folder))

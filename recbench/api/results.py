@@ -9,6 +9,7 @@ import polars as pl
 
 from recbench.api.arguments import data_name, names_of, own_store
 from recbench.api.prepared import PreparedData
+from recbench.api.public import public
 from recbench.api.runs import Runs
 from recbench.api.table import Table
 from recbench.errors import UsageError
@@ -35,12 +36,15 @@ class Comparison(Table):
     """One row per pair of methods, metric and feedback: the difference, its 95 % interval, p, and p after Holm."""
 
 
+@public
 def leaderboard(
     dataset: PreparedData | str | None = None, metrics: str | Sequence[str] = (), *, every_setting: bool = True
 ) -> Leaderboard:
     """Return all evaluated runs, or those on a dataset or DATASET/SPLIT under these metrics; `leaderboard --all`.
 
     Without `every_setting`, of each method the setting that is best on validation rows: the rows that are `chosen`.
+
+        rb.leaderboard("ml-1m", metrics="recall@20").to_polars().sort("mean")
     """
     store = own_store()
     rows = with_shared_best(collect_rows(store, data_name(dataset), names_of(metrics)), store)
@@ -48,6 +52,7 @@ def leaderboard(
     return Leaderboard(frame(rows), board.terminal_table(rows))
 
 
+@public
 def compare(
     *methods: str | Runs, metrics: str | Sequence[str] = (), dataset: PreparedData | str | None = None
 ) -> Comparison:
@@ -55,6 +60,8 @@ def compare(
 
     Each is what `train` returned or a word that means one method, see `runs`; all of them evaluated before.
     Raises UsageError if they have no metric of one definition in common.
+
+        rb.compare("gnolr", "bce", metrics="auc", dataset="ml-1m")
     """
     words = [method if isinstance(method, str) else _digest(method) for method in methods]
     store = own_store()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +17,17 @@ from recbench.api.arguments import (
     console_of,
     data_name,
     names_of,
+    options,
     own_store,
+    require_positive,
     seed_numbers,
 )
-from recbench.api.prepared import PreparedData
+from recbench.api.own_classes import all_names, own_code, require_files
+from recbench.api.prepared import PreparedData, prepared
+from recbench.api.public import public
 from recbench.api.table import Table
+from recbench.backbones.base import BACKBONES, Backbone
+from recbench.losses.base import LOSSES, Loss
 from recbench.results.sweeps import Sweep
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, typed, typed_words
@@ -98,14 +104,15 @@ class Answer(Table):
         self.next_steps = conclusion.next_steps
 
 
+@public
 def sweep(
     data: PreparedData | str | None = None,
     *,
-    losses: str | Sequence[str],
-    grid: Mapping[str, str | Sequence[Value]] | None = None,
+    losses: str | type[Loss] | Sequence[str | type[Loss]],
+    grid: Mapping[str, Value | Sequence[Value]] | None = None,
     search: Literal["grid", "random", "optuna"] = "grid",
     trials: int | None = None,
-    backbone: str | None = None,
+    backbone: str | type[Backbone] | None = None,
     sampler: str | None = None,
     feedback: str | Sequence[str] = (),
     seeds: int | Sequence[int] = 1,
@@ -119,27 +126,36 @@ def sweep(
 ) -> Trials:
     """Search settings on validation, alike for every loss; `recbench sweep`.
 
-    `losses` are names, or "all". `grid` maps settings to their values, {"lr": [0.005, 0.05]}, or "gnolr:loss.scale" to
-    those of one loss, or to a range, "0.001..0.1". `jobs` runs train at a time in processes, and up to `lanes` side by
-    side in each of them. The same call goes on where it was stopped.
+    `losses` are names or classes, or "all". `grid` maps settings to their values, {"lr": [0.005, 0.05]}, or
+    "gnolr:loss.scale" to those of one loss, or to a range, "0.001..0.1". `jobs` runs train at a time in processes, and
+    up to `lanes` side by side in each of them. The same call goes on where it was stopped.
     Raises UsageError for whatever cannot work, before anything is trained.
+
+        found = rb.sweep(data, losses=["bce", "gnolr"], grid={"lr": [0.005, 0.05]})
+        rb.train(data, loss="bce", settings=found.best["bce"])
     """
-    words = [f"{name}={_listed(values)}" for name, values in (grid or {}).items()]
+    require_positive(trials=trials, jobs=jobs, lanes=lanes)
+    names, chosen = all_names(losses, LOSSES), chosen_settings(settings, sampler)
+    one = None if backbone is None else all_names(backbone, BACKBONES)[0]
+    files, classes = own_code(names, (one,), chosen)
+    require_files(classes, jobs)
     common = TrainRequest(
         loss="",
-        backbone=backbone,
+        backbone=one,
         dataset=data_name(data),
         feedback=names_of(feedback),
         seeds=seed_numbers(seeds),
-        settings=tuple(typed_words(chosen_settings(settings, sampler))),
-        imports=(),
+        settings=tuple(typed_words(chosen)),
+        imports=files,
         preset=preset,
+        classes=classes,
     )
-    request = SweepRequest(names_of(losses), tuple(words), common, search, trials, fair)
-    options = LaunchOptions(jobs=jobs, lanes=lanes)
-    return Trials(sweep_all(request, own_store(), console_of(quiet), device, options, _command(request)))
+    words = tuple(f"{name}={_listed(values)}" for name, values in (grid or {}).items())
+    request, launch = SweepRequest(names, words, common, search, trials, fair), LaunchOptions(jobs=jobs, lanes=lanes)
+    return Trials(sweep_all(request, own_store(), console_of(quiet), device, launch, _command(request, device)))
 
 
+@public
 def bakeoff(
     data: PreparedData | str | Path,
     *,
@@ -161,36 +177,46 @@ def bakeoff(
 
     The columns of a file are guessed unless they are given; `catalog` is where that is written. `budget` is in seconds,
     or words such as "2h". The same call goes on where it was stopped. Raises UsageError for whatever does not exist.
+
+        rb.bakeoff("my.csv", user="customer", item="sku", feedback=["click", "buy"], budget="1h")
     """
+    require_positive(jobs=jobs)
     console = console_of(quiet)
     joined = feedback if feedback is None or isinstance(feedback, str) else ",".join(feedback)
-    tables = [None if table is None else Path(table) for table in (users, items)]
-    given = Given(user, item, time, joined, *tables)
-    word = data.name if isinstance(data, PreparedData) else str(data)
-    dataset = prepare_data(word, given, None if catalog is None else Path(catalog), console)
+    paths = [None if path is None else Path(path).expanduser() for path in (users, items, catalog)]
+    given = Given(user, item, time, joined, *paths[:2])
+    word = data.name if isinstance(data, PreparedData) else str(Path(data).expanduser())
+    dataset = prepare_data(word, given, paths[2], console)
     launch = LaunchOptions(jobs=jobs)
     request = BakeoffRequest(dataset, backbone, names_of(losses), seconds_of(str(budget)), jobs, device, launch)
-    return Answer(conclude(request, own_store(), console, shlex.join(["recbench", "bakeoff", word])))
+    named = {"user": user, "item": item, "time": time, "feedback": joined, "users": users, "items": items}
+    more = {"losses": ",".join(request.losses), "catalog": catalog, "device": device}
+    words = options(**named, budget=budget, backbone=backbone, jobs=jobs, **more)
+    return Answer(conclude(request, own_store(), console, shlex.join(["recbench", "bakeoff", word, *words])))
 
 
-def _command(request: SweepRequest) -> str:
+def _command(request: SweepRequest, device: str) -> str:
     """Return the command that searches the same; one per seed where the seeds are not consecutive."""
     common = request.common
-    options = (
-        ("--losses", ",".join(request.losses)),
-        *(("--grid", word) for word in request.grid),
-        ("--search", request.search),
-        ("--trials", request.trials),
-        ("--backbone", common.backbone),
-        ("--dataset", common.dataset),
-        ("--feedback", ",".join(common.feedback)),
-        ("--preset", common.preset),
-        *(("--set", word) for word in common.settings),
+    words = options(
+        losses=",".join(request.losses),
+        grid=request.grid,
+        search=request.search,
+        trials=request.trials,
+        backbone=common.backbone,
+        dataset=common.dataset if common.preset or common.dataset else prepared().name,
+        feedback=",".join(common.feedback),
+        preset=common.preset,
+        set=common.settings,
+        fair=request.fair,
+        device=device,
     )
-    words = [word for name, value in options if value for word in (name, str(value))]
-    return command_of_seeds(["recbench", "sweep", *words, *["--fair"] * request.fair], common.seeds)
+    imports = [word for file in common.imports for word in ("--import", str(file))]
+    return command_of_seeds(["recbench", "sweep", *words, *imports], common.seeds)
 
 
-def _listed(values: str | Sequence[Value]) -> str:
-    """Return a range, or values, which may hold commas, as `--grid` takes them."""
-    return values if isinstance(values, str) else "|".join(typed(value) for value in values)
+def _listed(values: Value | Sequence[Value]) -> str:
+    """Return a range, a value, or values, which may hold commas, as `--grid` takes them."""
+    if isinstance(values, str) or not isinstance(values, Collection):
+        return typed(values)
+    return "|".join(typed(value) for value in values)

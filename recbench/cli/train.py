@@ -172,10 +172,7 @@ def _print_records(records: Iterable[RunRecord]) -> None:
     if not torchrun.is_first():
         return
     for record in records:
-        print_text(
-            f"{record.key.digest}  {record.key.title}  valid {record.selected_by} {record.valid:.4f} "
-            f"at epoch {record.best_epoch} of {record.epochs}  {record.seconds:.1f} s"
-        )
+        print_text(repr(record))
 
 
 @contextmanager

@@ -152,6 +152,12 @@ class RunRecord:
         if self.best_epoch > epochs[-1]:
             raise ValueError(f"best_epoch: {self.best_epoch} is after the last of {epochs[-1]} epochs")
 
+    def __repr__(self) -> str:
+        return (
+            f"{self.key.digest}  {self.key.title}  valid {self.selected_by} {self.valid:.4f} "
+            f"at epoch {self.best_epoch} of {self.epochs}  {self.seconds:.1f} s"
+        )
+
     @property
     def selected_by(self) -> str:
         """The selection metric in words: the mean over feedback types where there are several."""

@@ -55,8 +55,7 @@ def export_run(
         raise UsageError(f"-o {folder}: exists; choose another folder, or delete it")
     data, model = model_of_vectors(record, store)
     require_programs(model.backbone, formats)
-    given = data.given_and_scored(data.read("test"))[0] if data.new_test_users else data.valid[:0]
-    known = concat_logs(data.train, data.valid, given)
+    known = _known_rows(data)
     scorer = Scorer(model.backbone, model.loss, known)
     temporary = folder.with_name(f".{folder.name}.{token_hex(4)}.tmp")
     try:
@@ -70,6 +69,19 @@ def export_run(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return measured
+
+
+def vectors_of(record: RunRecord, store: Store, side: Literal["user", "item"]) -> pl.DataFrame:
+    """Return the vectors of all users or items of a run, as `export_run` writes them; raises as it does."""
+    data, model = model_of_vectors(record, store)
+    users, items = vector_columns(Scorer(model.backbone, model.loss, _known_rows(data)), data.feedback)
+    return with_vectors(data.raw_ids(side), users if side == "user" else items)
+
+
+def _known_rows(data: Dataset) -> Log:
+    """Return what `eval` shows a model of its users: train and valid rows and, of split `users`, the first of test."""
+    given = data.given_and_scored(data.read("test"))[0] if data.new_test_users else data.valid[:0]
+    return concat_logs(data.train, data.valid, given)
 
 
 def model_of_vectors(record: RunRecord, store: Store) -> tuple[Dataset, Model]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from recbench import settings
@@ -44,30 +43,20 @@ class TrainRequest:
     imports: tuple[Path, ...]
     preset: str | None = None  # "gnolr/ml-1m"; other options win over it
     track: tuple[str, ...] = ()  # trackers, or files of trackers
+    classes: Mapping[str, str] = field(default_factory=dict)  # of no file to import: module and name to digest
 
 
 def train_all(request: TrainRequest, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
-    """Train one run per seed; runs that have a record are not trained again."""
-    sources = import_all(request.imports)
-    return train_completed(complete(request), sources, store, console, pick_device(device), command)
-
-
-def train_completed(
-    request: TrainRequest,
-    sources: Mapping[str, str],
-    store: Store,
-    console: Console,
-    device: torch.device,
-    command: str,
-) -> list[RunRecord]:
-    """Train a request that `complete` has returned; `sources` are the digests of the user's own code by name.
+    """Train one run per seed; runs that have a record are not trained again.
 
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
     """
-    ranks, device = join(), own_device(device)
+    sources, request = own_sources(request), complete(request)
+    target = pick_device(device)
+    ranks, target = join(), own_device(target)
     console = console if ranks.first else TerminalConsole(quiet=True)
-    data = Dataset.load(find_prepared(request.dataset), device)
-    keys = keys_of(request, data, device.type, sources)
+    data = Dataset.load(find_prepared(request.dataset), target)
+    keys = keys_of(request, data, target.type, sources)
     ready = _first_training(keys, data, store, request.track)
     announce([request], data, console)
     plan = Plan(keys, [str(path) for path in request.imports], command)
@@ -98,12 +87,15 @@ def warn_of_counts(data: Dataset, console: Console) -> None:
         print_line(console, "warning: its counts are not the catalogue's; `recbench prepare` says what differs")
 
 
-def import_all(paths: Sequence[Path]) -> dict[str, str]:
-    """Import users' files and return their digests by name; raises UsageError if two have the same name."""
-    sources = {path.name: import_file(path) for path in paths}
-    if len(sources) < len(paths):
+def own_sources(request: TrainRequest) -> dict[str, str]:
+    """Import the user's files and return the digests of the user's own code by name.
+
+    Raises UsageError if two files have the same name.
+    """
+    sources = {path.name: import_file(path) for path in request.imports}
+    if len(sources) < len(request.imports):
         raise UsageError("--import: two files have the same name; rename one")
-    return sources
+    return {**sources, **request.classes}
 
 
 def complete(request: TrainRequest) -> TrainRequest:

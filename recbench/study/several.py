@@ -13,7 +13,7 @@ from recbench.errors import UsageError
 from recbench.results.number_words import count_seeds
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.run.train_command import announce, complete, import_all, keys_of, train_all
+from recbench.run.train_command import announce, complete, keys_of, own_sources, train_all
 from recbench.study.fair import require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
@@ -62,7 +62,7 @@ def train_several(
     """
     if request.fair:
         require_no_rate(request.common.settings)
-    sources = import_all(request.common.imports)
+    sources = own_sources(request.common)
     here, target = options.devices(device)
     first = complete(replace(request.common, loss=chosen_losses(request.losses)[0], backbone=request.backbones[0]))
     data = Dataset.load(find_prepared(first.dataset), here)

@@ -19,7 +19,7 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.train_command import TrainRequest, command_words, complete, import_all, keys_of, warn_of_counts
+from recbench.run.train_command import TrainRequest, command_words, complete, keys_of, own_sources, warn_of_counts
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms, without_own
 from recbench.study.fair import space as fair_space
@@ -129,7 +129,7 @@ def sweep_all(
 
 
 def _plan(request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions) -> _Plan:
-    sources = import_all(request.common.imports)
+    sources = own_sources(request.common)
     here, target = options.devices(device)
     losses = chosen_losses(request.losses, "--losses")
     first = complete(replace(request.common, loss=losses[0]))

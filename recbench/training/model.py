@@ -182,12 +182,24 @@ def check_gradient(model: Model, data: Dataset, batch_size: int, generator: torc
     """
     loss, backbone = model.loss, model.backbone
     parameters = [parameter for parameter in backbone.parameters() if parameter.requires_grad]
+    follows = False  # what the loss returns from the parameters
     for batch in loss.sampler.batches(data, batch_size, generator):
         with evaluation_mode(loss, backbone):
             value = loss(loss.encode(backbone, batch), batch)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            found = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            raise TrainingError(
+                f"loss `{loss.name}` returned {found}; expected a tensor of one number, as batch.mean(values) makes it"
+            )
+        follows = follows or value.requires_grad
         gradients = torch.autograd.grad(value, parameters, allow_unused=True) if value.requires_grad else ()
         if current().any(any(gradient is not None and bool(gradient.any()) for gradient in gradients)):
             return
+    if not follows:
+        raise TrainingError(
+            f"loss `{loss.name}` returned a number that no parameter has part in; detach(), item(), comparisons and "
+            f"numpy cut the way of its gradient"
+        )
     raise TrainingError(
         f"{data.name}: the training rows hold nothing that loss `{loss.name}` could learn from: no slate has both a "
         f"positive and a negative; choose a loss of single rows, such as bce or gnolr, or data with more items"

@@ -47,6 +47,9 @@ def test_train_is_the_command(data: rb.PreparedData, prepared: Run) -> None:
     other = rb.train(loss="bce", backbone="mf", seeds=[3, 5], epochs=1, settings={"loss.logit": "learned"}, quiet=True)
     assert [record.key.seed for record in other] == [3, 5]
     assert other[0].command.endswith("--seed 5") and " && " in other[0].command
+    assert f"--dataset {data.name}" in other[0].command  # what was prepared last may be another, later
+    with pytest.raises(IndexError, match=r"runs\[2\]: there are 2"):
+        _ = other[2]
     assert other.curve.columns[:3] == ["run", "seed", "epoch"] and len(other.to_polars()) == 2
     assert "<table" in other._repr_html_() and other[0].key.digest in repr(other)
 
@@ -78,6 +81,18 @@ def test_evaluate_is_the_command(data: rb.PreparedData, prepared: Run) -> None:
     assert rb.runs("nsb")[0] == runs[0]
 
 
+def test_scores_and_vectors_are_those_that_were_evaluated(data: rb.PreparedData) -> None:
+    runs = rb.train(data, loss="bce", backbone="mf", epochs=1, quiet=True)
+    with pytest.raises(UsageError, match="no scores yet; evaluate it first"):
+        _ = runs.scores
+    auc = runs.evaluate("auc/view", quiet=True).to_dicts()[0]["value"]
+    scores, label = runs.scores, data.rows("test")["view"]
+    assert rb.metrics.auc(scores["score/view"], label) == pytest.approx(auc, abs=1e-9)
+    query, vector = runs.vectors("user")["query_view"].to_numpy(), runs.vectors("item")["vector"].to_numpy()
+    products = (query[scores["user"]] * vector[scores["item"]]).sum(1)
+    assert rb.metrics.auc(products, label) == pytest.approx(auc, abs=1e-6)
+
+
 def test_the_leaderboard_has_baselines_where_they_are_asked_for(data: rb.PreparedData) -> None:
     runs = rb.train(data, loss="nsb", backbone="mf", epochs=1, quiet=True)
     runs.evaluate("auc", quiet=True)
@@ -105,6 +120,8 @@ def test_compare(data: rb.PreparedData) -> None:
 def test_baselines(data: rb.PreparedData) -> None:
     found = rb.fit_baselines(data, only=["popularity", "item-knn"], metrics="auc", budget=0, quiet=True)
     assert set(found.to_polars()["loss"]) == {"popularity", "item-knn"}
+    named = f"--dataset {data.name} --only popularity,item-knn --metric auc --budget 0 --seed 0 --seeds 1"
+    assert rb.runs("popularity")[0].command == f"recbench baselines {named}"
 
 
 def test_a_loss_of_ones_own_has_its_source_in_the_key(data: rb.PreparedData) -> None:
@@ -118,6 +135,10 @@ def test_a_loss_of_ones_own_has_its_source_in_the_key(data: rb.PreparedData) -> 
     by_class = rb.train(data, loss=Squared, backbone="mf", epochs=1, quiet=True)
     by_name = rb.train(data, loss="squared", backbone="mf", epochs=1, quiet=True)
     assert by_class == by_name and list(by_class[0].key.sources) == [f"{__name__}.Squared"]
+    assert by_class[0].command == (
+        f"rb.train('{data.name}', loss=('squared',), backbone=('mf',), settings={{'train.epochs': 1}}, seeds=(0,))"
+        f"  # in Python, with {__name__}.Squared as it was"
+    )
     by_class.evaluate("auc", quiet=True)
 
     class Unknown(Squared):
@@ -147,9 +168,13 @@ def test_seeds_are_distinct_whole_numbers(data: rb.PreparedData, seeds: Any) -> 
 def test_what_cannot_be_meant(data: rb.PreparedData) -> None:
     with pytest.raises(UsageError, match="train.lr is given as lr too"):
         rb.train(data, loss="bce", backbone="mf", lr=0.1, settings={"train.lr": 0.2})
-    for loss in (None, [None, "bpr"], int):
-        with pytest.raises(UsageError, match="is not a registered loss"):
+    for loss in (None, [None, "bpr"], 7):
+        with pytest.raises(UsageError, match=r"^loss=.*: expected str \| type\[Loss\]"):
             rb.train(data, loss=loss, backbone="mf")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="int is not a registered loss"):
+        rb.train(data, loss=int, backbone="mf")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="^backbone: expected at least one"):
+        rb.train(data, loss="bce", backbone=[])
     with pytest.raises(UsageError, match="unknown part `tset`; did you mean `test`"):
         data.rows("tset")  # type: ignore[arg-type]
     assert not results_home().exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,20 +33,29 @@ def test_several_methods_train_as_by_the_command(data: rb.PreparedData, prepared
     assert {record.key.digest for record, _ in Store(results_home()).runs()} == {run.key.digest for run in runs}
 
 
-def test_a_class_of_no_file_trains_alone(data: rb.PreparedData) -> None:
-    @rb.LOSSES.add("squared")
-    class Squared(rb.Loss):
+def test_a_class_of_no_file_trains_beside_others_in_this_process(
+    data: rb.PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @rb.LOSSES.add("squares")
+    class Squares(rb.Loss):
         """Squared error."""
 
         def forward(self, towers: rb.Towers, batch: rb.Batch) -> Tensor:
             """Return the mean."""
             return batch.mean((towers.logit[..., 0] - batch.label[..., 0]) ** 2)
 
-    with pytest.raises(UsageError, match="a class of no file trains here alone, one run after another"):
-        rb.train(data, loss=[Squared, "bce"], backbone="mf", epochs=1, quiet=True)
+    monkeypatch.setattr(sys.modules[__name__], "Squares", Squares, raising=False)  # as if it were defined outside
+    with pytest.raises(UsageError, match="other processes do not have Squares, defined in test_studies.py"):
+        rb.train(data, loss=[Squares, "bce"], backbone="mf", epochs=1, jobs=2, quiet=True)
+    own, bce = rb.train(data, loss=[Squares, "bce"], backbone="mf", epochs=1, quiet=True)
+    assert list(own.key.sources) == [f"{__name__}.Squares"] and not bce.key.sources
+    assert rb.sweep(data, losses=Squares, grid={"lr": 0.05}, backbone="mf", settings={"train.epochs": 1}, quiet=True)
+
+
+def test_several_that_cannot_be_meant(data: rb.PreparedData) -> None:
     with pytest.raises(UsageError, match="unknown loss `bec`; did you mean `bce`"):
         rb.train(data, loss=["bec", "bpr"], epochs=1, quiet=True)
-    with pytest.raises(UsageError, match="--trials 3: of what `--fair` searches"):
+    with pytest.raises(UsageError, match="^trials=3: of what `fair` searches; add fair, or use `rb.sweep`"):
         rb.train(data, loss="bce", trials=3, quiet=True)
     assert not list(results_home().rglob("record.json"))
 
@@ -70,7 +80,7 @@ def test_a_sweep_is_that_of_the_command(data: rb.PreparedData, prepared: Run) ->
     assert found.best["bce"]["train.epochs"] == "1" and "rank" in str(found)
     again = rb.train(data, loss="bce", backbone="mf", settings=found.best["bce"], quiet=True)
     assert again[0].key.digest == trials[0]["runs"][0]
-    with pytest.raises(UsageError, match="a range needs --search random or optuna"):
+    with pytest.raises(UsageError, match="a range needs search random or optuna"):
         rb.sweep(data, losses="bce", grid={"lr": "0.001..0.1"}, quiet=True)
 
 

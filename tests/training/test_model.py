@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -70,3 +71,22 @@ def test_the_check_leaves_the_model_and_the_random_numbers_as_they_were() -> Non
     assert all(parameter.grad is None for parameter in made.backbone.parameters())
     assert all(torch.equal(value, weights[name]) for name, value in made.backbone.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (lambda mean: torch.ones(3, 2) * mean, r"returned a tensor of shape \[3, 2\]; expected a tensor of one number"),
+        (lambda mean: None, "returned None; expected"),
+        (lambda mean: mean.item(), r"returned -?[\d.]+; expected"),
+        (lambda mean: mean.detach(), "returned a number that no parameter has part in"),
+    ],
+)
+def test_a_loss_returns_one_number_that_has_a_gradient(
+    returned: Callable[[torch.Tensor], object], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = every_item(positive=False)
+    made = model(data, "bce")
+    monkeypatch.setattr(made.loss, "forward", lambda towers, batch: returned(towers.logit.mean()))
+    with pytest.raises(TrainingError, match=f"loss `bce` {told}"):
+        check(made, data)
