@@ -159,10 +159,10 @@ def test_vectors_of_known_rows_are_those_of_eval(shop: rb.PreparedData, run: Run
         f"error: {file}: no column user_id, city"
     )
     both = pl.concat([shop.raw_ids("item").head(9), shop.raw_ids("user").drop("row").head(9)], how="horizontal")
-    with pytest.raises(RecbenchError, match="say which by --side"):
+    with pytest.raises(RecbenchError, match="say which by side user or item"):
         runs.encode(both)
     with pytest.raises(RecbenchError, match="expected the columns item_id, brand, tags, price, image or, for users, "):
-        runs.encode({"a": [1]})  # type: ignore[arg-type]
+        runs.encode(pl.DataFrame({"a": [1]}))
     with pytest.raises(RecbenchError, match="rows: no rows"):
         runs.encode(both.head(0))
 
