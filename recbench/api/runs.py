@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import polars as pl
 
@@ -159,19 +159,24 @@ class Runs(Sequence[RunRecord]):
 
     @public
     def encode(
-        self, rows: pl.DataFrame | str | Path, *, side: Literal["user", "item"] | None = None, quiet: bool = False
+        self,
+        rows: pl.DataFrame | Mapping[str, Sequence[Any]] | str | Path,
+        *,
+        side: Literal["user", "item"] | None = None,
+        quiet: bool = False,
     ) -> pl.DataFrame:
         """Return the vectors of new users or items, as in the files of an export; `recbench encode`.
 
-        `rows` is a data frame, a CSV or a Parquet file. It has the raw columns of users or items, a row for each, for
-        backbones that encode features; or columns `user` and `item`, what each new user had, the oldest first, for
-        backbones that read that. Raises UsageError for other backbones, and unless this is one run.
+        `rows` is a data frame, a dictionary of columns, a CSV or a Parquet file. It has the raw columns of users or
+        items, a row for each, for backbones that encode features; or columns `user` and `item`, what each new user had,
+        the oldest first, for backbones that read that. Raises UsageError for other backbones, and unless this is one
+        run.
 
             runs[:1].encode("new_items.parquet")
         """
         record = self._only("encode")
-        path = Path("rows") if isinstance(rows, pl.DataFrame) else Path(rows).expanduser()
-        frame = rows if isinstance(rows, pl.DataFrame) else read_frame(path)
+        path = Path(rows).expanduser() if isinstance(rows, str | Path) else Path("rows")
+        frame = read_frame(path) if isinstance(rows, str | Path) else pl.DataFrame(rows)
         encoded = encode(record, own_store(), frame, side, path)
         for note in encoded.notes:
             print_line(console_of(quiet), f"note: {note}")

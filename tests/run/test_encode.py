@@ -162,7 +162,7 @@ def test_vectors_of_known_rows_are_those_of_eval(shop: rb.PreparedData, run: Run
     with pytest.raises(RecbenchError, match="say which by side user or item"):
         runs.encode(both)
     with pytest.raises(RecbenchError, match="expected the columns item_id, brand, tags, price, image or, for users, "):
-        runs.encode(pl.DataFrame({"a": [1]}))
+        runs.encode({"a": [1]})
     with pytest.raises(RecbenchError, match="rows: no rows"):
         runs.encode(both.head(0))
 
@@ -263,7 +263,7 @@ def test_users_by_what_they_had_through_the_command(prepared: Run, tmp_path: Pat
     assert told.code == 0 and "note: 1 of" in told.err
     assert np.allclose(pl.read_parquet(tmp_path / "out.parquet")["query_view"].to_numpy(), want, atol=1e-6)
     with pytest.raises(RecbenchError, match="none of the items occurs in train"):
-        runs.encode({"user": [1], "item": [10**6]})  # type: ignore[arg-type]
+        runs.encode({"user": [1], "item": [10**6]})
 
 
 def test_ids_alone_cannot_be_encoded(prepared: Run) -> None:
@@ -271,7 +271,7 @@ def test_ids_alone_cannot_be_encoded(prepared: Run) -> None:
     graph = rb.train(data, loss="bpr", backbone="lightgcn", epochs=1, quiet=True)
     factors = rb.train(data, loss="bpr", backbone="mf", epochs=1, quiet=True)
     with pytest.raises(RecbenchError, match="`lightgcn` has vectors of the users and items of training alone") as error:
-        graph.encode({"user": [1], "item": [1]})  # type: ignore[arg-type]
+        graph.encode({"user": [1], "item": [1]})
     features, _, rows = str(error.value).partition("; for new users also one that encodes what they had: ")
     assert features.endswith("twintower") and {"autoencoder", "mf", "ytdnn"} <= set(rows.split(", "))
     with pytest.raises(RecbenchError, match="`mf` encodes new users by what they had"):
