@@ -166,7 +166,7 @@ def _is_imported(module: Mapping[str, object]) -> bool:
 
 def _is_newer(cls: type, taken: type) -> bool:
     """Return whether a class may replace one of its name: it is of the same module, or of the same file, edited."""
-    files = [imported_source(one) and sys.modules[one.__module__].__file__ for one in (cls, taken)]
+    files = [getattr(sys.modules.get(one.__module__), "__file__", None) for one in (cls, taken)]
     return cls.__module__ == taken.__module__ or (files[0] is not None and files[0] == files[1])
 
 

@@ -23,6 +23,7 @@ ARGUMENTS = {"metric": "metrics", "format": "formats", "set": "settings", "o": "
 REWORDED = (
     (r"`recbench prepare ([\w-]+)`", r'`rb.prepare("\1")`'),
     (r"`recbench eval --run (\w+)`", r'`rb.runs("\1").evaluate()`'),
+    (r"`recbench eval`", "`runs.evaluate()`"),
     (r"`recbench (leaderboard|sweep)`", r"`rb.\1`"),
     (r"`recbench list (losses|backbones|samplers|metrics)`", lambda match: f"`rb.{match[1].upper()}`"),
     (r"add --import ([^\s;,]+)(, or --trust)?", r'call rb.import_file("\1")'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import polars as pl
 
@@ -14,9 +15,10 @@ from recbench.api.runs import Runs
 from recbench.api.table import Table
 from recbench.errors import UsageError
 from recbench.results import leaderboard as board
-from recbench.results.leaderboard_export import frame
-from recbench.results.leaderboard_rows import collect_rows
+from recbench.results.leaderboard_export import Form, export, frame
+from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.marks import with_shared_best
+from recbench.results.store import Store
 from recbench.study import compare as comparing
 
 DIFFERENCE = {
@@ -28,8 +30,32 @@ DIFFERENCE = {
 }
 
 
+ENDINGS: dict[str, Form] = {
+    **{".html": "html", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".json": "json", ".parquet": "parquet"}
+}
+
+
 class Leaderboard(Table):
     """One row per method, metric and feedback: mean, standard deviation over seeds, signature, marks."""
+
+    def __init__(self, rows: Sequence[LeaderboardRow], store: Store) -> None:
+        super().__init__(frame(rows), board.terminal_table(rows))
+        self._rows = rows
+        self._store = store
+
+    @public
+    def write(self, path: str | Path) -> Path:
+        """Write the board to a file, which says by its ending what it is, and return its path; `leaderboard -o`.
+
+        Raises UsageError for another ending than .html, .md, .tex, .csv, .json and .parquet.
+
+            rb.leaderboard("ml-1m").write("board.html")
+        """
+        file = Path(path).expanduser()
+        if file.suffix not in ENDINGS:
+            raise UsageError(f"path {file}: expected a name that ends in {', '.join(ENDINGS)}")
+        export(ENDINGS[file.suffix], self._rows, self._store, file)
+        return file
 
 
 class Comparison(Table):
@@ -49,7 +75,7 @@ def leaderboard(
     store = own_store()
     rows = with_shared_best(collect_rows(store, data_name(dataset), names_of(metrics)), store)
     rows = rows if every_setting else [row for row in rows if row.chosen]
-    return Leaderboard(frame(rows), board.terminal_table(rows))
+    return Leaderboard(rows, store)
 
 
 @public

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from recbench.results.published.row import PublishedRow
     from recbench.results.published.tables import PublishedTable
 
+Form = Literal["markdown", "latex", "csv", "json", "html", "parquet"]
+
 WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
 SCHEMA = {
     **dict.fromkeys(WORDS, pl.String()),
@@ -43,7 +45,7 @@ SCHEMA = {
 
 
 def export(
-    form: Literal["markdown", "latex", "csv", "json", "html", "parquet"],
+    form: Form,
     rows: Sequence[LeaderboardRow],
     store: Store,
     path: Path | None,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from torch import Tensor
 
@@ -93,7 +94,7 @@ def test_scores_and_vectors_are_those_that_were_evaluated(data: rb.PreparedData)
     assert rb.metrics.auc(products, label) == pytest.approx(auc, abs=1e-6)
 
 
-def test_the_leaderboard_has_baselines_where_they_are_asked_for(data: rb.PreparedData) -> None:
+def test_the_leaderboard_has_baselines_where_they_are_asked_for(data: rb.PreparedData, tmp_path: Path) -> None:
     runs = rb.train(data, loss="nsb", backbone="mf", epochs=1, quiet=True)
     runs.evaluate("auc", quiet=True)
     assert set(rb.leaderboard("synthetic", metrics="auc").to_polars()["loss"]) == {"nsb"}
@@ -101,6 +102,11 @@ def test_the_leaderboard_has_baselines_where_they_are_asked_for(data: rb.Prepare
     assert "popularity" in set(rb.leaderboard().to_polars()["loss"])
     board = rb.leaderboard(rb.prepared("synthetic"), metrics="auc").to_polars()
     assert board.equals(rb.leaderboard("synthetic", metrics="auc").to_polars())
+    written = rb.leaderboard("synthetic", metrics="auc").write(tmp_path / "board.parquet")
+    assert pl.read_parquet(written).equals(board)
+    assert "tabular" in rb.leaderboard(metrics="auc").write(tmp_path / "board.tex").read_text()
+    with pytest.raises(UsageError, match=r"board.pdf: expected a name that ends in .html"):
+        rb.leaderboard().write(tmp_path / "board.pdf")
 
 
 def test_compare(data: rb.PreparedData) -> None:

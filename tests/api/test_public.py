@@ -16,12 +16,13 @@ import pytest
 import recbench as rb
 from recbench.api.own_classes import _source
 from recbench.api.public import in_python, public
+from recbench.api.results import Leaderboard
 from recbench.errors import UsageError
 from recbench.registry import Registry
 
 EXAMPLES: tuple[Callable[..., Any], ...] = (
     *(rb.prepare, rb.prepared, rb.train, rb.runs, rb.fit_baselines, rb.sweep, rb.bakeoff, rb.compare, rb.leaderboard),
-    *(rb.import_file, rb.Runs.evaluate, rb.Runs.encode, rb.Runs.export, rb.Runs.vectors),
+    *(rb.import_file, rb.Runs.evaluate, rb.Runs.encode, rb.Runs.export, rb.Runs.vectors, Leaderboard.write),
 )
 
 

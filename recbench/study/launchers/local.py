@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import TypeVar
 
 import torch
@@ -71,11 +74,29 @@ def call_each(
             yield numbers[future], _result(future)
 
 
+class _Process(SpawnProcess):
+    """A process that does not run the script which started it, as `spawn` would: all that it calls is recbench's."""
+
+    def start(self) -> None:
+        """Start while the main module seems to be of no file."""
+        main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Spawning(SpawnContext):
+    """How the pool starts its processes."""
+
+    Process = _Process
+
+
 @contextmanager
 def _processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of processes that share the threads of this one, and are ended on an exception."""
     threads = max(1, torch.get_num_threads() // jobs)
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (threads,))
+    pool = ProcessPoolExecutor(jobs, _Spawning(), _start_worker, (threads,))
     try:
         yield pool
     except BaseException:
