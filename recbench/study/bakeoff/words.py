@@ -95,6 +95,7 @@ def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page
     steps = [
         ("see all numbers as a page", str(page)),
         ("see them here", f"recbench leaderboard --dataset {bakeoff.data.name}"),
+        ("have them as a table for a paper", f"recbench leaderboard --dataset {bakeoff.data.name} --format latex"),
     ]
     for verdict in verdicts:
         chosen, rival = _choice(verdict), next(iter(verdict.alike), None)
