@@ -19,6 +19,11 @@ from recbench.evaluation.predictions import BlockScores, Predictions
 from recbench.evaluation.request import Request, parse
 from recbench.evaluation.signature import Protocol
 
+__all__ = [
+    *("auc", "average_precision", "gauc", "hit_rate", "log_loss", "mrr", "ndcg", "of_rows", "precision", "recall"),
+    "top_k",
+]
+
 Numbers = Any  # of numpy, torch or polars, or a list
 
 
@@ -37,6 +42,8 @@ def of_rows(
     `scores` [R]; `labels` [R] 0 or 1; `users` [R] of any values, needed by metrics of users. With `probabilities`,
     `scores` are these, as "logloss" needs. `dialect` is a library of `recbench list dialects` whose definition holds.
     Raises UsageError if the shapes differ, a score is NaN, or the metric needs more than this.
+
+        rb.metrics.of_rows("gauc(mean)", [0.9, 0.2, 0.4], [1, 0, 1], users=["ann", "ann", "bob"]).value
     """
     score, label = _scores(scores).double(), _zeros_and_ones(labels, "labels")
     if score.ndim != 1 or score.shape != label.shape:
@@ -64,6 +71,8 @@ def top_k(
     `scores` [users, items]; `relevant` [users, items] 0 or 1; pairs of `seen` [users, items] are not ranked. Users
     without a relevant item do not count, equal scores rank in the order of items.
     Raises UsageError if the shapes differ, a score is NaN, or the metric is none of the first k items.
+
+        rb.metrics.top_k("recall@2", [[0.9, 0.2, 0.4]], [[1, 0, 1]], seen=[[0, 1, 0]]).value
     """
     score, hit = _scores(scores), _zeros_and_ones(relevant, "relevant").bool()
     known = torch.zeros_like(hit) if seen is None else _zeros_and_ones(seen, "seen").bool()
@@ -118,7 +127,10 @@ def average_precision(scores: Numbers, relevant: Numbers, k: int = 20, *, seen: 
 
 
 def auc(scores: Numbers, labels: Numbers) -> float:
-    """Probability that a positive row scores above a negative one, ties counting half; arguments as in `of_rows`."""
+    """Probability that a positive row scores above a negative one, ties counting half; arguments as in `of_rows`.
+
+    NaN where all labels are equal.
+    """
     return of_rows("auc", scores, labels).value
 
 
@@ -130,6 +142,10 @@ def gauc(scores: Numbers, labels: Numbers, users: Numbers) -> float:
 def log_loss(probabilities: Numbers, labels: Numbers) -> float:
     """Mean negative log-probability of the labels; arguments as in `of_rows`."""
     return of_rows("logloss", probabilities, labels, probabilities=True).value
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def _tensor(numbers: Numbers, name: str) -> Tensor:

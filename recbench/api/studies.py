@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Literal
 
@@ -79,7 +80,10 @@ class Trials(Table):
 
 
 class Answer(Table):
-    """What a bakeoff found, which `print` says in words; one row per question and method, the best first."""
+    """What a bakeoff found, which `print` says in words; one row per question and method, the best first.
+
+    `short` is the answer in short, `page` the page of all numbers, `next_steps` what to type next.
+    """
 
     def __init__(self, conclusion: Conclusion) -> None:
         rows = [
@@ -99,9 +103,14 @@ class Answer(Table):
         steps = [f"{aim}:\n  {typed}" for aim, typed in conclusion.next_steps]
         lines = [conclusion.name, *conclusion.lines, "Next", *steps, "In short", *conclusion.short]
         super().__init__(pl.DataFrame(rows, schema=CONTESTANT), Group(*(Text(f"{line}\n") for line in lines)))
+        self.dataset = conclusion.name
         self.lines = conclusion.lines
         self.short = conclusion.short
         self.next_steps = conclusion.next_steps
+        self.page = conclusion.page
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in self.short) + super()._repr_html_()
 
 
 @public

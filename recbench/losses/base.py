@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -316,6 +317,12 @@ def create(loss: type[Loss], info: Info, values: Mapping[str, settings.Value]) -
     of_head = {key: value for key, value in values.items() if key in shared}
     settings.check_ranges(loss, "loss", own)
     settings.check_ranges(Head, "loss", of_head)
+    try:
+        inspect.signature(loss).bind(info, **own)
+    except TypeError as error:
+        form = "def __init__(self, info, *, setting=default)"
+        why = f"loss `{loss.name}` cannot be made of info and its settings ({error})"
+        raise UsageError(f"{why}; write {form}") from None
     instance = loss(info, **own)  # type: ignore[arg-type]
     instance.head = Head(instance.towers, **of_head)  # type: ignore[arg-type]
     instance.balance = balances.create(info, of_balance)

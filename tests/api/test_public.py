@@ -12,17 +12,20 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 import recbench as rb
 from recbench.api.own_classes import _source
 from recbench.api.public import in_python, public
 from recbench.api.results import Leaderboard
 from recbench.errors import UsageError
+from recbench.losses.base import create
 from recbench.registry import Registry
 
 EXAMPLES: tuple[Callable[..., Any], ...] = (
     *(rb.prepare, rb.prepared, rb.train, rb.runs, rb.fit_baselines, rb.sweep, rb.bakeoff, rb.compare, rb.leaderboard),
     *(rb.import_file, rb.Runs.evaluate, rb.Runs.encode, rb.Runs.export, rb.Runs.vectors, Leaderboard.write),
+    *(rb.metrics.of_rows, rb.metrics.top_k),
 )
 
 
@@ -143,3 +146,20 @@ def test_a_class_that_lacks_a_method_says_so() -> None:
     with pytest.raises(UsageError, match=r"loss `lacking` \(tests.api.test_public\) lacks `forward`; write it"):
         rb.LOSSES.get("lacking")
     rb.LOSSES._classes.pop("lacking")
+
+
+def test_a_loss_that_cannot_be_made_says_how_it_is_made() -> None:
+    class Bare(rb.Loss):
+        """Of nothing."""
+
+        name = "bare"
+
+        def __init__(self) -> None:
+            super().__init__(rb.Info(1, 1, (0.5,), ("like",)))
+
+        def forward(self, towers: rb.Towers, batch: rb.Batch) -> Tensor:
+            """Return zero."""
+            return batch.label.sum() * 0
+
+    with pytest.raises(UsageError, match=r"loss `bare` cannot be made of info .*write def __init__\(self, info, \*, "):
+        create(Bare, rb.Info(1, 1, (0.5,), ("like",)), {})

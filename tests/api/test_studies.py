@@ -96,6 +96,7 @@ def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch
     answer = rb.bakeoff(data, budget="2m", losses=["bce", "bpr"], quiet=True)
     assert (asked[0].dataset, asked[0].budget, asked[0].losses) == (data.name, 120, ("bce", "bpr"))
     assert str(answer).splitlines()[0] == data.name and "Take it." in str(answer) and "recbench eval" in str(answer)
+    assert answer._repr_html_().startswith("<p>It.</p><div>") and answer.page == Path("page.html")
     assert len(answer) == 0 and "question" in answer.to_polars().columns
     with pytest.raises(UsageError, match="expected a time, such as 90s"):
         rb.bakeoff(data, budget="soon", quiet=True)
