@@ -23,6 +23,7 @@ from recbench.cli.app import (
 from recbench.cli.options import (
     Address,
     Device,
+    Imports,
     Jobs,
     Json,
     Launcher,
@@ -31,6 +32,7 @@ from recbench.cli.options import (
     launch_options,
     names,
 )
+from recbench.cli.own_code import import_files
 from recbench.errors import InterruptionError
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def _seconds(word: str) -> float:
     "recbench bakeoff my.csv --user customer --item sku --feedback click,buy --budget 1h",
     "recbench bakeoff my.csv --items items.parquet --users users.csv",
     "recbench bakeoff ml-1m --backbone mf --jobs 2",
+    "recbench bakeoff ml-1m --import focal.py --budget 4h",
     "recbench bakeoff ml-1m --launcher ray --jobs 16 --per-run cpus=2",
 )
 def bakeoff(
@@ -78,11 +81,12 @@ def bakeoff(
         str | None, typer.Option("--time-limit", metavar="TIME", help="Of a Slurm job, such as 4h.")
     ] = None,
     device: Device = "auto",
+    imports: Imports = [],
     as_json: Json = False,
 ) -> None:
     """Find out which loss suits a log: prepare it, train a dozen losses and baselines fairly, and say what to take.
 
-    The same command goes on where it was stopped.
+    Losses of files of your own compete too. The same command goes on where it was stopped.
     """
     from recbench.backbones.base import BACKBONES
     from recbench.losses.base import LOSSES
@@ -95,6 +99,7 @@ def bakeoff(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+        import_files(imports)
         BACKBONES.get(backbone)  # a wrong name is told before a log is prepared, which may take long
         for name in names(losses):
             LOSSES.get(name)
@@ -102,7 +107,7 @@ def bakeoff(
         dataset = prepare_data(data, given, catalog, stderr())
         if launcher != "local" and jobs is None:
             print_line(stderr(), "note: the budget is reckoned for one run at a time; --jobs N says how many there are")
-        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device, launch)
+        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device, launch, tuple(imports))
         results = store()
         conclusion = conclude(request, results, stderr(), typed_command())
         print_warnings(results)

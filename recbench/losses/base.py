@@ -200,6 +200,13 @@ def incompatibility(loss: Loss, sampler: Sampler, backbone: type[Backbone]) -> s
     return None
 
 
+def nominal_info(loss: type[Loss], feedback: Sequence[str] = ()) -> Info:
+    """Return what a loss is told of data, for a look at it without any; no feedback: of as many kinds as it takes."""
+    count = len(feedback) or max(loss.min_tasks, 3 if loss.multitask else 1)
+    names = tuple(feedback) or tuple(f"feedback{number}" for number in range(1, count + 1))
+    return Info(100, 100, tuple(0.5 ** (number + 1) for number in range(count)), names)
+
+
 def why_not(
     loss: type[Loss],
     backbone: type[Backbone],
@@ -213,9 +220,7 @@ def why_not(
     It is asked of a loss made for nominal data of these kinds of feedback (none: as many as it takes), so that no data
     are needed; settings that the loss refuses are a reason too.
     """
-    count = len(feedback) or max(loss.min_tasks, 3 if loss.multitask else 1)
-    names = tuple(feedback) or tuple(f"feedback{number}" for number in range(1, count + 1))
-    info = Info(100, 100, tuple(0.5 ** (number + 1) for number in range(count)), names)
+    info = nominal_info(loss, feedback)
     try:
         instance = create(loss, info, defaults(loss) if values is None else values)
         unused = [] if sampler is None else _settings_of_slates(loss, info, values or {})

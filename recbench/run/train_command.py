@@ -92,10 +92,15 @@ def own_sources(request: TrainRequest) -> dict[str, str]:
 
     Raises UsageError if two files have the same name.
     """
-    sources = {path.name: import_file(path) for path in request.imports}
-    if len(sources) < len(request.imports):
+    return {**imported_sources(request.imports), **request.classes}
+
+
+def imported_sources(paths: Sequence[Path]) -> dict[str, str]:
+    """Import files of the user's and return their digests by name; raises UsageError if two have the same name."""
+    sources = {path.name: import_file(path) for path in paths}
+    if len(sources) < len(paths):
         raise UsageError("--import: two files have the same name; rename one")
-    return {**sources, **request.classes}
+    return sources
 
 
 def complete(request: TrainRequest) -> TrainRequest:

@@ -15,7 +15,7 @@ from recbench.cli import bakeoff as command
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.home import results_home
-from recbench.study.bakeoff import bake
+from recbench.study.bakeoff import bake, contestants
 from recbench.study.bakeoff.program import Program
 from recbench.study.launchers import local as launcher
 from tests.conftest import Run
@@ -49,6 +49,17 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "laden.csv"
 
 
+OWN_LOSS = """
+from torch import Tensor
+
+from recbench.losses import LOSSES, Batch, Loss, Towers
+
+
+@LOSSES.add("squares")
+class Squares(Loss):
+    def forward(self, towers: Towers, batch: Batch) -> Tensor:
+        return batch.mean((towers.logit[..., 0] - 2.0 * batch.label[..., 0]) ** 2)
+"""
 BAKE = ("--losses", "bce,bpr", "--backbone", "mf", "--budget", "1s")
 
 
@@ -111,6 +122,36 @@ def test_a_log_of_events_whose_most_frequent_is_on_every_row(
     recalls = {("recall@5", name) for name in ("view", "click", "buy")}
     assert asked == {*recalls, ("auc", "click"), ("auc", "buy")}
     assert all(len(verdict["entries"]) == 1 + len(BASELINES_HERE) for verdict in answer["verdicts"])
+
+
+def test_a_loss_of_ones_own_joins_a_bakeoff_that_is_done(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02",), 1, 600.0))
+    monkeypatch.setattr(contestants, "RETRIEVAL", ("bpr",))
+    monkeypatch.setattr(contestants, "RANKING", ("bce",))
+    words = ("bakeoff", shop, "--backbone", "mf", "--budget", "1s")
+    assert run(*words).code == 0
+    before = trained_runs()
+    own = Path("squares.py")
+    own.write_text(OWN_LOSS, encoding="utf-8")
+    result = run(*words, "--import", str(own), "--json")
+    assert result.code == 0, result.err
+    for verdict in result.json["verdicts"]:
+        assert "squares × mf" in {entry["method"] for entry in verdict["entries"]}
+    first = trained_runs()
+    assert first.keys() - before.keys() == {path for path in first if "/squares-mf/" in path} != set()
+    assert all(first[path] == time for path, time in before.items())
+
+    own.write_text(OWN_LOSS.replace("2.0", "3.0"), encoding="utf-8")
+    assert run(*words, "--import", str(own)).code == 0
+    second = trained_runs()
+    assert len(second.keys() - first.keys()) == len(first.keys() - before.keys())
+    assert all(second[path] == time for path, time in first.items())
+
+
+def trained_runs() -> dict[str, int]:
+    """When the record of each trained run was written, by its path."""
+    records = results_home().glob("runs/*/*-mf/*/record.json")
+    return {path.as_posix(): path.stat().st_mtime_ns for path in records}
 
 
 def test_interrupted_and_typed_again(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:

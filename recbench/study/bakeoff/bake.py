@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,8 @@ from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.request import Request, parse
+from recbench.losses.base import LOSSES
+from recbench.registry import imported_source
 from recbench.results import leaderboard
 from recbench.results.files import load, save
 from recbench.results.record import RunKey, RunRecord
@@ -25,7 +27,7 @@ from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
-from recbench.run.train_command import TrainRequest, keys_of
+from recbench.run.train_command import TrainRequest, imported_sources, keys_of
 from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.contestants import Contestant, Question, contestants
 from recbench.study.bakeoff.passes import Passes
@@ -56,6 +58,7 @@ class BakeoffRequest:
     jobs: int  # that train at a time, by which the budget is reckoned
     device: str
     launch: LaunchOptions = field(default_factory=LaunchOptions)  # where they train
+    imports: tuple[Path, ...] = ()  # the user's files, whose losses compete beside the others
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,12 @@ class Bakeoff:
     data: Dataset
     target: torch.device  # on which the contestants train
     contestants: tuple[Contestant, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)  # the user's file → digest
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Names of the user's own losses."""
+        return own_losses(self.sources)
 
     @property
     def cutoff(self) -> int:
@@ -98,19 +107,25 @@ class Bakeoff:
             feedback=contestant.feedback,
             seeds=tuple(seeds),
             settings=tuple(f"train.{word}" for word in words),
-            imports=(),
+            imports=self.request.imports,
         )
         fair = equal_terms(request)
         request = replace(fair, settings=(*fair.settings, f"train.lr={rate}"))
-        return keys_of(request, self.data, self.target.type, {})
+        return keys_of(request, self.data, self.target.type, self.sources)
 
 
 def set_up(request: BakeoffRequest) -> Bakeoff:
     """Read the data and choose the contestants; raises UsageError if none fits."""
+    sources = imported_sources(request.imports)
     here, target = request.launch.devices(request.device)
     data = Dataset.load(find_prepared(request.dataset), here)
-    chosen = contestants(data, request.backbone, request.losses)
-    return Bakeoff(request, data, target, tuple(chosen))
+    chosen = contestants(data, request.backbone, request.losses, own_losses(sources))
+    return Bakeoff(request, data, target, tuple(chosen), sources)
+
+
+def own_losses(sources: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the losses that the user's files register."""
+    return tuple(name for name in LOSSES.names() if imported_source(LOSSES.get(name)) in sources.values())
 
 
 def run_bakeoff(
@@ -160,7 +175,8 @@ def _trained(
         out = tuple(digest for one, digest in digests.items() if one not in kept)
         save(program_path(bakeoff, store), replace(shorter, left_out=out))
 
-    request, work = bakeoff.request, Work(store.root, str(bakeoff.target), (), command)
+    request, imports = bakeoff.request, [str(path) for path in bakeoff.request.imports]
+    work = Work(store.root, str(bakeoff.target), tuple(imports), command)
     with finisher(bakeoff.data, work, clock.console, request.launch) as finish:
         passes = Passes(
             program=program,
@@ -174,25 +190,29 @@ def _trained(
             keep=keep,
         )
         trained = passes.run()
-    store.write_plan([run.key for runs in trained.values() for run in runs], [], command)
+    store.write_plan([run.key for runs in trained.values() for run in runs], imports, command)
     return trained, passes.program
 
 
 def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
     """Return the program of this bakeoff: measured the first time, then kept, so that the same command goes on.
 
+    A loss of the user's own, or a change of it, joins a program that there is, so that nothing else is trained again.
     Raises DataError for data on which the losses cannot be compared.
     """
-    path = program_path(bakeoff, store)
+    path, kept = program_path(bakeoff, store), None
     if path.exists():
         try:
-            return load(path, Program)
+            kept = load(path, Program)
         except DataError as error:
             print_line(console, f"warning: {error}")
-    costs = {}
+    costs = {} if kept is None else dict(kept.costs)
+    known = len(costs)
     for contestant in bakeoff.contestants:
+        key = _key(bakeoff, contestant)
+        if key.digest in costs or (kept is not None and contestant.loss not in bakeoff.own):
+            continue
         with console.status(f"timing {contestant.loss}"):
-            key = _key(bakeoff, contestant)
             try:
                 costs[key.digest] = epoch_seconds(key, bakeoff.data)
             except UndefinedMetricError:
@@ -201,15 +221,20 @@ def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
                     f"{bakeoff.name}: no validation row says which loss is better, for {key.settings['train.select']} "
                     f"is undefined (users: {users:,}, items: {items:,}); a bakeoff needs a log with more of them"
                 ) from None
-    program = fit_program(costs, bakeoff.request.budget, bakeoff.request.jobs)
+    if kept is not None and len(costs) == known:
+        return kept
+    fitted = fit_program(costs, bakeoff.request.budget, bakeoff.request.jobs) if kept is None else kept
+    program = replace(fitted, costs=costs)
     save(path, program)
     return program
 
 
 def program_path(bakeoff: Bakeoff, store: Store) -> Path:
-    """Return where the program is kept."""
-    request = {name: value for name, value in asdict(bakeoff.request).items() if name != "launch"}
-    aim = [bakeoff.data.fingerprint, request, [asdict(one) for one in bakeoff.contestants]]
+    """Return where the program is kept: that of the same bakeoff without losses of the user's own."""
+    apart = ("launch", "imports")
+    request = {name: value for name, value in asdict(bakeoff.request).items() if name not in apart}
+    others = [asdict(one) for one in bakeoff.contestants if one.loss not in bakeoff.own]
+    aim = [bakeoff.data.fingerprint, request, others]
     if bakeoff.request.launch.launcher != "local":
         aim.append(bakeoff.target.type)
     return store.root / "bakeoffs" / f"{sha256(json.dumps(aim).encode()).hexdigest()[:12]}.json"

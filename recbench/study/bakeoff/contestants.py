@@ -9,7 +9,9 @@ from typing import Literal
 from recbench.backbones.base import BACKBONES
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.losses.base import LOSSES, why_not
+from recbench.losses.base import LOSSES, create, defaults, nominal_info, why_not
+from recbench.samplers.lists import Lists
+from recbench.samplers.rows import Rows
 
 Question = Literal["ranking", "retrieval"]
 
@@ -36,26 +38,36 @@ def told_apart(data: Dataset) -> tuple[str, ...]:
     return tuple(name for name, rate in zip(data.feedback, rates, strict=True) if 0 < rate < CONSTANT)
 
 
-def contestants(data: Dataset, backbone: str, losses: Sequence[str] = ()) -> list[Contestant]:
+def on_logged_rows(name: str) -> bool:
+    """Return whether a loss trains on rows of the log, rather than on negatives that are drawn."""
+    loss = LOSSES.get(name)
+    return isinstance(create(loss, nominal_info(loss), defaults(loss)).sampler, Rows | Lists)
+
+
+def contestants(data: Dataset, backbone: str, losses: Sequence[str] = (), own: Sequence[str] = ()) -> list[Contestant]:
     """Return about a dozen losses that can be trained on the data, or those of `losses`, each with its question.
 
-    Raises UsageError for a loss of `losses` that cannot be trained, and if none fits.
+    The user's `own` losses compete beside the dozen, in both questions.
+    Raises UsageError for a loss of the user's choice that cannot be trained, and if none fits.
     """
     mixed = told_apart(data)
-    asked: list[tuple[Question, Sequence[str]]] = [("retrieval", losses or (RETRIEVAL if mixed else WITHOUT_NEGATIVES))]
+    retrieval = (*(RETRIEVAL if mixed else WITHOUT_NEGATIVES), *own)
+    asked: list[tuple[Question, Sequence[str]]] = [("retrieval", losses or retrieval)]
     if mixed:
-        asked.insert(0, ("ranking", losses or RANKING))
-    chosen, reasons = [], []
+        asked.insert(0, ("ranking", losses or (*RANKING, *own)))
+    chosen: list[Contestant] = []
+    refused: list[tuple[str, str]] = []
     for question, names in asked:
         for name in names:
             loss = LOSSES.get(name)
-            every = mixed if mixed and (question == "ranking" or name in RANKING) else data.feedback
+            every = mixed if mixed and (question == "ranking" or on_logged_rows(name)) else data.feedback
             feedback = every if loss.multitask else every[:1]
             reason = why_not(loss, BACKBONES.get(backbone), feedback=feedback)
             if reason is None:
                 chosen.append(Contestant(question, name, feedback))
             else:
-                reasons.append(reason)
-    if reasons and (losses or not chosen):
-        raise UsageError(reasons[0])
+                refused.append((name, reason))
+    wanted = [reason for name, reason in refused if not chosen or name in (*losses, *own)]
+    if wanted:
+        raise UsageError(wanted[0])
     return chosen

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from recbench.baselines.base import BASELINES
+from recbench.own_files import counted_paths
 from recbench.registry import BASELINE
 from recbench.results.number_words import duration
 from recbench.results.record import RunKey, method_name
@@ -16,19 +17,20 @@ from recbench.run.train_command import command_words
 from recbench.settings import typed_words
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
-from recbench.study.bakeoff.contestants import RANKING
+from recbench.study.bakeoff.contestants import on_logged_rows
 from recbench.study.bakeoff.program import FULL_EPOCHS, Program
 
 MAX_METHODS = 5  # methods in a sentence
 SEEDS = 5  # of the command that trains a method at last
 
 
-def answer_lines(verdicts: Sequence[Verdict], program: Program) -> Iterator[str]:
-    """Yield a paragraph per question and feedback, then what to keep in mind."""
+def answer_lines(verdicts: Sequence[Verdict], program: Program, own: Collection[str] = ()) -> Iterator[str]:
+    """Yield a paragraph per question and feedback, which says where the user's `own` losses are, then what to mind."""
     if not verdicts:
         yield "The test rows are too few to answer anything: they hold no positive of a user with training rows."
     for verdict in verdicts:
-        yield " ".join([f"{_asked(verdict)}: {_recommended(verdict)}", *_how_sure(verdict), *_beside(verdict)])
+        said = [*_how_sure(verdict), *_beside(verdict), *_own(verdict, own)]
+        yield " ".join([f"{_asked(verdict)}: {_recommended(verdict)}", *said])
     if verdicts and program.epochs < FULL_EPOCHS:
         epochs = f"{program.epochs} epochs" if program.epochs > 1 else "one epoch"
         yield (
@@ -80,7 +82,7 @@ def _behind_popularity(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
         popular = [entry for entry in verdict.entries if entry.method == method_name("popularity", BASELINE)]
         for entry in verdict.entries if verdict.question == "retrieval" else ():
             loss = entry.method.partition(" ")[0]
-            if loss in RANKING and any(entry.high < one.low for one in popular):
+            if not entry.baseline and any(entry.high < one.low for one in popular) and on_logged_rows(loss):
                 behind.setdefault(loss, []).append(verdict.feedback)
     return behind
 
@@ -170,9 +172,22 @@ def _beside(verdict: Verdict) -> Iterator[str]:
     )
 
 
+def _own(verdict: Verdict, own: Collection[str]) -> Iterator[str]:
+    """Yield where a loss of the user's own is, unless it is the best."""
+    for place, entry in enumerate(verdict.entries, 1):
+        difference = verdict.behind(entry)
+        if difference is None or entry.baseline or entry.method.partition(" ")[0] not in own:
+            continue
+        less = f"{difference.value:.4f} [{difference.low:.4f}, {difference.high:.4f}] less than the best"
+        told = ", not told apart from it" if entry in verdict.alike else ""
+        yield f"Your {entry.method} has {entry.value:.4f}, place {place} of {len(verdict.entries)}: {less}{told}."
+
+
 def _train_command(key: RunKey, store: Store) -> str:
-    settings = {name: value for name, value in store.record(key).non_default.items() if name != "train.epochs"}
-    words = command_words(key.loss, key.backbone, key.data, key.feedback, typed_words(settings))
+    record = store.record(key)
+    settings = {name: value for name, value in record.non_default.items() if name != "train.epochs"}
+    files = counted_paths(record.imports, key.sources)
+    words = command_words(key.loss, key.backbone, key.data, key.feedback, typed_words(settings), map(Path, files))
     return shlex.join([*words, "--seeds", str(SEEDS)])
 
 

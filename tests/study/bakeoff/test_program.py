@@ -56,6 +56,14 @@ def test_one_feedback_on_every_row_is_retrieved_alone(toy: Dataset) -> None:
     assert len(chosen) >= 7
 
 
+def test_losses_of_ones_own_compete_in_both_questions_beside_the_dozen(toy: Dataset) -> None:
+    usual, chosen = contestants(toy, "mf"), contestants(toy, "mf", own=("ccl", "cml"))
+    added = {(one.question, one.loss) for one in chosen if one not in usual}
+    assert added == {(question, loss) for question in ("ranking", "retrieval") for loss in ("ccl", "cml")}
+    with pytest.raises(UsageError, match="`buir`"):
+        contestants(toy, "neumf", own=("buir",))
+
+
 def test_losses_that_are_named(toy: Dataset) -> None:
     chosen = contestants(toy, "mf", ("bce", "bpr"))
     assert [(one.question, one.loss) for one in chosen] == [

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from recbench.evaluation.statistics import Difference
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.contestants import Question
-from recbench.study.bakeoff.words import in_short
+from recbench.study.bakeoff.program import Program
+from recbench.study.bakeoff.words import answer_lines, in_short
 
 
 def verdict(question: Question, feedback: str, **values: float) -> Verdict:
@@ -41,3 +45,19 @@ def test_why_losses_of_logged_rows_lose_to_popularity_is_said_where_they_do() ->
     assert why.startswith("Trained on logged rows, gnolr and bce learned what users do with what they are shown")
     assert "so retrieved less than popularity: gnolr of view and buy; bce of cart. Losses" in why
     assert in_short(found[:0]) == []
+
+
+def test_where_a_loss_of_ones_own_is() -> None:
+    behind = [
+        Difference("bpr × mf", "focal × mf", 0.1, 0.05, 0.15, 0.001, 0.002, 0.07, "users and runs"),
+        Difference("bpr × mf", "popularity (baseline)", 0.2, 0.15, 0.25, 0.001, 0.002, 0.07, "users and runs"),
+    ]
+    found = replace(verdict("retrieval", "view", bpr=0.4, focal=0.3, popularity=0.2), differences=tuple(behind))
+    program = Program(20, ("0.02",), 1, 600.0)
+
+    def said(*own: str) -> str:
+        return next(answer_lines([found], program, own))
+
+    sentence = "Your focal × mf has 0.3000, place 2 of 3: 0.1000 [0.0500, 0.1500] less than the best."
+    assert said("focal").endswith(sentence)
+    assert "Your" not in said() + said("bpr")  # the best is named already
