@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 import shlex
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from recbench.api.prepared import PreparedData
@@ -55,12 +54,9 @@ def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
 
 def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
     """Return distinct seeds of 0 or more; raises UsageError for anything else."""
-    try:
-        chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(map(operator.index, seeds))
-    except TypeError:
-        raise UsageError(f"seeds={seeds!r}: expected how many, or a list of whole numbers") from None
+    chosen = tuple(map(int, seeds)) if isinstance(seeds, Collection) else tuple(range(seeds))
     if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
-        raise UsageError(f"seeds={seeds!r}: expected at least one, distinct and none below 0")
+        raise UsageError(f"seeds={seeds!r}: expected how many, from 1 on, or a list of different seeds, from 0 on")
     return chosen
 
 

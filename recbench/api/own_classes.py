@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 from recbench import registry as registries
 from recbench.api.public import public
 from recbench.backbones.base import BACKBONES
-from recbench.errors import UsageError
+from recbench.errors import DataError, UsageError
 from recbench.losses.balance.base import BALANCES
 from recbench.losses.base import LOSSES
 from recbench.registry import Registry, imported_file
+from recbench.results.record import RunRecord
 from recbench.samplers import SAMPLERS
 from recbench.settings import Value
 from recbench.study.methods import ALL
@@ -85,6 +86,15 @@ def require_files(classes: Mapping[str, str], jobs: int | None) -> None:
         )
 
 
+def require_unchanged(records: Iterable[RunRecord]) -> None:
+    """Raise DataError for a run whose class of no file has been edited since, as is done for files."""
+    for record in records:
+        key = record.key
+        for name, digest in own_code([key.loss], [key.backbone], key.settings)[1].items():
+            if key.sources.get(name, digest) != digest:
+                raise DataError(f"{name} has changed since run {key.digest} began; restore it, or train again")
+
+
 def _name(method: str | type[T], registry: Registry[T]) -> str:
     """Return the name of a method; raises UsageError for a class that no decorator has registered under one."""
     if isinstance(method, str):
@@ -101,14 +111,14 @@ def _name(method: str | type[T], registry: Registry[T]) -> str:
 def _source(method: type) -> str:
     """Return the source of a class; raises UsageError if it cannot be read.
 
-    Of a notebook `inspect` finds that of functions alone: the class is where its first one is.
+    Of a notebook `inspect` finds that of functions alone: the class is where they are.
     """
     try:
         return inspect.getsource(method)
     except (OSError, TypeError) as error:
-        functions = [value for value in vars(method).values() if inspect.isfunction(value)]
-        cell = "".join(linecache.getlines(functions[0].__code__.co_filename)) if functions else ""
-        for node in ast.walk(ast.parse(cell)):
+        files = {value.__code__.co_filename for value in vars(method).values() if inspect.isfunction(value)}
+        for node in (node for file in files for node in ast.walk(ast.parse("".join(linecache.getlines(file))))):
             if isinstance(node, ast.ClassDef) and node.name == method.__name__:
                 return ast.unparse(node)
-        raise UsageError(f"{method.__name__}: its source cannot be read; define it in a file or a notebook") from error
+        place = "a file or a plain cell of a notebook"
+        raise UsageError(f"{method.__name__}: its source cannot be read; define it in {place}") from error

@@ -19,7 +19,10 @@ NUMBERS: dict[object, type] = {int: Integral, float: Real}  # numpy's are such n
 SHORT = 60  # characters of a value that is repeated in an error
 
 # options of another name than their argument
-ARGUMENTS = {"metric": "metrics", "format": "formats", "set": "settings", "o": "folder", "import": "rb.import_file"}
+ARGUMENTS = {
+    **{"metric": "metrics", "format": "formats", "set": "settings", "o": "folder", "import": "rb.import_file"},
+    "select": "settings['train.select']",
+}
 REWORDED = (
     (r"`recbench prepare ([\w-]+)`", r'`rb.prepare("\1")`'),
     (r"`recbench eval --run (\w+)`", r'`rb.runs("\1").evaluate()`'),
@@ -58,7 +61,6 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
 def in_python(message: str) -> str:
     """Return a message that names options as the arguments that they are in Python, and commands as functions."""
-
     for pattern, words in REWORDED:
         message = re.sub(pattern, words, message)
     return OPTION.sub(_argument, message)

@@ -53,7 +53,7 @@ class Leaderboard(Table):
         """
         file = Path(path).expanduser()
         if file.suffix not in ENDINGS:
-            raise UsageError(f"path {file}: expected a name that ends in {', '.join(ENDINGS)}")
+            raise UsageError(f"path={file}: expected a name that ends in {', '.join(ENDINGS)}")
         export(ENDINGS[file.suffix], self._rows, self._store, file)
         return file
 

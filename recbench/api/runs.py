@@ -16,6 +16,7 @@ from recbench.api.arguments import (
     options,
     own_store,
 )
+from recbench.api.own_classes import require_unchanged
 from recbench.api.public import public
 from recbench.api.table import Table
 from recbench.errors import UsageError
@@ -149,6 +150,7 @@ class Runs(Sequence[RunRecord]):
         request = EvalRequest(
             metrics=names_of(metrics), candidates=candidates, index=index, keep_seen=keep_seen, dialect=dialect
         )
+        require_unchanged(self)
         store, console = own_store(), console_of(quiet)
         evaluated = evaluate_all(self.records, request, store, console, device)
         if baselines and index == "flat":
@@ -204,6 +206,7 @@ class Runs(Sequence[RunRecord]):
     def _only(self, action: str) -> RunRecord:
         if len(self) != 1:
             raise UsageError(f"{action}: {len(self)} runs, where one is expected; take one, as in runs[:1]")
+        require_unchanged(self)
         return self[0]
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from torch import Tensor
@@ -49,6 +50,7 @@ def test_train_is_the_command(data: rb.PreparedData, prepared: Run) -> None:
     assert [record.key.seed for record in other] == [3, 5]
     assert other[0].command.endswith("--seed 5") and " && " in other[0].command
     assert f"--dataset {data.name}" in other[0].command  # what was prepared last may be another, later
+    assert rb.train(data, loss="bce", backbone="mf", seeds=np.int64(1), epochs=1, quiet=True)[0].key.seed == 0
     with pytest.raises(IndexError, match=r"runs\[2\]: there are 2"):
         _ = other[2]
     assert other.curve.columns[:3] == ["run", "seed", "epoch"] and len(other.to_polars()) == 2
@@ -147,6 +149,14 @@ def test_a_loss_of_ones_own_has_its_source_in_the_key(data: rb.PreparedData) -> 
     )
     by_class.evaluate("auc", quiet=True)
 
+    @rb.LOSSES.add("squared")
+    class Edited(Squared):
+        """The same name in a later cell."""
+
+    Edited.__name__ = "Squared"
+    with pytest.raises(rb.RecbenchError, match="Squared has changed since run .* began; restore it, or train again"):
+        by_class.evaluate("gauc", quiet=True)
+
     class Unknown(Squared):
         name = "unknown"
 
@@ -164,7 +174,7 @@ def test_nothing_is_written_for_a_pair_that_cannot_work(data: rb.PreparedData) -
     assert not results_home().exists()
 
 
-@pytest.mark.parametrize("seeds", ["12", 1.5, [1.5], 0, -1, [-1], [0, 0], []])
+@pytest.mark.parametrize("seeds", ["12", 1.5, [1.5], 0, -1, [-1], [0, 0], [], None])
 def test_seeds_are_distinct_whole_numbers(data: rb.PreparedData, seeds: Any) -> None:
     with pytest.raises(UsageError, match="^seeds="):
         rb.train(data, loss="bce", backbone="mf", seeds=seeds)

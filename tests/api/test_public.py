@@ -120,7 +120,7 @@ def test_the_source_of_a_class_of_a_notebook_is_all_of_it(monkeypatch: pytest.Mo
         return _source(names["Own"])
 
     assert source(1) == source(1) != source(2)
-    with pytest.raises(UsageError, match="its source cannot be read; define it in a file or a notebook"):
+    with pytest.raises(UsageError, match="its source cannot be read; define it in a file or a plain cell"):
         _source(type("Made", (), {}))
 
 
