@@ -159,7 +159,10 @@ def _of_slates(value: Any, chosen: Tensor) -> Any:
 
 
 def pick_device(word: str) -> torch.device:
-    """Parse `auto`, `cpu`, `cuda` or `cuda:n`; raises UsageError if there is no such device."""
+    """Parse `auto`, `cpu`, `cuda` or `cuda:n`; raises UsageError if there is no such device.
+
+    A GPU of a number becomes the one that torch means where none is named, as by its global random numbers.
+    """
     if word == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -172,6 +175,8 @@ def pick_device(word: str) -> torch.device:
         raise UsageError(
             f"--device {word}: this machine has {torch.cuda.device_count()} CUDA devices; see `recbench doctor`"
         )
+    if device.index is not None:
+        torch.cuda.set_device(device)
     return device
 
 

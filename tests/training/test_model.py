@@ -14,7 +14,7 @@ from recbench.data.toy import toy
 from recbench.errors import TrainingError
 from recbench.losses.base import LOSSES, defaults
 from recbench.settings import defaults as settings_of
-from recbench.training.model import Model, build, check_gradient
+from recbench.training.model import Model, build, check_gradient, pick_device
 from recbench.training.schedule import Schedule
 
 PAIRWISE = ["bpr", "wbpr", "aobpr", "pris", "rce-bpr", "tce-bpr", "til-ui", "til-mi"]
@@ -90,3 +90,14 @@ def test_a_loss_returns_one_number_that_has_a_gradient(
     monkeypatch.setattr(made.loss, "forward", lambda towers, batch: returned(towers.logit.mean()))
     with pytest.raises(TrainingError, match=f"loss `bce` {told}"):
         check(made, data)
+
+
+def test_a_gpu_of_a_number_is_the_one_whose_random_numbers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints and lanes ask torch for those of the current device, which is the first unless it is said."""
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    assert current == [torch.device("cuda:1")]
+    assert pick_device("cpu") == torch.device("cpu") and pick_device("cuda") == torch.device("cuda")
+    assert len(current) == 1

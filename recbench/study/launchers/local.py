@@ -28,6 +28,7 @@ from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
 from recbench.study.launchers.bundle import Bundle, groups_of, in_words
+from recbench.training.model import pick_device
 from recbench.training.together import bundles
 from recbench.training.train import Saved, Training, is_complete, train
 
@@ -227,7 +228,7 @@ _loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool
 def _attempt_here(keys: list[RunKey], work: Work, wait: bool) -> list[tuple[RunKey, Finished | None]]:
     def load(key: RunKey) -> Dataset:
         if key.fingerprint not in _loaded:
-            _loaded[key.fingerprint] = load_dataset(key, work.device)
+            _loaded[key.fingerprint] = load_dataset(key, pick_device(work.device))
         return _loaded[key.fingerprint]
 
     return list(attempt_all(keys, work, load, wait=wait))
