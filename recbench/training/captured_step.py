@@ -136,6 +136,8 @@ class CapturedStep(Step):
             with capturable(self.model.optimizer):
                 recording, objective = self.recorder.record(lambda: self.model.update(static.batch()))
         except RuntimeError as error:
+            while isinstance(error.__context__, RuntimeError):  # what ends a recording hides what was wrong in it
+                error = error.__context__
             self._give_up(str(error).strip().partition("\n")[0])
             return self.model.update(batch)
         self.recorded[shape] = static, recording, objective

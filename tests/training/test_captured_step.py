@@ -183,9 +183,14 @@ def test_what_an_epoch_starts_with_is_recorded_anew() -> None:
 
 
 def test_what_cannot_be_recorded_after_all_is_made_one_by_one() -> None:
+    """The reason is what was wrong in the step, not what torch says when it ends the recording after that."""
+
     class Failing(Tapes):
         def record(self, step: Any) -> Any:
-            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+            try:
+                raise RuntimeError("operation not permitted when stream is capturing\nand more")
+            finally:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
     captured = CapturedStep(model(), Failing())
     require_equal(Step(model()), captured)
