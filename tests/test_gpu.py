@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from benchmarks.gpu_sections.shapes import batch_on
 from recbench.gpu import add_at, as_on_gpu, everywhere_as_on_gpu, free_memory, rows_at
+from recbench.inspect.loss_trial import Trial
+from recbench.losses.base import LOSSES
+from recbench.losses.bce import BCE
 
 INDEX = torch.tensor([[2, 0, 2], [4, 2, 0]])
 
@@ -62,3 +66,25 @@ def test_what_torch_holds_unused_is_free_too(monkeypatch: pytest.MonkeyPatch) ->
     for name, size in sizes.items():
         monkeypatch.setattr(torch.cuda, name, lambda _, size=size: size)
     assert free_memory(torch.device("cuda")) == 1400
+
+
+def objective_on_a_device_of_its_own(name: str) -> torch.Tensor:
+    """The objective of a loss on torch's device of tensors without numbers, to which those of the CPU are foreign."""
+    trial = Trial(name)
+    model = trial.model()
+    model.start_epoch(1)
+    batch = next(model.loss.sampler.batches(trial.data(), 24, torch.Generator().manual_seed(1)))
+    model.backbone.to("meta")
+    model.loss.to("meta")
+    return model.loss.objective(model.backbone, batch_on(batch, "meta"))
+
+
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_no_loss_makes_tensors_on_another_device_than_its_batch(name: str) -> None:
+    assert objective_on_a_device_of_its_own(name).device.type == "meta"
+
+
+def test_a_tensor_on_another_device_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BCE, "forward", lambda _, towers, batch: (towers.logit[:, 0, 0] * torch.ones(24)).sum())
+    with pytest.raises(RuntimeError, match="device"):
+        objective_on_a_device_of_its_own("bce")
