@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def load(extra: Path | None = None) -> dict[str, DatasetSpec]:
 
     Raises UsageError for a file that is missing or is not TOML, a name that is taken, and unknown or ill-typed keys.
     """
-    specs = _read(_shipped(), None)
+    specs = dict(_shipped_datasets())
     if extra is not None:
         for name, spec in _read(extra, extra.resolve().parent).items():
             if name in specs:
@@ -113,6 +115,11 @@ def _shipped() -> Path:
     package = Path(recbench.__file__).parent
     inside = package / "datasets.toml"
     return inside if inside.exists() else package.parent / "datasets.toml"
+
+
+@cache  # nothing changes the file while a process runs
+def _shipped_datasets() -> Mapping[str, DatasetSpec]:
+    return _read(_shipped(), None)
 
 
 def _read(path: Path, folder: Path | None) -> dict[str, DatasetSpec]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -204,6 +205,7 @@ def as_json(table: PublishedTable) -> dict[str, object]:
     return {"name": table.name, **document, "values": [asdict(cell) for cell in cells(table)]}
 
 
+@cache  # nothing changes the file while a process runs
 def _read(path: Path) -> PublishedTable:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)  # Decimal keeps the digits

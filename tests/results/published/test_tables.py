@@ -350,6 +350,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_the_file_before_it_is_damaged(folder: Path) -> None:
+    assert list(published.tables()) == ["gnolr/table2"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -378,7 +382,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_damaged_file(folder: Path, old: str, new: str, message: str) -> None:
     path = folder / "gnolr-table2.toml"
-    assert list(published.tables()) == ["gnolr/table2"]
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
