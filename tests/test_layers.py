@@ -19,7 +19,7 @@ from recbench.losses.base import LOSSES
 PACKAGE = Path(__file__).parents[1] / "recbench"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
-    {"errors", "gpu", "threads", "home", "numerics", "progress", "terminal", "torchrun"},
+    {"disk", "errors", "gpu", "threads", "home", "numerics", "progress", "terminal", "torchrun"},
     {"memory", "own_files", "registry", "settings"},
     {"sources"},
     {"readers"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recbench.disk import sha256_of
 from recbench.errors import DataError
 
 
@@ -54,7 +55,7 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
 def digest_files(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every Parquet file below the folder, by its path from there."""
     paths = sorted(folder.rglob("*.parquet"))
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
 
 
 def verify_file(folder: Path, name: str, digests: Mapping[str, str]) -> Path:
@@ -63,7 +64,7 @@ def verify_file(folder: Path, name: str, digests: Mapping[str, str]) -> Path:
     try:
         if name not in digests:
             raise DataError(f"{path}: not a file of this dataset; {how_to_repair(folder)}")
-        if _sha256(path) != digests[name]:
+        if sha256_of(path) != digests[name]:
             raise DataError(f"{path}: damaged (changed since it was written); {how_to_repair(folder)}")
     except FileNotFoundError:
         raise DataError(f"{path}: missing; {how_to_repair(folder)}") from None
@@ -83,8 +84,3 @@ def how_to_repair(folder: Path) -> str:
     split, _, variant = folder.name.partition("+")
     options = ", with the same options," if variant else ""
     return f"run `recbench prepare {folder.parent.name} --split {split}`{options} to prepare it again"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

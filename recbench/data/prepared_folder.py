@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from recbench.data.exchange import exchange
 from recbench.data.manifest_file import manifest_path
+from recbench.disk import hold_lock, sync
 from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
 
@@ -36,7 +37,7 @@ def replacing(folder: Path, on_wait: Callable[[], None] = lambda: None) -> Itera
     work = home / WORK / folder.parent.name / folder.name
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with _locked(work, on_wait):
+        with hold_lock(work / "lock", on_wait):
             _put_back(work, folder)
             _clean(work, folder)
             (work / "new").mkdir()
@@ -81,26 +82,12 @@ def _require_below(home: Path, folder: Path) -> None:
         )
 
 
-@contextmanager
-def _locked(work: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    lock = FileLock(work / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        on_wait()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _publish(work: Path, folder: Path) -> None:
     """Put the new folder in the place of `folder`, all its content being on disk."""
     new, old = work / "new", work / "old"
     for path in sorted(new.rglob("*")):
-        _sync(path)
-    _sync(new)
+        sync(path)
+    sync(new)
     touch(new)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.exists():
@@ -111,7 +98,7 @@ def _publish(work: Path, folder: Path) -> None:
             new.rename(folder)
         finally:
             _put_back(work, folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 def _put_back(work: Path, folder: Path) -> None:
@@ -138,11 +125,3 @@ def _set_aside_formerly(home: Path) -> Iterator[tuple[Path, Path]]:
     for old in home.glob(".old+*+*+*"):
         dataset, _, rest = old.name.removeprefix(".old+").partition("+")
         yield old, home / dataset / rest.rpartition("+")[0]
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,11 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from recbench.disk import hold_lock
 from recbench.errors import DataError, UsageError
 from recbench.progress import Progress
 from recbench.sources.dataset_spec import RemoteFile
 from recbench.sources.mirror import BLOCK, DownloadJob, MirrorError, can_resume, hidden_path, transfer
-from recbench.sources.unpack import disk_refused, hold_lock, publish
+from recbench.sources.unpack import disk_refused, publish
 
 TRIES = 4  # in a row that bring nothing new, before the next mirror
 PAUSE = 1.0  # seconds before the second try in a row, doubled for each further one
@@ -39,7 +40,8 @@ def fetch(remote: RemoteFile, folder: Path, progress: Progress | None = None) ->
                 f"machine and put it into {folder}, or unset RECBENCH_OFFLINE"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        with hold_lock(hidden_path(job.path, "lock"), f"waiting for another process: {remote.file}", job.progress):
+        waiting = f"waiting for another process: {remote.file}"
+        with hold_lock(hidden_path(job.path, "lock"), lambda: job.progress.step(waiting)):
             if not _is_complete(job):
                 _download(job)
     except OSError as error:  # of the disk; those of the network become MirrorError

@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from glob import escape
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from recbench.disk import sha256_of
 from recbench.errors import DataError, UsageError
 from recbench.home import raw_home
 from recbench.progress import Progress
@@ -212,7 +213,7 @@ class FileDigests:
         try:
             for name, path in self._files.items():
                 stat = path.stat()
-                self._files_done.append(RawFile(name, stat.st_size, stat.st_mtime_ns, _sha256(path)))
+                self._files_done.append(RawFile(name, stat.st_size, stat.st_mtime_ns, sha256_of(path)))
         except OSError as error:
             self._failed = error
 
@@ -226,16 +227,11 @@ def unchanged(recorded: Sequence[RawFile], files: Mapping[str, Path]) -> bool:
             stat = path.stat()
             if stat.st_size != source.bytes:
                 return False
-            if stat.st_mtime_ns != source.modified and _sha256(path) != source.sha256:
+            if stat.st_mtime_ns != source.modified and sha256_of(path) != source.sha256:
                 return False
         except OSError:
             return False
     return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _find_file(folder: Path, name: str, dataset: str) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import stat
 import tarfile
@@ -16,10 +15,8 @@ from tempfile import TemporaryFile
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from filelock import FileLock, Timeout
-
+from recbench.disk import hold_lock, sync
 from recbench.errors import DataError
-from recbench.progress import Progress
 from recbench.sources.decompress import MAX_RATIO, MOST_UNCHECKED
 
 BLOCK = 1 << 20  # bytes in memory at once
@@ -77,7 +74,7 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | No
     with ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(hold_lock(folder / ".unpack.lock", "", Progress()))
+            stack.enter_context(hold_lock(folder / ".unpack.lock", lambda: None))
             outer = _members(archive, stack)
             names = set(wanted) - {"", ".", ".."}  # which would be folders
             chosen = _shallowest(archive, outer, names)
@@ -111,31 +108,11 @@ def require_space(folder: Path, needed: int, what: str) -> None:
         )
 
 
-@contextmanager
-def hold_lock(path: Path, waiting: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock of this path; while another process holds it, show `waiting`."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.step(waiting)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def publish(temporary: Path, path: Path) -> None:
     """Give a complete file its final name, so that not even a power cut leaves a part of it there."""
-    for synced in (temporary, path.parent):
-        handle = os.open(synced, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if synced is temporary:
-            temporary.replace(path)
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
 
 
 def _kind(file: IO[bytes]) -> str | None:

@@ -189,24 +189,6 @@ def test_two_processes_load_it_once(server: BadServer, tmp_path: Path) -> None:
     assert (tmp_path / "log.bin").read_bytes() == BODY
 
 
-def test_who_waits_says_so(tmp_path: Path) -> None:
-    path, events = tmp_path / "lock", []
-    code = f"from filelock import FileLock; lock = FileLock({str(path)!r}); lock.acquire(); print(flush=True); input()"
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-
-        class Listening(Progress):
-            def step(self, what: str, total: int | None = None, unit: str = "bytes") -> None:
-                events.append(what)
-                holder.kill()  # whose lock ends with it
-
-        with unpacking.hold_lock(path, "waiting for log.bin", Listening()):
-            events.append("held")
-    assert events == ["waiting for log.bin", "held"]
-
-
 @pytest.mark.parametrize("known", [True, False])
 def test_a_length_that_is_too_long(server: BadServer, tmp_path: Path, known: bool) -> None:
     lying = Reply(BODY, length=len(BODY) + 10, ranges=False)
