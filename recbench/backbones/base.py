@@ -202,7 +202,7 @@ def why_no_new_users(backbone: type[Backbone], data: Dataset) -> str | None:
     others = [name for name in BACKBONES.names() if "new users" in BACKBONES.get(name).offers]
     return (
         f"backbone `{backbone.name}` has no vectors of users without training rows, and those of validation and test "
-        f"are such in {data.name}/{data.split}; choose one of {', '.join(others)}, or another split"
+        f"are such in {data.full_name}; choose one of {', '.join(others)}, or another split"
     )
 
 

@@ -141,6 +141,16 @@ class Dataset:
             new_test_users=manifest.new_test_users,
         )
 
+    @property
+    def full_name(self) -> str:
+        """DATASET/SPLIT, as options take it."""
+        return f"{self.name}/{self.split}"
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Dataset, split and fingerprint, as of `RunKey.place`."""
+        return self.name, self.split, self.fingerprint
+
     def read(self, part: Part) -> Log:
         """Read one part of the log from disk, with this dataset's feedback.
 
@@ -195,12 +205,12 @@ class Dataset:
             return self if weight is None else without
         if weight is None:
             raise UsageError(
-                f"train.row_weights=true: the rows of {self.name}/{self.split} have no weights; name their column in "
+                f"train.row_weights=true: the rows of {self.full_name} have no weights; name their column in "
                 f'the catalogue entry, as in weight = "plays", and prepare the data again'
             )
         if not weight.any():
             raise UsageError(
-                f"train.row_weights=true: all train rows of {self.name}/{self.split} weigh 0, so that there is nothing "
+                f"train.row_weights=true: all train rows of {self.full_name} weigh 0, so that there is nothing "
                 f"to learn from; change `weight` in the catalogue entry, and prepare the data again"
             )
         return self

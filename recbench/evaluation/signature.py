@@ -38,7 +38,7 @@ class Protocol:
         """Return the protocol for held-out rows of a dataset."""
         seen = ("train" if part == "valid" else "train+valid") + ("+history" if data.new_test_users else "")
         return Protocol(
-            data=f"{data.name}/{data.split}@{data.fingerprint[:12]}",
+            data=f"{data.full_name}@{data.fingerprint[:12]}",
             part=part,
             seen="" if keep_seen else seen,
             candidates=candidates,

@@ -100,7 +100,7 @@ def _published(table: PublishedTable, loss: str) -> Iterator[Numbers]:
     unit = " %" if table.protocol.unit == "percent" else ""
     of_loss = sorted((cell for cell in cells(table) if cell.loss == loss), key=method)
     for (dataset, feedback, name, backbone, settings), found in groupby(of_loss, key=method):
-        values = {cell.metric + (f":{cell.by}" if cell.by else ""): cell.printed + unit for cell in found}
+        values = {cell.measured_as: cell.printed + unit for cell in found}
         seeds = table.protocol.seeds
         yield Numbers(
             table.name, dataset, feedback, name, backbone, settings, values, seeds, table.incomparable(dataset)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recbench.errors import DataError, UsageError
+from recbench.errors import UsageError
 from recbench.losses.building_blocks.importance import QUANTILES, QUARTERS
 from recbench.plots.figure import COLOURS, figure
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.fit_baseline import require_trained
-from recbench.training import checkpoint
-from recbench.training.train import WEIGHTS
+from recbench.run.fitted import weights_of
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,7 @@ def distributions(record: RunRecord, store: Store) -> list[Weights]:
     Raises UsageError for a run of a loss that weighs no triplets, DataError if its weights are gone.
     """
     require_trained(record.key)
-    path = store.folder(record.key) / WEIGHTS
-    if not path.exists():
-        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
-    importance = checkpoint.load(path)["loss"].get("importance")
+    importance = weights_of(store.folder(record.key))["loss"].get("importance")
     if importance is None or bool(importance.isnan().all()):
         raise UsageError(
             f"run {record.key.digest} ({record.key.loss}) has no triplet weights; choose one of til-ui, til-mi"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import fmean
@@ -12,7 +12,6 @@ from recbench.backbones.base import BACKBONES
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared, prepared_folders
 from recbench.errors import DataError, UsageError, unknown
-from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES, Loss, resolve, why_not
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.published.row import PublishedRow, published_row
@@ -97,11 +96,6 @@ def ranks_the_same(protocol: PublishedProtocol, signature: str) -> bool:
     return words["candidates"].startswith("catalogue") and seen == protocol.seen and exact
 
 
-def metric_of(cell: PublishedCell) -> str:
-    """Return the metric of a cell as values have it: without its feedback."""
-    return str(replace(parse(cell.metric), by=cell.by))
-
-
 def impossible(loss: str, backbone: str, words: Sequence[str]) -> str:
     """Return why recbench cannot run a method with these settings, or ""."""
     if loss not in LOSSES.names() or backbone not in BACKBONES.names():
@@ -139,7 +133,7 @@ class _MeasuredRows:
         self, table: PublishedTable, cell: PublishedCell, every: Sequence[PublishedCell], version: DataVersion
     ) -> list[int]:
         """Return the positions of rows that may stand beside a cell: not of rows that are another of its methods."""
-        key = version, (cell.loss, cell.backbone, metric_of(cell), cell.feedback)
+        key = version, (cell.loss, cell.backbone, cell.measured_as, cell.feedback)
         same_method = [
             other
             for other in every

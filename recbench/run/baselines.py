@@ -25,7 +25,6 @@ from recbench.training.console import print_line
 
 WORTH_SAYING = 1 << 30  # bytes of memory
 POPULARITY = "popularity"  # costs next to nothing, so that every `eval` adds it
-MAX_METRICS = 6  # in a note
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def plan_baselines(
         if name not in feedback:
             raise unknown("feedback of these baselines", name, feedback)
     default = "" if request.dataset else " (the most recently prepared)"
-    print_line(console, f"dataset {data.name}/{data.split}{default}")
+    print_line(console, f"dataset {data.full_name}{default}")
     left_out = [str(metric) for metric in evaluation.parsed() if not needs_only_scores(metric)]
     if left_out:
         print_line(
@@ -108,7 +107,7 @@ def run_baseline(name: str, plan: BaselinePlan, store: Store, console: Console, 
     request, data = plan.request, plan.data
     seeds = request.seeds if BASELINES.get(name).seeded else (0,)
     fitted_to = data.feedback if name == POPULARITY else plan.feedback
-    first = baseline_key(name, (data.name, data.split, data.fingerprint), fitted_to, plan.values[name], seeds[0])
+    first = baseline_key(name, data.place, fitted_to, plan.values[name], seeds[0])
     need = memory_needed(first, data)
     if need > WORTH_SAYING:
         print_line(console, f"{name} takes about {need / 2**30:.1f} GiB of memory")
@@ -178,7 +177,7 @@ def _reasons_to_skip(
     limit = memory_limit()
     for name in names:
         cls = BASELINES.get(name)
-        key = baseline_key(name, (data.name, data.split, data.fingerprint), feedback, values[name], 0)
+        key = baseline_key(name, data.place, feedback, values[name], 0)
         need = memory_needed(key, data)
         if complete(name, values[name])["train.row_weights"] and not cls.weighs_rows:
             reasons.setdefault(name, f"{name} left out: it has no place for weights of rows (train.row_weights=true)")

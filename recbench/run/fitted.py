@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.errors import DataError
@@ -66,21 +66,27 @@ def restore(key: RunKey, data: Dataset, folder: Path) -> Fitted:
     return TrainedRun(trained_model(key, data, folder), data)
 
 
+def weights_of(folder: Path) -> Any:
+    """Return what a finished run has learned, from its folder; raises DataError if that is missing or damaged."""
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
+    return checkpoint.load(path)
+
+
 def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
     """Return the model of a finished run with its best weights; `data` has the key's feedback only.
 
     Raises DataError if the weights are missing, damaged or do not fit.
     """
-    path = folder / WEIGHTS
-    if not path.exists():
-        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
+    path, weights = folder / WEIGHTS, weights_of(folder)
     schedule = Schedule.of(key.settings)
     trained_on = schedule.training(data, key.seed)
     if schedule.refit:
         trained_on = trained_on.with_valid()
     model = build(trained_on, key.loss, key.backbone, key.settings, key.seed, schedule)
     try:
-        model.load(checkpoint.load(path))
+        model.load(weights)
     except (RuntimeError, KeyError) as error:
         raise DataError(f"{path}: does not fit the model ({str(error).splitlines()[0]}); train again") from error
     return model

@@ -75,7 +75,7 @@ def announce(requests: Sequence[TrainRequest], data: Dataset, console: Console) 
         whose = f" for {request.loss} × {request.backbone}" if len(words) > 1 else ""
         print_line(console, f"preset {preset}{whose}: {settings_of_preset}")
     default = "" if requests[0].dataset else " (the most recently prepared)"
-    print_line(console, f"dataset {data.name}/{data.split}{default}")
+    print_line(console, f"dataset {data.full_name}{default}")
     warn_of_counts(data, console)
     if data.train.weight is not None and not any(WEIGHING in request.settings for request in requests):
         print_line(console, f"note: its rows have weights, which count for nothing here; --set {WEIGHING} uses them")
@@ -156,7 +156,7 @@ def resume_last(store: Store, console: Console, device: str, track: Sequence[str
     if target.type != first.device:
         raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")
     data = load_dataset(first, own_device(target))
-    print_line(console, f"dataset {data.name}/{data.split}, {len(unfinished)} of {len(plan.keys)} runs to finish")
+    print_line(console, f"dataset {data.full_name}, {len(unfinished)} of {len(plan.keys)} runs to finish")
     ready = _first_training(unfinished, data, store, track)
     return train_plan(replace(plan, keys=unfinished), data, store, console, ready, track)
 

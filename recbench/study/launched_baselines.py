@@ -166,7 +166,7 @@ def _to_send(requests: Sequence[BaselineRequest], data: Dataset, store: Store, w
     names = [name for request in requests for name in request.only]
     records = [f"runs/{data.name}-{data.split}/{name}-baseline/*/{RECORD}" for name in names]
     return Sent(
-        name=f"{data.name}/{data.split}",
+        name=data.full_name,
         prepared=_read_files(data.folder, "**/*"),
         results=_read_files(store.root, *records, "sweeps/*.json"),
         imports=read_sources(work),

@@ -15,7 +15,7 @@ from recbench.errors import unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
-from recbench.results.against import impossible, metric_of, ranks_the_same, reasons_for
+from recbench.results.against import impossible, ranks_the_same, reasons_for
 from recbench.results.published.row import PublishedRow, published_row, rows_as_json
 from recbench.results.published.tables import PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.record import RunKey, method_name
@@ -55,10 +55,6 @@ class _Source:
     preset: presets.Preset | None  # how the paper trained on them
     usual: str  # DATASET/SPLIT of the paper
 
-    @property
-    def name(self) -> str:
-        return f"{self.data.name}/{self.data.split}"
-
 
 def reproduce(
     request: ReproduceRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
@@ -86,7 +82,7 @@ def reproduce(
         if not impossible(*group)
     }
     keys = _keys(train_requests, data, target.type)
-    print_line(console, f"{request.table.name} on {source.name}, {request.seeds} seeds")
+    print_line(console, f"{request.table.name} on {source.data.full_name}, {request.seeds} seeds")
     if request.fair:
         methods = {group: groups[group][0].method for group in train_requests}
         train_requests = _tuned(request, train_requests, methods, store, console, device, options, command)
@@ -108,7 +104,7 @@ def reproduce(
         else:
             why = (impossible(*group),)
             rows += [
-                published_row(request.table, cell, source.name, reasons=why, without_values="not in recbench")
+                published_row(request.table, cell, source.data.full_name, reasons=why, without_values="not in recbench")
                 for cell in group_cells
             ]
     leaderboard.write_markdown(store)
@@ -165,7 +161,7 @@ def _measured(
         values = [_value(cell, key, request.table.protocol, store) for key in keys]
         reached = [value for value in values if value is not None]
         reasons = _reasons(request, cell, source)
-        rows.append(published_row(request.table, cell, source.name, reached, reasons, settings, runs))
+        rows.append(published_row(request.table, cell, source.data.full_name, reached, reasons, settings, runs))
     return rows
 
 
@@ -213,7 +209,7 @@ def _train_request(
     return TrainRequest(
         loss=loss,
         backbone=backbone,
-        dataset=source.name,
+        dataset=source.data.full_name,
         feedback=feedback if LOSSES.get(loss).multitask else (cell.feedback,),
         seeds=tuple(range(request.seeds)),
         settings=(*common, *words, *request.settings),
@@ -253,7 +249,7 @@ def _value(cell: PublishedCell, key: RunKey, protocol: PublishedProtocol, store:
     """Return what the run reached under this protocol, by its last evaluation that says so."""
     for evaluation in reversed(store.evaluations(key)):
         for value in evaluation.values:
-            same = (value.metric, value.feedback) == (metric_of(cell), cell.feedback)
+            same = (value.metric, value.feedback) == (cell.measured_as, cell.feedback)
             if same and value.value is not None and ranks_the_same(protocol, value.signature):
                 return value.value
     return None
@@ -262,7 +258,7 @@ def _value(cell: PublishedCell, key: RunKey, protocol: PublishedProtocol, store:
 def _reasons(request: ReproduceRequest, cell: PublishedCell, source: _Source) -> tuple[str, ...]:
     """Return why no number on these data, or of this protocol, can be compared with the paper's."""
     miscounted = read_manifest(source.data.folder).counts.matches is False
-    reasons = reasons_for(request.table, cell.dataset, source.name, source.usual, miscounted)
+    reasons = reasons_for(request.table, cell.dataset, source.data.full_name, source.usual, miscounted)
     if request.fair:
         tuning = f", and the best of {request.trials} trials on validation" if request.trials else ""
         reasons.append(f"every method has a learned scale and bias here{tuning}")

@@ -117,7 +117,7 @@ def sweep_all(
         loss: len({tuple(point.items()) for name, point in pairs if name == loss}) or count for loss in plan.common
     }
     shares = ", ".join(f"{loss} ({number} points)" for loss, number in points.items())
-    title = f"sweep on {plan.data.name}/{plan.data.split}: {shares}, {runs} runs"
+    title = f"sweep on {plan.data.full_name}: {shares}, {runs} runs"
     print_line(console, title)
     warn_of_counts(plan.data, console)
     work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command)
@@ -227,7 +227,7 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
     best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.common if loss in first}
     without_search = {loss: plan.common_key(loss) for loss in plan.common}
     return Sweep(
-        title=f"{next(iter(without_search.values())).backbone} on {plan.data.name}/{plan.data.split}",
+        title=f"{next(iter(without_search.values())).backbone} on {plan.data.full_name}",
         groups={loss: key.group for loss, key in without_search.items()},
         grid=[str(dimension) for dimension in plan.dimensions],
         search=plan.request.search,

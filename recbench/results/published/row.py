@@ -85,7 +85,7 @@ def published_row(
         backbone=cell.backbone,
         settings=settings,
         dataset=cell.dataset,
-        metric=cell.metric + (f":{cell.by}" if cell.by else ""),
+        metric=cell.measured_as,
         feedback=cell.feedback,
         printed=cell.printed,
         reported=cell.value,

@@ -140,6 +140,11 @@ class PublishedCell:
     printed: str
     value: float  # a fraction, whatever the unit of the table
 
+    @property
+    def measured_as(self) -> str:
+        """The metric as values of runs have it, with what it is ranked by but without its feedback: "recall@50:buy"."""
+        return self.metric + (f":{self.by}" if self.by else "")
+
 
 def tables() -> dict[str, PublishedTable]:
     """Return all tables by name, papers by letter and tables by number.

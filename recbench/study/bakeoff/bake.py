@@ -87,11 +87,6 @@ class Bakeoff:
         """Metrics that every run is evaluated with."""
         return "auc", "gauc", f"recall@{self.cutoff}", f"ndcg@{self.cutoff}"
 
-    @property
-    def name(self) -> str:
-        """DATASET/SPLIT."""
-        return f"{self.data.name}/{self.data.split}"
-
     def select(self, question: Question) -> str:
         """Return the validation metric by which epochs, learning rates and settings of baselines are chosen."""
         return "auc" if question == "ranking" else f"recall@{self.cutoff}"
@@ -103,7 +98,7 @@ class Bakeoff:
         request = TrainRequest(
             loss=contestant.loss,
             backbone=self.request.backbone,
-            dataset=self.name,
+            dataset=self.data.full_name,
             feedback=contestant.feedback,
             seeds=tuple(seeds),
             settings=tuple(f"train.{word}" for word in words),
@@ -218,8 +213,9 @@ def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
             except UndefinedMetricError:
                 users, items = len(bakeoff.data.users), len(bakeoff.data.items)
                 raise DataError(
-                    f"{bakeoff.name}: no validation row says which loss is better, for {key.settings['train.select']} "
-                    f"is undefined (users: {users:,}, items: {items:,}); a bakeoff needs a log with more of them"
+                    f"{bakeoff.data.full_name}: no validation row says which loss is better, for "
+                    f"{key.settings['train.select']} is undefined (users: {users:,}, items: {items:,}); a bakeoff "
+                    "needs a log with more of them"
                 ) from None
     if kept is not None and len(costs) == known:
         return kept
@@ -273,7 +269,7 @@ def _baselines(
     place = {name: number for number, name in enumerate(BASELINE_ORDER)}
     requests = [
         BaselineRequest(
-            dataset=bakeoff.name,
+            dataset=bakeoff.data.full_name,
             feedback=(),
             only=(name,),
             seeds=(0,),

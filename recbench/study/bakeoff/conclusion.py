@@ -44,7 +44,7 @@ def conclude(request: BakeoffRequest, store: Store, console: Console, command: s
     page = write_page(store, bakeoff.data.name)
     steps = words.next_steps(bakeoff, found, store, page)
     lines, short = list(words.answer_lines(found, program, bakeoff.own)), list(words.in_short(found))
-    return Conclusion(bakeoff.name, program, found, lines, short, steps, page, clock.elapsed)
+    return Conclusion(bakeoff.data.full_name, program, found, lines, short, steps, page, clock.elapsed)
 
 
 def seconds_of(word: str) -> float:
