@@ -9,25 +9,10 @@ from recbench.evaluation.metric import Counted
 from recbench.evaluation.metrics.rows import AUC, GAUC
 from recbench.evaluation.ranking import auc_by_user
 
-
-def pooled_auc(score: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """AUC of all rows together; ties count half; NaN if all labels are equal."""
-    return AUC().value(score, label, user)
-
-
-def gauc_by_rows(score: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Mean AUC of users, weighted by their rows; users of one class are left out."""
-    return GAUC("impressions").value(score, label, user)
-
-
-def gauc_by_user(score: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Mean AUC of users; users of one class are left out."""
-    return GAUC("mean").value(score, label, user)
-
-
-def gauc_one_class_half(score: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Mean AUC of users; users of one class have 0.5."""
-    return GAUC("gnolr").value(score, label, user)
+pooled_auc = AUC().value  # of all rows together; ties count half; NaN if all labels are equal
+gauc_by_rows = GAUC("impressions").value  # mean AUC of users, weighted by their rows; users of one class are left out
+gauc_by_user = GAUC("mean").value  # mean AUC of users; users of one class are left out
+gauc_one_class_half = GAUC("gnolr").value  # mean AUC of users; users of one class have 0.5
 
 
 def gauc_by_positives(score: Tensor, label: Tensor, user: Tensor) -> Counted:
