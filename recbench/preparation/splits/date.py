@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 
-from recbench.data.manifest import Finding, Manifest, Part
+from recbench.data.manifest import Finding, Part
 from recbench.errors import UsageError
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import extremes
 from recbench.preparation.recount import PartCounts
-from recbench.preparation.splits.base import SPLITS, Assign, Split
+from recbench.preparation.splits.base import SPLITS
 from recbench.preparation.splits.building_blocks.calendar_days import check_bounds, midnight, rows_of, span
-from recbench.preparation.splits.building_blocks.moments import assign_by_time, check_parts_in_time, last_share
+from recbench.preparation.splits.building_blocks.moments import Bounds, CutInTime, last_share
 
 TRAIN, VALID = 9, 1  # shares of the rows before that day
 
 
 @SPLITS.add("date")
-class Date(Split):
+class Date(CutInTime):
     """Test begins at a midnight (UTC) that the user names; the last tenth of the rows before it is valid."""
 
     options = ("split_date",)
-    needs_time = True
 
     @property
     def first_test_day(self) -> date:
@@ -47,8 +45,8 @@ class Date(Split):
         """The day, as in `date+2024-05-01`."""
         return str(self.first_test_day)
 
-    def assign(self, log: CodedLog) -> Assign:
-        """Return a function from a frame of the log, R rows, to the part of each row, [R].
+    def bounds(self, log: CodedLog) -> Bounds:
+        """Return the first moment of valid and that of test.
 
         Raises UsageError for a day before which or from which on there is no row.
         """
@@ -60,12 +58,7 @@ class Date(Split):
                 f"--split-date {self.first_test_day}: test or train would have no row, since the log is of {begin} to "
                 f"{end} (UTC); choose a day in between"
             )
-        bounds = last_share(times, test, TRAIN, VALID), test
-        return assign_by_time(bounds)
-
-    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
-        """No row of a part may be as late as the first row of the next part."""
-        return check_parts_in_time(folder, manifest, parts)
+        return last_share(times, test, TRAIN, VALID), test
 
     def further_findings(self, parts: Mapping[Part, PartCounts]) -> list[Finding]:
         """Test begins on the day that was asked for."""

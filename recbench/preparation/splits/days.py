@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from recbench.data.manifest import Finding, Manifest, Part
+from recbench.data.manifest import Finding, Part
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.recount import PartCounts
-from recbench.preparation.splits.base import SPLITS, Assign, Split
+from recbench.preparation.splits.base import SPLITS
 from recbench.preparation.splits.building_blocks.calendar_days import (
     check_bounds,
     last_days,
@@ -16,15 +15,14 @@ from recbench.preparation.splits.building_blocks.calendar_days import (
     named,
     rows_of,
 )
-from recbench.preparation.splits.building_blocks.moments import assign_by_time, check_parts_in_time
+from recbench.preparation.splits.building_blocks.moments import Bounds, CutInTime
 
 
 @SPLITS.add("days")
-class Days(Split):
+class Days(CutInTime):
     """The last day (or days) of the log is test: each row by its own day, whoever its user is."""
 
     options = ("split_days",)
-    needs_time = True
 
     @property
     def rule(self) -> str:
@@ -41,17 +39,9 @@ class Days(Split):
         """The number of days, as in `days+7-days`."""
         return named(self.split_days)
 
-    def assign(self, log: CodedLog) -> Assign:
-        """Return a function from a frame of the log, R rows, to the part of each row, [R].
-
-        Raises UsageError for a log of too few days.
-        """
-        bounds = last_days(log, self.split_days, self.time_unit)
-        return assign_by_time(bounds)
-
-    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
-        """No row of a part may be as late as the first row of the next part."""
-        return check_parts_in_time(folder, manifest, parts)
+    def bounds(self, log: CodedLog) -> Bounds:
+        """Return the first moment of valid and that of test; raises UsageError for a log of too few days."""
+        return last_days(log, self.split_days, self.time_unit)
 
     def further_findings(self, parts: Mapping[Part, PartCounts]) -> list[Finding]:
         """The bounds are midnights, so many days before the end of the log."""

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from recbench.data.manifest import Finding, Manifest, Part
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Values, kth
-from recbench.preparation.recount import PartCounts
-from recbench.preparation.splits.base import SPLITS, Assign, Ratio, Split
-from recbench.preparation.splits.building_blocks.moments import Bounds, assign_by_time, check_parts_in_time, last_share
+from recbench.preparation.splits.base import SPLITS, Ratio
+from recbench.preparation.splits.building_blocks.moments import Bounds, CutInTime, last_share
 
 
 @SPLITS.add("global")
-class Global(Split):
+class Global(CutInTime):
     """Train is earlier than valid, and valid than test, over all rows."""
-
-    needs_time = True
 
     @property
     def rule(self) -> str:
@@ -30,14 +23,9 @@ class Global(Split):
             "train"
         )
 
-    def assign(self, log: CodedLog) -> Assign:
-        """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
-        bounds = time_bounds(log.values("time"), log.rows, self.ratio)
-        return assign_by_time(bounds)
-
-    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
-        """No row of a part may be as late as the first row of the next part."""
-        return check_parts_in_time(folder, manifest, parts)
+    def bounds(self, log: CodedLog) -> Bounds:
+        """Return the first moment of valid and that of test."""
+        return time_bounds(log.values("time"), log.rows, self.ratio)
 
 
 def time_bounds(times: Values, rows: int, ratio: Ratio) -> Bounds:

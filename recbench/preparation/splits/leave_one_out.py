@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from recbench.data.manifest import PARTS, Finding, Manifest, Part
-from recbench.preparation.coded_log import CodedLog
+from recbench.data.manifest import PARTS, Finding, Part
 from recbench.preparation.order_statistics import Numbers
 from recbench.preparation.recount import PartCounts
-from recbench.preparation.splits.base import SPLITS, Assign, PartOfRow, Split
+from recbench.preparation.splits.base import SPLITS, PartOfRow
 from recbench.preparation.splits.building_blocks.positions import positions
-from recbench.preparation.splits.building_blocks.user_time import check_users_in_time
+from recbench.preparation.splits.building_blocks.user_time import CutEachUser
 from recbench.preparation.words import count_of
 
 LEAST = 3  # rows of a user that has any in valid and test
 
 
 @SPLITS.add("leave-one-out")
-class LeaveOneOut(Split):
+class LeaveOneOut(CutEachUser):
     """As SASRec and BERT4Rec evaluate: one row of each user in valid and one in test."""
 
     options = ()
-    needs_time = True
 
     @property
     def rule(self) -> str:
@@ -36,21 +32,12 @@ class LeaveOneOut(Split):
             f"but one valid, the rest train; all rows of users with fewer than {LEAST} are train"
         )
 
-    def needs_whole_users(self, timed: bool) -> bool:
-        """Return True: a user's rows are counted."""
-        return True
-
-    def assign(self, log: CodedLog) -> Assign:
-        """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return leave_one_out(frame["user"].to_numpy(), frame["time"].to_numpy())
-
+    def cut(self, user: NDArray[np.uint32], time: Numbers) -> PartOfRow:
+        """Return the part of each row [R]; `user` [R] holds any code, all rows of a user being there."""
+        position, count = positions(user, time)
+        from_end = np.where(count < LEAST, LEAST, count - position)  # 1 for the last row
+        part: PartOfRow = (from_end <= 2).astype(np.uint8) + (from_end <= 1)
         return part
-
-    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
-        """No row of a user may be later than one of its rows in the next part."""
-        return check_users_in_time(parts)
 
     def further_findings(self, parts: Mapping[Part, PartCounts]) -> list[Finding]:
         """Every user has one row in valid and one in test, or too few rows."""
@@ -67,11 +54,3 @@ class LeaveOneOut(Split):
             return [Finding("rows held out", "broken", message, numbers)]
         message = f"{count_of(held_out, users, 'users')} have one valid and one test row, the others train rows only"
         return [Finding("rows held out", "ok", message, numbers)]
-
-
-def leave_one_out(user: NDArray[np.uint32], time: Numbers) -> PartOfRow:
-    """Return the part of each row [R]; `user` [R] holds any code, all rows of a user being there."""
-    position, count = positions(user, time)
-    from_end = np.where(count < LEAST, LEAST, count - position)  # 1 for the last row
-    part: PartOfRow = (from_end <= 2).astype(np.uint8) + (from_end <= 1)
-    return part

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from recbench.data.manifest import Finding, Manifest, Part
-from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Numbers
-from recbench.preparation.recount import PartCounts
-from recbench.preparation.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
+from recbench.preparation.splits.base import SPLITS, PartOfRow, Ratio
 from recbench.preparation.splits.building_blocks.positions import positions
-from recbench.preparation.splits.building_blocks.user_time import check_users_in_time
+from recbench.preparation.splits.building_blocks.user_time import CutEachUser
 
 
 @SPLITS.add("user")
-class User(Split):
+class User(CutEachUser):
     """The first rows of each user are train, then valid, the last test."""
-
-    needs_time = True
 
     @property
     def rule(self) -> str:
@@ -39,21 +30,9 @@ class User(Split):
             f"of the n train rows all after the first max(1, floor({train}/{fit} n)) are valid"
         )
 
-    def needs_whole_users(self, timed: bool) -> bool:
-        """Return True: a user's rows are counted."""
-        return True
-
-    def assign(self, log: CodedLog) -> Assign:
-        """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return cut_each_user(frame["user"].to_numpy(), frame["time"].to_numpy(), self.ratio, self.rounding)
-
-        return part
-
-    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
-        """No row of a user may be later than one of its rows in the next part."""
-        return check_users_in_time(parts)
+    def cut(self, user: NDArray[np.uint32], time: Numbers) -> PartOfRow:
+        """Return the part of each row [R], by the ratio."""
+        return cut_each_user(user, time, self.ratio, self.rounding)
 
 
 def cut_each_user(user: NDArray[np.uint32], time: Numbers, ratio: Ratio, rounding: str = "floor") -> PartOfRow:

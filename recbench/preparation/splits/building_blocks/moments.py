@@ -10,9 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Numbers, Values, kth
 from recbench.preparation.recount import PartCounts, rows_since
-from recbench.preparation.splits.base import Assign, PartOfRow
+from recbench.preparation.splits.base import Assign, PartOfRow, Split
 from recbench.preparation.words import count_of
 
 Bounds = tuple[int, int]  # the first moment of valid and that of test
@@ -37,31 +38,40 @@ def by_bounds(value: Numbers, bounds: Bounds) -> NDArray[np.uint8]:
     return (value >= bounds[0]).astype(np.uint8) + (value >= bounds[1])
 
 
-def assign_by_time(bounds: Bounds) -> Assign:
-    """Return a function from a frame of the log, R rows, to the part of each row by its own time, [R]."""
+class CutInTime(Split):
+    """A split by two moments, which are the same for all users."""
 
-    def part(frame: pl.DataFrame) -> PartOfRow:
-        return by_bounds(frame["time"].to_numpy(), bounds)
+    needs_time = True
 
-    return part
+    def bounds(self, log: CodedLog) -> Bounds:
+        """Return the first moment of valid and that of test."""
+        raise NotImplementedError
 
+    def assign(self, log: CodedLog) -> Assign:
+        """Return a function from a frame of the log, R rows, to the part of each row by its own time, [R]."""
+        bounds = self.bounds(log)
 
-def check_parts_in_time(folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
-    """No row of a part may be as late as the first row of the next part."""
-    train, valid, test = (parts[part] for part in PARTS)
-    late_train = rows_since(folder, "train", train, int(valid.first.min()))
-    late_valid = rows_since(folder, "valid", valid, int(test.first.min()))
-    numbers: dict[str, int | float] = {"late_train_rows": late_train, "late_valid_rows": late_valid}
-    if late_train or late_valid:
-        message = (
-            f"{count_of(late_train, train.rows, 'train rows')} are as late as the first valid row or later, and "
-            f"{count_of(late_valid, valid.rows, 'valid rows')} as late as the first test row or later"
+        def part(frame: pl.DataFrame) -> PartOfRow:
+            return by_bounds(frame["time"].to_numpy(), bounds)
+
+        return part
+
+    def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
+        """No row of a part may be as late as the first row of the next part."""
+        train, valid, test = (parts[part] for part in PARTS)
+        late_train = rows_since(folder, "train", train, int(valid.first.min()))
+        late_valid = rows_since(folder, "valid", valid, int(test.first.min()))
+        numbers: dict[str, int | float] = {"late_train_rows": late_train, "late_valid_rows": late_valid}
+        if late_train or late_valid:
+            message = (
+                f"{count_of(late_train, train.rows, 'train rows')} are as late as the first valid row or later, and "
+                f"{count_of(late_valid, valid.rows, 'valid rows')} as late as the first test row or later"
+            )
+            return Finding("time order", "broken", message, numbers)
+        unit = manifest.options.time_unit
+        to_valid, to_test = (
+            int(after.first.min()) - int(before.last.max()) for before, after in ((train, valid), (valid, test))
         )
-        return Finding("time order", "broken", message, numbers)
-    unit = manifest.options.time_unit
-    to_valid, to_test = (
-        int(after.first.min()) - int(before.last.max()) for before, after in ((train, valid), (valid, test))
-    )
-    numbers |= {"gap_to_valid": to_valid, "gap_to_test": to_test}
-    message = f"train ends {to_valid:,} {unit} before valid begins, and valid {to_test:,} {unit} before test begins"
-    return Finding("time order", "ok", message, numbers)
+        numbers |= {"gap_to_valid": to_valid, "gap_to_test": to_test}
+        message = f"train ends {to_valid:,} {unit} before valid begins, and valid {to_test:,} {unit} before test begins"
+        return Finding("time order", "ok", message, numbers)
