@@ -60,7 +60,7 @@ class Squares(Loss):
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         return batch.mean((towers.logit[..., 0] - 2.0 * batch.label[..., 0]) ** 2)
 """
-BAKE = ("--losses", "bce,bpr", "--backbone", "mf", "--budget", "1s")
+BAKE = ("--losses", "bce,bpr", "--backbone", "mf", "--budget", "10m")
 
 
 def test_from_a_log_to_an_answer(run: Run, shop: str) -> None:
@@ -128,7 +128,7 @@ def test_a_loss_of_ones_own_joins_a_bakeoff_that_is_done(run: Run, shop: str, mo
     monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02",), 1, 600.0))
     monkeypatch.setattr(contestants, "RETRIEVAL", ("bpr",))
     monkeypatch.setattr(contestants, "RANKING", ("bce",))
-    words = ("bakeoff", shop, "--backbone", "mf", "--budget", "1s")
+    words = ("bakeoff", shop, "--backbone", "mf", "--budget", "10m")
     assert run(*words).code == 0
     before = trained_runs()
     own = Path("squares.py")
@@ -250,7 +250,7 @@ def test_budgets() -> None:
 def test_baselines_without_time_are_named(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BASELINES, "names", lambda: ["ease", *BASELINES_HERE])
     monkeypatch.setattr(bake, "FOR_BASELINES", -1.0)
-    result = run("bakeoff", shop, "--losses", "bpr", "--backbone", "mf", "--budget", "1s")
+    result = run("bakeoff", shop, "--losses", "bpr", "--backbone", "mf", "--budget", "10m")
     assert result.code == 0
     assert "left out: ease: their share of the budget is spent" in result.err
     assert "Not compared, for want of time or memory: ease" in " ".join(result.out.split())
