@@ -16,6 +16,7 @@ from recbench.evaluation.candidates import keep_first
 from recbench.evaluation.exact_search import prepared, search_exactly
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.predictions import InnerProductScores
+from recbench.gpu import add_at
 from recbench.samplers.clustered import k_means
 from recbench.settings import Count, CountOrZero, Fraction
 
@@ -89,7 +90,7 @@ class Mixture:
         row = torch.div(pairs.user, people.shape[1], rounding_mode="floor")
         clusters = int(cluster.max()) + 1
         place = row * clusters + cluster[pairs.item]
-        mixture = unit.new_zeros(len(user) * clusters).index_add_(0, place, weight).view(len(user), clusters)
+        mixture = add_at(unit.new_zeros(len(user) * clusters), place, weight).view(len(user), clusters)
         share, top = (part[:, : self.queries] for part in mixture.sort(dim=1, descending=True, stable=True))
         slot = torch.full_like(mixture, -1, dtype=torch.long)
         slot.scatter_(1, top, torch.arange(top.shape[1], device=top.device).expand_as(top))
@@ -97,7 +98,7 @@ class Mixture:
         kept = slots >= 0
         into = (row * top.shape[1] + slots)[kept]
         query = unit.new_zeros(top.numel(), unit.shape[1])
-        query.index_add_(0, into, weight[kept, None] * unit[pairs.item[kept]])
+        add_at(query, into, weight[kept, None] * unit[pairs.item[kept]])
         return Interests(share, query.view(*top.shape, -1))
 
     def _neighbours(self, own: Tensor, user: Tensor, everyone: Tensor, had: Positives) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from recbench.gpu import add_at
 from recbench.numerics import log1mexp
 
 _SMALLEST = 1e-38  # -log p where p rounds to 1: caps the loss of a wrong certainty at 87.5 instead of infinity
@@ -53,7 +54,7 @@ def auc_influence(score: Tensor, label: Tensor, user: Tensor) -> tuple[Tensor, T
     area = placement[positive].mean()
     by_row = torch.where(positive, (placement - area) / total[0], (placement - area) / total[1])
     users, position = user[order].long().unique(return_inverse=True)
-    by_user = torch.zeros(len(users), dtype=torch.double).to(by_row).index_add(0, position, by_row)
+    by_user = add_at(torch.zeros(len(users), dtype=torch.double).to(by_row), position, by_row)
     return users, area + len(users) * by_user
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from recbench.evaluation.exposure import most_equal, most_unequal, times_recommended
 from recbench.evaluation.metric import METRICS, Counted, TopKMetric
 from recbench.evaluation.ranked_lists import RankedLists
+from recbench.gpu import add_at
 
 DISCOUNT = 0.8  # of the attention for an item from one rank to the next
 VARIANTS = MappingProxyType({"plain": "range=0 to 1", "corrected": "range=least to most possible"})
@@ -116,6 +117,6 @@ class AttentionDisparity(TopKMetric):
         attention = discount.new_zeros(items)
         for block in lists.blocks():
             listed = block.item >= 0
-            attention.index_add_(0, block.item[listed], discount.expand_as(block.item)[listed])
+            add_at(attention, block.item[listed], discount.expand_as(block.item)[listed])
         attention = attention / users
         return Counted(float((attention - attention.mean()).square().mean()), users)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from recbench.evaluation.metric import METRICS, Counted, Parts, RowMetric
 from recbench.evaluation.ranking import auc, auc_by_user, auc_influence, log_loss, log_losses
+from recbench.gpu import add_at
 
 BINS = 15  # of the calibration error
 
@@ -109,7 +110,7 @@ class LogLoss(RowMetric):
         """Return the sum over each user's rows and their number."""
         users, position, rows = user.long().unique(return_inverse=True, return_counts=True)
         cost = torch.zeros(len(users), dtype=torch.double, device=score.device)
-        return Parts(users, cost.index_add(0, position, log_losses(score, label)), rows.double())
+        return Parts(users, add_at(cost, position, log_losses(score, label)), rows.double())
 
 
 @METRICS.add("ece")
@@ -138,7 +139,7 @@ class ECE(RowMetric):
         else:
             bin_of_row = (predicted * BINS).ceil().long().clamp(1, BINS) - 1
         gap = torch.zeros(BINS, dtype=torch.double, device=score.device)
-        gap = gap.index_add(0, bin_of_row, predicted - label.double())
+        add_at(gap, bin_of_row, predicted - label.double())
         return Counted(float(gap.abs().sum()) / len(score), len(score))
 
 
