@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import import_module
@@ -35,6 +35,7 @@ from recbench.results.code_version import checkout
 ROOT = Path(__file__).parents[1]
 DISORDER = 3  # status of a process that leaves the rest of its section to another, for the device no longer works
 STOPPED = 124  # of one whose time was over
+LEFT_OUT = Measured(note="left out: the time of its section was over")
 SECONDS: Mapping[str, int] = {  # that a section may take, of which the last tenth is for what has been begun
     "steps": 95,
     "sketch": 40,
@@ -82,7 +83,7 @@ def main(words: list[str]) -> int:
 def in_processes(name: str, setting: Setting) -> list[Line]:
     """Measure a section in a process of its own, and what is left of it in others where one ends early.
 
-    Return its lines; each end that was not planned is one, which stands for the number that was being measured.
+    Return a line for each of its numbers; where an end was not planned, the line of what was being measured says so.
     """
     until = time.perf_counter() + SECONDS[name]
     lines: list[Line] = []
@@ -92,9 +93,18 @@ def in_processes(name: str, setting: Setting) -> list[Line]:
         lines += found
         in_vain = 0 if found else in_vain + 1
         if error:
-            lines.append(Line(name, "the section", "", error=error))
+            lines += _unmeasured(name, setting, len(lines), error)[: None if status == STOPPED else 1]
         if status in (0, STOPPED) or in_vain == 2:
             return lines
+
+
+def _unmeasured(name: str, setting: Setting, done: int, error: str) -> list[Line]:
+    """Return the lines of a section after those that are done: of the first with the error, of others as left out."""
+    try:
+        first, *others = _cases(name, setting, done)
+    except (ImportError, ValueError):  # it cannot be imported, or has no more
+        return [Line(name, "the section", "", error=error)]
+    return [replace(_line(name, first, Measured()), error=error), *(_line(name, case, LEFT_OUT) for case in others)]
 
 
 def _in_a_process(name: str, setting: Setting, skip: int, seconds: float) -> tuple[list[Line], int, str]:
@@ -125,17 +135,22 @@ def _in_a_process(name: str, setting: Setting, skip: int, seconds: float) -> tup
 def measure(name: str, setting: Setting, path: Path, seconds: float, skip: int = 0) -> int:
     """Measure a section without its first numbers, append each line to a file as it is there; return the status."""
     until = time.perf_counter() + 0.9 * seconds
-    section: Section = import_module(f"benchmarks.gpu_sections.{name}").cases
     with path.open("a") as file:
-        for case in islice(section(setting), skip, None):
+        for case in _cases(name, setting, skip):
             late = time.perf_counter() > until
-            case = replace(case, target=None) if setting.toy else case
-            line = _line(name, case, Measured(note="left out: the time of its section was over") if late else None)
+            line = _line(name, case, LEFT_OUT if late else None)
             file.write(json.dumps(asdict(line)) + "\n")
             file.flush()
             if line.error and not works(setting.device):
                 return DISORDER
     return 0
+
+
+def _cases(name: str, setting: Setting, skip: int) -> Iterator[Case]:
+    """Yield what a section measures after the first; without targets where rates mean nothing."""
+    section: Section = import_module(f"benchmarks.gpu_sections.{name}").cases
+    for case in islice(section(setting), skip, None):
+        yield replace(case, target=None) if setting.toy else case
 
 
 def _line(section: str, case: Case, given: Measured | None) -> Line:

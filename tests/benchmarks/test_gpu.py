@@ -235,9 +235,14 @@ def test_a_section_that_hangs_is_stopped_with_all_it_started_and_its_lines_are_k
     monkeypatch.setattr(subprocess.Popen, "communicate", wait)
     processes(monkeypatch, LINE + holds + hangs)
     with alarm(20):
-        kept, why = gpu.in_processes("steps", TOY)
+        kept, why, *left = gpu.in_processes("steps", replace(TOY, toy=False))
         assert (kept.work, kept.error) == ("a", "")
         assert why.error == f"stopped after {gpu.SECONDS['steps']} s, its limit"
+        cases = list(steps.cases(replace(TOY, toy=False)))[1:]
+        assert [(line.work, line.way, line.target) for line in (why, *left)] == [
+            (c.work, c.way, c.target) for c in cases
+        ]
+        assert all(line.note.startswith("left out") and not line.error for line in left)
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # that nobody holds any more
 
