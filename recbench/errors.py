@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-MOST_NAMES = 100  # in one message
+LONGEST_LIST = 160  # characters of names in one message; of more, the nearest few
+NEAREST = 5
 
 
 class RecbenchError(Exception):
@@ -38,16 +39,27 @@ class InterruptionError(RecbenchError):
     exit_code = 130
 
 
-def unknown(kind: str, name: str, known: Iterable[str], advice: str = "") -> UsageError:
+def unknown(kind: str, name: str, known: Iterable[str], advice: str = "", listed_by: str = "") -> UsageError:
     """Return the error for a name that does not exist, with the nearest one that does.
 
     `kind` says what is named, and where it matters of what: "metric", "setting of loss `bce`"; `advice` what else may
-    be done.
+    be done; `listed_by` the command that lists all names, where there may be many.
     """
     known = sorted(known)
-    words = ", ".join(known[:MOST_NAMES]) + (f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else "")
     noun, of, owner = kind.partition(" of ")
-    return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}{advice}known: {words or 'none'}")
+    if "," in name and set(name.split(",")) <= set(known):
+        return UsageError(f"`{name}`: one {noun}{of}{owner} at a time here, not several joined by commas")
+    words = f"known: {', '.join(known) or 'none'}"
+    if len(words) > LONGEST_LIST:
+        near = ", ".join(get_close_matches(name, known, n=NEAREST, cutoff=0))
+        listed = f"; `{listed_by}` lists them" if listed_by else ""
+        words = f"known: {near} and {len(known) - NEAREST} more{listed}"
+    return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}{advice}{words}")
+
+
+def first_few(names: Sequence[str], count: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count:,} more" if len(names) > count else "")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -70,8 +70,10 @@ class Registry(Generic[T]):
         """Return the class of that name; raises UsageError with the nearest name if there is none."""
         self._load()
         if name not in self._classes:
-            own = "for one of your own add --import FILE.py; " if self.group in IMPORTABLE else ""
-            raise unknown(self.kind, str(name), self._classes, own)
+            own, listed_by = "", ""
+            if self.group in IMPORTABLE:
+                own, listed_by = "for one of your own add --import FILE.py; ", self.group.replace(".", " list ")
+            raise unknown(self.kind, str(name), self._classes, own, listed_by)
         cls = self._classes[name]
         if isabstract(cls):
             absent = ", ".join(f"`{method}`" for method in sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]

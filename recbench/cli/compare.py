@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
-from recbench.cli.options import RUN_WORDS, DatasetOfRuns, Json
+from recbench.cli.options import RUN_WORDS, DatasetOfRuns, Json, each_name, each_run
 
 
 @command(
@@ -17,8 +17,11 @@ from recbench.cli.options import RUN_WORDS, DatasetOfRuns, Json
     "recbench compare gnolr/twintower 0bc13ddb 3f2a --metric auc --metric recall@50/buy",
 )
 def compare(
-    method: Annotated[list[str], typer.Argument(metavar="RUN...", help=f"{RUN_WORDS} or a tag.")],
-    metric: Annotated[list[str], typer.Option("--metric", help="Default: all that the runs have in common.")] = [],
+    method: Annotated[list[str], typer.Argument(metavar="RUN...", help=f"{RUN_WORDS} or a tag.", callback=each_run)],
+    metric: Annotated[
+        list[str],
+        typer.Option("--metric", help="Default: all that the runs have in common.", callback=each_name),
+    ] = [],
     dataset: DatasetOfRuns = None,
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
-from recbench.cli.options import RUN_WORDS, Json, OnlyDataset, OnlyMetrics, output_path
+from recbench.cli.options import RUN_WORDS, Json, OnlyDataset, OnlyMetrics, each_run, names, output_path
 from recbench.errors import UsageError, unknown
 from recbench.terminal import as_json_text
 
@@ -21,7 +21,8 @@ Format = Literal["table", "markdown", "latex", "csv", "json", "html", "parquet"]
 
 
 OnlyRuns = Annotated[
-    list[str], typer.Argument(metavar="[RUN]...", help=f"Only these: {RUN_WORDS}, a tag or all; default: all.")
+    list[str],
+    typer.Argument(metavar="[RUN]...", help=f"Only these: {RUN_WORDS}, a tag or all; default: all.", callback=each_run),
 ]
 Everything = Annotated[
     bool,
@@ -74,7 +75,13 @@ def leaderboard(
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
     from recbench.results.leaderboard import terminal_table
     from recbench.results.leaderboard_rows import collect_rows
-    from recbench.results.leaderboard_selection import note_of_hidden, of_whole_catalogue, only_of, worth_showing
+    from recbench.results.leaderboard_selection import (
+        note_of_choice,
+        note_of_hidden,
+        of_whole_catalogue,
+        only_of,
+        worth_showing,
+    )
     from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
@@ -90,7 +97,8 @@ def leaderboard(
     results = store()
     rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
     if run:
-        rows = only_of(rows, (record for word in run for record in results.named(word, dataset=dataset)))
+        named = (record for word in run for record in results.named(word, dataset=dataset, on_all_data=True))
+        rows = only_of(rows, named)
     if matrix:
         _matrix(rows, results, metric, form, output)
         return
@@ -102,11 +110,11 @@ def leaderboard(
     for line in of_whole_catalogue(rows):
         stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
     if form == "table":
-        stdout().print(terminal_table(rows, f"{note} (--all shows them)" if note else ""))
+        stdout().print(terminal_table(rows, f"{note} (--all shows them)" if note else note_of_choice(rows)))
     else:
         from recbench.results.leaderboard_export import export
 
-        export(form, rows, results, output, note, beside)
+        export(form, rows, results, output, note or note_of_choice(rows), beside)
 
 
 def _require_destination(form: Format, output: Path | None) -> None:
@@ -127,11 +135,11 @@ def _beside(columns: str, form: Format, other_table: bool) -> list[str]:
         raise UsageError(
             "--columns is for the board itself with --format markdown or latex; --metric chooses the metrics anywhere"
         )
-    names = [name for name in columns.split(",") if name != "none"]
-    for name in names:
+    chosen = [name for name in names(columns) if name != "none"]
+    for name in chosen:
         if name not in BESIDE:
             raise unknown("column", name, (*BESIDE, "none"))
-    return names
+    return chosen
 
 
 def _matrix(rows: list[LeaderboardRow], results: Store, metrics: list[str], form: Format, output: Path | None) -> None:

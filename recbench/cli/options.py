@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +41,33 @@ def _candidates(word: str) -> str:
     from recbench.run.candidates import require_candidates
 
     return require_candidates(word)
+
+
+def names(words: str | None) -> tuple[str, ...]:
+    """Return the names that one option joins by commas, each once; raises UsageError where one is missing."""
+    if not words:
+        return ()
+    parts = [part.strip() for part in words.split(",")]
+    if not all(parts):
+        left = ",".join(filter(None, parts))
+        raise UsageError(f"`{words}`: a name is missing beside a comma; type {left or 'names joined by commas'}")
+    return tuple(dict.fromkeys(parts))
+
+
+def each_name(words: list[str]) -> list[str]:
+    """Return the names of an option that may be given several times, each time with several joined by commas."""
+    return [name for word in words for name in names(word)]
+
+
+def each_run(words: list[str]) -> list[str]:
+    """Return the runs of such an option; a comma before a number stays in a setting, as in bce+pos_weight=1,2."""
+    found: list[str] = []
+    for word in each_name(words):
+        if found and "=" in found[-1] and re.fullmatch(r"[0-9.]+", word):
+            found[-1] += f",{word}"
+        else:
+            found.append(word)
+    return found
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -114,14 +142,18 @@ PreparedDataset = Annotated[
     str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: the most recently prepared.")
 ]
 OnlyDataset = Annotated[str | None, typer.Option(help="Only this DATASET or DATASET/SPLIT.")]
-OnlyMetrics = Annotated[list[str], typer.Option("--metric", help="Only these metrics.")]
+OnlyMetrics = Annotated[list[str], typer.Option("--metric", help="Only these metrics.", callback=each_name)]
 Metrics = Annotated[
     list[str],
-    typer.Option("--metric", help="Such as auc, gauc(mean), recall@50 or recall@50/buy; may be given several times."),
+    typer.Option(
+        "--metric",
+        help="Such as auc, gauc(mean), recall@50 or recall@50/buy; several joined by commas, or each by its own.",
+        callback=each_name,
+    ),
 ]
 Runs = Annotated[
     list[str],
-    typer.Option("--run", help=f"{RUN_WORDS}, a tag or all; default: the last `train`."),
+    typer.Option("--run", help=f"{RUN_WORDS}, a tag or all; default: the last `train`.", callback=each_run),
 ]
 DatasetOfRuns = Annotated[str | None, typer.Option("--dataset", help="Only runs on this DATASET or DATASET/SPLIT.")]
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help=f"{RUN_WORDS}; default: latest.")]
@@ -150,11 +182,6 @@ def output_path(word: str | Path) -> Path:
     if path.exists() and not path.is_file():
         raise UsageError(f"-o {word}: not a regular file; choose another name")
     return path
-
-
-def names(words: str | None) -> tuple[str, ...]:
-    """Return the names that one option joins by commas, each once."""
-    return tuple(dict.fromkeys(name for name in (words or "").split(",") if name))
 
 
 def setting_words(words: Sequence[str], options: Mapping[str, object] = MappingProxyType({})) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from recbench.cli.app import RESULTS, command, command_group, one_run, print_json, print_text, stderr, store
-from recbench.cli.options import RUN_WORDS, Imports, Json, Trust, output_path, whole_option
+from recbench.cli.options import RUN_WORDS, Imports, Json, Runs, Trust, names, output_path, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
 from recbench.plots.figure import target
@@ -39,7 +39,6 @@ Format = Annotated[
 Dataset = Annotated[str | None, typer.Option(help="DATASET or DATASET/SPLIT; default: that of the last run.")]
 Metric = Annotated[str, typer.Option(help="Such as auc or recall@50/buy; without a feedback a panel for each.")]
 OneRun = Annotated[str | None, typer.Option("--run", help=f"{RUN_WORDS}; default: latest.")]
-SeveralRuns = Annotated[list[str], typer.Option("--run", help=f"{RUN_WORDS}, tag or all; default: the last `train`.")]
 
 
 @plot_command(
@@ -117,7 +116,7 @@ def kernels(
     name="recall-curve",
 )
 def recall_curve(
-    run: SeveralRuns = [],
+    run: Runs = [],
     k: Annotated[str, typer.Option("--k", help="Cut-offs, joined by commas.")] = "10,20,50,100,200,500",
     output: Output = None,
     imports: Imports = [],
@@ -135,7 +134,7 @@ def recall_curve(
     records = chosen_records(run, store(), stderr())
     import_trusted(records, trust)
     data = _same_data(records)
-    drawn = recall.panels(records, k.split(","), store(), stderr())
+    drawn = recall.panels(records, list(names(k)), store(), stderr())
     _done(to, drawn, lambda file: draw(drawn, file, data), lambda: table(drawn, data))
 
 
@@ -238,7 +237,7 @@ def pairwise_wins(
     "recbench plot curves",
     "recbench plot curves --run 0bc13ddb --run 3f2a -o curves.svg",
 )
-def curves(run: SeveralRuns = [], output: Output = None, form: Format = "picture", as_json: Json = False) -> None:
+def curves(run: Runs = [], output: Output = None, form: Format = "picture", as_json: Json = False) -> None:
     """Draw the validation metric of runs after each epoch."""
     to = _destination(output, "curves", form, as_json)
     from recbench.plots import curves as curve
@@ -275,7 +274,7 @@ def _same_data(records: Sequence[RunRecord]) -> str:
 
 def _numbers(word: str) -> list[float]:
     try:
-        return [float(part) for part in word.split(",")]
+        return [float(part) for part in names(word)]
     except ValueError:
         raise UsageError(f"--alpha {word}: expected numbers joined by commas") from None
 

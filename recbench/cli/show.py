@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench.cli.app import RESULTS, command, one_run, print_json, print_text, print_warnings, stdout, store
-from recbench.cli.options import RUN_WORDS, Json, Run, whole_option
-from recbench.errors import UsageError
+from recbench.cli.options import RUN_WORDS, Json, Run, each_run, whole_option
+from recbench.errors import UsageError, first_few
 
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord
@@ -49,7 +49,8 @@ def show(run: Run = None, as_json: Json = False) -> None:
 )
 def runs(
     run: Annotated[
-        list[str], typer.Argument(metavar="[RUN]...", help=f"{RUN_WORDS}, a tag or all; default: all.")
+        list[str],
+        typer.Argument(metavar="[RUN]...", help=f"{RUN_WORDS}, a tag or all; default: all.", callback=each_run),
     ] = [],
     dataset: Annotated[str | None, typer.Option(help="Only on this DATASET or DATASET/SPLIT.")] = None,
     tagged: Annotated[str | None, typer.Option(metavar="TAG", help="Only with this tag.")] = None,
@@ -109,12 +110,11 @@ def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag:
 def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
     """Delete runs once the user has said yes, at a terminal or by an option."""
     digests = [record.key.digest for record in records]
-    listed = ", ".join(f"{record.key.digest} ({record.key.title})" for record in records[:8])
-    more = f" and {len(records) - 8} more" if len(records) > 8 else ""
+    listed = first_few([f"{record.key.digest} ({record.key.title})" for record in records], 8)
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(f"--delete would delete {_count(records)}: {listed}{more}; add --yes if that is meant")
-        typer.confirm(f"Delete {_count(records)}: {listed}{more}?", err=True, abort=True)
+            raise UsageError(f"--delete would delete {_count(records)}: {listed}; add --yes if that is meant")
+        typer.confirm(f"Delete {_count(records)}: {listed}?", err=True, abort=True)
     for record in records:
         results.delete(record)
     labels = results.labels

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recbench.data.how_to_prepare import prepare_command
 from recbench.disk import sha256_of
 from recbench.errors import DataError
 
@@ -81,6 +82,4 @@ def verify_files(folder: Path, digests: Mapping[str, str]) -> None:
 
 def how_to_repair(folder: Path) -> str:
     """Return what to do about a damaged prepared folder."""
-    split, _, variant = folder.name.partition("+")
-    options = ", with the same options," if variant else ""
-    return f"run `recbench prepare {folder.parent.name} --split {split}`{options} to prepare it again"
+    return f"run {prepare_command(folder.parent.name, folder.name)} to prepare it again"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from recbench.data.how_to_prepare import prepare_command
 from recbench.data.prepared_folder import restore
-from recbench.errors import UsageError, suggestion
+from recbench.errors import UsageError, first_few, suggestion, unknown
 from recbench.home import prepared_home
 from recbench.sources.catalog import load
 
@@ -35,15 +36,18 @@ def find_prepared(name: str | None) -> Path:
     for folder in folders:
         if folder.parent.name == dataset and split in ("", folder.name):
             return folder
-    splits = [folder.name for folder in folders if folder.parent.name == dataset]
+    splits = [f"{dataset}/{folder.name}" for folder in folders if folder.parent.name == dataset]
+    catalogue = load()
+    bare = split.partition("+")[0]
+    if bare and dataset in catalogue and bare not in catalogue[dataset].all_splits:
+        raise unknown(f"split of {dataset}", bare, catalogue[dataset].all_splits)
     if splits:
         raise UsageError(
-            f"{name} is not prepared, but {', '.join(f'{dataset}/{split}' for split in splits)}; name one of these, "
-            f"or run `recbench prepare {dataset} --split {split.partition('+')[0]}` first"
+            f"{name} is not prepared, but {first_few(splits)}; name one of these, "
+            f"or run {prepare_command(dataset, split)} first"
         )
-    catalogue = load()
     if dataset in catalogue:
-        raise UsageError(f"{name} is not prepared; run `recbench prepare {dataset}` first")
+        raise UsageError(f"{name} is not prepared; run {prepare_command(dataset, split)} first")
     known = [*catalogue, *(folder.parent.name for folder in folders)]
     raise UsageError(
         f"{name} is not prepared, nor in the catalogue; {suggestion(dataset, known)}see `recbench list datasets`"

@@ -77,7 +77,7 @@ class Difference:
     p: float  # of no difference, two-sided
     corrected: float  # p after Holm's correction over all pairs of the comparison
     detectable: float  # smallest true difference that would be found with probability POWER, uncorrected
-    over: Literal["users and runs", "users"]  # what varies in interval and p; users alone where a method has one run
+    over: Literal["users and runs", "users"]  # what varies in interval and p; users: one of the two has a single run
 
     @property
     def real(self) -> bool:

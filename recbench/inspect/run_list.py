@@ -40,7 +40,11 @@ def chosen_runs(
     `dataset` is DATASET or DATASET/SPLIT. Raises UsageError for a word that means no run.
     """
     if words:
-        named = [record for word in words for record in store.named(word, with_hidden=with_hidden, dataset=dataset)]
+        named = [
+            record
+            for word in words
+            for record in store.named(word, with_hidden=with_hidden, dataset=dataset, on_all_data=True)
+        ]
     else:
         named = [record for record, _ in store.runs()]
     labels = store.labels

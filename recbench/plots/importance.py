@@ -33,7 +33,7 @@ def distributions(record: RunRecord, store: Store) -> list[Weights]:
     Raises UsageError for a run of a loss that weighs no triplets, DataError if its weights are gone.
     """
     require_trained(record.key)
-    importance = weights_of(store.folder(record.key))["loss"].get("importance")
+    importance = weights_of(record.key, store.folder(record.key))["loss"].get("importance")
     if importance is None or bool(importance.isnan().all()):
         raise UsageError(
             f"run {record.key.digest} ({record.key.loss}) has no triplet weights; choose one of til-ui, til-mi"

@@ -96,12 +96,14 @@ def ranks_the_same(protocol: PublishedProtocol, signature: str) -> bool:
     return words["candidates"].startswith("catalogue") and seen == protocol.seen and exact
 
 
-def impossible(loss: str, backbone: str, words: Sequence[str]) -> str:
-    """Return why recbench cannot run a method with these settings, or ""."""
+def impossible(loss: str, backbone: str, words: Sequence[str], feedback: Sequence[str]) -> str:
+    """Return why recbench cannot run a method with these settings on what a table trains on, or ""."""
     if loss not in LOSSES.names() or backbone not in BACKBONES.names():
         return "recbench has no such method"
-    _, of_loss = _loss_settings(LOSSES.get(loss), tuple(words))
-    return why_not(LOSSES.get(loss), BACKBONES.get(backbone), of_loss) or ""
+    kind = LOSSES.get(loss)
+    _, of_loss = _loss_settings(kind, tuple(words))
+    trained_on = feedback if kind.multitask else feedback[:1]
+    return why_not(kind, BACKBONES.get(backbone), of_loss, trained_on) or ""
 
 
 def reasons_for(table: PublishedTable, dataset: str, data: str, usual: str, miscounted: bool) -> list[str]:
@@ -176,7 +178,7 @@ def _match(
     measured: _MeasuredRows,
 ) -> Match:
     data = f"{version[0]}/{version[1]}"
-    reason = impossible(cell.loss, cell.backbone, cell.settings)
+    reason = impossible(cell.loss, cell.backbone, cell.settings, table.datasets[cell.dataset].feedback)
     if reason:
         published = published_row(table, cell, data, reasons=(reason,), without_values="not in recbench")
         return Match(table, published, None)

@@ -28,12 +28,16 @@ def worth_showing(rows: Sequence[LeaderboardRow], *, metrics_asked: bool) -> lis
 
 
 def only_of(rows: Iterable[LeaderboardRow], runs: Iterable[RunRecord]) -> list[LeaderboardRow]:
-    """Return the rows that these runs are part of, all of them worth showing.
+    """Return the rows that these runs are part of, all of them worth showing, whether validation chose them or not.
 
     Raises UsageError that names the runs if none of them is evaluated.
     """
     named = dict.fromkeys(record.key.digest for record in runs)
-    kept = [msgspec.structs.replace(row, chosen=True) for row in rows if not named.keys().isdisjoint(row.runs)]
+    kept = [
+        msgspec.structs.replace(row, chosen=True, settings_tried=row.settings_tried if row.chosen else 1)
+        for row in rows
+        if not named.keys().isdisjoint(row.runs)
+    ]
     if not kept:
         words = " ".join(f"--run {digest}" for digest in list(named)[:MAX_RUNS])
         raise UsageError(f"none of these runs is evaluated under such metrics; run `recbench eval {words}`")
@@ -49,6 +53,12 @@ def note_of_hidden(rows: Sequence[LeaderboardRow], shown: Sequence[LeaderboardRo
     if not parts:
         return ""
     return f"a line is the setting that is best on validation rows; not shown: {' and '.join(parts)}"
+
+
+def note_of_choice(rows: Iterable[LeaderboardRow]) -> str:
+    """Return what "best of 3" means where every setting is shown, "" if no row says so."""
+    counted = any(row.chosen and row.settings_tried > 1 for row in rows)
+    return "best of N: on validation rows, of the N settings of the method that were run" if counted else ""
 
 
 def is_usual(column: Column) -> bool:

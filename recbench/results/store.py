@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 
-from recbench.errors import DataError, UsageError
+from recbench.errors import DataError, UsageError, first_few
 from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
 from recbench.results.run_labels import RunLabels
@@ -28,6 +28,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.warnings: list[str] = []  # one line per file that the last reading of all runs skipped
+        self.notes: dict[str, None] = {}  # one line per word whose runs on other data were left out
 
     def folder(self, key: RunKey) -> Path:
         """Return the folder of a run, where its weights and progress go as well; it need not exist."""
@@ -88,12 +89,13 @@ class Store:
             return self._read(folders[matches[0]])
         if not folders:
             raise self._empty()
-        listed = ", ".join(_describe(folders[digest]) for digest in (matches or list(folders))[:8])
+        listed = first_few([_describe(folders[digest]) for digest in (matches or folders)])
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
         count = "there is one run" if len(folders) == 1 else f"there are {len(folders)} runs"
         raise UsageError(
-            f"no run starts with `{prefix}`, and no method, dataset or tag is called so; {count}, such as {listed}"
+            f"no run starts with `{prefix}`, and no method, dataset or tag is called so; {count}, such as {listed} "
+            "(`recbench runs`)"
         )
 
     def folders(self) -> dict[str, Path]:
@@ -101,12 +103,19 @@ class Store:
         return {folder.name.rpartition("-")[2]: folder for folder in self._folders() if _finished(folder)}
 
     def named(
-        self, word: str, *, with_hidden: bool = False, dataset: str | None = None, evaluated: bool = False
+        self,
+        word: str,
+        *,
+        with_hidden: bool = False,
+        dataset: str | None = None,
+        evaluated: bool = False,
+        on_all_data: bool = False,
     ) -> list[RunRecord]:
         """Return the runs that a word means, the same in every command.
 
         LOSS or LOSS/BACKBONE, with settings after it as in bce+logit=learned, DATASET, DATASET/SPLIT or "all": those
-        on the data of the most recent of them; hidden ones only `with_hidden`, or where all are. "latest": the run that
+        on the data of the most recent of them unless `on_all_data` is asked for, as where numbers are not compared;
+        hidden ones only `with_hidden`, or where all are. "latest": the run that
         finished last. "best": the highest validation metric of those comparable with it. A tag: all that have it.
         Else the first digits of a run. All but a tag and digits may be asked for on one `dataset` (DATASET or
         DATASET/SPLIT), and methods that were `evaluated` alone. Raises UsageError as `find` does, and where no run of a
@@ -132,7 +141,15 @@ class Store:
             tagged = self.labels.tagged(word)
             found = [record for record in runs if record.key.digest in tagged] if tagged else []
             return found or [self.find(word)]
+        if on_all_data:
+            return records
         newest = max(records, key=lambda record: record.finished).key
+        elsewhere = sorted({record.key.data for record in records} - {newest.data})
+        if elsewhere:
+            self.notes[
+                f"{word}: its runs on {newest.data}, the latest; `recbench runs {word}` lists those on "
+                f"{first_few(elsewhere)}"
+            ] = None
         return [record for record in records if record.key.place == newest.place]
 
     def one(self, word: str | None) -> tuple[RunRecord, str]:

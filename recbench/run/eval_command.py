@@ -52,7 +52,9 @@ def chosen_records(runs: Sequence[str], store: Store, console: Console, dataset:
     that are on it, or the run on it that finished last.
     """
     if runs:
-        named = (record for word in runs for record in store.named(word, dataset=dataset))
+        named = [record for word in runs for record in store.named(word, dataset=dataset)]
+        for note in store.notes:
+            print_line(console, note)
         return list({record.key.digest: record for record in named}.values())
     records = _last_records(store) if dataset is None else _last_on(dataset, store)
     data = " and ".join(dict.fromkeys(record.key.data for record in records))

@@ -10,6 +10,7 @@ from recbench.errors import DataError
 from recbench.evaluation.predictions import Predictions
 from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
+from recbench.run.train_words import train_again
 from recbench.training import checkpoint
 from recbench.training.model import Model, build
 from recbench.training.ranks import current
@@ -66,11 +67,11 @@ def restore(key: RunKey, data: Dataset, folder: Path) -> Fitted:
     return TrainedRun(trained_model(key, data, folder), data)
 
 
-def weights_of(folder: Path) -> Any:
+def weights_of(key: RunKey, folder: Path) -> Any:
     """Return what a finished run has learned, from its folder; raises DataError if that is missing or damaged."""
     path = folder / WEIGHTS
     if not path.exists():
-        raise DataError(f"{path}: missing; weights are not committed with records, so train the run again")
+        raise DataError(f"{path}: missing; weights are not committed with records, so run `{train_again([key])}`")
     return checkpoint.load(path)
 
 
@@ -79,7 +80,7 @@ def trained_model(key: RunKey, data: Dataset, folder: Path) -> Model:
 
     Raises DataError if the weights are missing, damaged or do not fit.
     """
-    path, weights = folder / WEIGHTS, weights_of(folder)
+    path, weights = folder / WEIGHTS, weights_of(key, folder)
     schedule = Schedule.of(key.settings)
     trained_on = schedule.training(data, key.seed)
     if schedule.refit:

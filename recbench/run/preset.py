@@ -12,6 +12,7 @@ import msgspec
 from recbench import settings
 from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES, Backbone
+from recbench.data.how_to_prepare import prepare_command
 from recbench.data.prepared_datasets import prepared_folders
 from recbench.errors import UsageError, unknown
 from recbench.losses import base as losses
@@ -101,14 +102,12 @@ class Preset(msgspec.Struct, frozen=True):
 
     def prepared(self) -> str:
         """Return `data` if it is prepared; raises UsageError, which says how to prepare it."""
-        name, rule = self.data, self.entry.rule
+        name = self.data
         if not any(f"{folder.parent.name}/{folder.name}" == name for folder in prepared_folders()):
-            command = f"recbench prepare {self.entry.dataset} --split {self.entry.split}" + (
-                f" --rule {rule}" if rule else ""
-            )
+            dataset, _, folder = name.partition("/")
             raise UsageError(
-                f"preset {self.name} is meant for {name}, which is not prepared; run `{command}` first, "
-                f"or name other data with --dataset"
+                f"preset {self.name} is meant for {name}, which is not prepared; run "
+                f"{prepare_command(dataset, folder)} first, or name other data with --dataset"
             )
         return name
 

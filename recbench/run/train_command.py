@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -124,22 +124,6 @@ def keys_of(request: TrainRequest, data: Dataset, device: str, sources: Mapping[
     words = settings.split_words(list(request.settings), OWNERS)
     backbone = request.backbone or DEFAULT_BACKBONE
     return make_keys(data, request.loss, backbone, words, request.feedback, request.seeds, device, sources)
-
-
-def command_words(
-    loss: str,
-    backbone: str,
-    dataset: str | None,
-    feedback: Sequence[str],
-    settings: Iterable[str],
-    imports: Iterable[Path] = (),
-) -> list[str]:
-    """Return the words of the `train` command of a method, to which `--seeds` and the like can be added."""
-    words = ["recbench", "train", "--loss", loss, "--backbone", backbone]
-    words += ["--dataset", dataset] if dataset else []
-    words += ["--feedback", ",".join(feedback)] if feedback else []
-    words += [word for path in imports for word in ("--import", str(path))]
-    return words + [word for setting in settings for word in ("--set", setting)]
 
 
 def resume_last(store: Store, console: Console, device: str, track: Sequence[str] = ()) -> list[RunRecord]:

@@ -22,6 +22,7 @@ from recbench.sources.regular_file import read_catalogue_text
 
 LONGEST_NAME = 64  # characters of a feedback, of which names of folders are made
 DATE_FIRST = tuple(sorted(DatasetSpec.splits, key=lambda split: split != "date"))  # where a date is named
+COMPARISONS = {">=": "ge", "<=": "le", "<>": "ne", "!=": "ne", "=": "eq", ">": "gt", "<": "lt"}  # in names
 GIVEN = {"name", "folder"}  # fields of a DatasetSpec that are no keys of its table
 
 
@@ -46,7 +47,7 @@ def find(name: str, extra: Path | None = None, rule: str | None = None) -> Datas
     """
     specs = load(extra)
     if name not in specs:
-        raise unknown("dataset", name, specs)
+        raise unknown("dataset", name, specs, listed_by="recbench list datasets")
     spec = specs[name]
     if rule in (None, spec.rule):
         return spec
@@ -88,7 +89,7 @@ def choose_feedback(spec: DatasetSpec, words: str) -> DatasetSpec:
 
 
 def _split_expressions(words: str) -> list[str]:
-    """Return the expressions between the commas that stand outside parentheses and quotes."""
+    """Return the expressions between the commas that stand outside parentheses and quotes; raises UsageError."""
     parts, depth, quote = [""], 0, ""
     for character in words:
         if quote:
@@ -101,14 +102,28 @@ def _split_expressions(words: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+    parts = [part.strip() for part in parts]
+    if not all(parts):
+        raise UsageError(f"--feedback {words}: nothing stands beside a comma; leave the comma out")
+    return parts
 
 
 def _name_of(expression: str) -> str:
-    symbols = {">=": " ge ", "<=": " le ", "<>": " ne ", "!=": " ne ", "=": " eq ", ">": " gt ", "<": " lt "}
-    for symbol, word in symbols.items():
-        expression = expression.replace(symbol, word)
+    for symbol, word in COMPARISONS.items():
+        expression = expression.replace(symbol, f" {word} ")
     return "_".join(re.findall(r"\w+", expression))
+
+
+def expression_named(name: str) -> str:
+    """Return the expression of a column and a number that gives a feedback such a name: "rating>=3" of rating_ge_3.
+
+    Any other name is returned as it is.
+    """
+    parts = re.fullmatch(rf"(\w+)_({'|'.join(COMPARISONS.values())})_(\d+)(?:_(\d+))?", name)
+    if parts is None:
+        return name
+    symbol = next(symbol for symbol, word in COMPARISONS.items() if word == parts[2])
+    return f"{parts[1]}{symbol}{parts[3]}" + (f".{parts[4]}" if parts[4] else "")
 
 
 def _shipped() -> Path:

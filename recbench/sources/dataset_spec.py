@@ -153,6 +153,12 @@ class DatasetSpec:
     folder: Path | None = None  # folder of the user's own TOML, which its files are relative to
 
     @property
+    def all_splits(self) -> tuple[str, ...]:
+        """The splits of this rule, then those that other rules have."""
+        of_rules = (split for rule in self.rules.values() for split in rule.get("splits", ()))
+        return tuple(dict.fromkeys((*self.splits, *of_rules)))
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names or patterns of the files that describe users and items."""
         return tuple(dict.fromkeys(side.file for side in (self.user, self.item) if side.file is not None))

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.baselines.base import BASELINES
-from recbench.errors import UsageError
+from recbench.errors import UsageError, first_few
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import PairedRun, paired_samples
 from recbench.results.number_words import count_seeds
@@ -22,10 +22,13 @@ from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
+from recbench.run.train_words import train_again
 from recbench.settings import Value, typed_words
 from recbench.training.plan import defaults
+from recbench.training.train import is_complete
 
-MAX_METHODS = 6  # methods that a word may mean
+MAX_RUNS = 6  # in a message
+MAX_METHODS = 3  # of those that a word may mean, in a message
 OF_METHOD = (
     "sampler",
     "balance",
@@ -81,8 +84,8 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
     chosen = [_method(word, store, groups, dataset) for word in words]
     data = {method.keys[0].place: method for method in chosen}
     if len(data) > 1:
-        listed = ", ".join(f"{method.name} on {method.keys[0].data}" for method in data.values())
-        raise UsageError(f"numbers on different data do not compare: {listed}; say --dataset, or name runs on one")
+        listed = first_few([f"{method.name} on {method.keys[0].data}" for method in data.values()])
+        raise UsageError(f"numbers on different data do not compare: {listed}; {_how_to_compare(words, store, groups)}")
     return chosen
 
 
@@ -126,8 +129,8 @@ def table(comparisons: Sequence[Comparison]) -> RenderableType:
     ]
     if any(difference.over == "users" for comparison in comparisons for difference in comparison.differences):
         notes.append(
-            "*: a method has one seed, which says nothing of how much its runs differ; interval and p are over users "
-            "alone, and another seed may turn the verdict. Train it with --seeds 5"
+            "*: one of the two has one seed, which says nothing of how much its runs differ; interval and p leave that "
+            "out, and another seed may turn the verdict. Train it with --seeds 5"
         )
     return Group(*parts, *(Text(note, style="dim") for note in notes))
 
@@ -174,17 +177,29 @@ def _method(word: str, store: Store, groups: Mapping[str, Sequence[RunRecord]], 
         raise UsageError(_not_evaluated(word, named))
     if len(fitting) > 1:
         firsts = [runs[0] for runs in fitting]
-        listed = "; ".join(f"{_word_for(run, firsts)} ({_in_full(run)})" for run in firsts[:MAX_METHODS])
-        more = (
-            f"; and {len(fitting) - MAX_METHODS} more on `recbench leaderboard`" if len(fitting) > MAX_METHODS else ""
+        names = [_word_for(run, firsts, MethodWord.of(word).settings) for run in firsts[:MAX_METHODS]]
+        more = f" and {len(fitting) - MAX_METHODS} more" if len(fitting) > MAX_METHODS else ""
+        listed_by = shlex.join(["recbench", "runs", word, *(() if dataset is None else ("--dataset", dataset))])
+        raise UsageError(
+            f"{word} fits {len(fitting)} methods; name one of them: {', '.join(names)}{more} "
+            f"(`{listed_by}` shows their settings)"
         )
-        raise UsageError(f"{word} fits {len(fitting)} methods; name one of them: {listed}{more}")
     runs = sorted(fitting[0], key=lambda run: run.key.seed)
     return ComparedMethod(_label(runs[0]), tuple(run.key for run in runs))
 
 
-def _word_for(run: RunRecord, others: Sequence[RunRecord]) -> str:
-    """Return what names a run's method and none of the others: with a setting or two, or else the digits of the run."""
+def _how_to_compare(words: Sequence[str], store: Store, groups: Mapping[str, Sequence[RunRecord]]) -> str:
+    """Return the advice to name data on which all words have evaluated runs, or to train where there are none."""
+    data = [
+        {run.key.data for run in store.named(word, evaluated=True, on_all_data=True) if run.key.group in groups}
+        for word in words
+    ]
+    common = sorted(set.intersection(*data))
+    return f"add --dataset {' or '.join(common)}" if common else "train and evaluate all on the same data"
+
+
+def _word_for(run: RunRecord, others: Sequence[RunRecord], given: Sequence[str]) -> str:
+    """Return what names a run's method and none of the others: the settings given and one or two more, or digits."""
     usual = _usual(run.key)
     own = {**usual, **run.key.settings}
     differing = [
@@ -195,7 +210,7 @@ def _word_for(run: RunRecord, others: Sequence[RunRecord]) -> str:
     words = typed_words({short_name(name): value for name, value in own.items() if short_name(name) in differing})
     for count in (0, 1, 2):
         for settings in combinations(words, count):
-            word = "+".join([f"{run.key.loss}/{run.key.backbone}", *settings])
+            word = "+".join([f"{run.key.loss}/{run.key.backbone}", *given, *settings])
             if [other for other in others if MethodWord.of(word).fits(other)] == [run]:
                 return shlex.quote(word)
     return run.key.digest
@@ -210,7 +225,7 @@ def _usual(key: RunKey) -> Mapping[str, Value]:
 
 
 def _not_evaluated(word: str, trained: Sequence[RunRecord]) -> str:
-    few = len(trained) <= MAX_METHODS
+    few = len(trained) <= MAX_RUNS
     options = [f"--run {run.key.digest}" for run in trained] if few else [f"--run {word}"]
     options += [f"--import {file}" for file in sorted({file for run in trained for file in run.imports})]
     return f"{word}: trained but not evaluated; run `recbench eval {' '.join(options)}`"
@@ -219,10 +234,6 @@ def _not_evaluated(word: str, trained: Sequence[RunRecord]) -> str:
 def _label(run: RunRecord) -> str:
     settings = {short_name(name): value for name, value in run.non_default.items()}
     return " ".join([run.key.method, *typed_words({name: settings[name] for name in settings if name in OF_METHOD})])
-
-
-def _in_full(run: RunRecord) -> str:
-    return ", ".join([f"on {run.key.data} {'+'.join(run.key.feedback)}", *typed_words(run.non_default)])
 
 
 def _fits(metric: MetricKey, word: str) -> bool:
@@ -239,17 +250,28 @@ def _nothing_in_common(
     metrics: Sequence[str],
     store: Store,
 ) -> UsageError:
-    without = [digest for digest, of_run in contributions.items() if not of_run]
+    without = {digest for digest, of_run in contributions.items() if not of_run}
     reason = (
-        f"the scores of single users are not kept with {', '.join(without)}, as in records that were passed on"
+        "the scores of single users, which this compares, are not kept here with "
+        + first_few([method.name for method in chosen if without & {key.digest for key in method.keys}])
+        + ": they are not committed with records"
         if without
         else "there is no such metric that all of these runs were evaluated by under one definition"
     )
-    runs = " ".join(f"--run {digest}" for digest in contributions)
     evaluations = (done for method in chosen for key in method.keys for done in store.evaluations(key))
     measured = dict.fromkeys(value.metric for done in evaluations for value in done.values)
-    words = shlex.join(word for metric in metrics or measured or ("auc",) for word in ("--metric", metric))
-    return UsageError(f"{reason}; run `recbench eval {runs} {words}` where their data and weights are")
+    commands = [_train_again(method, store) for method in chosen if not _has_weights(method, store)]
+    runs = [word for digest in without or contributions for word in ("--run", digest)]
+    commands += [shlex.join(["recbench", "eval", *runs, "--metric", ",".join(metrics or measured or ("auc",))])]
+    return UsageError(f"{reason}; run {', then '.join(f'`{command}`' for command in commands)}")
+
+
+def _has_weights(method: ComparedMethod, store: Store) -> bool:
+    return method.keys[0].is_baseline or all(is_complete(key, store) for key in method.keys)
+
+
+def _train_again(method: ComparedMethod, store: Store) -> str:
+    return train_again(method.keys, store.record(method.keys[0]).imports)
 
 
 def _comparison(

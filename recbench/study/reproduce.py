@@ -76,10 +76,11 @@ def reproduce(
     groups: dict[Group, list[PublishedCell]] = {}
     for cell in wanted:
         groups.setdefault((cell.loss, cell.backbone, cell.settings), []).append(cell)
+    reasons = {group: impossible(*group, published.feedback) for group in groups}
     train_requests = {
         group: _train_request(request, source, group_cells[0], *group)
         for group, group_cells in groups.items()
-        if not impossible(*group)
+        if not reasons[group]
     }
     keys = _keys(train_requests, data, target.type)
     print_line(console, f"{request.table.name} on {source.data.full_name}, {request.seeds} seeds")
@@ -102,7 +103,7 @@ def reproduce(
             _evaluate(keys[group], group_cells, protocol, store, here)
             rows += _measured(request, source, group_cells, train_requests[group], keys[group], store)
         else:
-            why = (impossible(*group),)
+            why = (reasons[group],)
             rows += [
                 published_row(request.table, cell, source.data.full_name, reasons=why, without_values="not in recbench")
                 for cell in group_cells

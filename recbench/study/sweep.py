@@ -19,7 +19,8 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
-from recbench.run.train_command import TrainRequest, command_words, complete, keys_of, own_sources, warn_of_counts
+from recbench.run.train_command import TrainRequest, complete, keys_of, own_sources, warn_of_counts
+from recbench.run.train_words import command_words
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms, without_own
 from recbench.study.fair import space as fair_space

@@ -226,7 +226,7 @@ def shown(document: dict[str, Any]) -> str:
 
 def test_what_compare_offers_can_be_typed(evaluated: Run) -> None:
     listed = evaluated("compare", "bpr", "bce").err.partition("name one of them: ")[2]
-    words = [part.partition(" (")[0] for part in listed.split("; ")]
+    words = listed.partition(" (")[0].split(", ")
     assert sorted(words) == ["bce/mf+logit=bare", "bce/mf+logit=learned"]
     assert evaluated("compare", *words, "--json").code == 0
 

@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from recbench.baselines.base import BASELINES
+from recbench.errors import first_few
 from recbench.own_files import counted_paths
 from recbench.registry import BASELINE
 from recbench.results.number_words import duration
 from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
-from recbench.run.train_command import command_words
+from recbench.run.train_words import command_words
 from recbench.settings import typed_words
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
@@ -150,10 +151,9 @@ def _how_sure(verdict: Verdict) -> Iterator[str]:
     elif not verdict.alike:
         yield f"It is better than all {len(verdict.differences)} others beyond chance."
     elif others:
-        more = f" and {len(others) - MAX_METHODS} more" if len(others) > MAX_METHODS else ""
         count = len(verdict.differences) - len(verdict.alike)
         worse = f"{count} of {len(verdict.differences)} {'is' if count == 1 else 'are'} worse beyond chance"
-        yield f"Not told apart from the best: {', '.join(others[:MAX_METHODS])}{more}; {worse}."
+        yield f"Not told apart from the best: {first_few(others, MAX_METHODS)}; {worse}."
 
 
 def _beside(verdict: Verdict) -> Iterator[str]:
