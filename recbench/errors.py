@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-LONGEST_LIST = 160  # characters of names in one message; of more, the nearest few
+LONGEST_LIST = 160  # characters of names in one message; of more, a few, the nearest first
 NEAREST = 5
 
 
@@ -51,9 +51,9 @@ def unknown(kind: str, name: str, known: Iterable[str], advice: str = "", listed
         return UsageError(f"`{name}`: one {noun}{of}{owner} at a time here, not several joined by commas")
     words = f"known: {', '.join(known) or 'none'}"
     if len(words) > LONGEST_LIST:
-        near = ", ".join(get_close_matches(name, known, n=NEAREST, cutoff=0))
+        near = [*get_close_matches(name, known, n=NEAREST, cutoff=0.5), *known]
         listed = f"; `{listed_by}` lists them" if listed_by else ""
-        words = f"known: {near} and {len(known) - NEAREST} more{listed}"
+        words = f"known: {first_few(list(dict.fromkeys(near)), NEAREST)}{listed}"
     return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}{advice}{words}")
 
 

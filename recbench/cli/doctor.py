@@ -13,7 +13,7 @@ from recbench.cli.options import Address, Json
     "recbench doctor --address auto",
 )
 def doctor(address: Address = None, as_json: Json = False) -> None:
-    """Show versions, devices, threads, folders and what is prepared; with --address also the nodes of a Ray cluster."""
+    """Show versions, devices, threads, folders, extras, prepared data; with --address the nodes of a Ray cluster."""
     from recbench.inspect.doctor import examine, examine_cluster
     from recbench.inspect.nested_table import report_table
 

@@ -29,7 +29,7 @@ def encode(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="A Parquet file; default: FILE-vectors.", parser=output_path
+            "--output", "-o", metavar="FILE", help="A .parquet; default: FILE-vectors.parquet.", parser=output_path
         ),
     ] = None,
     side: Annotated[
@@ -50,6 +50,8 @@ def encode(
     rows = read_frame(file)
     if output and output.exists() and output.samefile(file):
         raise UsageError(f"-o {output}: the vectors would replace the rows that they are of; choose another name")
+    if output and output.suffix != ".parquet":
+        raise UsageError(f"-o {output}: vectors are written as Parquet; type -o {output.with_suffix('.parquet')}")
     import_trusted([record], trust)
     encoded = encode_rows(record, results, rows, side, file)
     for note in encoded.notes:

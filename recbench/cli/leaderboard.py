@@ -73,15 +73,9 @@ def leaderboard(
     as_json: Json = False,
 ) -> None:
     """Compare all evaluated runs: mean ± standard deviation over seeds. CSV, JSON and Parquet have every setting."""
+    from recbench.results import leaderboard_selection as selection
     from recbench.results.leaderboard import terminal_table
     from recbench.results.leaderboard_rows import collect_rows
-    from recbench.results.leaderboard_selection import (
-        note_of_choice,
-        note_of_hidden,
-        of_whole_catalogue,
-        only_of,
-        worth_showing,
-    )
     from recbench.results.marks import with_shared_best
 
     form = "json" if as_json else form
@@ -97,24 +91,35 @@ def leaderboard(
     results = store()
     rows = with_shared_best(collect_rows(results, dataset, metric or None), results)
     if run:
-        named = (record for word in run for record in results.named(word, dataset=dataset, on_all_data=True))
-        rows = only_of(rows, named)
+        rows = _only(run, rows, results, dataset)
     if matrix:
         _matrix(rows, results, metric, form, output)
         return
     print_warnings(results)
-    note = ""
+    hidden = ""
     if form in ("table", "markdown", "latex") and not everything:
-        shown = worth_showing(rows, metrics_asked=bool(metric))
-        note, rows = note_of_hidden(rows, shown), shown
-    for line in of_whole_catalogue(rows):
+        shown = selection.worth_showing(rows, metrics_asked=bool(metric))
+        hidden, rows = selection.note_of_hidden(rows, shown), shown
+    for line in selection.of_whole_catalogue(rows):
         stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
     if form == "table":
-        stdout().print(terminal_table(rows, f"{note} (--all shows them)" if note else note_of_choice(rows)))
+        stdout().print(
+            terminal_table(rows, f"{hidden} (--all shows them)" if hidden else selection.note_of_choice(rows))
+        )
     else:
         from recbench.results.leaderboard_export import export
 
-        export(form, rows, results, output, note or note_of_choice(rows), beside)
+        export(form, rows, results, output, hidden or selection.note_of_choice(rows), beside)
+
+
+def _only(words: list[str], rows: list[LeaderboardRow], results: Store, dataset: str | None) -> list[LeaderboardRow]:
+    """Return the rows of the runs that are named; of a DATASET, what would be shown of it alone."""
+    from recbench.results.leaderboard_selection import only_of
+
+    data = {name for row in rows for name in (row.dataset, f"{row.dataset}/{row.split}")}.intersection(words)
+    others = [word for word in words if word not in data]
+    named = (record for word in others for record in results.named(word, dataset=dataset, on_all_data=True))
+    return only_of(rows, named, data)
 
 
 def _require_destination(form: Format, output: Path | None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import faiss
@@ -16,9 +18,21 @@ from recbench.home import home, results_home
 from recbench.results.code_version import checkout, versions
 from recbench.study.launchers.base import require_installed
 
+EXTRAS = {  # of pyproject.toml: the packages of each, and what they are for
+    "baselines": (("implicit", "scipy"), "all baselines but popularity"),
+    "plot": (("matplotlib", "scipy"), "`recbench plot`, and tests of ranks over datasets"),
+    "sweep": (("optuna",), "`recbench sweep --search optuna`"),
+    "onnx": (("onnx", "onnxscript"), "`recbench export --format onnx`"),
+    "ray": (("ray",), "`--launcher ray`"),
+    "slurm": (("submitit",), "`--launcher slurm`"),
+    "tensorboard": (("tensorboard",), "`recbench train --track tensorboard`"),
+    "mlflow": (("mlflow",), "`recbench train --track mlflow`"),
+    "wandb": (("wandb",), "`recbench train --track wandb`"),
+}
+
 
 def examine() -> dict[str, object]:
-    """Return versions, devices, threads, folders and what is prepared."""
+    """Return versions, devices, threads, folders, optional packages and what is prepared."""
     commit, dirty = checkout()
     return {
         "versions": versions(),
@@ -34,6 +48,7 @@ def examine() -> dict[str, object]:
             "RECBENCH_HOME": _folder(home()),
             "RECBENCH_RESULTS": _folder(results_home()),
         },
+        "extras": {name: _extra(name, *about) for name, about in EXTRAS.items()},
         "prepared": [_prepared(folder) for folder in prepared_folders()],
     }
 
@@ -44,6 +59,12 @@ def examine_cluster(address: str) -> list[dict[str, object]]:
     from recbench.study.launchers.ray_cluster import describe_nodes
 
     return describe_nodes(address)
+
+
+def _extra(name: str, packages: Sequence[str], purpose: str) -> str:
+    missing = [package for package in packages if find_spec(package) is None]
+    state = f"not installed; pip install 'recbench[{name}]'" if missing else "installed"
+    return f"{purpose}: {state}"
 
 
 def _folder(path: Path) -> dict[str, object]:

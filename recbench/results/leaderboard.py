@@ -127,7 +127,8 @@ def _markdown_lines(title: str, dataset: DatasetTables, beside: Sequence[str]) -
             yield f"in brackets: {BRACKETS}\n"
     for signature, letter in dataset.letters.items():
         yield f"({letter}) {markdown_text(signature)}\n"
-    yield f"{markdown_text(dataset.runs_tested())}\n"
+    for note in filter(None, [dataset.selected_otherwise(), dataset.runs_tested()]):
+        yield f"{markdown_text(note)}\n"
 
 
 def _markdown_number(row: LeaderboardRow | None, with_interval: bool) -> str:
@@ -176,7 +177,8 @@ class _TerminalTables:
             yield Text(f"({letter}) {clean_line(signature)}", style="dim")
         if curves:
             yield Text(CURVES, style="dim")
-        yield Text(_encodable(spread, clean_line(dataset.runs_tested())), style="dim")
+        for note in filter(None, [dataset.selected_otherwise(), dataset.runs_tested()]):
+            yield Text(_encodable(spread, clean_line(note)), style="dim")
 
 
 def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, spread: str) -> Iterator[_Part]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
+from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.leaderboard_tables import (
     BRACKETS,
     DatasetTables,
     FeedbackTable,
     arrange,
     interval,
+    meaning_of_bold,
     number_of_seeds,
     titles,
     with_most_seeds,

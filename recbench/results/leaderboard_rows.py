@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from recbench.errors import UsageError, unknown
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
 from recbench.results.record import method_name
-from recbench.results.setting_choice import REFIT, SettingChoice, setting_labels
+from recbench.results.setting_choice import REFIT, SettingChoice, purpose, setting_labels
 from recbench.results.store import RunKey, RunRecord, Store
 
 
@@ -77,7 +77,7 @@ class LeaderboardRow(msgspec.Struct, frozen=True):
     below: str  # the best baseline of the column that learned from no more rows, if better and told apart; else ""
     select: str  # the metric on validation rows that chose the epochs
     valid: float  # that metric, a mean over the runs
-    chosen: bool  # whether no other setting of the method is better on validation
+    chosen: bool  # whether no other setting of the method is better on validation, for what the metric measures
     settings_tried: int  # of the method on these data, evaluated or not
     refit: bool  # whether the runs have learned from validation rows too
     to_best_low: float | None = None  # where compared: the mean less the best mean, 95 % interval over users and seeds
@@ -127,11 +127,12 @@ def collect_rows(
     tested: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for (group, _), by_run in measured.values.items():
         tested[_data_and_method(measured.groups[group].key)].update(by_run)
+    chosen = _chosen(measured)
     columns = defaultdict(list)
     for (group, column), by_run in measured.values.items():
         if column in positions:
             runs = len(tested[_data_and_method(measured.groups[group].key)])
-            columns[column].append(_row(measured, labels[group], column, by_run, runs))
+            columns[column].append(_row(measured, labels[group], column, by_run, runs, (group, column) in chosen))
     order = _feedback_order(measured.groups.values())
 
     def place(column: Column) -> tuple[object, ...]:
@@ -139,20 +140,6 @@ def collect_rows(
         return (*column[:3], feedback, column.feedback, positions[column], column.signature)
 
     return [row for column in sorted(columns, key=place) for row in _marked(columns[column])]
-
-
-def meaning_of_bold(rows: Sequence[LeaderboardRow]) -> str:
-    """Return what being marked as best means in these rows; "" if there is nothing to compare with."""
-    rows = [row for row in rows if row.chosen]
-    if len({row.run for row in rows if row.mean is not None}) < 2:
-        return ""
-    if not any(row.compared for row in rows):
-        return "the best mean of a column; differences were not tested, because the scores of single users are not kept"
-    left = len({row.run for row in rows if not row.compared and row.mean is not None})
-    untested = f"; {left} whose scores of single users are not kept were not tested" if left else ""
-    return (
-        f"the best mean of a column, and those that a test over users and seeds does not tell apart from it{untested}"
-    )
 
 
 def _data_and_method(key: RunKey) -> tuple[str, ...]:
@@ -185,6 +172,25 @@ def _measured(store: Store, dataset: str | None) -> _Measured:
     return measured
 
 
+def _chosen(measured: _Measured) -> set[tuple[str, Column]]:
+    """Return the settings that count in each column, those that are best on validation.
+
+    Of a method that was selected by several metrics those count that were selected by one of the same purpose as the
+    column's, retrieval or ranking; all of them where there are none, and of baselines, of which `_baselines_once` says.
+    """
+    best: dict[tuple[Hashable, Column], list[tuple[str, Column]]] = defaultdict(list)
+    for group, column in measured.values:
+        record = measured.groups[group]
+        if measured.choice.is_chosen(record):
+            best[measured.choice.family(record), column].append((group, column))
+    chosen = set()
+    for (_, column), places in best.items():
+        runs = [(place, measured.groups[place[0]]) for place in places]
+        alike = [place for place, run in runs if run.key.is_baseline or purpose(run.select) == purpose(column.metric)]
+        chosen.update(alike or places)
+    return chosen
+
+
 def _metric_positions(columns: set[Column], metrics: Sequence[str] | None) -> dict[Column, int]:
     """Return the columns that the filter keeps, with the position of each one's metric."""
     if not metrics:
@@ -205,7 +211,7 @@ def _metric_positions(columns: set[Column], metrics: Sequence[str] | None) -> di
 
 
 def _row(
-    measured: _Measured, label: str, column: Column, by_run: Mapping[str, float | None], tested: int
+    measured: _Measured, label: str, column: Column, by_run: Mapping[str, float | None], tested: int, chosen: bool
 ) -> LeaderboardRow:
     records = [measured.records[digest] for digest in by_run]
     key = records[0].key
@@ -236,7 +242,7 @@ def _row(
         below="",
         select=records[0].select,
         valid=statistics.fmean(record.valid for record in records),
-        chosen=measured.choice.is_chosen(records[0]),
+        chosen=chosen,
         settings_tried=measured.choice.settings_tried(records[0]),
         refit=bool(key.settings.get(REFIT)),
     )
@@ -265,13 +271,14 @@ def _baselines_once(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
     """Return the rows of one column, of each baseline those chosen that were made as the trained methods beside them.
 
     A baseline may have been tuned by several validation metrics, and fitted with and without the validation rows. One
-    counts that was tuned by the metric by which most trained methods chose their epochs, and that learned from the
-    rows that trained methods learned from: from both where there are both. Where nothing was trained, what most
-    baselines have counts.
+    counts that was tuned by the metric by which most trained methods chose their epochs, of those selected for what the
+    column measures if there are such, and that learned from the rows that trained methods learned from: from both where
+    there are both. Where nothing was trained, what most baselines have counts.
     """
     chosen = [row for row in rows if row.chosen]
     beside = [row for row in chosen if row.backbone != BASELINE] or chosen
-    selects = Counter(row.select for row in beside)
+    for_this = [row.select for row in beside if purpose(row.select) == purpose(row.metric)]
+    selects = Counter(for_this or [row.select for row in beside])
     refits = Counter(row.refit for row in beside)
     usual = set(refits) if beside is not chosen else {max(refits, key=lambda refit: refits[refit])} if refits else set()
     kept: dict[tuple[str, ...], list[LeaderboardRow]] = defaultdict(list)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
 from recbench.errors import UsageError
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
 from recbench.results.record import RunRecord
+from recbench.results.setting_choice import name_of
 
 USUAL = frozenset(("auc", "gauc", "logloss", "recall", "ndcg", "hr", "mrr", "precision", "map"))
-RETRIEVAL = ("recall", "ndcg", "hr")  # of the whole catalogue, in the order of preference
 MAX_RUNS = 6  # in a message
-RANKING = ("auc", "gauc")  # of the rows that users were shown
 
 
 def worth_showing(rows: Sequence[LeaderboardRow], *, metrics_asked: bool) -> list[LeaderboardRow]:
@@ -27,17 +26,23 @@ def worth_showing(rows: Sequence[LeaderboardRow], *, metrics_asked: bool) -> lis
     return [row for row in chosen if metrics_asked or is_usual(row.column) or row.column[:4] not in usual]
 
 
-def only_of(rows: Iterable[LeaderboardRow], runs: Iterable[RunRecord]) -> list[LeaderboardRow]:
-    """Return the rows that these runs are part of, all of them worth showing, whether validation chose them or not.
+def only_of(
+    rows: Iterable[LeaderboardRow], runs: Iterable[RunRecord], data: Collection[str] = ()
+) -> list[LeaderboardRow]:
+    """Return the rows that these runs are part of, all worth showing whether validation chose them or not.
+
+    The rows on `data`, each DATASET or DATASET/SPLIT, are among them as they are.
 
     Raises UsageError that names the runs if none of them is evaluated.
     """
     named = dict.fromkeys(record.key.digest for record in runs)
-    kept = [
-        msgspec.structs.replace(row, chosen=True, settings_tried=row.settings_tried if row.chosen else 1)
-        for row in rows
-        if not named.keys().isdisjoint(row.runs)
-    ]
+    kept = []
+    for row in rows:
+        if not named.keys().isdisjoint(row.runs):
+            tried = row.settings_tried if row.chosen else 1
+            kept.append(msgspec.structs.replace(row, chosen=True, settings_tried=tried))
+        elif row.dataset in data or f"{row.dataset}/{row.split}" in data:
+            kept.append(row)
     if not kept:
         words = " ".join(f"--run {digest}" for digest in list(named)[:MAX_RUNS])
         raise UsageError(f"none of these runs is evaluated under such metrics; run `recbench eval {words}`")
@@ -46,7 +51,7 @@ def only_of(rows: Iterable[LeaderboardRow], runs: Iterable[RunRecord]) -> list[L
 
 def note_of_hidden(rows: Sequence[LeaderboardRow], shown: Sequence[LeaderboardRow]) -> str:
     """Return how much of `rows` is not among those `shown`, "" if nothing."""
-    settings = len({row.run for row in rows if not row.chosen})
+    settings = len({row.run for row in rows} - {row.run for row in rows if row.chosen})
     metrics = len({(row.metric, row.signature) for row in rows} - {(row.metric, row.signature) for row in shown})
     parts = [f"{settings} further setting{'s' if settings > 1 else ''} of these methods"] if settings else []
     parts += [f"{metrics} further metric{'s' if metrics > 1 else ''}"] if metrics else []
@@ -69,11 +74,6 @@ def is_usual(column: Column) -> bool:
         for word in words
     )
     return name_of(column.metric) in USUAL and not special
-
-
-def name_of(metric: str) -> str:
-    """Return a metric without its cut-off and averaging: "recall" of recall@20, "gauc" of gauc(mean)."""
-    return re.split(r"[@(]", metric)[0]
 
 
 def of_whole_catalogue(rows: Iterable[LeaderboardRow]) -> list[str]:

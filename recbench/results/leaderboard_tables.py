@@ -8,8 +8,9 @@ from functools import cached_property
 from string import ascii_lowercase
 
 from recbench.registry import BASELINE
-from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method, meaning_of_bold
+from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method
 from recbench.results.number_words import mean_with_sd
+from recbench.results.setting_choice import purpose
 
 BOUND = "true probability (best attainable)"
 BELOW = "↓"
@@ -42,6 +43,7 @@ class DatasetTables:
     letters: dict[str, str] = field(default_factory=dict)  # signature → letter, in all tables
     tested: dict[str, int] = field(default_factory=dict)  # loss and backbone → runs that have seen the test rows
     tried: dict[Method, int] = field(default_factory=dict)  # settings that each method has been run with
+    selects: dict[Method, str] = field(default_factory=dict)  # validation metric that chose epochs and settings
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -56,9 +58,14 @@ class DatasetTables:
         return SEPARATOR.join(word for word in (trained[0] if trained else []) if word in common)
 
     def own_settings(self, method: Method) -> str:
-        """Return the settings of a method without those that all have, and of how many it is the best."""
+        """Return the settings of a method without those that all have, and of how many it is the best.
+
+        Where methods were selected by several metrics, each says by which.
+        """
         shared = () if method.backbone == BASELINE else self.shared_settings.split(SEPARATOR)
         words = [word for word in method.settings.split(SEPARATOR) if word and word not in shared]
+        if len(set(self.selects.values())) > 1 and not any(word.startswith("select=") for word in words):
+            words.append(f"select={self.selects[method]}")
         tried = self.tried[method]
         return SEPARATOR.join(words) + (f"{' ' if words else ''}(best of {tried})" if tried > 1 else "")
 
@@ -75,12 +82,22 @@ class DatasetTables:
     def notes(self, table: FeedbackTable) -> list[str]:
         """Return what the marks in one table mean: bold first, "" where nothing is bold, then below a baseline."""
         bold = meaning_of_bold([row for rows in table.columns.values() for row in rows])
-        beaten: dict[str, list[str]] = {}
+        beaten: dict[str, dict[str, None]] = {}
         for column, rows in table.columns.items():
-            for baseline in dict.fromkeys(row.below for row in rows if row.below):
-                beaten.setdefault(baseline, []).append(self.heading(column))
+            without_refit = {row.below for row in rows if not row.refit}
+            for row in rows:
+                if row.below:  # methods that learned from validation rows too may have another baseline to beat
+                    of_refit = " (for refit=true)" if without_refit - {"", row.below} and row.refit else ""
+                    beaten.setdefault(row.below + of_refit, {})[self.heading(column)] = None
         best = "; ".join(f"{baseline} in {', '.join(headings)}" for baseline, headings in beaten.items())
         return [f"bold: {bold}" if bold else "", f"{BELOW} worse than the best baseline: {best}" if best else ""]
+
+    def selected_otherwise(self) -> str:
+        """Return which metrics of the tables had no part in the selection, where all was selected by one metric."""
+        select, *others = dict.fromkeys(self.selects.values())
+        metrics = dict.fromkeys(column.metric for table in self.tables.values() for column in table.columns)
+        otherwise = [metric for metric in metrics if purpose(metric) not in ("", purpose(select))]
+        return "" if others or not otherwise else f"selected on validation by {select}, not by {', '.join(otherwise)}"
 
     def runs_tested(self) -> str:
         """Return how many runs of each method have seen the test rows: the more, the more were chosen by luck."""
@@ -96,13 +113,28 @@ def arrange(rows: Sequence[LeaderboardRow]) -> list[DatasetTables]:
         dataset = datasets.setdefault(column[:3], DatasetTables(*column[:3]))
         dataset.letters.setdefault(row.signature, _letter(len(dataset.letters)))
         dataset.tested[row.method.name] = row.tested
-        dataset.tried[row.method] = row.settings_tried if row.chosen else 1
+        dataset.tried[row.method] = max(dataset.tried.get(row.method, 1), row.settings_tried if row.chosen else 1)
+        dataset.selects[row.method] = row.select
         table = dataset.tables.setdefault(row.feedback, FeedbackTable(row.feedback))
         table.columns.setdefault(column, []).append(row)
         table.methods.setdefault(row.method, {})[column] = row
         if row.bound is not None:
             table.bounds[column] = row.bound
     return list(datasets.values())
+
+
+def meaning_of_bold(rows: Sequence[LeaderboardRow]) -> str:
+    """Return what being marked as best means in these rows; "" if there is nothing to compare with."""
+    rows = [row for row in rows if row.chosen]
+    if len({row.run for row in rows if row.mean is not None}) < 2:
+        return ""
+    if not any(row.compared for row in rows):
+        return "the best mean of a column; differences were not tested, because the scores of single users are not kept"
+    left = len({row.run for row in rows if not row.compared and row.mean is not None})
+    untested = f"; {left} whose scores of single users are not kept were not tested" if left else ""
+    return (
+        f"the best mean of a column, and those that a test over users and seeds does not tell apart from it{untested}"
+    )
 
 
 def titles(datasets: Sequence[DatasetTables]) -> Iterator[str]:

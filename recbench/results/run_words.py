@@ -39,8 +39,8 @@ class MethodWord:
 
 
 def is_on(record: RunRecord, word: str) -> bool:
-    """Whether a trained run, no baseline, is on DATASET or DATASET/SPLIT."""
-    return word in (record.key.dataset, record.key.data) and not record.key.is_baseline
+    """Whether a run is on DATASET or DATASET/SPLIT."""
+    return word in (record.key.dataset, record.key.data)
 
 
 def _has(record: RunRecord, setting: str) -> bool:

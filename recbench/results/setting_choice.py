@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
@@ -11,6 +12,8 @@ from recbench.results.record import CHOSEN_SAMPLER, RunKey, RunRecord, settings_
 from recbench.settings import Value, typed
 
 REFIT = "train.refit"
+RETRIEVAL = ("recall", "ndcg", "hr")  # of the whole catalogue, in the order of preference
+RANKING = ("auc", "gauc")  # of the rows that users were shown
 
 
 @dataclass
@@ -35,6 +38,10 @@ class SettingChoice:
             of_group.append(record.valid)
             self._chosen.pop((method, _refit(record)), None)
 
+    def family(self, record: RunRecord) -> Hashable:
+        """Return what runs have in common that differ in their settings, or in the metric that selected them, alone."""
+        return _method(record)[:-1], _refit(record)
+
     def is_chosen(self, record: RunRecord) -> bool:
         """Whether the settings of a run have the best mean on validation among those of its method."""
         place = _method(record), _refit(record)
@@ -46,6 +53,19 @@ class SettingChoice:
     def settings_tried(self, record: RunRecord) -> int:
         """Number of settings that the method of a run has been run with."""
         return len(self._tried[_method(record)])
+
+
+def name_of(metric: str) -> str:
+    """Return a metric without its cut-off, averaging and feedback: "recall" of recall@20, "gauc" of gauc(mean)."""
+    return re.split(r"[@(/]", metric)[0]
+
+
+def purpose(metric: str) -> str:
+    """Return what a metric measures: the "retrieval" of items, the "ranking" of rows, or else ""."""
+    name = name_of(metric)
+    if name in (*RETRIEVAL, "mrr", "precision", "map"):
+        return "retrieval"
+    return "ranking" if name in (*RANKING, "logloss") else ""
 
 
 def setting_labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
@@ -66,7 +86,7 @@ def setting_labels(records: Mapping[str, RunRecord]) -> dict[str, str]:
     return labels
 
 
-def _method(record: RunRecord) -> Hashable:
+def _method(record: RunRecord) -> tuple[Hashable, ...]:
     key = record.key
     return *key.place, key.loss, key.backbone, key.feedback, key.settings.get(CHOSEN_SAMPLER), key.device, record.select
 

@@ -114,8 +114,8 @@ class Store:
         """Return the runs that a word means, the same in every command.
 
         LOSS or LOSS/BACKBONE, with settings after it as in bce+logit=learned, DATASET, DATASET/SPLIT or "all": those
-        on the data of the most recent of them unless `on_all_data` is asked for, as where numbers are not compared;
-        hidden ones only `with_hidden`, or where all are. "latest": the run that
+        on the data of the most recent of them, or `on_all_data` and then with the baselines of a DATASET, as where runs
+        are listed; hidden ones only `with_hidden`, or where all are. "latest": the run that
         finished last. "best": the highest validation metric of those comparable with it. A tag: all that have it.
         Else the first digits of a run. All but a tag and digits may be asked for on one `dataset` (DATASET or
         DATASET/SPLIT), and methods that were `evaluated` alone. Raises UsageError as `find` does, and where no run of a
@@ -127,7 +127,7 @@ class Store:
         chosen = [record for record in runs if dataset in (None, record.key.dataset, record.key.data)]
         method = MethodWord.of(word).known_to(runs)
         every = [r for r in chosen if (word == "all" and not r.key.is_baseline) or method.fits(r)]
-        every = every or [record for record in chosen if is_on(record, word)]
+        every = every or [r for r in chosen if is_on(r, word) and (on_all_data or not r.key.is_baseline)]
         hidden = frozenset(() if with_hidden else self.labels.hidden)
         records = [record for record in every if record.key.digest not in hidden] or every
         if not records:

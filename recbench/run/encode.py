@@ -139,8 +139,13 @@ def _by_histories(
     backbone = _with_more_users(data, model.backbone, values, len(users))
     vectors = _user_vectors(backbone, log, torch.arange(first, first + len(users)))
     queries, _ = vector_columns(Scorer(backbone, model.loss, tables=(vectors, vectors[:1])), data.feedback)
-    notes = [f"{lost:,} of {len(rows):,} rows are of items that do not occur in train, and do not count"]
-    return EncodedRows("user", with_vectors(users, queries), tuple(queries), tuple(notes if lost else ()))
+    repeated = len(rows) - rows.select("user", "item").n_unique()
+    notes = {
+        "are of items that do not occur in train, and do not count": lost,
+        "repeat a user and an item of another row, and are read all the same": repeated,
+    }
+    told = tuple(f"{count:,} of {len(rows):,} rows {what}" for what, count in notes.items() if count)
+    return EncodedRows("user", with_vectors(users, queries), tuple(queries), told)
 
 
 def _with_more_users(data: Dataset, backbone: Backbone, values: Mapping[str, Value], count: int) -> Backbone:

@@ -23,6 +23,16 @@ from recbench.sources.regular_file import read_catalogue_text
 LONGEST_NAME = 64  # characters of a feedback, of which names of folders are made
 DATE_FIRST = tuple(sorted(DatasetSpec.splits, key=lambda split: split != "date"))  # where a date is named
 COMPARISONS = {">=": "ge", "<=": "le", "<>": "ne", "!=": "ne", "=": "eq", ">": "gt", "<": "lt"}  # in names
+TOML_TYPES = {
+    "str": 'text in quotes, as in "name"',
+    "int": "a whole number",
+    "float": "a number with a point",
+    "bool": "true or false",
+    "date": "a day, as in 2024-05-01",
+    "datetime": "a day with a time of day",
+    "array": 'a list, as in ["name"]',
+    "object": 'a table, as in { key = "name" }',
+}
 GIVEN = {"name", "folder"}  # fields of a DatasetSpec that are no keys of its table
 
 
@@ -103,9 +113,9 @@ def _split_expressions(words: str) -> list[str]:
         else:
             parts[-1] += character
     parts = [part.strip() for part in parts]
-    if not all(parts):
+    if any(parts) and not all(parts):
         raise UsageError(f"--feedback {words}: nothing stands beside a comma; leave the comma out")
-    return parts
+    return list(filter(None, parts))
 
 
 def _name_of(expression: str) -> str:
@@ -175,8 +185,17 @@ def _build(name: str, table: dict[str, Any], folder: Path | None, rule: str | No
     try:
         spec = msgspec.convert({**table, "name": name}, DatasetSpec)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{name}: {str(error).replace('$.', '')}") from None
+        raise UsageError(f"{name}: {_in_plain_words(str(error))}") from None
     return check_spec(replace(spec, folder=folder))
+
+
+def _in_plain_words(message: str) -> str:
+    """Return msgspec's message of a value of the wrong type, types called as who writes TOML knows them."""
+    parts = re.fullmatch(r"Expected `(.+)`, got `(.+)` - at `\$\.(.+)`", message)
+    if parts is None:
+        return message.replace("$.", "")
+    kinds = [TOML_TYPES.get(kind, kind) for kind in parts[1].split(" | ") if kind != "null"]
+    return f"`{parts[3]}` is {TOML_TYPES.get(parts[2], parts[2])}; expected {' or '.join(kinds)}"
 
 
 def _check_keys(cls: type, where: str, table: dict[str, Any]) -> None:

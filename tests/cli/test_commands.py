@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from recbench.backbones.base import BACKBONES
 from recbench.home import home, results_home
+from recbench.inspect.doctor import EXTRAS
 from recbench.losses.base import LOSSES, why_not
 from tests.conftest import Run
 
@@ -163,6 +166,11 @@ def test_doctor(prepared: Run) -> None:
     report = prepared("doctor", "--json").json
     assert report["prepared"][0]["dataset"] == "synthetic"
     assert "torch" in report["versions"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].items()
+    packages = {name: tuple(re.split("[>=]", word)[0] for word in words) for name, words in extras}
+    assert {name: needed for name, (needed, _) in EXTRAS.items()} == packages
+    assert report["extras"].keys() == packages.keys()
     assert prepared("doctor").code == 0
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 
 from recbench.home import results_home
+from recbench.results.store import Store
 from tests.conftest import Run, type_command
 
 
@@ -77,13 +79,36 @@ def test_what_cannot_be_compared(trained: Run) -> None:
     assert told.code == 2 and "run `recbench eval --run" in told.err
 
 
+def test_records_without_scores_of_users_are_told_how_to_be_made_again(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Store(results_home()).folders()
+    for folder in before.values():
+        for path in folder.rglob("*.parquet"):
+            path.unlink()
+    words = ("compare", "bpr", "bce+lr=1e-09", "--metric", "auc")
+    with monkeypatch.context() as patch:  # as if the weights were not there, either
+        patch.setattr("recbench.study.compare.is_complete", lambda key, store: False)
+        told = trained(*words)
+    assert told.code == 2 and "they are not committed with records" in told.err
+    commands = told.err.split("`")[1::2]
+    assert [command.partition(" --backbone")[0] for command in commands[:2]] == [
+        "recbench train --loss bpr",
+        "recbench train --loss bce",
+    ]
+    for command in commands:
+        assert trained(*shlex.split(command)[1:]).code == 0
+    assert Store(results_home()).folders() == before  # the commands name these very runs
+    assert trained(*words).code == 0
+
+
 def test_names_of_runs(trained: Run) -> None:
     assert trained("train", "--loss", "wbpr", "--backbone", "mf", "--epochs", "1").code == 0
     told = trained("compare", "bpr", "wbpr")
     assert told.code == 2 and "wbpr: trained but not evaluated; run `recbench eval --run " in told.err
     told = trained("compare", "bpr", "bce", "--dataset", "other")
     assert told.code == 2 and "no run of bpr is on other; `recbench runs bpr` shows where" in told.err
-    assert "train.lr=1e-09" in trained("compare", "bpr", "bce").err
+    assert "lr=1e-09" in trained("compare", "bpr", "bce").err
     evaluated = {word: trained("eval", "--run", word, "--metric", "auc", "--json").json for word in ("bpr", "bce/mf")}
     by_seed = [row["run"] for row in evaluated["bpr"]]
     assert [row["seed"] for row in evaluated["bpr"]] == [0, 1] and len(evaluated["bce/mf"]) == 4
@@ -101,6 +126,6 @@ def test_one_seed_is_said_to_know_nothing_of_runs(prepared: Run) -> None:
         prepared("eval", "--metric", "auc")
     result = prepared("compare", "bce", "bpr")
     assert result.code == 0 and ("different *" in result.out or "not shown *" in result.out)
-    assert "a method has one seed, which says nothing of how much its runs differ" in " ".join(result.out.split())
+    assert "one of the two has one seed, which says nothing of how much its runs differ" in " ".join(result.out.split())
     (comparison,) = prepared("compare", "bce", "bpr", "popularity", "--json").json
     assert {difference["over"] for difference in comparison["differences"]} == {"users"}

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from recbench.cli.options import each_run, names
+from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.plots import angles, curves, importance, recall_curve, series
 from recbench.results.json_structs import encode
@@ -185,12 +187,27 @@ def test_what_cannot_be_meant(words: tuple[str, ...], message: str, evaluated: R
     assert message in result.err
 
 
+def test_names_are_joined_by_single_commas() -> None:
+    assert names("bce, bpr,bce") == ("bce", "bpr") and names(None) == ()
+    for words in ("bce,,bpr", ",bce", "bce,", ","):
+        with pytest.raises(UsageError, match=f"`{words}`: a name is missing beside a comma"):
+            names(words)
+    assert each_run(["bce+pos_weight=1,2,bpr", "0bc13ddb,3f2a"]) == ["bce+pos_weight=1,2", "bpr", "0bc13ddb", "3f2a"]
+
+
+def test_several_in_one_option(evaluated: Run) -> None:
+    both = runs_of(evaluated("rescore", "--run", "bpr,bce", "--metric", "auc,logloss", "--json").json)
+    assert both == runs_of(evaluated("runs", "bpr,bce", "--json").json)
+
+
 def test_words_on_several_datasets_are_those_of_the_latest_or_of_the_one_that_is_asked_for(evaluated: Run) -> None:
     store = Store(results_home())
     record = store.named("bpr")[0]
     other = replace(record, key=replace(record.key, dataset="other", seed=5), finished="2999-01-01T00:00:00.000000Z")
     store.write_record(other)
-    assert runs_of(evaluated("runs", "bpr", "--json").json) == {other.key.digest}
+    assert runs_of(evaluated("runs", "bpr", "--json").json) == {other.key.digest, record.key.digest}
+    told = evaluated("plot", "curves", "--run", "bpr", "--json").err
+    assert "bpr: its runs on other/global, the latest; `recbench runs bpr` lists those on synthetic/global" in told
     assert runs_of(evaluated("runs", "bpr", "--dataset", "synthetic", "--json").json) == {record.key.digest}
     assert runs_of(evaluated("runs", "other", "--json").json) == {other.key.digest}
     for words in ((), ("--run", "latest"), ("--run", "bpr")):
@@ -210,6 +227,7 @@ def test_words_on_several_datasets_are_those_of_the_latest_or_of_the_one_that_is
         "numbers on different data do not compare: bpr × mf on other/global, bce × mf logit=bare on synthetic"
         in refused.err
     )
+    assert refused.err.endswith("; add --dataset synthetic/global\n")
     assert evaluated("compare", "bpr", bare, "--dataset", "synthetic", "--json").code == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from recbench.errors import UsageError
-from recbench.results.against import Match, match_tables, require_measured, rows_beside
+from recbench.results.against import Match, impossible, match_tables, require_measured, rows_beside
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.published.row import rows_table
 from recbench.results.published.tables import SELECTED_ON_TEST, tables
@@ -169,6 +169,12 @@ def test_what_recbench_does_not_have(store, add, make_value):
     without = {key: line for key, line in lines.items() if line.verdict == "not in recbench"}
     assert all(line.reasons and line.mean is None for line in without.values())
     assert ("AOBPR", "neumf") in without and ("BPR", "mf") not in without
+
+
+def test_settings_for_each_feedback_are_those_that_the_table_trains_on() -> None:
+    nsb = "nsb", "twintower", ["loss.pos_weight=100,1"]
+    assert impossible(*nsb, ("like", "follow")) == ""
+    assert "expected 1 or 3 numbers" in impossible(*nsb, ("click", "like", "follow"))
 
 
 def test_the_two_splits_of_gowalla_never_stand_beside_each_other(store, add, make_value, run):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from recbench.results.leaderboard import markdown
-from recbench.results.leaderboard_rows import collect_rows, meaning_of_bold
+from recbench.results.leaderboard_rows import collect_rows
+from recbench.results.leaderboard_tables import meaning_of_bold
 from recbench.results.marks import with_shared_best
 from recbench.results.store import Store
 from recbench.results.user_contributions import UserContributions, read_contributions, write_contributions

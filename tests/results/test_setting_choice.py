@@ -93,8 +93,54 @@ def test_methods_choose_apart(store: Store, put: Put, other: dict[str, Any]) -> 
 def test_values_of_different_selection_metrics_do_not_compare(store: Store, put: Put) -> None:
     by_recall = put(0.3, 0.7, lr=0.1, select="recall@20")
     put(0.2, 0.7, lr=0.2, select="recall@20")
-    by_auc = put(0.9, 0.7, lr=0.3, select="auc")
-    assert chosen(collect_rows(store)) == {by_recall, by_auc}
+    by_hits = put(0.9, 0.7, lr=0.3, select="hr@5")
+    assert chosen(collect_rows(store)) == {by_recall, by_hits}
+
+
+def test_a_metric_counts_the_runs_that_were_selected_for_what_it_measures(store: Store, put: Put) -> None:
+    recall = auc(0.6, metric="ndcg@20", signature="ndcg@20; candidates=catalogue(10)")
+    values = [auc(0.7), recall, auc(0.1, metric="gini@10")]
+    by_recall = put(0.3, None, lr=0.1, select="recall@20", values=values)
+    by_auc = put(0.9, None, lr=0.3, select="auc", values=values)
+    alone = put(0.9, None, lr=0.3, select="auc", values=[recall], loss="bce")
+    rows = collect_rows(store)
+    found = {metric: chosen([row for row in rows if row.metric == metric]) for metric in {row.metric for row in rows}}
+    assert found == {"auc": {by_auc}, "ndcg@20": {by_recall, alone}, "gini@10": {by_recall, by_auc}}
+    (dataset,) = arrange(worth_showing(collect_rows(store), metrics_asked=False))
+    own = [dataset.own_settings(method) for method in dataset.tried]
+    assert any("select=recall@20" in words for words in own) and any("select=auc" in words for words in own)
+    (answer,) = answers([dataset])
+    assert (answer.row.run, answer.selected_otherwise) == (alone, True)  # of equal values the names decide
+    assert dataset.selected_otherwise() == ""
+
+
+def test_one_metric_that_selected_all_is_said_beside_those_it_says_little_of(store: Store, put: Put) -> None:
+    put(0.9, None, values=[auc(0.7), auc(0.6, metric="recall@20", signature=CATALOGUE)])
+    (dataset,) = arrange(collect_rows(store))
+    assert dataset.selected_otherwise() == "selected on validation by auc, not by recall@20"
+    assert markdown(collect_rows(store)).count("selected on validation by auc, not by recall@20") == 1
+
+
+def test_a_dataset_is_shown_as_it_is_alone_and_a_method_in_every_setting(run: Run, put: Put) -> None:
+    good, poor = put(0.8, 0.70, lr=0.1), put(0.7, 0.60, lr=0.2)
+    elsewhere = put(0.8, 0.50, split="user", fingerprint="e" * 16)
+    put(0.8, 0.9, loss="item-knn", backbone="baseline")
+    shown = run("leaderboard", "synthetic").out
+    assert "0.7000" in shown and "0.6000" not in shown and "0.5000" in shown and "item-knn" in shown
+    assert {row["run"] for row in run("leaderboard", "gnolr", "--json").json} == {good, poor, elsewhere}
+    words = " ".join(run("leaderboard", "gnolr").out.split())
+    assert words.count("(best of 2)") == 1 and "best of N: on validation rows, of the N settings" in words
+    assert "item-knn" in run("runs", "synthetic/random").out and "item-knn" not in run("runs", "gnolr").out
+
+
+def test_which_baseline_is_beaten_by_what_learned_from_validation_rows_too(store: Store, put: Put) -> None:
+    put(0.8, 0.4, loss="bce")
+    put(0.8, 0.5, loss="bce", refit=True)
+    put(0.8, 0.6, loss="item-knn", backbone="baseline")
+    put(0.8, 0.7, loss="slim", backbone="baseline", refit=True)
+    (dataset,) = arrange(collect_rows(store))
+    (table,) = dataset.tables.values()
+    assert dataset.notes(table)[1].endswith("slim (for refit=true) in auc (a); item-knn in auc (a)")
 
 
 def test_what_is_shown(store: Store, put: Put) -> None:
@@ -221,10 +267,11 @@ def baseline(put: Put, test: float | None, **changes: Any) -> str:
 
 def test_a_baseline_stands_once_tuned_as_the_trained_methods_beside_it(store: Store, put: Put) -> None:
     kept = baseline(put, 0.6, select="recall@20")
-    baseline(put, 0.7, select="auc")
+    tuned_by_auc = baseline(put, 0.7, select="auc")
     trained = {put(0.5, 0.5, loss=loss, select="recall@20") for loss in ("bce", "bpr")}
-    by_auc = put(0.5, 0.5, loss="gnolr", select="auc")
-    assert chosen(collect_rows(store)) == {kept, *trained, by_auc}
+    assert chosen(collect_rows(store)) == {kept, *trained}
+    by_auc = put(0.5, 0.5, loss="gnolr", select="auc")  # the metric of the column
+    assert chosen(collect_rows(store)) == {tuned_by_auc, *trained, by_auc}
 
 
 @pytest.mark.parametrize(

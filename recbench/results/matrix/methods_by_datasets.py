@@ -15,8 +15,9 @@ from recbench.evaluation.mean_ranks import ranks
 from recbench.evaluation.statistics import LEVEL, Difference, with_holm
 from recbench.registry import BASELINE
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, rank_key
-from recbench.results.leaderboard_selection import RANKING, RETRIEVAL, is_usual, name_of
+from recbench.results.leaderboard_selection import is_usual
 from recbench.results.marks import UserScores
+from recbench.results.setting_choice import RANKING, RETRIEVAL, name_of
 
 Pair = tuple[str, str]  # two methods, the better first
 Verdict = Literal["better", "worse", "even", ""]

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
-from recbench.results.leaderboard_selection import RANKING, RETRIEVAL, is_usual, name_of
+from recbench.results.leaderboard_selection import is_usual
 from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable
+from recbench.results.setting_choice import RANKING, RETRIEVAL, name_of, purpose
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Answer:
     alike: tuple[str, ...]  # names of other methods marked as best
     tested: bool  # whether there was such a test
     methods: int  # in the column
+
+    @property
+    def selected_otherwise(self) -> bool:
+        """Whether a metric of another purpose selected its epochs and settings, as AUC before recall."""
+        return purpose(self.row.select) != purpose(self.column.metric)
 
 
 def answers(datasets: Sequence[DatasetTables]) -> list[Answer]:

@@ -14,8 +14,8 @@ from markupsafe import Markup
 
 from recbench import __version__
 from recbench.results.against import DataVersion, Match, match_tables
-from recbench.results.leaderboard_rows import LeaderboardRow, meaning_of_bold
-from recbench.results.leaderboard_tables import arrange, number_of_seeds
+from recbench.results.leaderboard_rows import LeaderboardRow
+from recbench.results.leaderboard_tables import arrange, meaning_of_bold, number_of_seeds
 from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.number_words import duration
