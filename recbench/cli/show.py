@@ -110,7 +110,7 @@ def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag:
 def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
     """Delete runs once the user has said yes, at a terminal or by an option."""
     digests = [record.key.digest for record in records]
-    listed = first_few([f"{record.key.digest} ({record.key.title})" for record in records], 8)
+    listed = first_few([f"{record.key.digest} ({record.key.title})" for record in records])
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(f"--delete would delete {_count(records)}: {listed}; add --yes if that is meant")

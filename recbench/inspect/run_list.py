@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from recbench.errors import UsageError
+from recbench.errors import UsageError, unknown
 from recbench.results.record import settings_in_words
 from recbench.results.store import RunRecord, Store
 from recbench.terminal import clean_line
@@ -48,6 +48,9 @@ def chosen_runs(
     else:
         named = [record for record, _ in store.runs()]
     labels = store.labels
+    tags = {name for names in labels.tags.values() for name in names}
+    if tag is not None and tag not in tags:
+        raise unknown("tag", tag, tags)
     tagged = None if tag is None else labels.tagged(tag)
     hidden: Collection[str] = () if with_hidden or words else frozenset(labels.hidden)
     kept = {

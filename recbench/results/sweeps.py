@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from recbench.errors import UsageError
+from recbench.errors import DataError, UsageError
 from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import SCHEMA
 from recbench.results.store import Store
@@ -70,6 +71,20 @@ def find(store: Store, prefix: str) -> Sweep:
     if sweep.digest != matches[0].stem:
         raise DamagedFileError(f"{matches[0]}: damaged (its content is not what its name says); run the sweep again")
     return sweep
+
+
+def passed_over(store: Store) -> frozenset[str]:
+    """Return the digests of runs that were trials of sweeps and not the best of their loss in any of them."""
+    passed: set[str] = set()
+    kept: set[str] = set()
+    for path in (store.root / "sweeps").glob("*.json"):
+        with suppress(DataError):  # of a damaged file, which nothing here needs
+            chosen: set[str] = set()  # losses
+            for trial in load(path, Sweep, "run the sweep again").trials:
+                is_best = trial.loss not in chosen and trial.valid is not None
+                (kept if is_best else passed).update(trial.runs)
+                chosen.update([trial.loss] if is_best else [])
+    return frozenset(passed - kept)
 
 
 def best(store: Store, sweep: str) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from recbench.errors import DataError, UsageError
 from recbench.evaluation.dialects import find_dialect
 from recbench.evaluation.index import parse_index
 from recbench.evaluation.request import Request, parse
-from recbench.results import leaderboard
+from recbench.results import leaderboard, sweeps
 from recbench.results.record import Plan, RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
@@ -48,11 +48,12 @@ class EvalRequest(EvalOptions):
 def chosen_records(runs: Sequence[str], store: Store, console: Console, dataset: str | None = None) -> list[RunRecord]:
     """Return the runs that the words name, see `Store.named`, or those of the last `train`, and print which.
 
+    Trials of sweeps that validation passed over stay closed where a word without settings means many runs.
     On one `dataset` (DATASET or DATASET/SPLIT) alone if that is given: then, without words, those of the last `train`
     that are on it, or the run on it that finished last.
     """
     if runs:
-        named = [record for word in runs for record in store.named(word, dataset=dataset)]
+        named = [record for word in runs for record in _without_trials(word, store.named(word, dataset=dataset), store)]
         for note in store.notes:
             print_line(console, note)
         return list({record.key.digest: record for record in named}.values())
@@ -63,6 +64,24 @@ def chosen_records(runs: Sequence[str], store: Store, console: Console, dataset:
     else:
         print_line(console, f"the {len(records)} runs of the last `train`, on {data}")
     return records
+
+
+def _without_trials(word: str, records: list[RunRecord], store: Store) -> list[RunRecord]:
+    """Return the runs without trials of sweeps that are neither the best nor evaluated, which a note of `store` counts.
+
+    Those that a word names by their settings or by a tag are meant, and so they are where it means nothing else.
+    """
+    if len(records) == 1 or "=" in word or store.labels.tagged(word):
+        return records
+    trials = sweeps.passed_over(store)
+    kept = [run for run in records if run.key.digest not in trials or store.evaluations(run.key)]
+    if not kept or len(kept) == len(records):
+        return records
+    store.notes[
+        f"{word}: without {len(records) - len(kept)} trials of sweeps that were not the best on validation; name their "
+        "settings or digits to evaluate them"
+    ] = None
+    return kept
 
 
 def evaluate_all(

@@ -262,7 +262,9 @@ def _nothing_in_common(
     measured = dict.fromkeys(value.metric for done in evaluations for value in done.values)
     commands = [_train_again(method, store) for method in chosen if not _has_weights(method, store)]
     runs = [word for digest in without or contributions for word in ("--run", digest)]
-    commands += [shlex.join(["recbench", "eval", *runs, "--metric", ",".join(metrics or measured or ("auc",))])]
+    commands += [
+        shlex.join(["recbench", "eval", *runs, "--metric", ",".join(metrics or measured or ("auc",)), "--no-baselines"])
+    ]
     return UsageError(f"{reason}; run {', then '.join(f'`{command}`' for command in commands)}")
 
 

@@ -196,7 +196,7 @@ def test_names_are_joined_by_single_commas() -> None:
 
 
 def test_several_in_one_option(evaluated: Run) -> None:
-    both = runs_of(evaluated("rescore", "--run", "bpr,bce", "--metric", "auc,logloss", "--json").json)
+    both = runs_of(evaluated("rescore", "--run", "bpr,bce", "--metric", "auc,gauc", "--json").json)
     assert both == runs_of(evaluated("runs", "bpr,bce", "--json").json)
 
 

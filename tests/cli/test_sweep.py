@@ -24,6 +24,20 @@ def prepared(run: Run, small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     return run
 
 
+def test_trials_that_validation_passed_over_stay_closed_unless_they_are_named(prepared: Run) -> None:
+    words = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
+    swept = prepared("sweep", "--losses", "bpr", "--grid", "lr=0.001,0.05,0.3", *words, "--json")
+    assert swept.code == 0, swept.err
+    told = prepared("eval", "--run", "bpr", "--metric", "auc", "--no-baselines", "--json")
+    assert len(told.json) == 1 and "bpr: without 2 trials of sweeps that were not the best on validation" in told.err
+    *others, chosen = sorted((run.valid, run.key.digest) for run, _ in Store(results_home()).runs())
+    assert told.json[0]["run"] == chosen[1]
+    named = prepared("eval", "--run", others[0][1], "--metric", "auc", "--no-baselines", "--json")
+    assert [row["run"] for row in named.json] == [others[0][1]]
+    again = prepared("eval", "--run", "bpr", "--metric", "auc", "--no-baselines", "--json")
+    assert {row["run"] for row in again.json} == {chosen[1], others[0][1]}  # what is open is not hidden
+
+
 def test_the_commands_it_ends_with_train_what_it_found(prepared: Run) -> None:
     result = prepared(*SWEEP, "--grid", "lr=0.01,0.1", "--grid", "gnolr:loss.scale=1,3")
     assert result.code == 0
