@@ -63,9 +63,10 @@ class DatasetTables:
         Where methods were selected by several metrics, each says by which.
         """
         shared = () if method.backbone == BASELINE else self.shared_settings.split(SEPARATOR)
-        words = [word for word in method.settings.split(SEPARATOR) if word and word not in shared]
-        if len(set(self.selects.values())) > 1 and not any(word.startswith("select=") for word in words):
-            words.append(f"select={self.selects[method]}")
+        own = method.settings.split(SEPARATOR)
+        if len(set(self.selects.values())) > 1 and not any(word.startswith("select=") for word in own):
+            own.append(f"select={self.selects[method]}")
+        words = [word for word in own if word and word not in shared]
         tried = self.tried[method]
         return SEPARATOR.join(words) + (f"{' ' if words else ''}(best of {tried})" if tried > 1 else "")
 
