@@ -27,7 +27,7 @@ def check(
     Exit code 1 if there is a leak or damage.
     """
     from recbench.data.manifest import Finding
-    from recbench.data.prepared_datasets import find_prepared
+    from recbench.data.prepared_datasets import find_prepared, how_found
     from recbench.inspect.damage import damaged_files
     from recbench.preparation.leak_certificate import broken, check_folder, findings_table
 
@@ -42,7 +42,7 @@ def check(
     if as_json:
         print_json(msgspec.to_builtins(findings))
     else:
-        stderr().print(f"{folder.parent.name}/{folder.name}", highlight=False)
+        stderr().print(how_found(dataset, folder), highlight=False)
         stdout().print(findings_table(findings))
     for line in damaged:
         stderr().print(line, soft_wrap=True)

@@ -22,6 +22,16 @@ def prepared_folders() -> list[Path]:
     return [folder for _, folder in sorted(prepared, reverse=True)]
 
 
+def how_found(name: str | None, folder: Path) -> str:
+    """Return DATASET/SPLIT of what `find_prepared` returned for a name, and what else the name could have meant."""
+    found = f"{folder.parent.name}/{folder.name}"
+    if name is None:
+        return f"{found} (the most recently prepared)"
+    others = [f"{other.parent.name}/{other.name}" for other in prepared_folders() if other.parent.name == name]
+    others = [other for other in others if other != found]
+    return f"{found} (the most recently prepared; {first_few(others)} can be named)" if others else found
+
+
 def find_prepared(name: str | None) -> Path:
     """Return the folder of `<dataset>` or `<dataset>/<split>`, or of the most recently prepared one.
 

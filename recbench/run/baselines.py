@@ -10,7 +10,7 @@ from rich.console import Console
 from recbench import settings
 from recbench.baselines.base import BASELINES, INSTALL, FitSettings, complete, recorded
 from recbench.data.dataset import Dataset
-from recbench.data.prepared_datasets import find_prepared
+from recbench.data.prepared_datasets import find_prepared, how_found
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.request import Request
 from recbench.registry import BASELINE, imported_file
@@ -86,8 +86,7 @@ def plan_baselines(
     for name in (name for metric in metrics for name in (metric.feedback, metric.by) if name is not None):
         if name not in feedback:
             raise unknown("feedback of these baselines", name, feedback)
-    default = "" if request.dataset else " (the most recently prepared)"
-    print_line(console, f"dataset {data.full_name}{default}")
+    print_line(console, f"dataset {how_found(request.dataset, data.folder)}")
     left_out = [str(metric) for metric in evaluation.parsed() if not needs_only_scores(metric)]
     if left_out:
         print_line(

@@ -11,7 +11,7 @@ from rich.console import Console
 from recbench import settings
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
-from recbench.data.prepared_datasets import find_prepared
+from recbench.data.prepared_datasets import find_prepared, how_found
 from recbench.errors import RecbenchError, UsageError
 from recbench.own_files import counted_paths
 from recbench.registry import import_file, require_imported
@@ -74,8 +74,7 @@ def announce(requests: Sequence[TrainRequest], data: Dataset, console: Console) 
     for settings_of_preset, request in words.items() if preset is not None else ():
         whose = f" for {request.loss} × {request.backbone}" if len(words) > 1 else ""
         print_line(console, f"preset {preset}{whose}: {settings_of_preset}")
-    default = "" if requests[0].dataset else " (the most recently prepared)"
-    print_line(console, f"dataset {data.full_name}{default}")
+    print_line(console, f"dataset {how_found(requests[0].dataset, data.folder)}")
     warn_of_counts(data, console)
     if data.train.weight is not None and not any(WEIGHING in request.settings for request in requests):
         print_line(console, f"note: its rows have weights, which count for nothing here; --set {WEIGHING} uses them")

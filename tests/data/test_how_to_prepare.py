@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recbench.data.how_to_prepare import prepare_command
-from recbench.data.prepared_datasets import find_prepared
+from recbench.data.prepared_datasets import find_prepared, how_found
 from recbench.errors import UsageError
 from recbench.sources.catalog import choose_feedback, expression_named, find
 from tests.conftest import Run
@@ -35,7 +35,13 @@ def test_the_options_that_make_a_folder(dataset: str, folder: str, options: str)
 def test_the_command_makes_the_folder(run: Run) -> None:
     words = shlex.split(prepare_command("synthetic", "user+view-buy+8-1-1").strip("`"))[1:]
     assert run(*words, "--rows", "2000").code == 0
-    assert find_prepared("synthetic").name == "user+view-buy+8-1-1"
+    folder = find_prepared("synthetic")
+    assert how_found("synthetic", folder) == "synthetic/user+view-buy+8-1-1"
+    assert run("prepare", "synthetic", "--rows", "2000").code == 0
+    newest = find_prepared("synthetic")
+    other = "synthetic/global (the most recently prepared; synthetic/user+view-buy+8-1-1 can be named)"
+    assert how_found("synthetic", newest) == other and how_found("synthetic/global", newest) == "synthetic/global"
+    assert how_found(None, newest) == "synthetic/global (the most recently prepared)"
 
 
 def test_a_file_of_the_users_decides_what_stands_behind_a_name() -> None:
