@@ -159,7 +159,7 @@ def find_table(name: str) -> PublishedTable:
     """Return one table; raises UsageError with the nearest name if there is none."""
     known = tables()
     if name not in known:
-        raise unknown("published table", name, known)
+        raise unknown("published table", name, known, listed_by="recbench papers")
     return known[name]
 
 
