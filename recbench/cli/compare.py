@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, print_json, print_warnings, stdout, store
+from recbench.cli.app import RESULTS, command, print_json, print_warnings, stderr, stdout, store
 from recbench.cli.options import RUN_WORDS, DatasetOfRuns, Json, each_name, each_run
 
 
@@ -31,6 +31,8 @@ def compare(
     results = store()
     comparisons = comparing.compare_methods(comparing.methods(method, results, dataset), metric, results)
     print_warnings(results)
+    for note in results.notes:
+        stderr().print(note, style="dim", soft_wrap=True)
     if as_json:
         print_json([asdict(comparison) for comparison in comparisons])
     else:

@@ -243,7 +243,7 @@ def curves(run: Runs = [], output: Output = None, form: Format = "picture", as_j
     from recbench.plots import curves as curve
     from recbench.run.eval_command import chosen_records
 
-    records = chosen_records(run, store(), stderr())
+    records = chosen_records(run, store(), stderr(), to_evaluate=False)
     data = _same_data(records)
     drawn, select = curve.curves(records), records[0].select
     _done(

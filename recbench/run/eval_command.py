@@ -45,15 +45,21 @@ class EvalRequest(EvalOptions):
         return [parse(word, self.dialect) for word in words]
 
 
-def chosen_records(runs: Sequence[str], store: Store, console: Console, dataset: str | None = None) -> list[RunRecord]:
+def chosen_records(
+    runs: Sequence[str], store: Store, console: Console, dataset: str | None = None, *, to_evaluate: bool = True
+) -> list[RunRecord]:
     """Return the runs that the words name, see `Store.named`, or those of the last `train`, and print which.
 
-    Trials of sweeps that validation passed over stay closed where a word without settings means many runs.
+    Where they are chosen `to_evaluate`, trials of sweeps that validation passed over are left out of those that a word
+    without settings means.
     On one `dataset` (DATASET or DATASET/SPLIT) alone if that is given: then, without words, those of the last `train`
     that are on it, or the run on it that finished last.
     """
     if runs:
-        named = [record for word in runs for record in _without_trials(word, store.named(word, dataset=dataset), store)]
+        named = []
+        for word in runs:
+            records = store.named(word, dataset=dataset)
+            named += _without_trials(word, records, store) if to_evaluate else records
         for note in store.notes:
             print_line(console, note)
         return list({record.key.digest: record for record in named}.values())

@@ -250,10 +250,10 @@ def _nothing_in_common(
     metrics: Sequence[str],
     store: Store,
 ) -> UsageError:
-    without = {digest for digest, of_run in contributions.items() if not of_run}
+    without = [digest for digest, of_run in contributions.items() if not of_run]
     reason = (
         "the scores of single users, which this compares, are not kept here with "
-        + first_few([method.name for method in chosen if without & {key.digest for key in method.keys}])
+        + first_few([method.name for method in chosen if any(key.digest in without for key in method.keys)])
         + ": they are not committed with records"
         if without
         else "there is no such metric that all of these runs were evaluated by under one definition"
