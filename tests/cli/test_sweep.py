@@ -121,7 +121,7 @@ def test_what_cannot_be_meant(prepared: Run, words: tuple[str, ...], message: st
 
 def test_no_losses(prepared: Run) -> None:
     assert "--losses" in prepared("sweep", "--grid", "lr=1").err
-    assert "--losses: expected names" in prepared("sweep", "--losses", ",", "--grid", "lr=1").err
+    assert "`,`: a name is missing beside a comma" in prepared("sweep", "--losses", ",", "--grid", "lr=1").err
 
 
 def test_help(run: Run) -> None:
