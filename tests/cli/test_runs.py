@@ -149,7 +149,7 @@ def test_a_hint_of_compare_names_metrics_that_the_runs_have(trained: Run, result
     for path in results_home().rglob("evaluations/*.parquet"):
         path.unlink()
     hint = trained("compare", "gnolr", "bpr").err
-    assert "--metric gauc,recall@5" in hint
+    assert "gauc,recall@5 --no-baselines`" in hint
 
 
 def test_a_board_of_the_whole_catalogue_is_warned_of(trained: Run) -> None:
