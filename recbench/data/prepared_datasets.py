@@ -51,6 +51,7 @@ def find_prepared(name: str | None) -> Path:
     bare = split.partition("+")[0]
     if bare and dataset in catalogue and bare not in catalogue[dataset].all_splits:
         raise unknown(f"split of {dataset}", bare, catalogue[dataset].all_splits)
+    splits.sort(key=lambda other: other.partition("/")[2].partition("+")[0] != bare)  # those most like it come first
     if splits:
         raise UsageError(
             f"{name} is not prepared, but {first_few(splits)}; name one of these, "

@@ -159,7 +159,7 @@ def test_variants_lie_side_by_side(run: Run) -> None:
     in_time = ["date+2024-01-25", "days+1-day", "days+3-days", "global"]
     assert names == [*in_time, "global+8-1-1", "global+is_cart_ge_1", "global+view-buy", "leave-one-out"]
     missing = run("train", "--dataset", "synthetic/days+2-days", "--loss", "bce")
-    assert missing.code == 2 and "or run `recbench prepare synthetic --split days` first" in missing.err
+    assert missing.code == 2 and "or run `recbench prepare synthetic --split days --split-days 2` first" in missing.err
     assert "synthetic/days+2-days is not prepared, but " in missing.err and "synthetic/days+3-days" in missing.err
     trained = run("train", "--dataset", "synthetic/global+view-buy", "--loss", "nsb", "--epochs", "1")
     assert trained.code == 0 and "on synthetic/global+view-buy, seed 0" in trained.out
