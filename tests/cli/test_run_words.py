@@ -206,7 +206,7 @@ def test_words_on_several_datasets_are_those_of_the_latest_or_of_the_one_that_is
     other = replace(record, key=replace(record.key, dataset="other", seed=5), finished="2999-01-01T00:00:00.000000Z")
     store.write_record(other)
     assert runs_of(evaluated("runs", "bpr", "--json").json) == {other.key.digest, record.key.digest}
-    told = evaluated("plot", "curves", "--run", "bpr", "--json").err
+    told = evaluated("plot", "curves", "--run", "bpr", "--format", "csv").err
     assert "bpr: its runs on other/global, the latest; `recbench runs bpr` lists those on synthetic/global" in told
     assert runs_of(evaluated("runs", "bpr", "--dataset", "synthetic", "--json").json) == {record.key.digest}
     assert runs_of(evaluated("runs", "other", "--json").json) == {other.key.digest}
