@@ -176,7 +176,8 @@ def bakeoff(
     items: str | Path | None = None,
     budget: str | float = "20m",
     backbone: str = "twintower",
-    losses: str | Sequence[str] = (),
+    losses: str | type[Loss] | Sequence[str | type[Loss]] = (),
+    own: str | type[Loss] | Sequence[str | type[Loss]] = (),
     catalog: str | Path | None = None,
     jobs: int = 1,
     device: str = "auto",
@@ -185,9 +186,12 @@ def bakeoff(
     """Find out which loss suits a log of one's own, or a dataset, within a budget of time; `recbench bakeoff`.
 
     The columns of a file are guessed unless they are given; `catalog` is where that is written. `budget` is in seconds,
-    or words such as "2h". The same call goes on where it was stopped. Raises UsageError for whatever does not exist.
+    or words such as "2h". Losses of one's `own`, by name or class, compete beside the dozen; when one changes, the
+    others are not trained again. The same call goes on where it was stopped. Raises UsageError for whatever does not
+    exist.
 
         rb.bakeoff("my.csv", user="customer", item="sku", feedback=["click", "buy"], budget="1h")
+        rb.bakeoff("ml-1m", own=Mine, budget="4h")
     """
     require_positive(jobs=jobs)
     console = console_of(quiet)
@@ -195,13 +199,33 @@ def bakeoff(
     paths = [None if path is None else Path(path).expanduser() for path in (users, items, catalog)]
     given = Given(user, item, time, joined, *paths[:2])
     word = data.name if isinstance(data, PreparedData) else str(Path(data).expanduser())
+    chosen, others = (all_names(methods, LOSSES) if methods else () for methods in (losses, own))
+    BACKBONES.get(backbone)  # a wrong name is told before a log is prepared, which may take long
+    for name in (*chosen, *others):
+        LOSSES.get(name)
+    files, classes = own_code((*chosen, *others), (backbone,), {})
+    require_files(classes, jobs)
     dataset = prepare_data(word, given, paths[2], console)
-    launch = LaunchOptions(jobs=jobs)
-    request = BakeoffRequest(dataset, backbone, names_of(losses), seconds_of(str(budget)), jobs, device, launch)
+    request = BakeoffRequest(
+        dataset=dataset,
+        backbone=backbone,
+        losses=chosen,
+        budget=seconds_of(str(budget)),
+        jobs=jobs,
+        device=device,
+        launch=LaunchOptions(jobs=jobs),
+        own=others,
+        imports=files,
+        classes=classes,
+    )
     named = {"user": user, "item": item, "time": time, "feedback": joined, "users": users, "items": items}
     more = {"losses": ",".join(request.losses), "catalog": catalog, "device": device}
     words = options(**named, budget=budget, backbone=backbone, jobs=jobs, **more)
-    return Answer(conclude(request, own_store(), console, shlex.join(["recbench", "bakeoff", word, *words])))
+    words += [word for file in files for word in ("--import", str(file))]
+    command = shlex.join(["recbench", "bakeoff", word, *words])
+    if classes:
+        command = f"rb.bakeoff({word!r}, own={list(others)})  # in Python, with {', '.join(classes)} as it was"
+    return Answer(conclude(request, own_store(), console, command))
 
 
 def _command(request: SweepRequest, device: str) -> str:

@@ -32,7 +32,6 @@ from recbench.cli.options import (
     launch_options,
     names,
 )
-from recbench.cli.own_code import import_files
 from recbench.errors import InterruptionError
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def bakeoff(
     from recbench.backbones.base import BACKBONES
     from recbench.losses.base import LOSSES
     from recbench.sources.guess_table import Given
-    from recbench.study.bakeoff.bake import BakeoffRequest
+    from recbench.study.bakeoff.bake import BakeoffRequest, import_losses
     from recbench.study.bakeoff.conclusion import conclude
     from recbench.study.bakeoff.prepare_log import prepare_data
     from recbench.training.console import print_line
@@ -99,7 +98,7 @@ def bakeoff(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
-        import_files(imports)
+        own = import_losses(imports)
         BACKBONES.get(backbone)  # a wrong name is told before a log is prepared, which may take long
         for name in names(losses):
             LOSSES.get(name)
@@ -107,7 +106,9 @@ def bakeoff(
         dataset = prepare_data(data, given, catalog, stderr())
         if launcher != "local" and jobs is None:
             print_line(stderr(), "note: the budget is reckoned for one run at a time; --jobs N says how many there are")
-        request = BakeoffRequest(dataset, backbone, names(losses), budget, jobs or 1, device, launch, tuple(imports))
+        request = BakeoffRequest(
+            dataset, backbone, names(losses), budget, jobs or 1, device, launch, own, tuple(imports)
+        )
         results = store()
         conclusion = conclude(request, results, stderr(), typed_command())
         print_warnings(results)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from torch import Tensor
 
 import recbench as rb
@@ -86,9 +87,11 @@ def test_a_sweep_is_that_of_the_command(data: rb.PreparedData, prepared: Run) ->
 
 def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[BakeoffRequest] = []
+    commands: list[str] = []
 
-    def conclude(request: BakeoffRequest, *_: object) -> Conclusion:
+    def conclude(request: BakeoffRequest, _store: Store, _console: Console, command: str) -> Conclusion:
         asked.append(request)
+        commands.append(command)
         program, steps = Program(1, ("0.01",), 1, 1.0), [("go on", "recbench eval")]
         return Conclusion(request.dataset, program, [], ["Take it."], ["It."], steps, Path("page.html"), 1.0)
 
@@ -98,6 +101,22 @@ def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch
     assert str(answer).splitlines()[0] == data.name and "Take it." in str(answer) and "recbench eval" in str(answer)
     assert answer._repr_html_().startswith("<p>It.</p><div>") and answer.page == Path("page.html")
     assert len(answer) == 0 and "question" in answer.to_polars().columns
+    typed = f"recbench bakeoff {data.name} --budget 2m --backbone twintower --jobs 1 --losses bce,bpr"
+    assert asked[0].own == () and commands == [typed]
+
+    @rb.LOSSES.add("squares")
+    class Squares(rb.Loss):
+        def forward(self, towers: rb.Towers, batch: rb.Batch) -> Tensor:
+            return batch.mean(towers.logit[..., 0] ** 2)
+
+    rb.bakeoff(data, own=Squares, quiet=True)
+    assert (asked[1].own, asked[1].losses) == (("squares",), ())
+    (name,) = asked[1].classes
+    assert name.endswith(".Squares") and commands[1].startswith(f"rb.bakeoff({data.name!r}, own=['squares'])")
+    with pytest.raises(UsageError, match="leave jobs out"):
+        rb.bakeoff(data, own=Squares, jobs=2, quiet=True)
+    with pytest.raises(UsageError, match="did you mean `bce`"):
+        rb.bakeoff(data, losses="bec", quiet=True)
     with pytest.raises(UsageError, match="expected a time, such as 90s"):
         rb.bakeoff(data, budget="soon", quiet=True)
     with pytest.raises(UsageError, match="no such file, and no dataset is called so"):

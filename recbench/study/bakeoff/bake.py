@@ -58,7 +58,9 @@ class BakeoffRequest:
     jobs: int  # that train at a time, by which the budget is reckoned
     device: str
     launch: LaunchOptions = field(default_factory=LaunchOptions)  # where they train
-    imports: tuple[Path, ...] = ()  # the user's files, whose losses compete beside the others
+    own: tuple[str, ...] = ()  # losses of the user's own, which compete beside the others
+    imports: tuple[Path, ...] = ()  # the user's files
+    classes: Mapping[str, str] = field(default_factory=dict)  # of no file to import: module and name to digest
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,7 @@ class Bakeoff:
     data: Dataset
     target: torch.device  # on which the contestants train
     contestants: tuple[Contestant, ...]
-    sources: Mapping[str, str] = field(default_factory=dict)  # the user's file → digest
-
-    @property
-    def own(self) -> tuple[str, ...]:
-        """Names of the user's own losses."""
-        return own_losses(self.sources)
+    sources: Mapping[str, str] = field(default_factory=dict)  # the user's file, or class → digest
 
     @property
     def cutoff(self) -> int:
@@ -111,16 +108,17 @@ class Bakeoff:
 
 def set_up(request: BakeoffRequest) -> Bakeoff:
     """Read the data and choose the contestants; raises UsageError if none fits."""
-    sources = imported_sources(request.imports)
+    sources = {**imported_sources(request.imports), **request.classes}
     here, target = request.launch.devices(request.device)
     data = Dataset.load(find_prepared(request.dataset), here)
-    chosen = contestants(data, request.backbone, request.losses, own_losses(sources))
+    chosen = contestants(data, request.backbone, request.losses, request.own)
     return Bakeoff(request, data, target, tuple(chosen), sources)
 
 
-def own_losses(sources: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names of the losses that the user's files register."""
-    return tuple(name for name in LOSSES.names() if imported_source(LOSSES.get(name)) in sources.values())
+def import_losses(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Import the user's files and return the names of the losses that they register."""
+    digests = imported_sources(paths).values()
+    return tuple(name for name in LOSSES.names() if imported_source(LOSSES.get(name)) in digests)
 
 
 def run_bakeoff(
@@ -205,7 +203,7 @@ def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
     known = len(costs)
     for contestant in bakeoff.contestants:
         key = _key(bakeoff, contestant)
-        if key.digest in costs or (kept is not None and contestant.loss not in bakeoff.own):
+        if key.digest in costs or (kept is not None and contestant.loss not in bakeoff.request.own):
             continue
         with console.status(f"timing {contestant.loss}"):
             try:
@@ -227,9 +225,9 @@ def program_of(bakeoff: Bakeoff, store: Store, console: Console) -> Program:
 
 def program_path(bakeoff: Bakeoff, store: Store) -> Path:
     """Return where the program is kept: that of the same bakeoff without losses of the user's own."""
-    apart = ("launch", "imports")
+    apart = ("launch", "own", "imports", "classes")
     request = {name: value for name, value in asdict(bakeoff.request).items() if name not in apart}
-    others = [asdict(one) for one in bakeoff.contestants if one.loss not in bakeoff.own]
+    others = [asdict(one) for one in bakeoff.contestants if one.loss not in bakeoff.request.own]
     aim = [bakeoff.data.fingerprint, request, others]
     if bakeoff.request.launch.launcher != "local":
         aim.append(bakeoff.target.type)

@@ -43,7 +43,7 @@ def conclude(request: BakeoffRequest, store: Store, console: Console, command: s
     found = verdicts(bakeoff, entrants, store)
     page = write_page(store, bakeoff.data.name)
     steps = words.next_steps(bakeoff, found, store, page)
-    lines, short = list(words.answer_lines(found, program, bakeoff.own)), list(words.in_short(found))
+    lines, short = list(words.answer_lines(found, program, request.own)), list(words.in_short(found))
     return Conclusion(bakeoff.data.full_name, program, found, lines, short, steps, page, clock.elapsed)
 
 
