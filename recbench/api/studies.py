@@ -33,7 +33,7 @@ from recbench.results.sweeps import Sweep
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, typed, typed_words
 from recbench.sources.guess_table import Given
-from recbench.study.bakeoff.bake import BakeoffRequest
+from recbench.study.bakeoff.bake import BakeoffRequest, require_known
 from recbench.study.bakeoff.conclusion import Conclusion, conclude, seconds_of
 from recbench.study.bakeoff.prepare_log import prepare_data
 from recbench.study.launchers.base import LaunchOptions
@@ -199,9 +199,7 @@ def bakeoff(
     given = Given(user, item, time, joined, *paths[:2])
     word = data.name if isinstance(data, PreparedData) else str(Path(data).expanduser())
     chosen, others = (all_names(methods, LOSSES) if methods else () for methods in (losses, own))
-    BACKBONES.get(backbone)  # a wrong name is told before a log is prepared, which may take long
-    for name in (*chosen, *others):
-        LOSSES.get(name)
+    require_known(backbone, (*chosen, *others))
     files, classes = own_code((*chosen, *others), (backbone,), {})
     require_files(classes, jobs)
     dataset = prepare_data(word, given, paths[2], console)

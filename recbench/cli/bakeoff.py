@@ -87,10 +87,8 @@ def bakeoff(
 
     Losses of files of your own compete too. The same command goes on where it was stopped.
     """
-    from recbench.backbones.base import BACKBONES
-    from recbench.losses.base import LOSSES
     from recbench.sources.guess_table import Given
-    from recbench.study.bakeoff.bake import BakeoffRequest, import_losses
+    from recbench.study.bakeoff.bake import BakeoffRequest, import_losses, require_known
     from recbench.study.bakeoff.conclusion import conclude
     from recbench.study.bakeoff.prepare_log import prepare_data
     from recbench.training.console import print_line
@@ -99,9 +97,7 @@ def bakeoff(
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
         own = import_losses(imports)
-        BACKBONES.get(backbone)  # a wrong name is told before a log is prepared, which may take long
-        for name in names(losses):
-            LOSSES.get(name)
+        require_known(backbone, names(losses))
         given = Given(user, item, time_column, feedback, users, items)
         dataset = prepare_data(data, given, catalog, stderr())
         if launcher != "local" and jobs is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from recbench.backbones.base import BACKBONES
 from recbench.baselines.base import BASELINES
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
@@ -104,6 +105,13 @@ class Bakeoff:
         fair = equal_terms(request)
         request = replace(fair, settings=(*fair.settings, f"train.lr={rate}"))
         return keys_of(request, self.data, self.target.type, self.sources)
+
+
+def require_known(backbone: str, losses: Sequence[str]) -> None:
+    """Raise UsageError for a name that does not exist; asked before a log is prepared, which may take long."""
+    BACKBONES.get(backbone)
+    for name in losses:
+        LOSSES.get(name)
 
 
 def set_up(request: BakeoffRequest) -> Bakeoff:
