@@ -50,11 +50,6 @@ def test_runs_are_those_of_single_commands(prepared: Run) -> None:
     assert "1 runs exist and are not trained again" in several.err
 
 
-def test_commas_too_many_are_no_names(prepared: Run) -> None:
-    single = prepared("train", "--loss", "bce", "--backbone", "mf", *QUICK)
-    assert prepared("train", "--loss", "bce,,", "--backbone", ",mf", *QUICK).out == single.out != ""
-
-
 def test_all_leaves_out_what_does_not_fit(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["bce", "esmm", "softmax"]
     monkeypatch.setattr(LOSSES, "names", lambda: names)
@@ -70,7 +65,8 @@ def test_all_leaves_out_what_does_not_fit(prepared: Run, monkeypatch: pytest.Mon
         (("--loss", "bce,buir", "--backbone", "mf,neumf"), "loss `buir` needs"),
         (("--loss", "bce,bbr"), "unknown loss `bbr`; did you mean `bpr`?"),
         (("--loss", "bce,all"), "`all` stands for every loss"),
-        (("--loss", ","), "--loss: expected names"),
+        (("--loss", ","), "`,`: a name is missing beside a comma"),
+        (("--loss", "bce", "--backbone", ",mf"), "`,mf`: a name is missing beside a comma; type mf"),
         (("--loss", "bce,bpr", "--backbone", "mf,m"), "unknown backbone `m`"),
         (("--loss", "bce,esmm", "--feedback", "view"), "loss `esmm` needs at least 2 kinds"),
         (("--loss", "all", "--set", "train.epoch=1"), "no loss fits: unknown setting `epoch` of train"),

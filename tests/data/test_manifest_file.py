@@ -116,7 +116,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_prepare_repairs_a_manifest_without_being_forced_to(prepared: Prepared, tmp_path: Path, damage: str) -> None:
     DAMAGES[damage](prepared.folder / "manifest.json")
-    with pytest.raises(DataError, match="run `recbench prepare shop --split global` to prepare it again") as caught:
+    remedy = "run `recbench prepare shop --split global --catalog FILE.toml` to prepare it again"
+    with pytest.raises(DataError, match=remedy) as caught:
         Dataset.load(prepared.folder)
     assert "\n" not in str(caught.value)
     again = prepare("shop", catalog=tmp_path / "own.toml")

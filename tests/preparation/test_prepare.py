@@ -464,7 +464,7 @@ def test_data_prepared_again_or_cut_short_is_not_read(tmp_path: Path) -> None:
     rest.write_parquet(folder / "test.parquet")
     with pytest.raises(
         DataError,
-        match=r"test.parquet: damaged \(changed since .*`recbench prepare shop --split global`",
+        match=r"test.parquet: damaged \(changed since .*`recbench prepare shop --split global --catalog FILE.toml`",
     ):
         Dataset.load(folder).read("test")
 
