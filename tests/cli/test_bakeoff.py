@@ -15,7 +15,7 @@ from recbench.cli import bakeoff as command
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.home import results_home
-from recbench.study.bakeoff import bake, contestants
+from recbench.study.bakeoff import bake, contestants, program
 from recbench.study.bakeoff.program import Program
 from recbench.study.launchers import local as launcher
 from tests.conftest import Run
@@ -45,8 +45,14 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(folder)
     frame.write_csv("laden.csv")
     monkeypatch.setattr(BASELINES, "names", lambda: BASELINES_HERE)
-    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02", "0.005"), 2, 600.0))
+    limit_program(monkeypatch, rates=2, seeds=2)
     return "laden.csv"
+
+
+def limit_program(monkeypatch: pytest.MonkeyPatch, rates: int, seeds: int) -> None:
+    """Let bakeoffs try so many learning rates and seeds, and no more however fast the machine is."""
+    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, program.RATES[:rates], seeds, 600.0))
+    monkeypatch.setattr(program, "PROGRAMS", ((rates, seeds),))
 
 
 OWN_LOSS = """
@@ -109,7 +115,7 @@ def everybody_got_the_same_and_the_answer_is_what_compare_says(run: Run, answer:
 def test_a_log_of_events_whose_most_frequent_is_on_every_row(
     run: Run, shop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02",), 1, 600.0))
+    limit_program(monkeypatch, rates=1, seeds=1)
     frame = pl.read_csv(shop)
     event = pl.when(pl.col("buy") == 1).then(pl.lit("buy")).when(pl.col("click") == 1).then(pl.lit("click"))
     frame.select("user_id", "item_id", "timestamp", event=event.otherwise(pl.lit("view"))).write_csv("events.csv")
@@ -125,7 +131,7 @@ def test_a_log_of_events_whose_most_frequent_is_on_every_row(
 
 
 def test_a_loss_of_ones_own_joins_a_bakeoff_that_is_done(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bake, "fit_program", lambda *_: Program(1, ("0.02",), 1, 600.0))
+    limit_program(monkeypatch, rates=1, seeds=1)
     monkeypatch.setattr(contestants, "RETRIEVAL", ("bpr",))
     monkeypatch.setattr(contestants, "RANKING", ("bce",))
     words = ("bakeoff", shop, "--backbone", "mf", "--budget", "10m")

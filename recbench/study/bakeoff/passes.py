@@ -29,7 +29,8 @@ class Passes:
     """Trains contestants pass by pass: all at each learning rate, then all with more seeds at the best of them.
 
     What the first runs take says what the others will. Where that is more than is left of the budget, all get fewer
-    epochs, or once much is done the dearest losses are left out; later passes are begun only if there is time for them.
+    epochs, or once much is done the dearest losses are left out. Later passes are begun only if there is time for them,
+    and more than were planned where there is.
     `costs` are the seconds of an epoch of each contestant, as measured on a few steps.
     """
 
@@ -70,7 +71,7 @@ class Passes:
                 else:
                     failed[one.loss] = run.reason
             number += 1
-            self._shorten(number, self._seconds(runs))
+            self._fit(number, self._seconds(runs))
         for loss, reason in failed.items():
             print_line(self.clock.console, f"warning: {loss}: {reason}")
         return self._seeds({one: max(values, key=values.__getitem__) for one, values in reached.items()})
@@ -159,7 +160,7 @@ class Passes:
             self.keep(self.program, self.costs)
         return kept
 
-    def _shorten(self, done: int, seconds: float) -> None:
+    def _fit(self, done: int, seconds: float) -> None:
         """Take as many more passes into the program as there is time for, after so many rates and seconds for each."""
         self.seconds_of_pass = seconds
         if not self.expected:  # on record are runs that there was time for
@@ -167,9 +168,11 @@ class Passes:
         further = int(max(0.0, self.left) / max(seconds, 1e-9))
         program = self.program.within(done, further)
         if program != self.program:
+            fewer = len(program.rates) + program.seeds < len(self.program.rates) + self.program.seeds
             self.program = program
             self.keep(program, self.costs)
-            print_line(self.clock.console, f"there is time for {' and '.join(passes_of(program)[1:])}, no more")
+            more = ", no more" if fewer else ""
+            print_line(self.clock.console, f"there is time for {' and '.join(passes_of(program)[1:])}{more}")
 
     def _pass(self, number: int) -> dict[Contestant, Finished]:
         """Train all at one of the further learning rates."""

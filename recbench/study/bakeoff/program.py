@@ -36,15 +36,14 @@ class Program:
     schema: int = 1
 
     def within(self, done: int, further: int) -> Program:
-        """Return the longest program of no more learning rates and seeds than this one that `further` passes finish.
+        """Return the longest program of these epochs that `further` passes finish.
 
         `done` learning rates have been tried; the first seed of the best of them needs no pass of its own.
         """
-        for rates, seeds in ((len(self.rates), self.seeds), *PROGRAMS):
-            fits = done <= rates <= len(self.rates) and seeds <= self.seeds
-            if fits and rates + seeds - 1 - done <= further:
-                return replace(self, rates=self.rates[:rates], seeds=seeds)
-        return replace(self, rates=self.rates[:done], seeds=1)
+        for rates, seeds in PROGRAMS:
+            if done <= rates and rates + seeds - 1 - done <= further:
+                return replace(self, rates=RATES[:rates], seeds=seeds)
+        return replace(self, rates=RATES[:done], seeds=1 + further)
 
 
 def epoch_seconds(key: RunKey, data: Dataset) -> float:

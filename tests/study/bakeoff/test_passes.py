@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ from recbench.study.bakeoff import clock as clocks
 from recbench.study.bakeoff import passes
 from recbench.study.bakeoff.contestants import Contestant
 from recbench.study.bakeoff.passes import Passes
-from recbench.study.bakeoff.program import FOR_EVALUATION, Program, fit_program
+from recbench.study.bakeoff.program import FOR_EVALUATION, PROGRAMS, Program, fit_program
 from recbench.study.launchers.base import Finished
 from recbench.study.train_runs import Wanted
 
@@ -100,8 +100,12 @@ def test_a_budget_is_kept_however_slow_the_machine_is(
         assert {run.key.settings["train.epochs"] for run in records} == {ended.epochs}
         assert {str(run.key.settings["train.lr"]) for run in records} == {max(ended.rates)}
         assert [run.key.seed for run in records] == list(range(ended.seeds))
+    pass_seconds = slow * max(1, round(stops * ended.epochs)) * sum(COSTS[one.loss] for one in runs)
+    if (len(ended.rates), ended.seeds) != PROGRAMS[0]:  # what is left of the budget is too little for another pass
+        assert BUDGET * (1 - FOR_EVALUATION) - machine.seconds < pass_seconds
     if slow * stops <= 1:
-        assert ended == program and len(runs) == len(COSTS)
+        assert ended.epochs == program.epochs and len(runs) == len(COSTS)
+        assert len(ended.rates) >= len(program.rates) and ended.seeds >= program.seeds
     assert len(runs) >= (3 if slow < 100 else 2)
 
 
@@ -119,5 +123,5 @@ def test_a_program_within_some_passes() -> None:
     program = Program(8, ("0.02", "0.005", "0.05"), 3, 1.0)
     found = {further: program.within(1, further) for further in range(5)}
     assert [(len(it.rates), it.seeds) for it in found.values()] == [(1, 1), (1, 2), (2, 2), (2, 3), (3, 3)]
-    assert len(program.within(3, 0).rates) == 3 and program.within(3, 0).seeds == 1
-    assert program.within(3, 1).seeds == 1
+    assert [(len(it.rates), it.seeds) for it in (program.within(3, 0), program.within(3, 1))] == [(3, 1), (3, 2)]
+    assert replace(program, rates=("0.02",), seeds=1).within(1, 9) == program
