@@ -126,10 +126,10 @@ def test_changing_ones_own_loss_trains_no_other_again(prepared: Run, tmp_path: P
     words = ("--backbone", "mf", "--epochs", "1")
     assert prepared("train", "--loss", "bce", *words).code == 0
     both = prepared("train", "--import", str(own), "--loss", "bce,one", *words)
-    assert both.code == 0 and "1 runs exist and are not trained again" in both.err
+    assert both.code == 0 and "1 run exists and is not trained again" in both.err
     own.write_text(LOSS.format(name="one", text="Another text."))
     forget_imports()
     again = prepared("train", "--import", str(own), "--loss", "bce,one", *words)
-    assert again.code == 0 and "1 runs exist and are not trained again" in again.err
+    assert again.code == 0 and "1 run exists and is not trained again" in again.err
     assert sorted(record.key.loss for record, _ in Store(results_home()).runs()) == ["bce", "one", "one"]
     assert prepared("eval", "--run", "bce", "--metric", "auc").code == 0

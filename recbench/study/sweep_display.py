@@ -67,7 +67,8 @@ class SweepDisplay:
         if count:
             self._refresh()
             if not self.console.is_terminal:
-                self._say(f"  {count} runs exist and are not trained again")
+                exist = "1 run exists and is" if count == 1 else f"{count} runs exist and are"
+                self._say(f"  {exist} not trained again")
 
     def expect(self, fewer: int) -> None:
         """Expect so many runs fewer."""

@@ -50,7 +50,8 @@ def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions
             with SweepDisplay(console, len({key.digest for key in keys}), title) as display:
                 if wanted is None:
                     return run_missing(keys, {}, store, trains, display)
-                runs: dict[str, Finished] = {}
+                runs = run_missing([key for key in keys if is_complete(key, store)], {}, store, trains, display)
+                keys = [key for key in keys if key.digest not in runs]
                 while keys:
                     runs |= run_missing(keys[:at_once], {}, store, trains, display)
                     left = wanted(runs, keys[at_once:])

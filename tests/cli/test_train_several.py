@@ -47,7 +47,7 @@ def test_runs_are_those_of_single_commands(prepared: Run) -> None:
     single = prepared("train", "--loss", "bce", "--backbone", "mf", *QUICK).out
     several = prepared("train", "--loss", "bce,gnolr", "--backbone", "mf", *QUICK)
     assert several.out.splitlines()[0] == single.strip()
-    assert "1 runs exist and are not trained again" in several.err
+    assert "1 run exists and is not trained again" in several.err
 
 
 def test_all_leaves_out_what_does_not_fit(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
