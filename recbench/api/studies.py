@@ -186,8 +186,8 @@ def bakeoff(
     """Find out which loss suits a log of one's own, or a dataset, within a budget of time; `recbench bakeoff`.
 
     The columns of a file are guessed unless they are given; `catalog` is where that is written. `budget` is in seconds,
-    or words such as "2h". Losses of one's `own`, by name or class, compete beside the dozen. The same call goes on
-    where it was stopped, or with what has changed. Raises UsageError for whatever does not exist.
+    or words such as "2h". Losses of one's `own`, by name or class, compete beside the dozen, or beside `losses`. The
+    same call goes on where it was stopped, or with what has changed. Raises UsageError for whatever does not exist.
 
         rb.bakeoff("my.csv", user="customer", item="sku", feedback=["click", "buy"], budget="1h")
         rb.bakeoff("ml-1m", own=Mine, budget="4h")

@@ -30,7 +30,7 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.run.train_command import TrainRequest, imported_sources, keys_of
 from recbench.study.bakeoff.clock import Clock
-from recbench.study.bakeoff.contestants import Contestant, Question, contestants
+from recbench.study.bakeoff.contestants import Contestant, Question, contestants, listed
 from recbench.study.bakeoff.passes import Passes
 from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds, fit_program, passes_of
 from recbench.study.fair import equal_terms
@@ -140,12 +140,10 @@ def run_bakeoff(
     console = clock.console
     fitting = [one for one in bakeoff.contestants if _key(bakeoff, one).digest not in program.left_out]
     if len(fitting) < len(bakeoff.contestants):
-        names = ", ".join(one.loss for one in bakeoff.contestants if one not in fitting)
-        print_line(console, f"left out for want of time: {names}; a larger --budget takes them in")
+        out = [one for one in bakeoff.contestants if one not in fitting]
+        print_line(console, f"left out for want of time: {listed(out)}; a larger --budget takes them in")
     questions = sorted({one.question for one in fitting}, reverse=True)  # retrieval first
-    of_question = {word: ", ".join(one.loss for one in fitting if one.question == word) for word in questions}
-    losses = "; ".join(f"for {question} {names}" for question, names in of_question.items())
-    print_line(console, f"{len(fitting)} contestants: {losses}; each {', '.join(passes_of(program))}")
+    print_line(console, f"{len(fitting)} contestants: {listed(fitting)}; each {', '.join(passes_of(program))}")
     share = bakeoff.request.budget * FOR_BASELINES / len(questions)
     entrants: Entrants = {}
     for question in questions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,18 +47,17 @@ def on_logged_rows(name: str) -> bool:
 def contestants(data: Dataset, backbone: str, losses: Sequence[str] = (), own: Sequence[str] = ()) -> list[Contestant]:
     """Return about a dozen losses that can be trained on the data, or those of `losses`, each with its question.
 
-    The user's `own` losses compete beside the dozen, in both questions.
+    The user's `own` losses compete beside them, in both questions.
     Raises UsageError for a loss of the user's choice that cannot be trained, and if none fits.
     """
     mixed = told_apart(data)
-    retrieval = (*(RETRIEVAL if mixed else WITHOUT_NEGATIVES), *own)
-    asked: list[tuple[Question, Sequence[str]]] = [("retrieval", losses or retrieval)]
+    asked: list[tuple[Question, Sequence[str]]] = [("retrieval", losses or (RETRIEVAL if mixed else WITHOUT_NEGATIVES))]
     if mixed:
-        asked.insert(0, ("ranking", losses or (*RANKING, *own)))
+        asked.insert(0, ("ranking", losses or RANKING))
     chosen: list[Contestant] = []
     refused: list[tuple[str, str]] = []
     for question, names in asked:
-        for name in names:
+        for name in dict.fromkeys((*names, *own)):
             loss = LOSSES.get(name)
             every = mixed if mixed and (question == "ranking" or on_logged_rows(name)) else data.feedback
             feedback = every if loss.multitask else every[:1]
@@ -71,3 +70,10 @@ def contestants(data: Dataset, backbone: str, losses: Sequence[str] = (), own: S
     if wanted:
         raise UsageError(wanted[0])
     return chosen
+
+
+def listed(chosen: Collection[Contestant]) -> str:
+    """Return the losses in words, as in "for retrieval bpr, gnolr; for ranking bce, gnolr"."""
+    questions = sorted({one.question for one in chosen}, reverse=True)  # retrieval first
+    losses = {word: ", ".join(one.loss for one in chosen if one.question == word) for word in questions}
+    return "; ".join(f"for {word} {names}" for word, names in losses.items())

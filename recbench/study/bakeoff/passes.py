@@ -10,7 +10,7 @@ from dataclasses import replace
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.study.bakeoff.clock import Clock
-from recbench.study.bakeoff.contestants import Contestant
+from recbench.study.bakeoff.contestants import Contestant, listed
 from recbench.study.bakeoff.program import FOR_EVALUATION, Program, passes_of
 from recbench.study.launchers.base import Finished
 from recbench.study.train_runs import Finish
@@ -153,8 +153,7 @@ class Passes:
                 number[one.question] += 1
         out = [one for one in waiting if one not in kept]
         if out:
-            names = ", ".join(one.loss for one in out)
-            print_line(self.clock.console, f"left out for want of time: {names}; a larger --budget takes them in")
+            print_line(self.clock.console, f"left out for want of time: {listed(out)}; a larger --budget takes them in")
             for one in out:
                 del self.costs[one]
             self.keep(self.program, self.costs)

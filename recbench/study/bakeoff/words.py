@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recbench.baselines.base import BASELINES
 from recbench.errors import first_few
+from recbench.evaluation.statistics import Difference
 from recbench.own_files import counted_paths
 from recbench.registry import BASELINE
 from recbench.results.number_words import duration
@@ -111,6 +112,10 @@ def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page
         if rival is not None:
             words = f"recbench compare {verdict.best.run} {rival.run} --metric {verdict.metric}/{verdict.feedback}"
             steps.append((f"look closer at {verdict.best.method} and {rival.method}", words))
+        for _, entry in _behind_of_own(verdict, bakeoff.request.own):
+            if entry != rival:
+                words = f"recbench compare {verdict.best.run} {entry.run}"
+                steps.append((f"look closer at {verdict.best.method} and your {entry.method}", words))
     return list({typed: (aim, typed) for aim, typed in steps}.values())
 
 
@@ -174,13 +179,19 @@ def _beside(verdict: Verdict) -> Iterator[str]:
 
 def _own(verdict: Verdict, own: Collection[str]) -> Iterator[str]:
     """Yield where a loss of the user's own is, unless it is the best."""
-    for place, entry in enumerate(verdict.entries, 1):
-        difference = verdict.behind(entry)
-        if difference is None or entry.baseline or entry.method.partition(" ")[0] not in own:
-            continue
+    for difference, entry in _behind_of_own(verdict, own):
         less = f"{difference.value:.4f} [{difference.low:.4f}, {difference.high:.4f}] less than the best"
         told = ", not told apart from it" if entry in verdict.alike else ""
-        yield f"Your {entry.method} has {entry.value:.4f}, place {place} of {len(verdict.entries)}: {less}{told}."
+        place = f"place {verdict.entries.index(entry) + 1} of {len(verdict.entries)}"
+        yield f"Your {entry.method} has {entry.value:.4f}, {place}: {less}{told}."
+
+
+def _behind_of_own(verdict: Verdict, own: Collection[str]) -> Iterator[tuple[Difference, Entry]]:
+    """Yield the entries of the user's `own` losses, and how far each is behind the best; the best itself is not."""
+    for entry in verdict.entries:
+        difference = verdict.behind(entry)
+        if difference is not None and not entry.baseline and entry.method.partition(" ")[0] in own:
+            yield difference, entry
 
 
 def _train_command(key: RunKey, store: Store) -> str:

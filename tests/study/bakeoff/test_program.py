@@ -8,7 +8,7 @@ import pytest
 
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.study.bakeoff.contestants import contestants, told_apart
+from recbench.study.bakeoff.contestants import contestants, listed, told_apart
 from recbench.study.bakeoff.program import FOR_TRAINING, FULL_EPOCHS, MOST_EPOCHS, PROGRAMS, fit_program
 
 COSTS = {"a": 1.0, "b": 2.0, "c": 5.0}  # seconds of an epoch
@@ -60,6 +60,8 @@ def test_losses_of_ones_own_compete_in_both_questions_beside_the_dozen(toy: Data
     usual, chosen = contestants(toy, "mf"), contestants(toy, "mf", own=("ccl", "cml"))
     added = {(one.question, one.loss) for one in chosen if one not in usual}
     assert added == {(question, loss) for question in ("ranking", "retrieval") for loss in ("ccl", "cml")}
+    beside = contestants(toy, "mf", ("bce", "ccl"), own=("ccl", "cml"))  # also where the others are named
+    assert listed(beside) == "for retrieval bce, ccl, cml; for ranking bce, ccl, cml"
     with pytest.raises(UsageError, match="`buir`"):
         contestants(toy, "neumf", own=("buir",))
 
