@@ -44,7 +44,7 @@ def answer_lines(verdicts: Sequence[Verdict], program: Program, own: Collection[
             f"Not compared, for want of time or memory: {', '.join(absent)}; they may well be better. The same command "
             "goes on with what there was no time for."
         )
-    if any(difference.over == "users" for verdict in verdicts for difference in verdict.differences):
+    if any(len(entry.runs) == 1 and not entry.baseline for verdict in verdicts for entry in verdict.entries):
         yield (
             "One seed of each loss was trained, which says nothing of how much its runs differ: another seed may turn "
             "what is close. A larger --budget trains more."

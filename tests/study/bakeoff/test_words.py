@@ -61,3 +61,17 @@ def test_where_a_loss_of_ones_own_is() -> None:
     sentence = "Your focal × mf has 0.3000, place 2 of 3: 0.1000 [0.0500, 0.1500] less than the best."
     assert said("focal").endswith(sentence)
     assert "Your" not in said() + said("bpr")  # the best is named already
+
+
+def test_that_one_seed_says_little_is_told_of_losses_alone() -> None:
+    """A baseline is fitted once, however many seeds of the losses were trained."""
+    behind = Difference("bpr × mf", "ials (baseline)", 0.2, 0.15, 0.25, 0.001, 0.002, 0.07, "users")
+
+    def said(seeds: int) -> str:
+        found = verdict("retrieval", "view", bpr=0.4, ials=0.2)
+        entries = [replace(one, runs=("0",) * (1 if one.baseline else seeds)) for one in found.entries]
+        found = replace(found, entries=tuple(entries), differences=(behind,))
+        return " ".join(answer_lines([found], Program(20, ("0.02",), seeds, 600.0)))
+
+    assert "One seed of each loss was trained" in said(1)
+    assert "One seed" not in said(3)
