@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.errors import UsageError, unknown
-from recbench.results.record import settings_in_words
+from recbench.results.record import named_sources, settings_in_words
 from recbench.results.store import RunRecord, Store
+from recbench.settings import typed_words
 from recbench.terminal import clean_line
 
 
@@ -20,7 +21,7 @@ class ListedRun:
 
     run: str
     method: str
-    settings: str  # those that are not the default
+    settings: str  # those that are not the default, and the digests of the user's own files
     data: str
     seed: int
     select: str  # the validation metric, in words
@@ -72,7 +73,9 @@ def listed(records: Iterable[RunRecord], store: Store) -> list[ListedRun]:
         ListedRun(
             run=record.key.digest,
             method=record.key.method,
-            settings=settings_in_words(record.non_default),
+            settings=", ".join(
+                filter(None, [settings_in_words(record.non_default), *typed_words(named_sources(record.key))])
+            ),
             data=record.key.data,
             seed=record.key.seed,
             select=record.selected_by,

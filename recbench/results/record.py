@@ -247,6 +247,11 @@ def settings_in_words(settings: Mapping[str, Value]) -> str:
     return ", ".join(typed_words(dict(zip(names, settings.values(), strict=True))))
 
 
+def named_sources(key: RunKey) -> dict[str, str]:
+    """Return "source of focal.py" → its digest for each file of the user's own; an edited one has another digest."""
+    return {f"source of {name}": digest for name, digest in sorted(key.sources.items())}
+
+
 def now() -> str:
     """Return the time in the one format of records: ISO 8601, UTC, microseconds; later sorts higher."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

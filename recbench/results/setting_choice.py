@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
-from recbench.results.record import CHOSEN_SAMPLER, RunKey, RunRecord, settings_in_words
+from recbench.results.record import CHOSEN_SAMPLER, RunKey, RunRecord, named_sources, settings_in_words
 from recbench.settings import Value, typed
 
 REFIT = "train.refit"
@@ -97,5 +97,4 @@ def _refit(record: RunRecord) -> bool:
 
 def _facts(key: RunKey) -> dict[str, Value]:
     facts: dict[str, Value] = {"trained_on": "+".join(key.feedback), "device": key.device}
-    sources = {f"source of {name}": digest for name, digest in sorted(key.sources.items())}
-    return facts | sources | dict(key.settings)
+    return facts | named_sources(key) | dict(key.settings)

@@ -155,6 +155,8 @@ def test_a_loss_of_ones_own_joins_a_bakeoff_that_is_done(run: Run, shop: str, mo
     second = trained_runs()
     assert len(second.keys() - first.keys()) == len(first.keys() - before.keys())
     assert all(second[path] == time for path, time in first.items())
+    told = [(line["select"], line["settings"]) for line in run("runs", "squares", "--json").json]
+    assert len(set(told)) == len(told)  # the digest of the file tells a run of the edited one from that before
 
 
 def trained_runs() -> dict[str, int]:
