@@ -215,14 +215,22 @@ def bakeoff(
         imports=files,
         classes=classes,
     )
-    named = {"user": user, "item": item, "time": time, "feedback": joined, "users": users, "items": items}
-    more = {"losses": ",".join(request.losses), "catalog": catalog, "device": device}
-    words = options(**named, budget=budget, backbone=backbone, jobs=jobs, **more)
-    words += [word for file in files for word in ("--import", str(file))]
-    command = shlex.join(["recbench", "bakeoff", word, *words])
-    if classes:
-        command = f"rb.bakeoff({word!r}, own={list(others)})  # in Python, with {', '.join(classes)} as it was"
+    more = {"users": users, "items": items, "catalog": catalog}
+    named = {"user": user, "item": item, "time": time, "feedback": joined, "budget": budget, "backbone": backbone}
+    named |= {name: str(path) for name, path in more.items() if path is not None}
+    command = _bakeoff_command(request, word, named)
     return Answer(conclude(request, own_store(), console, command))
+
+
+def _bakeoff_command(request: BakeoffRequest, word: str, named: Mapping[str, object]) -> str:
+    """Return the command that asks the same, or where it lacks the user's classes, the call."""
+    if request.classes:
+        arguments = {**named, "losses": request.losses, "own": request.own, "device": request.device}
+        words = [repr(word), *(f"{name}={value!r}" for name, value in arguments.items() if value)]
+        return f"rb.bakeoff({', '.join(words)})  # in Python, with {', '.join(request.classes)} as it was"
+    words = options(**named, jobs=request.jobs, losses=",".join(request.losses), device=request.device)
+    imports = [word for file in request.imports for word in ("--import", str(file))]
+    return shlex.join(["recbench", "bakeoff", word, *words, *imports])
 
 
 def _command(request: SweepRequest, device: str) -> str:

@@ -109,10 +109,12 @@ def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch
         def forward(self, towers: rb.Towers, batch: rb.Batch) -> Tensor:
             return batch.mean(towers.logit[..., 0] ** 2)
 
-    rb.bakeoff(data, own=Squares, quiet=True)
-    assert (asked[1].own, asked[1].losses) == (("squares",), ())
+    rb.bakeoff(data, own=Squares, losses="bce", budget="2m", quiet=True)
+    assert (asked[1].own, asked[1].losses) == (("squares",), ("bce",))
     (name,) = asked[1].classes
-    assert name.endswith(".Squares") and commands[1].startswith(f"rb.bakeoff({data.name!r}, own=['squares'])")
+    assert name.endswith(".Squares")
+    call = f"rb.bakeoff({data.name!r}, budget='2m', backbone='twintower', losses=('bce',), own=('squares',), "
+    assert commands[1].startswith(call)
     with pytest.raises(UsageError, match="leave jobs out"):
         rb.bakeoff(data, own=Squares, jobs=2, quiet=True)
     with pytest.raises(UsageError, match="did you mean `bce`"):
