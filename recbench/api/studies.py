@@ -228,9 +228,14 @@ def _bakeoff_command(request: BakeoffRequest, word: str, named: Mapping[str, obj
         arguments = {**named, "losses": request.losses, "own": request.own, "device": request.device}
         words = [repr(word), *(f"{name}={value!r}" for name, value in arguments.items() if value)]
         return f"rb.bakeoff({', '.join(words)})  # in Python, with {', '.join(request.classes)} as it was"
-    words = options(**named, jobs=request.jobs, losses=",".join(request.losses), device=request.device)
-    imports = [word for file in request.imports for word in ("--import", str(file))]
-    return shlex.join(["recbench", "bakeoff", word, *words, *imports])
+    words = options(
+        **named,
+        jobs=request.jobs,
+        losses=",".join(request.losses),
+        device=request.device,
+        **{"import": request.imports},
+    )
+    return shlex.join(["recbench", "bakeoff", word, *words])
 
 
 def _command(request: SweepRequest, device: str) -> str:
@@ -248,9 +253,9 @@ def _command(request: SweepRequest, device: str) -> str:
         set=common.settings,
         fair=request.fair,
         device=device,
+        **{"import": common.imports},
     )
-    imports = [word for file in common.imports for word in ("--import", str(file))]
-    return command_of_seeds(["recbench", "sweep", *words, *imports], common.seeds)
+    return command_of_seeds(["recbench", "sweep", *words], common.seeds)
 
 
 def _listed(values: Value | Sequence[Value]) -> str:

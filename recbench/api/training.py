@@ -155,6 +155,6 @@ def _command(request: MethodsRequest, chosen: Mapping[str, Value], device: str) 
         fair=request.fair,
         trials=request.trials,
         device=device,
+        **{"import": common.imports},
     )
-    imports = [word for file in common.imports for word in ("--import", str(file))]
-    return command_of_seeds(["recbench", "train", *words, *imports], common.seeds)
+    return command_of_seeds(["recbench", "train", *words], common.seeds)
