@@ -112,9 +112,10 @@ function drawForest(part, place, whole) {
   const bars = tested
     ? "A bar is the 95 % interval of the difference to the best, over users and seeds, beside the line of the best. “Worse” is what a test says that is corrected for the number of methods."
     : shown.some(({ sd }) => sd > 0) ? "A bar is the mean ± standard deviation over seeds; it does not say how much users differ." : "There are no bars, as these have one seed each.";
-  const single = tested && lines.some(({ cell, method }) => method.backbone !== "baseline" && cell.values.length === 1);
-  const unknown = " Of losses with one seed it does not say how much their runs differ: another seed may turn what is close.";
-  part.querySelector(".bars").textContent = bars + (single ? unknown : "");
+  const seeds = lines.filter(({ method }) => method.backbone !== "baseline").map(({ cell }) => cell.values.length);
+  const one = " Of losses with one seed it does not say how much their runs differ: another seed may turn what is close.";
+  const two = " Of losses with two seeds it shows next to nothing: train a third.";
+  part.querySelector(".bars").textContent = bars + (tested && seeds.includes(1) ? one : "") + (tested && seeds.includes(2) ? two : "");
   const more = part.querySelector(".more");
   more.hidden = lines.length <= LINES;
   more.ariaExpanded = whole;
