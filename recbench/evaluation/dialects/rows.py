@@ -8,6 +8,7 @@ from torch import Tensor
 from recbench.evaluation.metric import Counted
 from recbench.evaluation.metrics.rows import AUC, GAUC
 from recbench.evaluation.ranking import auc_by_user
+from recbench.gpu import add_at
 
 pooled_auc = AUC().value  # of all rows together; ties count half; NaN if all labels are equal
 gauc_by_rows = GAUC("impressions").value  # mean AUC of users, weighted by their rows; users of one class are left out
@@ -69,7 +70,7 @@ def mean_reciprocal_ranks(score: Tensor, label: Tensor, user: Tensor) -> Counted
     """Mean over users of the mean of 1 / rank over the user's positives, 0 without one; ties: later row first."""
     inverse = (label > 0) / ranks(score, user, later_first=True).double()
     position = user.unique(return_inverse=True)[1]
-    total = inverse.new_zeros(int(position.max()) + 1).index_add(0, position, inverse)
+    total = add_at(inverse.new_zeros(int(position.max()) + 1), position, inverse)
     return _mean(total / positives(label, user).clamp(min=1))
 
 
@@ -79,7 +80,7 @@ def average_precision(score: Tensor, label: Tensor, user: Tensor) -> Counted:
     owner = user[positive]
     precision = _last_ranks(score[positive], owner).double() / _last_ranks(score, user)[positive]
     position, count = owner.unique(return_inverse=True, return_counts=True)[1:]
-    return _mean(precision.new_zeros(len(count)).index_add(0, position, precision) / count)
+    return _mean(add_at(precision.new_zeros(len(count)), position, precision) / count)
 
 
 def log_loss_clipped(smallest: float, log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
