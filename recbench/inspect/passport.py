@@ -166,11 +166,11 @@ def _comparisons(rows: Sequence[PublishedRow]) -> Iterator[str]:
     """Yield what was printed and measured and the verdict, and then every reason once, by its number."""
     reasons = list(dict.fromkeys(reason for row in rows for reason in row.reasons))
     for row in rows:
-        spread = "" if row.sd is None else f" ± {row.sd:.4f}"
+        assert row.mean is not None
         marks = ", ".join(f"({reasons.index(reason) + 1})" for reason in row.reasons)
         yield (
             f"{row.table}, {row.method} × {row.backbone} on {row.data}, {row.metric} of {row.feedback}: "
-            f"{row.reported:.4f} printed, {row.mean:.4f}{spread} measured: {row.verdict} {marks}".rstrip()
+            f"{row.reported:.4f} printed, {mean_with_sd(row.mean, row.sd)} measured: {row.verdict} {marks}".rstrip()
         )
     yield from (f"({number}) {reason}" for number, reason in enumerate(reasons, 1))
 
