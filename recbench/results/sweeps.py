@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +54,11 @@ class Sweep:
         return sha256(json.dumps(aim, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def best_trials(ranked: Sequence[Trial]) -> dict[str, Trial]:
+    """Return the best trial of each loss, of trials as `Sweep.trials` has them; none of a loss of which all failed."""
+    return {trial.loss: trial for trial in reversed(ranked) if trial.valid is not None}
+
+
 def write(store: Store, sweep: Sweep) -> Path:
     """Write a sweep, in place of an earlier one of the same aim; raises DataError if it cannot be written."""
     path = store.root / "sweeps" / f"{sweep.digest}.json"
@@ -79,11 +85,9 @@ def passed_over(store: Store) -> frozenset[str]:
     kept: set[str] = set()
     for path in (store.root / "sweeps").glob("*.json"):
         with suppress(DataError):  # of a damaged file, which nothing here needs
-            chosen: set[str] = set()  # losses
-            for trial in load(path, Sweep, "run the sweep again").trials:
-                is_best = trial.loss not in chosen and trial.valid is not None
-                (kept if is_best else passed).update(trial.runs)
-                chosen.update([trial.loss] if is_best else [])
+            trials = load(path, Sweep, "run the sweep again").trials
+            passed.update(digest for trial in trials for digest in trial.runs)
+            kept.update(digest for trial in best_trials(trials).values() for digest in trial.runs)
     return frozenset(passed - kept)
 
 

@@ -18,7 +18,7 @@ from recbench.errors import UsageError
 from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.results.sweeps import Sweep, Trial
+from recbench.results.sweeps import Sweep, Trial, best_trials
 from recbench.run.train_command import TrainRequest, complete, keys_of, own_sources, warn_of_counts
 from recbench.run.train_words import command_words
 from recbench.study import search_space as space
@@ -224,7 +224,7 @@ def _trial(loss: str, words: list[str], finished: Sequence[Finished]) -> Trial:
 def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, command: str) -> Sweep:
     place = {loss: number for number, loss in enumerate(plan.common)}
     ranked = sorted(trials, key=lambda trial: (place[trial.loss], trial.valid is None, -(trial.valid or 0)))
-    first = {trial.loss: trial for trial in reversed(ranked) if trial.valid is not None}
+    first = best_trials(ranked)
     best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.common if loss in first}
     without_search = {loss: plan.common_key(loss) for loss in plan.common}
     return Sweep(

@@ -10,6 +10,7 @@ from rich.console import Console
 from recbench.errors import TrainingError
 from recbench.results.record import method_name
 from recbench.results.store import Store
+from recbench.results.sweeps import best_trials
 from recbench.run.train_command import TrainRequest
 from recbench.study.fair import equal_terms, with_point
 from recbench.study.launchers.base import LaunchOptions
@@ -41,11 +42,11 @@ def tuned(
         completed = {loss: replace(one, seeds=searched.seeds) for loss, one in methods.items()}
         order = SweepRequest(tuple(methods), (), searched, trials=trials, fair=True, completed=completed)
         sweep = sweep_all(order, store, console, device, options, command, display)
+        best = best_trials(sweep.trials)
         for loss, one in methods.items():
-            of_loss = [trial for trial in sweep.trials if trial.loss == loss]
-            best = next((trial for trial in of_loss if trial.valid is not None), None)
-            if best is None:
+            if loss not in best:
                 what = "learning rate" if trials is None else "trial"
-                raise TrainingError(f"{method_name(loss, str(backbone))}: no {what} works: {of_loss[0].failed}")
-            found.append(with_point(equal_terms(one), best.words))
+                failed = next(trial.failed for trial in sweep.trials if trial.loss == loss)
+                raise TrainingError(f"{method_name(loss, str(backbone))}: no {what} works: {failed}")
+            found.append(with_point(equal_terms(one), best[loss].words))
     return found
