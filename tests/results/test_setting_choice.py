@@ -119,6 +119,7 @@ def test_one_metric_that_selected_all_is_said_beside_those_it_says_little_of(sto
     (dataset,) = arrange(collect_rows(store))
     assert dataset.selected_otherwise() == "selected on validation by auc, not by recall@20"
     assert markdown(collect_rows(store)).count("selected on validation by auc, not by recall@20") == 1
+    assert "Selected on validation by auc, not by recall@20." in latex(collect_rows(store))
 
 
 def test_a_dataset_is_shown_as_it_is_alone_and_a_method_in_every_setting(run: Run, put: Put) -> None:
