@@ -20,11 +20,13 @@ from recbench.api.arguments import (
     names_of,
     options,
     own_store,
+    python_call,
+    recorded_dataset,
     require_positive,
     seed_numbers,
 )
 from recbench.api.own_classes import all_names, own_code, require_files
-from recbench.api.prepared import PreparedData, prepared
+from recbench.api.prepared import PreparedData
 from recbench.api.public import public
 from recbench.api.table import Table
 from recbench.backbones.base import BACKBONES, Backbone
@@ -161,7 +163,8 @@ def sweep(
     )
     words = tuple(f"{name}={_listed(values)}" for name, values in (grid or {}).items())
     request, launch = SweepRequest(names, words, common, search, trials, fair), LaunchOptions(jobs=jobs, lanes=lanes)
-    return Trials(sweep_all(request, own_store(), console_of(quiet), device, launch, _command(request, device)))
+    command = _command(request, grid or {}, chosen, device)
+    return Trials(sweep_all(request, own_store(), console_of(quiet), device, launch, command))
 
 
 @public
@@ -225,9 +228,8 @@ def bakeoff(
 def _bakeoff_command(request: BakeoffRequest, word: str, named: Mapping[str, object]) -> str:
     """Return the command that asks the same, or where it lacks the user's classes, the call."""
     if request.classes:
-        arguments = {**named, "losses": request.losses, "own": request.own, "device": request.device}
-        words = [repr(word), *(f"{name}={value!r}" for name, value in arguments.items() if value)]
-        return f"rb.bakeoff({', '.join(words)})  # in Python, with {', '.join(request.classes)} as it was"
+        more = {"losses": request.losses, "own": request.own, "device": request.device}
+        return python_call("bakeoff", word, request.classes, **named, **more)
     words = options(
         **named,
         jobs=request.jobs,
@@ -238,16 +240,36 @@ def _bakeoff_command(request: BakeoffRequest, word: str, named: Mapping[str, obj
     return shlex.join(["recbench", "bakeoff", word, *words])
 
 
-def _command(request: SweepRequest, device: str) -> str:
-    """Return the command that searches the same; one per seed where the seeds are not consecutive."""
+def _command(
+    request: SweepRequest, grid: Mapping[str, Value | Sequence[Value]], chosen: Mapping[str, Value], device: str
+) -> str:
+    """Return the command that searches the same, one per seed where the seeds are not consecutive, or the call."""
     common = request.common
+    dataset = recorded_dataset(common)
+    if common.classes:
+        return python_call(
+            "sweep",
+            dataset,
+            common.classes,
+            losses=request.losses,
+            grid=dict(grid),
+            search=request.search,
+            trials=request.trials,
+            backbone=common.backbone,
+            feedback=common.feedback,
+            seeds=common.seeds,
+            settings=chosen,
+            preset=common.preset,
+            fair=request.fair,
+            device=device,
+        )
     words = options(
         losses=",".join(request.losses),
         grid=request.grid,
         search=request.search,
         trials=request.trials,
         backbone=common.backbone,
-        dataset=common.dataset if common.preset or common.dataset else prepared().name,
+        dataset=dataset,
         feedback=",".join(common.feedback),
         preset=common.preset,
         set=common.settings,

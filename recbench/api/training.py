@@ -14,6 +14,8 @@ from recbench.api.arguments import (
     names_of,
     options,
     own_store,
+    python_call,
+    recorded_dataset,
     require_positive,
     seed_numbers,
 )
@@ -139,12 +141,21 @@ def fit_baselines(
 def _command(request: MethodsRequest, chosen: Mapping[str, Value], device: str) -> str:
     """Return the command that trains the same, or where it lacks the user's classes, the call."""
     common = request.common
-    dataset = common.dataset if common.preset or common.dataset else prepared().name
+    dataset = recorded_dataset(common)
     if common.classes:
-        own = {"loss": request.losses, "backbone": request.backbones, "feedback": common.feedback, "settings": chosen}
-        given = {**own, "preset": common.preset, "fair": request.fair, "trials": request.trials, "seeds": common.seeds}
-        words = [repr(dataset), *(f"{name}={value!r}" for name, value in given.items() if value and value != (None,))]
-        return f"rb.train({', '.join(words)})  # in Python, with {', '.join(common.classes)} as it was"
+        return python_call(
+            "train",
+            dataset,
+            common.classes,
+            loss=request.losses,
+            backbone=request.backbones,
+            feedback=common.feedback,
+            settings=chosen,
+            preset=common.preset,
+            fair=request.fair,
+            trials=request.trials,
+            seeds=common.seeds,
+        )
     words = options(
         loss=",".join(request.losses),
         backbone=",".join(str(name) for name in request.backbones if name),

@@ -50,7 +50,10 @@ def test_a_class_of_no_file_trains_beside_others_in_this_process(
         rb.train(data, loss=[Squares, "bce"], backbone="mf", epochs=1, jobs=2, quiet=True)
     own, bce = rb.train(data, loss=[Squares, "bce"], backbone="mf", epochs=1, quiet=True)
     assert list(own.key.sources) == [f"{__name__}.Squares"] and not bce.key.sources
-    assert rb.sweep(data, losses=Squares, grid={"lr": 0.05}, backbone="mf", settings={"train.epochs": 1}, quiet=True)
+    found = rb.sweep(data, losses=Squares, grid={"lr": 0.05}, backbone="mf", settings={"train.epochs": 1}, quiet=True)
+    (trial,) = found.sweep.trials
+    call = f"rb.sweep({data.name!r}, losses=('squares',), grid={{'lr': 0.05}}, search='grid', backbone='mf', "
+    assert rb.runs(trial.runs[0])[0].command.startswith(call)  # no command has the class
 
 
 def test_several_that_cannot_be_meant(data: rb.PreparedData) -> None:
