@@ -96,7 +96,7 @@ def bakeoff(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
-        own = import_losses(imports)
+        own = import_losses(imports, backbone, stderr())
         require_known(backbone, names(losses))
         given = Given(user, item, time_column, feedback, users, items)
         dataset = prepare_data(data, given, catalog, stderr())

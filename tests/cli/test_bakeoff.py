@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from recbench.baselines.base import BASELINES
 from recbench.cli import bakeoff as command
@@ -157,6 +159,26 @@ def test_a_loss_of_ones_own_joins_a_bakeoff_that_is_done(run: Run, shop: str, mo
     assert all(second[path] == time for path, time in first.items())
     told = [(line["select"], line["settings"]) for line in run("runs", "squares", "--json").json]
     assert len(set(told)) == len(told)  # the digest of the file tells a run of the edited one from that before
+
+
+OWN_BACKBONE = "from recbench.backbones.base import BACKBONES\n\n@BACKBONES.add('mine')\nclass Mine:\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "backbone", "told"),
+    [
+        (OWN_LOSS.replace('@LOSSES.add("squares")', ""), "mf", 'write @LOSSES.add("NAME") above the class of a loss'),
+        (OWN_BACKBONE, "mf", "train all with --backbone mine"),
+        (OWN_BACKBONE, "mine", ""),
+        (OWN_LOSS, "mf", ""),
+    ],
+)
+def test_a_file_of_which_nothing_competes_is_told(tmp_path: Path, text: str, backbone: str, told: str) -> None:
+    file, said = tmp_path / "own.py", StringIO()
+    file.write_text(text, encoding="utf-8")
+    assert bake.import_losses([file], backbone, Console(file=said)) == (("squares",) if text == OWN_LOSS else ())
+    line = f"note: no loss is registered in own.py, so that nothing of your own competes; {told}\n"
+    assert said.getvalue() == (line if told else "")
 
 
 def trained_runs() -> dict[str, int]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -20,7 +21,7 @@ from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
-from recbench.registry import imported_source
+from recbench.registry import Registry, imported_source
 from recbench.results import leaderboard
 from recbench.results.files import load, save
 from recbench.results.record import RunKey, RunRecord
@@ -123,10 +124,26 @@ def set_up(request: BakeoffRequest) -> Bakeoff:
     return Bakeoff(request, data, target, tuple(chosen), sources)
 
 
-def import_losses(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Import the user's files and return the names of the losses that they register."""
+def import_losses(paths: Sequence[Path], backbone: str, console: Console) -> tuple[str, ...]:
+    """Import the user's files and return the names of the losses that they register.
+
+    Where nothing of them competes, no loss, no baseline and no `backbone`, a line says so and what to do.
+    """
     digests = imported_sources(paths).values()
-    return tuple(name for name in LOSSES.names() if imported_source(LOSSES.get(name)) in digests)
+    registries: tuple[Registry[Any], ...] = (LOSSES, BASELINES, BACKBONES)
+    losses, baselines, backbones = (
+        tuple(name for name in registry.names() if imported_source(registry.get(name)) in digests)
+        for registry in registries
+    )
+    if paths and not losses and not baselines and backbone not in backbones:
+        do = (
+            f"train all with --backbone {backbones[0]}"
+            if backbones
+            else 'write @LOSSES.add("NAME") above the class of a loss'
+        )
+        files = " and ".join(path.name for path in paths)
+        print_line(console, f"note: no loss is registered in {files}, so that nothing of your own competes; {do}")
+    return losses
 
 
 def run_bakeoff(
