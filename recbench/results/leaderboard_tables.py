@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from string import ascii_lowercase
@@ -15,6 +15,7 @@ from recbench.results.setting_choice import purpose
 BOUND = "true probability (best attainable)"
 BELOW = "↓"
 SEPARATOR = ", "  # of the settings of a row
+SELECT, AND = "select=", "+"  # in the settings of a row: the metric that selected it, or several
 BRACKETS = (
     "the 95 % interval of the difference to the best, over users and seeds, not corrected for the number of methods "
     "as bold is"
@@ -43,7 +44,7 @@ class DatasetTables:
     letters: dict[str, str] = field(default_factory=dict)  # signature → letter, in all tables
     tested: dict[str, int] = field(default_factory=dict)  # loss and backbone → runs that have seen the test rows
     tried: dict[Method, int] = field(default_factory=dict)  # settings that each method has been run with
-    selects: dict[Method, str] = field(default_factory=dict)  # validation metric that chose epochs and settings
+    selects: dict[Method, dict[str, None]] = field(default_factory=dict)  # what chose epochs and settings on validation
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -60,12 +61,12 @@ class DatasetTables:
     def own_settings(self, method: Method) -> str:
         """Return the settings of a method without those that all have, and of how many it is the best.
 
-        Where methods were selected by several metrics, each says by which.
+        Where methods were selected by several metrics, each says by which, or by which ones: see `selection`.
         """
         shared = () if method.backbone == BASELINE else self.shared_settings.split(SEPARATOR)
         own = method.settings.split(SEPARATOR)
-        if len(set(self.selects.values())) > 1 and not any(word.startswith("select=") for word in own):
-            own.append(f"select={self.selects[method]}")
+        if len(self._all_selects) > 1 and not any(word.startswith(SELECT) for word in own):
+            own.append(SELECT + AND.join(self.selects[method]))
         words = [word for word in own if word and word not in shared]
         tried = self.tried[method]
         return SEPARATOR.join(words) + (f"{' ' if words else ''}(best of {tried})" if tried > 1 else "")
@@ -93,12 +94,19 @@ class DatasetTables:
         best = "; ".join(f"{baseline} in {', '.join(headings)}" for baseline, headings in beaten.items())
         return [f"bold: {bold}" if bold else "", f"{BELOW} worse than the best baseline: {best}" if best else ""]
 
-    def selected_otherwise(self) -> str:
-        """Return which metrics of the tables had no part in the selection, where all was selected by one metric."""
-        select, *others = dict.fromkeys(self.selects.values())
+    def selection(self) -> str:
+        """Return which metrics had no part in the selection, or what a line is of that several metrics selected."""
+        select, *others = self._all_selects
         metrics = dict.fromkeys(column.metric for table in self.tables.values() for column in table.columns)
         otherwise = [metric for metric in metrics if purpose(metric) not in ("", purpose(select))]
-        return "" if others or not otherwise else f"selected on validation by {select}, not by {', '.join(otherwise)}"
+        if not others:
+            return f"selected on validation by {select}, not by {', '.join(otherwise)}" if otherwise else ""
+        both = dict.fromkeys(AND.join(selects) for selects in self.selects.values() if len(selects) > 1)
+        return f"selected by {', '.join(both)}: each metric is of runs that one of its kind selected" if both else ""
+
+    @property
+    def _all_selects(self) -> dict[str, None]:
+        return {select: None for selects in self.selects.values() for select in selects}
 
     def runs_tested(self) -> str:
         """Return how many runs of each method have seen the test rows: the more, the more were chosen by luck."""
@@ -109,19 +117,55 @@ class DatasetTables:
 def arrange(rows: Sequence[LeaderboardRow]) -> list[DatasetTables]:
     """Return the rows of `collect_rows` by dataset and feedback, in their order."""
     datasets: dict[tuple[str, ...], DatasetTables] = {}
+    joined = _joined(rows)
     for row in rows:
-        column = row.column
+        column, method = row.column, row.method
+        if row.chosen:
+            method = joined.get((*column[:3], method), method)
         dataset = datasets.setdefault(column[:3], DatasetTables(*column[:3]))
         dataset.letters.setdefault(row.signature, _letter(len(dataset.letters)))
-        dataset.tested[row.method.name] = row.tested
-        dataset.tried[row.method] = max(dataset.tried.get(row.method, 1), row.settings_tried if row.chosen else 1)
-        dataset.selects[row.method] = row.select
+        dataset.tested[method.name] = row.tested
+        dataset.tried[method] = max(dataset.tried.get(method, 1), row.settings_tried if row.chosen else 1)
+        dataset.selects.setdefault(method, {})[row.select] = None
         table = dataset.tables.setdefault(row.feedback, FeedbackTable(row.feedback))
         table.columns.setdefault(column, []).append(row)
-        table.methods.setdefault(row.method, {})[column] = row
+        table.methods.setdefault(method, {})[column] = row
         if row.bound is not None:
             table.bounds[column] = row.bound
     return list(datasets.values())
+
+
+def _joined(rows: Sequence[LeaderboardRow]) -> dict[tuple[str, str, str, Method], Method]:
+    """Return dataset, split, fingerprint and method → the line of its chosen rows, where that is one for several.
+
+    It is where each metric counts the runs that one of its kind selected, AUC those by AUC and recall those by recall.
+    A setting that is not of all says of which it is.
+    """
+    families: dict[Hashable, dict[Method, list[LeaderboardRow]]] = {}
+    for row in rows:
+        if row.chosen:
+            sampler = next((word for word in row.settings.split(SEPARATOR) if word.startswith("sampler")), "")
+            family = (*row.column[:3], row.loss, row.backbone, tuple(row.trained_on), row.refit, sampler)
+            families.setdefault(family, {}).setdefault(row.method, []).append(row)
+    lines = {}
+    for methods in families.values():
+        columns = [row.column for of_method in methods.values() for row in of_method]
+        selects = {of_method[0].select: method for method, of_method in methods.items()}
+        if 1 < len(methods) == len(selects) and len(columns) == len(set(columns)):
+            line = next(iter(methods))._replace(settings=_settings_by(selects))
+            lines.update({(*columns[0][:3], method): line for method in methods})
+    return lines
+
+
+def _settings_by(selects: Mapping[str, Method]) -> str:
+    """Return the settings of methods that these metrics selected: those of all, then "lr=0.1 by auc"."""
+    words = {
+        select: [word for word in method.settings.split(SEPARATOR) if word and not word.startswith(SELECT)]
+        for select, method in selects.items()
+    }
+    common = [word for word in next(iter(words.values())) if all(word in of_one for of_one in words.values())]
+    own = [f"{word} by {select}" for select, of_one in words.items() for word in of_one if word not in common]
+    return SEPARATOR.join(common + own)
 
 
 def meaning_of_bold(rows: Sequence[LeaderboardRow]) -> str:

@@ -19,6 +19,7 @@ from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.training.console import print_line
 from recbench.training.model import pick_device
 from recbench.training.ranks import join, noticing_loss, own_device
+from recbench.training.scorer import notes_once
 
 MAX_DIGESTS = 12  # in a line
 DEFAULT_METRICS = ("auc", "gauc", "recall@50", "ndcg@50")
@@ -103,7 +104,7 @@ def evaluate_all(
             outcomes.append(evaluate_run(record, store, metrics, options))
     if ranks.first:
         leaderboard.write_markdown(store)
-    for note in sorted({note for outcome in outcomes for note in outcome.notes}):
+    for note in notes_once(note for outcome in outcomes for note in outcome.notes):
         print_line(console, f"note: {note}")
     return outcomes
 

@@ -21,20 +21,25 @@ from recbench.results.record import RunRecord
 from recbench.results.sweeps import Sweep
 from recbench.study.launchers.base import Finished
 from recbench.training.console import print_line
+from recbench.training.scorer import notes_once
 
 SHOWN = 2  # methods on the live line
 
 
 class SweepDisplay:
-    """Shows the runs of a sweep, or others as `title` says, as they finish. Use as a context manager."""
+    """Shows the runs of a sweep, or others as `title` says, as they finish. Use as a context manager.
 
-    def __init__(self, console: Console, runs: int, title: str = "sweep") -> None:
+    The notes of the runs follow at the end, each once; those that are `told` already, to which they are added, do not.
+    """
+
+    def __init__(self, console: Console, runs: int, title: str = "sweep", told: set[str] | None = None) -> None:
         self.console = console
         self.runs = runs
         self.done = 0
         self.trained = 0  # of those done, by this command
         self.best: dict[str, float] = {}  # by method
-        self.notes: dict[str, None] = {}
+        self.notes: set[str] = set()
+        self.told: set[str] = set() if told is None else told
         self.started = time.perf_counter()
         self._progress = Progress(
             TextColumn(title),
@@ -55,9 +60,9 @@ class SweepDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        for note in sorted(self.notes):
+        for note in notes_once(self.notes - self.told):
             self._say(f"note: {note}")
-        self.notes.clear()
+        self.told |= self.notes
         if isinstance(error, KeyboardInterrupt):
             self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to continue")
 
@@ -92,7 +97,7 @@ class SweepDisplay:
         self.done += 1
         if isinstance(run, RunRecord):
             self.best[run.key.method] = max(run.valid, self.best.get(run.key.method, run.valid))
-            self.notes |= dict.fromkeys(run.notes)
+            self.notes.update(run.notes)
         return 1
 
     def _refresh(self) -> None:

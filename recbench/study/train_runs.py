@@ -37,7 +37,7 @@ def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions
     It trains those that have no record yet and returns how each run ended, by digest; one that fails does not stop the
     others. The launcher is opened once, when the first run has no record.
     """
-    store = Store(work.results)
+    store, told = Store(work.results), set[str]()
     with ExitStack() as opened:
         launcher = cache(lambda: opened.enter_context(launch(work, data, options, console)))
 
@@ -47,7 +47,7 @@ def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions
             if all(is_complete(key, store) for key in keys):
                 return {key.digest: store.record(key) for key in keys}
             trains = launcher()
-            with SweepDisplay(console, len({key.digest for key in keys}), title) as display:
+            with SweepDisplay(console, len({key.digest for key in keys}), title, told) as display:
                 if wanted is None:
                     return run_missing(keys, {}, store, trains, display)
                 runs = run_missing([key for key in keys if is_complete(key, store)], {}, store, trains, display)

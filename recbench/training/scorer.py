@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from recbench.losses.base import Loss
 from recbench.results.record import RunKey
 
 ROWS_PER_BLOCK = 65536
+ONE_WAY = ": its vectors all point one way"
 
 
 class Scorer:
@@ -138,4 +139,18 @@ def collapse_note(key: RunKey, catalogue: Callable[[int], CatalogueScores]) -> l
         return []
     learned = key.settings.get("loss.logit") in ("learned", None)  # None: a loss without scale and bias
     remedy = "try a lower --lr" if learned else "try a lower --lr, or --set loss.logit=learned"
-    return [f"{key.title}: its vectors all point one way (mean cosine of {listed}) and tell little apart; {remedy}"]
+    return [f"{key.title}{ONE_WAY} (mean cosine of {listed}) and tell little apart; {remedy}"]
+
+
+def notes_once(notes: Iterable[str]) -> list[str]:
+    """Return notes of runs, each once; where the vectors of several have collapsed, one note names their methods."""
+    once: list[str] = []
+    of_collapse: dict[str, list[str]] = {}  # by remedy
+    for note in sorted(set(notes)):
+        alike = of_collapse.setdefault(note.rpartition("; ")[2], []) if ONE_WAY in note else once
+        alike.append(note)
+    for remedy, alike in of_collapse.items():
+        methods = ", ".join(dict.fromkeys(note.partition(" on ")[0] for note in alike))
+        several = f"vectors of {methods} ({len(alike)} runs) all point one way and tell little apart; {remedy}"
+        once += alike if len(alike) == 1 else [several]
+    return once

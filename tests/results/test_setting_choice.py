@@ -107,17 +107,35 @@ def test_a_metric_counts_the_runs_that_were_selected_for_what_it_measures(store:
     found = {metric: chosen([row for row in rows if row.metric == metric]) for metric in {row.metric for row in rows}}
     assert found == {"auc": {by_auc}, "ndcg@20": {by_recall, alone}, "gini@10": {by_recall, by_auc}}
     (dataset,) = arrange(worth_showing(collect_rows(store), metrics_asked=False))
-    own = [dataset.own_settings(method) for method in dataset.tried]
-    assert any("select=recall@20" in words for words in own) and any("select=auc" in words for words in own)
+    own = {method.loss: dataset.own_settings(method) for method in dataset.tried}
+    assert own == {"gnolr": "lr=0.3 by auc, lr=0.1 by recall@20, select=auc+recall@20", "bce": "lr=0.3, select=auc"}
     (answer,) = answers([dataset])
     assert (answer.row.run, answer.selected_otherwise) == (alone, True)  # of equal values the names decide
-    assert dataset.selected_otherwise() == ""
+    assert dataset.selection().startswith("selected by auc+recall@20: each metric is of runs that one of its kind")
+
+
+def test_a_method_that_two_metrics_selected_is_one_line(store: Store, put: Put) -> None:
+    ranked, found = auc(0.7), auc(0.6, metric="recall@20", signature=CATALOGUE)
+    by_auc = put(0.9, None, lr=0.3, values=[ranked, found])
+    by_recall = put(0.3, None, lr=0.1, select="recall@20", values=[ranked, found])
+    put(0.9, None, values=[ranked], loss="bce")
+    put(0.9, None, select="recall@20", values=[found], loss="bce", settings={"sampler.name": "uniform"})
+    rows = collect_rows(store)
+    (dataset,) = arrange(worth_showing(rows, metrics_asked=False))
+    lines = list(dataset.tables["click"].methods.items())
+    assert [method.loss for method, _ in lines] == ["bce", "gnolr", "bce"]  # another sampler is another method
+    assert {column.metric: row.run for column, row in lines[1][1].items()} == {"auc": by_auc, "recall@20": by_recall}
+    (dataset,) = arrange(rows)
+    cells = [
+        list(cells.values()) for method, cells in dataset.tables["click"].methods.items() if method.loss == "gnolr"
+    ]
+    assert sorted([row.chosen for row in of_line] for of_line in cells) == [[False], [False], [True, True]]
 
 
 def test_one_metric_that_selected_all_is_said_beside_those_it_says_little_of(store: Store, put: Put) -> None:
     put(0.9, None, values=[auc(0.7), auc(0.6, metric="recall@20", signature=CATALOGUE)])
     (dataset,) = arrange(collect_rows(store))
-    assert dataset.selected_otherwise() == "selected on validation by auc, not by recall@20"
+    assert dataset.selection() == "selected on validation by auc, not by recall@20"
     assert markdown(collect_rows(store)).count("selected on validation by auc, not by recall@20") == 1
     assert "Selected on validation by auc, not by recall@20." in latex(collect_rows(store))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from recbench.evaluation.predictions import BlockScores, InnerProductScores, Pre
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol
 from recbench.results.record import RunKey
-from recbench.training.scorer import collapse_note
+from recbench.training.scorer import collapse_note, notes_once
 
 PROTOCOL = Protocol("shop/global@0", "test", "train+valid")
 
@@ -95,3 +96,14 @@ def test_what_has_collapsed() -> None:
     (note,) = collapse_note(key_of("view", "buy"), of_column.__getitem__)
     assert "point one way (mean cosine of buy: users 1.0000 and items 1.0000)" in note and "view" not in note
     assert collapse_note(key_of("view"), of_column.__getitem__) == []
+
+
+def test_notes_of_several_runs_are_one() -> None:
+    point = InnerProductScores(1e-3 * drawn(100, 8) + 1, drawn(100, 8))
+    keys = [replace(key_of("view"), loss=loss, seed=seed) for loss, seed in (("bpr", 0), ("bpr", 1), ("ssm", 0))]
+    notes = [note for key in keys for note in collapse_note(key, lambda _: point)]
+    assert notes_once([notes[0], "another", notes[0]]) == ["another", notes[0]]
+    (told,) = notes_once(notes)
+    assert told.startswith(
+        "vectors of bpr × twintower, ssm × twintower (3 runs) all point one way and tell little apart; try a lower"
+    )
