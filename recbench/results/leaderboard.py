@@ -127,7 +127,7 @@ def _markdown_lines(title: str, dataset: DatasetTables, beside: Sequence[str]) -
             yield f"in brackets: {BRACKETS}\n"
     for signature, letter in dataset.letters.items():
         yield f"({letter}) {markdown_text(signature)}\n"
-    for note in filter(None, [dataset.selection(), dataset.runs_tested()]):
+    for note in [*dataset.remarks, dataset.runs_tested()]:
         yield f"{markdown_text(note)}\n"
 
 
@@ -177,7 +177,7 @@ class _TerminalTables:
             yield Text(f"({letter}) {clean_line(signature)}", style="dim")
         if curves:
             yield Text(CURVES, style="dim")
-        for note in filter(None, [dataset.selection(), dataset.runs_tested()]):
+        for note in [*dataset.remarks, dataset.runs_tested()]:
             yield Text(_encodable(spread, clean_line(note)), style="dim")
 
 

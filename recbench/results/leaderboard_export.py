@@ -40,7 +40,7 @@ SCHEMA = {
     "valid": pl.Float64(),
     "chosen": pl.Boolean(),
     "settings_tried": pl.Int64(),
-    "refit": pl.Boolean(),
+    **dict.fromkeys(("refit", "still_rising"), pl.Boolean()),
 }
 
 

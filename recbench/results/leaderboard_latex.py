@@ -82,9 +82,8 @@ def _table(title: str, dataset: DatasetTables, table: FeedbackTable, beside: Seq
     seeds = sorted({row.seeds for rows in table.columns.values() for row in rows})
     means = f"mean over {'--'.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seed{'s' if seeds[-1] > 1 else ''}"
     shared = f" All trained methods: {escaped(dataset.shared_settings)}." if dataset.shared_settings else ""
-    selection = dataset.selection()
-    selected = f" {escaped(selection[0].upper() + selection[1:])}." if selection else ""
-    caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}{selected}{''.join(_marks(table, beside))}"
+    remarks = "".join(f" {escaped(remark[0].upper() + remark[1:])}." for remark in dataset.remarks)
+    caption = f"{escaped(f'{title}: {table.feedback}')}, {means}.{shared}{remarks}{''.join(_marks(table, beside))}"
     settings = "settings" in beside
     after = [name for name in ("time", "seeds") if name in beside]
     metrics = (escaped(column.metric) for column in table.columns)

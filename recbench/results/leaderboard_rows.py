@@ -82,6 +82,7 @@ class LeaderboardRow(msgspec.Struct, frozen=True):
     refit: bool  # whether the runs have learned from validation rows too
     to_best_low: float | None = None  # where compared: the mean less the best mean, 95 % interval over users and seeds
     to_best_high: float | None = None
+    still_rising: bool = False  # whether a run ended at its best epoch, the last it was given
 
     @property
     def column(self) -> Column:
@@ -245,6 +246,7 @@ def _row(
         chosen=chosen,
         settings_tried=measured.choice.settings_tried(records[0]),
         refit=bool(key.settings.get(REFIT)),
+        still_rising=any(record.still_rising for record in records),
     )
 
 

@@ -45,6 +45,7 @@ class DatasetTables:
     tested: dict[str, int] = field(default_factory=dict)  # loss and backbone → runs that have seen the test rows
     tried: dict[Method, int] = field(default_factory=dict)  # settings that each method has been run with
     selects: dict[Method, dict[str, None]] = field(default_factory=dict)  # what chose epochs and settings on validation
+    rising: dict[str, None] = field(default_factory=dict)  # loss and backbone of chosen runs that ended while rising
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -94,6 +95,17 @@ class DatasetTables:
         best = "; ".join(f"{baseline} in {', '.join(headings)}" for baseline, headings in beaten.items())
         return [f"bold: {bold}" if bold else "", f"{BELOW} worse than the best baseline: {best}" if best else ""]
 
+    @property
+    def remarks(self) -> list[str]:
+        """What all tables have to be read with: what selected the runs, and which might have got further."""
+        return list(filter(None, [self.selection(), self.provisional()]))
+
+    def provisional(self) -> str:
+        """Return which methods might reach more with more epochs, "" if none."""
+        trained = {method.name for method in self.tried if method.backbone != BASELINE}
+        names = "all trained methods" if 1 < len(trained) == len(self.rising) else ", ".join(self.rising)
+        return f"provisional, as still rising when training ended: {names}" if names else ""
+
     def selection(self) -> str:
         """Return which metrics had no part in the selection, or what a line is of that several metrics selected."""
         select, *others = self._all_selects
@@ -127,6 +139,8 @@ def arrange(rows: Sequence[LeaderboardRow]) -> list[DatasetTables]:
         dataset.tested[method.name] = row.tested
         dataset.tried[method] = max(dataset.tried.get(method, 1), row.settings_tried if row.chosen else 1)
         dataset.selects.setdefault(method, {})[row.select] = None
+        if row.still_rising and row.chosen:
+            dataset.rising[method.name] = None
         table = dataset.tables.setdefault(row.feedback, FeedbackTable(row.feedback))
         table.columns.setdefault(column, []).append(row)
         table.methods.setdefault(method, {})[column] = row

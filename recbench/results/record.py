@@ -168,6 +168,11 @@ class RunRecord:
         """Epochs trained to find the best one."""
         return self.curve[-1]["epoch"]
 
+    @property
+    def still_rising(self) -> bool:
+        """Whether training ended at its best epoch, the last that it was given: with more it may have reached more."""
+        return self.best_epoch == self.epochs and not self.key.is_baseline
+
 
 @dataclass(frozen=True)
 class MetricValue:

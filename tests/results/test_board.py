@@ -18,6 +18,7 @@ FIELDS = (  # what CSV, JSON and Parquet are read by
     "refit",
     "to_best_low",
     "to_best_high",
+    "still_rising",
 )
 FIXED = {"loss.logit": "fixed", "loss.scale": 2.0}
 

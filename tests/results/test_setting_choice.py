@@ -14,6 +14,7 @@ from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
 from recbench.results.leaderboard_tables import arrange
 from recbench.results.page.answers import answers
+from recbench.results.page.render import html
 from recbench.results.store import Store
 from tests.conftest import Run
 from tests.results.conftest import SETTINGS, auc, evaluation_of, key_of, record_of
@@ -28,11 +29,12 @@ def put(store: Store) -> Put:
 
     def write(valid: float, test: float | None, *, lr: float = 0.1, refit: bool = False, **changes: Any) -> str:
         select = changes.pop("select", "auc")
+        trained = {name: changes.pop(name) for name in ("curve", "best_epoch") if name in changes}
         values = changes.pop("values", None) or ([] if test is None else [auc(test)])
         settings = {**SETTINGS, "train.lr": lr, "train.refit": refit}
         key = key_of(settings=settings | changes.pop("settings", {}), **changes)
         non_default = {"train.lr": lr, "train.epochs": 5}
-        store.write_record(record_of(key, valid=valid, select=select, non_default=non_default))
+        store.write_record(record_of(key, valid=valid, select=select, non_default=non_default, **trained))
         if values:
             store.add_evaluation(key, evaluation_of(key, *values))
         return key.digest
@@ -185,6 +187,24 @@ def test_what_is_shown(store: Store, put: Put) -> None:
     assert note.endswith("not shown: 1 further setting of these methods and 2 further metrics")
     assert len(worth_showing(rows, metrics_asked=True)) == 6
     assert note_of_hidden(shown, shown) == ""
+
+
+def test_runs_that_were_still_rising_are_called_provisional_once(store: Store, put: Put) -> None:
+    def remarks() -> list[str]:
+        return arrange(collect_rows(store))[0].remarks
+
+    curve = [{"epoch": number, "loss": 0.5, "metric": 0.7, "seconds": 1.5, "slots": 9} for number in (1, 2, 3)]
+    put(0.9, 0.7, loss="ease", backbone="baseline")
+    put(0.9, 0.7, loss="bce", curve=curve, best_epoch=2)
+    assert remarks() == []
+    put(0.9, 0.6, curve=curve, best_epoch=3)
+    said = "provisional, as still rising when training ended: gnolr × twintower"
+    assert remarks() == [said]
+    rows = collect_rows(store)
+    assert markdown(rows).count(said) == latex(rows).count("Provisional, as still rising when training ended") == 1
+    assert html(store, rows).count(f'<p class="dim">P{said[1:]}.</p>') == 1
+    put(0.8, 0.7, loss="bce", curve=curve, best_epoch=3, seed=1)  # of one seed is enough
+    assert remarks() == ["provisional, as still rising when training ended: all trained methods"]
 
 
 def test_settings_of_all_stand_once(store: Store, put: Put) -> None:

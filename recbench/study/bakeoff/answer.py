@@ -31,6 +31,7 @@ class Entry:
     low: float  # 95 % interval over users and seeds, over users alone for one seed
     high: float
     seconds: float  # of training one run
+    still_rising: bool = False  # whether a run ended at its best epoch, the last it was given
 
 
 @dataclass(frozen=True)
@@ -144,4 +145,5 @@ def _entry(sample: Sample, runs: Sequence[RunRecord]) -> Entry:
         low=low,
         high=high,
         seconds=fmean(run.seconds for run in runs),
+        still_rising=any(run.still_rising for run in runs),
     )

@@ -39,6 +39,11 @@ def answer_lines(verdicts: Sequence[Verdict], program: Program, own: Collection[
             f"The budget allowed {epochs} of each loss, too few for most: what is said of losses is provisional. "
             f"`--budget {math.ceil(program.ample / 60)}m` would do."
         )
+    elif rising := dict.fromkeys(entry.method for one in verdicts for entry in one.entries if entry.still_rising):
+        yield (
+            f"Provisional, as still rising when their {program.epochs} epochs ended: {', '.join(rising)}; "
+            "`recbench train` with more --epochs says how far they get."
+        )
     if absent := _absent_baselines(verdicts):
         yield (
             f"Not compared, for want of time or memory: {', '.join(absent)}; they may well be better. The same command "

@@ -63,6 +63,20 @@ def test_where_a_loss_of_ones_own_is() -> None:
     assert "Your" not in said() + said("bpr")  # the best is named already
 
 
+def test_losses_that_were_still_rising_are_called_provisional() -> None:
+    found = verdict("retrieval", "view", bpr=0.4, ssm=0.3, ials=0.2)
+    rising = replace(found, entries=(replace(found.entries[0], still_rising=True), *found.entries[1:]))
+
+    def said(one: Verdict, epochs: int) -> str:
+        return " ".join(answer_lines([one], Program(epochs, ("0.02",), 1, 600.0)))
+
+    assert "Provisional, as still rising when their 12 epochs ended: bpr × mf; `recbench train` with" in said(
+        rising, 12
+    )
+    assert "rovisional" not in said(found, 12)
+    assert said(rising, 2).count("rovisional") == 1  # of few epochs all that is said of losses
+
+
 def test_that_one_seed_says_little_is_told_of_losses_alone() -> None:
     """A baseline is fitted once, however many seeds of the losses were trained."""
     behind = Difference("bpr × mf", "ials (baseline)", 0.2, 0.15, 0.25, 0.001, 0.002, 0.07, "users")
