@@ -192,7 +192,7 @@ def bakeoff(
     or words such as "2h". Losses of one's `own`, by name or class, compete beside the dozen, or beside `losses`. The
     same call goes on where it was stopped, or with what has changed. Raises UsageError for whatever does not exist.
 
-        rb.bakeoff("my.csv", user="customer", item="sku", feedback=["click", "buy"], budget="1h")
+        rb.bakeoff("shop.csv", user="customer", item="sku", feedback=["click", "buy"], budget="1h")
         rb.bakeoff("ml-1m", own=Mine, budget="4h")
     """
     require_positive(jobs=jobs)

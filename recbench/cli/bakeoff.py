@@ -46,9 +46,9 @@ def _seconds(word: str) -> float:
 
 @command(
     TRAINING,
-    "recbench bakeoff my.csv",
-    "recbench bakeoff my.csv --user customer --item sku --feedback click,buy --budget 1h",
-    "recbench bakeoff my.csv --items items.parquet --users users.csv",
+    "recbench bakeoff shop.csv",
+    "recbench bakeoff shop.csv --user customer --item sku --feedback click,buy --budget 1h",
+    "recbench bakeoff shop.csv --items items.parquet --users users.csv",
     "recbench bakeoff ml-1m --backbone mf --jobs 2",
     "recbench bakeoff ml-1m --import focal.py --budget 4h",
     "recbench bakeoff ml-1m --launcher ray --jobs 16 --per-run cpus=2",

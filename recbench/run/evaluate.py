@@ -159,7 +159,8 @@ def _score(
     opens_model = predictions is None
     if predictions is None:
         if options.rescore:
-            raise UsageError(f"run {key.digest} has no {'vectors' if ranks else 'scores'} that do; run `recbench eval`")
+            needed = "vectors" if ranks else "scores"
+            raise UsageError(f"run {key.digest} kept no {needed} to compute this from; run `recbench eval`")
         fitted = fitted or restore(key, held_out.own, folder)
         predictions = fitted.predictions(held_out.log, held_out.given_own)
         if current().first:
