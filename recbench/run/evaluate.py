@@ -20,7 +20,7 @@ from recbench.evaluation.index import parse_index
 from recbench.evaluation.metric import RowMetric
 from recbench.evaluation.predictions import CatalogueScores, Predictions
 from recbench.evaluation.request import Request
-from recbench.evaluation.signature import Protocol
+from recbench.evaluation.signature import Protocol, signature
 from recbench.registry import require_imported
 from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord, now
 from recbench.results.store import Store
@@ -42,6 +42,7 @@ class EvalOptions:
     index: str = "flat"  # how the catalogue is searched; see `index.parse_index`
     keep_seen: bool = False  # leave what a user has had before among the candidates
     rescore: bool = False  # from the scores that an earlier evaluation kept, without the model
+    only_missing: bool = False  # leave out what is on record by the same definition, of which nothing is returned
     device: torch.device | str = "cpu"
 
 
@@ -101,6 +102,10 @@ def evaluate_run(
     if data is None:
         data = load_dataset(key, "cpu" if key.is_baseline else options.device)
     held_out = _gather(key, _trained_on(key, data), requests, options)
+    if options.only_missing:
+        requests = _missing(requests, store.evaluations(key), held_out, options)
+        if not requests:
+            return EvaluatedRun(record, [], [], [])
     predictions, notes = _score(key, held_out, requests, store, options, fitted)
     values, bound = _measure(held_out, predictions, requests, options)
     evaluation = Evaluation(
@@ -134,6 +139,25 @@ def _gather(key: RunKey, whole: Dataset, requests: Sequence[Request], options: E
     if data.new_test_users and not key.is_baseline:
         new_users = BACKBONES.get(key.backbone).of_new_users(owned_by("backbone", key.settings))
     return _HeldOut(whole.narrow(key.feedback), data, log, given, candidate_set(options.candidates, data), new_users)
+
+
+def _missing(
+    requests: Sequence[Request], evaluations: Sequence[Evaluation], held_out: _HeldOut, options: EvalOptions
+) -> list[Request]:
+    """Return the requests, each of one feedback, of which no evaluation has a value by the same definition."""
+    protocol, items = _protocol(held_out, options), len(held_out.data.items)
+    present = {(value.feedback, value.signature) for done in evaluations for value in done.values}
+    return [request for request in requests if (request.feedback, signature(request, protocol, items)) not in present]
+
+
+def _protocol(held_out: _HeldOut, options: EvalOptions) -> Protocol:
+    return Protocol.of(
+        held_out.data,
+        "test",
+        keep_seen=options.keep_seen,
+        candidates=held_out.candidates,
+        index=parse_index(options.index),
+    )
 
 
 def _score(
@@ -182,13 +206,7 @@ def _measure(
     """Return the metrics, and those of rows that the true probabilities reach where these are known."""
     data = held_out.data
     known = concat_logs(data.train, data.valid, held_out.given)
-    protocol = Protocol.of(
-        data,
-        "test",
-        keep_seen=options.keep_seen,
-        candidates=held_out.candidates,
-        index=parse_index(options.index),
-    )
+    protocol = _protocol(held_out, options)
 
     @cache
     def seen(column: int) -> Positives:

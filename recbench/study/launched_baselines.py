@@ -57,7 +57,7 @@ class Sent:
 
     name: str  # DATASET/SPLIT
     prepared: Files  # the prepared data
-    results: Files  # of baselines on these data: records and searches
+    results: Files  # of baselines on these data: records, evaluations and searches
     imports: Files
 
 
@@ -164,7 +164,8 @@ def _read(folder: Path) -> Dataset:
 def _to_send(requests: Sequence[BaselineRequest], data: Dataset, store: Store, work: Work) -> Sent:
     """Return all that a machine needs that has none of the driver's folders."""
     names = [name for request in requests for name in request.only]
-    records = [f"runs/{data.name}-{data.split}/{name}-baseline/*/{RECORD}" for name in names]
+    runs = [f"runs/{data.name}-{data.split}/{name}-baseline/*" for name in names]
+    records = [f"{run}/{file}" for run in runs for file in (RECORD, "evaluations/*.json")]
     return Sent(
         name=data.full_name,
         prepared=_read_files(data.folder, "**/*"),

@@ -19,7 +19,7 @@ from recbench.baselines.base import BASELINES
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError
-from recbench.evaluation.request import Request, parse
+from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES
 from recbench.registry import Registry, imported_source
 from recbench.results import leaderboard
@@ -264,16 +264,9 @@ def _key(bakeoff: Bakeoff, contestant: Contestant) -> RunKey:
 def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
     """Compute the metrics that a run does not have yet."""
     names = bakeoff.data.feedback if len(record.key.feedback) == 1 else record.key.feedback
-    present = {(value.metric, value.feedback) for done in store.evaluations(record.key) for value in done.values}
-    wanted: list[Request] = [
-        replace(parse(metric), feedback=name)
-        for metric in bakeoff.metrics
-        for name in names
-        if (metric, name) not in present
-    ]
-    if wanted:
-        device = bakeoff.data.train.user.device
-        evaluate_run(record, store, wanted, EvalOptions(device=device), data=bakeoff.data)
+    wanted = [replace(parse(metric), feedback=name) for metric in bakeoff.metrics for name in names]
+    options = EvalOptions(device=bakeoff.data.train.user.device, only_missing=True)
+    evaluate_run(record, store, wanted, options, data=bakeoff.data)
 
 
 def _baselines(
@@ -299,7 +292,7 @@ def _baselines(
         )
         for name in sorted(available, key=lambda name: (place.get(name, len(place)), name))
     ]
-    evaluation, launch = EvalRequest(metrics=bakeoff.metrics), bakeoff.request.launch
+    evaluation, launch = EvalRequest(metrics=bakeoff.metrics, only_missing=True), bakeoff.request.launch
     with console.status(f"tuning baselines for {question}"):
         if launch.launcher == "local":
             outcomes = _within(share, requests, evaluation, store, silent, data, command)
