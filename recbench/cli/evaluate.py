@@ -64,6 +64,7 @@ def evaluate(
     """Open the test rows, compute metrics and keep them with the run."""
     from recbench.run.baselines_beside import add_baseline_rows
     from recbench.run.eval_command import EvalRequest
+    from recbench.training.ranks import leave
 
     import_files(imports)
     request = EvalRequest(
@@ -75,6 +76,7 @@ def evaluate(
         imports=tuple(imports),
     )
     evaluated = _evaluate(run, dataset, request, device, trust)
+    leave()
     if torchrun.is_first():
         _print_runs(evaluated, as_json)
         if index == "flat" and not no_baselines:

@@ -126,7 +126,7 @@ def join() -> Ranks:
     if torchrun.place() is None or dist.is_initialized():
         return current()
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    atexit.register(_leave)
+    atexit.register(leave)
     try:
         store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
         # After a restart torchrun may give the same store, where the addresses of those that have ended still stand.
@@ -138,8 +138,11 @@ def join() -> Ranks:
     return current()
 
 
-def _leave() -> None:
-    """End the threads of the exchange, which must not outlive the interpreter."""
+def leave() -> None:
+    """Part from the other processes, if any: what this one does afterwards it does alone.
+
+    It ends the threads of the exchange, which must not outlive the interpreter.
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
 

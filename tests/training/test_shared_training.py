@@ -20,6 +20,7 @@ from torch import Tensor, multiprocessing, nn
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.base import defaults as backbone_defaults
 from recbench.batch import Batch
+from recbench.cli.app import app
 from recbench.data.toy import toy
 from recbench.errors import TrainingError
 from recbench.evaluation.evaluate import ScoredLog
@@ -38,7 +39,7 @@ from recbench.run.train_command import TrainRequest, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
 from recbench.training.model import Model, build
-from recbench.training.ranks import Ranks, current
+from recbench.training.ranks import Ranks, current, leave
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
 from recbench.training.shared.evaluation import SharedEvaluation, validate
@@ -110,7 +111,7 @@ def started(rank: int, work: Callable[..., None], size: int, store: str, argumen
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
     work(current(), *arguments)
-    dist.destroy_process_group()
+    leave()
 
 
 def compare_with_one_process(ranks: Ranks) -> None:
@@ -265,6 +266,8 @@ def train_twice(ranks: Ranks, folder: Path) -> None:
         training.train_epoch = usual
         torch.manual_seed(9)  # which the checkpoint replaces
         train(ranks, *settings)
+    os.environ |= {"TORCHELASTIC_RUN_ID": "1", "RANK": str(ranks.rank), "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    app(["eval", "--metric", "auc"], standalone_mode=False)
 
 
 @needs_gloo
@@ -278,7 +281,11 @@ def test_two_ranks_train_the_run_of_one_process_and_resume_it(
     expected = weights_of(tmp_path / "alone", alone.key)
     for name in ("undisturbed", "disturbed"):
         store = Store(tmp_path / name)
-        records = {str(record.key.settings.get("train.shard", "off")): record for record, _ in store.runs()}
+        found_runs = [record for record, _ in store.runs()]
+        beside = {record.key.loss for record in found_runs if record.key.is_baseline}
+        assert beside == ({"popularity", "item-knn"} if name == "disturbed" else set())  # fitted by the first process
+        trained = [record for record in found_runs if not record.key.is_baseline]
+        records = {str(record.key.settings.get("train.shard", "off")): record for record in trained}
         assert records["off"].key == alone.key
         assert records["off"].notes[:-1] == alone.notes
         assert "sharded by row" in records["tables"].notes[-1]
