@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from recbench.api.prepared import PreparedData, prepared
@@ -90,15 +90,6 @@ def options(**values: object) -> list[str]:
 def recorded_dataset(request: TrainRequest) -> str | None:
     """Return the dataset that a recorded command names: that prepared last by its name, unless a preset has its own."""
     return request.dataset if request.preset or request.dataset else prepared().name
-
-
-def python_call(function: str, data: str | None, classes: Iterable[str], **arguments: object) -> str:
-    """Return a call to be recorded where no command can repeat it, for it lacks the user's classes of no file.
-
-    What is None, False or empty is left out.
-    """
-    given = (f"{name}={value!r}" for name, value in arguments.items() if value and value != (None,))
-    return f"rb.{function}({', '.join([repr(data), *given])})  # in Python, with {', '.join(classes)} as it was"
 
 
 def command_of_seeds(words: Sequence[str], seeds: Sequence[int]) -> str:

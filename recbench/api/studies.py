@@ -20,7 +20,6 @@ from recbench.api.arguments import (
     names_of,
     options,
     own_store,
-    python_call,
     recorded_dataset,
     require_positive,
     seed_numbers,
@@ -33,6 +32,7 @@ from recbench.backbones.base import BACKBONES, Backbone
 from recbench.losses.base import LOSSES, Loss
 from recbench.results.sweeps import Sweep
 from recbench.run.train_command import TrainRequest
+from recbench.run.train_words import python_call
 from recbench.settings import Value, typed, typed_words
 from recbench.sources.guess_table import Given
 from recbench.study.bakeoff.bake import BakeoffRequest, require_known

@@ -14,7 +14,6 @@ from recbench.api.arguments import (
     names_of,
     options,
     own_store,
-    python_call,
     recorded_dataset,
     require_positive,
     seed_numbers,
@@ -29,6 +28,7 @@ from recbench.losses.base import LOSSES, Loss
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
 from recbench.run.train_command import TrainRequest
+from recbench.run.train_words import python_call
 from recbench.settings import Value, at_least, typed_words
 from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions

@@ -42,7 +42,7 @@ class Sweep:
     seeds: list[int]
     trials: list[Trial]  # the best of each loss first
     best: dict[str, list[str]]  # loss → all settings that differ from their defaults, as words of `--set`
-    commands: dict[str, str]  # loss → the `train` command of its best point
+    commands: dict[str, str]  # loss → the `train` command of its best point, or the call where no command has its class
     command: str
     finished: str  # ISO 8601, UTC
     schema: int = SCHEMA

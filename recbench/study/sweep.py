@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
@@ -20,7 +19,7 @@ from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial, best_trials
 from recbench.run.train_command import TrainRequest, complete, keys_of, own_sources, warn_of_counts
-from recbench.run.train_words import command_words
+from recbench.run.train_words import train_command
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms, without_own
 from recbench.study.fair import space as fair_space
@@ -236,19 +235,20 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
         seeds=list(plan.seeds),
         trials=ranked,
         best={loss: settings.typed_words(non_default(key)) for loss, key in best.items()},
-        commands={loss: _command(key, plan, device) for loss, key in best.items()},
+        commands={
+            loss: train_command(
+                key,
+                non_default(key),
+                plan.request.common.imports,
+                seed=key.seed,
+                seeds=max(SEEDS, len(plan.seeds)),
+                device=device,
+            )
+            for loss, key in best.items()
+        },
         command=command,
         finished=now(),
     )
-
-
-def _command(key: RunKey, plan: _Plan, device: str) -> str:
-    """Return the command that trains a point with several seeds, those of the sweep first."""
-    typed = settings.typed_words(non_default(key))
-    words = command_words(key.loss, key.backbone, key.data, key.feedback, typed, plan.request.common.imports)
-    words += [] if device == "auto" else ["--device", device]
-    words += ["--seed", str(key.seed)] if key.seed else []
-    return shlex.join([*words, "--seeds", str(max(SEEDS, len(plan.seeds)))])
 
 
 def _point(words: Sequence[str]) -> space.Point:

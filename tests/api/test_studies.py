@@ -54,6 +54,10 @@ def test_a_class_of_no_file_trains_beside_others_in_this_process(
     (trial,) = found.sweep.trials
     call = f"rb.sweep({data.name!r}, losses=('squares',), grid={{'lr': 0.05}}, search='grid', backbone='mf', "
     assert rb.runs(trial.runs[0])[0].command.startswith(call)  # no command has the class
+    ended_with, _, needs = found.sweep.commands["squares"].partition("  # ")
+    assert needs == f"in Python, with {__name__}.Squares as it was" and "seeds=5" in ended_with
+    (same,) = eval(ended_with.replace("seeds=5", "quiet=True"))
+    assert same.key.digest == trial.runs[0]
 
 
 def test_several_that_cannot_be_meant(data: rb.PreparedData) -> None:

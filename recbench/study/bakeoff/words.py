@@ -15,7 +15,7 @@ from recbench.registry import BASELINE
 from recbench.results.number_words import duration
 from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
-from recbench.run.train_words import command_words
+from recbench.run.train_words import classes_of_no_file, train_command
 from recbench.settings import typed_words
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
@@ -113,7 +113,8 @@ def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page
             steps.append((f"fit {key.loss} on train and validation rows", _fit_command(key, store)))
         else:
             steps.append((f"train {chosen.method} with {SEEDS} seeds", _train_command(key, store)))
-            steps.append((f"take the vectors of {chosen.method} to a service", f"recbench export {chosen.run}"))
+            if not classes_of_no_file(key):
+                steps.append((f"take the vectors of {chosen.method} to a service", f"recbench export {chosen.run}"))
         if rival is not None:
             words = f"recbench compare {verdict.best.run} {rival.run} --metric {verdict.metric}/{verdict.feedback}"
             steps.append((f"look closer at {verdict.best.method} and {rival.method}", words))
@@ -202,9 +203,7 @@ def _behind_of_own(verdict: Verdict, own: Collection[str]) -> Iterator[tuple[Dif
 def _train_command(key: RunKey, store: Store) -> str:
     record = store.record(key)
     settings = {name: value for name, value in record.non_default.items() if name != "train.epochs"}
-    files = counted_paths(record.imports, key.sources)
-    words = command_words(key.loss, key.backbone, key.data, key.feedback, typed_words(settings), map(Path, files))
-    return shlex.join([*words, "--seeds", str(SEEDS)])
+    return train_command(key, settings, counted_paths(record.imports, key.sources), seeds=SEEDS)
 
 
 def _fit_command(key: RunKey, store: Store) -> str:
