@@ -66,7 +66,7 @@ class DatasetTables:
         """
         shared = () if method.backbone == BASELINE else self.shared_settings.split(SEPARATOR)
         own = method.settings.split(SEPARATOR)
-        if len(self._all_selects) > 1 and not any(word.startswith(SELECT) for word in own):
+        if len(self._selections) > 1 and not any(word.startswith(SELECT) for word in own):
             own.append(SELECT + AND.join(self.selects[method]))
         words = [word for word in own if word and word not in shared]
         tried = self.tried[method]
@@ -108,17 +108,17 @@ class DatasetTables:
 
     def selection(self) -> str:
         """Return which metrics had no part in the selection, or what a line is of that several metrics selected."""
-        select, *others = self._all_selects
+        several = [words for words in self._selections if AND in words]
+        if several:
+            return f"selected by {', '.join(several)}: each metric is of runs that one of its kind selected"
+        select, *others = self._selections
         metrics = dict.fromkeys(column.metric for table in self.tables.values() for column in table.columns)
         otherwise = [metric for metric in metrics if purpose(metric) not in ("", purpose(select))]
-        if not others:
-            return f"selected on validation by {select}, not by {', '.join(otherwise)}" if otherwise else ""
-        both = dict.fromkeys(AND.join(selects) for selects in self.selects.values() if len(selects) > 1)
-        return f"selected by {', '.join(both)}: each metric is of runs that one of its kind selected" if both else ""
+        return "" if others or not otherwise else f"selected on validation by {select}, not by {', '.join(otherwise)}"
 
     @property
-    def _all_selects(self) -> dict[str, None]:
-        return {select: None for selects in self.selects.values() for select in selects}
+    def _selections(self) -> dict[str, None]:
+        return dict.fromkeys(AND.join(selects) for selects in self.selects.values())
 
     def runs_tested(self) -> str:
         """Return how many runs of each method have seen the test rows: the more, the more were chosen by luck."""
