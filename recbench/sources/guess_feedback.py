@@ -52,7 +52,7 @@ MOST_EVENTS = 12
 
 
 def guess_feedback(frame: pl.DataFrame, rest: Sequence[str], guess: Guess) -> set[str]:
-    """Note the feedback that the columns may say and return these columns."""
+    """Note the feedback that the columns may say and return these columns, none where every row is an interaction."""
     named = {plain(name): name for name in rest}
     binary = [name for name in rest if _is_binary(frame[name])]
     called_so = [named[word] for word in EVENTS if word in named and _is_event(frame[named[word]])]
@@ -69,10 +69,6 @@ def guess_feedback(frame: pl.DataFrame, rest: Sequence[str], guess: Guess) -> se
     if not found:
         key = str(next(name for name in frame.columns if name not in rest))
         found["interaction"] = f"{sql_name(key)} IS NOT NULL"
-        guess.lines.append(
-            "no feedback is told apart: every row is an interaction; --feedback, as in "
-            "--feedback \"click=what IN ('click', 'buy'),buy=what = 'buy'\", says what else there is"
-        )
     guess.table["feedback"] = dict(found)
     return {name for name in (event, rating, *binary) if name is not None}
 

@@ -64,6 +64,7 @@ TIMES: tuple[str, ...] = (
 )
 TIMES += ("unixreviewtime", "occurredat", "checkintime")
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
+FORMATS = tuple(day + clock for day in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y") for clock in ("", " %H:%M", " %H:%M:%S"))
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,27 @@ def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
     frame = read_start_of_table(path, guess)
     if frame.is_empty():
         raise DataError(f"{path}: no rows, so that nothing can be guessed of its columns")
-    user = _role(frame, "user", given.user, USERS)
-    item = _role(frame, "item", given.item, ITEMS, {user})
+    user, item = _sides(frame, given)
     time = _time(frame, given.time, {user, item}, guess)
+    if "time_format" in guess.table:  # so that rows can be put in order
+        frame = frame.with_columns(pl.col(time or "").str.to_datetime(str(guess.table["time_format"])))
     rest = [name for name in frame.columns if name not in (user, item, time)]
     used = guess_feedback(frame, rest, guess)
     if given.feedback is not None:
         possible = msgspec.convert(
-            guess.table | {"name": path.name, "user": {"key": user}, "item": {"key": item}}, DatasetSpec
+            guess.table | {"name": dataset_name(path), "user": {"key": user}, "item": {"key": item}}, DatasetSpec
         )
         chosen = choose_feedback(possible, given.feedback)
         missing = [column for column in chosen.log_columns if column not in frame.columns]
         if missing and len(frame) < LOOK:  # else later lines of JSON may have them
             raise unknown("column of --feedback", missing[0], frame.columns)
         guess.table["feedback"] = chosen.feedback
+        used |= {*chosen.log_columns}
+    elif not used:
+        guess.lines.append(
+            "no feedback is told apart: every row is an interaction; --feedback, as in "
+            "--feedback \"view=COLUMN IN ('view', 'buy'),buy=COLUMN = 'buy'\", says what else there is"
+        )
     _complete_rows(frame, [name for name in (user, item, time) if name], guess)
     _split(frame, user, time, guess)
     guess.lines.insert(0, f"user = {user}, item = {item}" + (f", time = {time}" if time else ", no time"))
@@ -139,31 +147,41 @@ def _toml_key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
+def _sides(frame: pl.DataFrame, given: Given) -> tuple[str, str]:
+    """Return the columns of users and items; raises UsageError for what is called neither, or both."""
+    user = _role(frame, "user", given.user, USERS)
+    item = _role(frame, "item", given.item, ITEMS, {user})
+    if user is not None and item is not None:
+        return user, item
+    missing = [side for side, column in (("user", user), ("item", item)) if column is None]
+    columns = "columns name" if len(missing) > 1 else "column names"
+    options = " and ".join(f"--{side} COLUMN" for side in missing)
+    free = ", ".join(name for name in frame.columns if name not in (user, item))
+    raise UsageError(f"which {columns} the {' and the '.join(missing)}? Add {options}, one of {free}")
+
+
 def _role(
-    frame: pl.DataFrame,
-    role: str,
-    given: str | None,
-    words: Sequence[str],
-    taken: Collection[str] = (),
-) -> str:
-    """Return the column of users or items; raises UsageError if none is called so."""
+    frame: pl.DataFrame, role: str, given: str | None, words: Sequence[str], taken: Collection[str | None] = ()
+) -> str | None:
+    """Return the column of users or items, None if no free one is called so."""
     if given is not None:
-        if given not in frame.columns:
-            raise unknown(f"column of --{role}", given, frame.columns)
+        _check_column(frame, role, given, taken)
         return given
     free = {plain(name): name for name in reversed(frame.columns) if name not in taken}
-    for word in words:
-        if word in free:
-            return free[word]
-    raise UsageError(
-        f"which column names the {role}? Add --{role} COLUMN, one of {', '.join(free[n] for n in reversed(free))}"
-    )
+    return next((free[word] for word in words if word in free), None)
+
+
+def _check_column(frame: pl.DataFrame, role: str, given: str, taken: Collection[str | None]) -> None:
+    if given not in frame.columns:
+        raise unknown(f"column of --{role}", given, frame.columns)
+    if given in taken:
+        raise UsageError(f"--{role} {given}: the column of users or items already; name another")
 
 
 def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess: Guess) -> str | None:
     """Return the column of times, if there is one, and note its unit."""
-    if given is not None and given not in frame.columns:
-        raise unknown("column of --time", given, frame.columns)
+    if given is not None:
+        _check_column(frame, "time", given, taken)
     named = {plain(name): name for name in frame.columns if name not in taken}
     called_so = [named[word] for word in TIMES if word in named]
     for name in [given] if given else chain(called_so, _moments(frame, taken)):
@@ -179,6 +197,10 @@ def _time(frame: pl.DataFrame, given: str | None, taken: Collection[str], guess:
             return name
         if numbers is None and len(text) and text.str.contains(ISO_DATE + r"([T ].*)?$").all():
             guess.table["time"] = name
+            return name
+        if numbers is None and (written := _format_of(text)):
+            guess.table |= {"time": name, "time_format": written}
+            guess.lines.append(f"{name} is written as {written}")
             return name
         guess.lines.append(f"{name} is no time: neither a number of seconds or milliseconds since 1970 nor ISO 8601")
     if given is not None:
@@ -198,8 +220,19 @@ def _moments(frame: pl.DataFrame, taken: Collection[str]) -> Iterator[str]:
 
 def _has_moments(values: pl.Series) -> bool:
     if values.dtype == pl.String and len(values):
-        return bool(values.str.contains(ISO_DATE + r"[T ]\d{2}:\d{2}").all())
+        return bool(values.str.contains(ISO_DATE + r"[T ]\d{2}:\d{2}").all()) or ":" in _format_of(values)
     return isinstance(values.dtype, pl.Datetime)
+
+
+def _format_of(text: pl.Series) -> str:
+    """Return the format in which all values are dates; empty where there is none, or more than one, as of 1/2/2024."""
+    fitting = [form for form in FORMATS if _all_dates(text.head(100), form) and _all_dates(text, form)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _all_dates(text: pl.Series, form: str) -> bool:
+    dates = text.str.to_datetime(form, strict=False)
+    return len(dates) > 0 and bool((dates.dt.year() >= 1980).fill_null(value=False).all())  # 24 is no year
 
 
 def _complete_rows(frame: pl.DataFrame, keys: Sequence[str], guess: Guess) -> None:

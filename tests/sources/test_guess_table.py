@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,28 @@ def test_iso_times_and_none(tmp_path: Path) -> None:
     assert no_time["splits"] == ["random"]
 
 
+@pytest.mark.parametrize(
+    ("written", "format"),
+    [
+        ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S"),
+        ("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M"),
+        ("%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M"),
+        ("%d.%m.%y %H:%M", None),  # a year of two digits is no year 24
+        ("01/%m/%Y %H:%M", None),  # a day or a month
+    ],
+)
+def test_dates_as_in_some_countries(tmp_path: Path, written: str, format: str | None) -> None:  # noqa: A002
+    start = datetime(2023, 11, 20)  # noqa: DTZ001
+    values = [(start + timedelta(days=row)).strftime(written) for row in range(ROWS)]
+    path = log(tmp_path, wann=values)
+    path.write_text(path.read_text(encoding="utf-8").replace("sku,ts,", "sku,count,"), encoding="utf-8")
+    found = table(path)
+    assert (found.get("time"), found.get("time_format")) == ("wann" if format else None, format)
+    if format:
+        assert found["splits"] == ["global", "user"]  # in order of time, not of text
+        assert prepared_positives(path) == {"interaction": 1.0}
+
+
 def test_the_only_moments_of_a_log_are_its_times_whatever_they_are_called(tmp_path: Path) -> None:
     moments = [f"2024-01-{1 + row % 28:02}T10:00:00Z" for row in range(ROWS)]
     days = [moment[:10] for moment in moments]
@@ -269,19 +292,25 @@ def test_what_is_given_wins(tmp_path: Path) -> None:
     found = table(path, Given(user="kunde", feedback="buy,even=price>=3", item="sku"))
     assert found["user"]["key"] == "kunde"
     assert found["feedback"] == {"buy": "buy = 1", "even": "price>=3"}
+    spaced = path.rename(tmp_path / "my log.csv")
+    guess = guess_table(spaced, Given(user="kunde", feedback="dear=price IN (3, 4)"))
+    assert guess.table["feedback"] == {"dear": "price IN (3, 4)"}
+    assert "price" not in " ".join(line for line in guess.lines if line.startswith("not used"))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (Given(user="kund"), "unknown column `kund` of --user"),
-        (Given(time="sku"), "--time sku: neither a number of seconds"),
+        (Given(time="sku"), "--time sku: the column of users or items already"),
+        (Given(user="sku", item="sku"), "--item sku: the column of users or items already"),
+        (Given(time="buy"), "--time buy: neither a number of seconds"),
         (Given(feedback="bay"), "unknown feedback `bay`"),
         (Given(feedback="buy,often=buys>=3"), "unknown column `buys` of --feedback; did you mean `buy`"),
-        (Given(feedback="buy>"), 'log.csv: feedback `buy_gt` = "buy>" is not an SQL expression'),
+        (Given(feedback="buy>"), 'log: feedback `buy_gt` = "buy>" is not an SQL expression'),
         (
             Given(feedback="gift"),
-            "unknown feedback `gift` of log.csv; name one, or an expression of columns, as in 'top=",
+            "unknown feedback `gift` of log; name one, or an expression of columns, as in 'top=",
         ),
     ],
 )
@@ -291,8 +320,12 @@ def test_what_cannot_be_meant(tmp_path: Path, given: Given, message: str) -> Non
 
 
 def test_a_column_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, "wer,item,wann\na,b,1700000000\nc,d,1700000001\n")
+    with pytest.raises(UsageError, match="which column names the user. Add --user COLUMN, one of wer, wann"):
+        guess_table(path)
     path = written(tmp_path, "wer,was,wann\na,b,1700000000\nc,d,1700000001\n")
-    with pytest.raises(UsageError, match="which column names the user. Add --user COLUMN, one of wer, was, wann"):
+    both = "which columns name the user and the item. Add --user COLUMN and --item COLUMN, one of wer, was, wann"
+    with pytest.raises(UsageError, match=both):
         guess_table(path)
 
 
