@@ -93,7 +93,7 @@ class Registry(Generic[T]):
 def source_digest(path: Path, named_by: str = "--import") -> str:
     """Return the first 12 hex digits of a file's SHA-256; raises UsageError if there is no such file."""
     if not path.is_file():
-        raise UsageError(f"{named_by} {path}: no such file")
+        raise UsageError(f"{named_by} {path}: {'a folder; name a file' if path.is_dir() else 'no such file'}")
     return sha256(path.read_bytes()).hexdigest()[:12]
 
 

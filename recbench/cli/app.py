@@ -53,18 +53,17 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Return the arguments left over; raises UsageError for an option that is given twice or is empty."""
-        parameters = self.make_parser(ctx).parse_args(list(args))[2]
+        given, _, parameters = self.make_parser(ctx).parse_args(list(args))
         for parameter, count in Counter(parameters).items():
             if count > 1 and isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag):
                 option = parameter.opts[0]
                 joined = "join its values by commas" if "joined by commas" in (parameter.help or "") else "give it once"
                 raise UsageError(f"{option} is given {count} times; {INSTEAD.get(option, joined)}")
-        left_over = super().parse_args(ctx, args)
-        for parameter in self.params:
-            value = ctx.params.get(parameter.name or "")
-            if value == "" or (isinstance(value, list) and "" in value):
+        for parameter in parameters:
+            value = given[parameter.name]
+            if value == "" or (isinstance(value, list | tuple) and "" in value):
                 raise UsageError(f"{parameter.opts[0]} is empty; give a value, or leave it out")
-        return left_over
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(

@@ -11,8 +11,10 @@ import msgspec
 import polars as pl
 
 from recbench.data.content import digest_files, fingerprint, verify_files
+from recbench.data.how_to_prepare import prepare_command
 from recbench.data.manifest import PARTS, SIDES, Cost, Manifest, Options
 from recbench.data.manifest_file import read_manifest, schema, write_manifest
+from recbench.data.prepared_datasets import prepared_folders
 from recbench.data.prepared_folder import replacing, touch
 from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
@@ -24,7 +26,7 @@ from recbench.preparation.splits.base import Ratio, Split, check_split
 from recbench.progress import Progress
 from recbench.readers.base import Source
 from recbench.sources import raw_files
-from recbench.sources.catalog import choose_feedback, find
+from recbench.sources.catalog import choose_feedback, find, load
 from recbench.sources.check_spec import MAX_DAYS
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.raw_files import Accept
@@ -113,6 +115,8 @@ def prepare(
 
 def _chosen(name: str, variant: Variant, catalog: Path | None) -> tuple[DatasetSpec, type[Split]]:
     """Return the dataset as the variant has it, and the class of its split."""
+    if catalog is None and name not in load() and any(folder.parent.name == name for folder in prepared_folders()):
+        raise UsageError(f"{name} is a dataset of your own; name its catalogue too: {prepare_command(name)}")
     spec = find(name, catalog, variant.rule)
     usual = spec.split if variant.split_date is None else "date"
     split = check_split(name, variant.split or usual, spec.splits, spec.time is not None)

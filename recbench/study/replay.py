@@ -46,7 +46,7 @@ def read_pack(path: Path) -> Pack:
     """Read what `recbench pack` wrote; raises UsageError if there is no such file and DataError if it is damaged."""
     if not path.is_file():
         raise UsageError(f"{path}: no such file; `recbench pack` writes one")
-    return load(path, Pack)
+    return load(path, Pack, remedy="name a file that `recbench pack` wrote")
 
 
 def replay(

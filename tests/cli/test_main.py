@@ -123,6 +123,9 @@ def test_a_command_of_a_panel_of_its_own_ends_no_other(run: Run) -> None:
         ),
         (("baselines", "--set", "ials.alpha=1", "--set", "ials.alpha=2"), "is set by `--set ials.alpha=1` too"),
         (("train", "--backbone", ""), "--backbone is empty; give a value, or leave it out"),
+        (("eval", "--metric", ""), "--metric is empty; give a value, or leave it out"),
+        (("prepare", ""), "dataset is empty; give a value, or leave it out"),
+        (("train", "--import", "."), ": a folder; name a file"),
         (("train", "--epochs", "1.5"), "--epochs 1.5: expected a whole number from 1 to 1,000,000,000"),
         (("train", "--seeds", "1e9"), "--seeds 1e9: expected a whole number from 1 to 10,000"),
         (("train", "--seed", "1e30"), "--seed 1e30: expected a whole number from 0 to"),
@@ -194,6 +197,19 @@ def test_errors_are_explained(error: BaseException, message: str, code: int) -> 
     line, exit_code = explain(error)
     assert line.startswith(message) and exit_code == code
     assert bool(line) == bool(message)
+
+
+def test_an_interrupt_while_it_starts_is_one_line() -> None:
+    code = (
+        "import importlib.abc, sys\n"
+        "class Interrupt(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "import recbench.cli"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (130, "error: interrupted\n")
 
 
 def module(*words: str, stdout: Any = subprocess.PIPE, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -95,6 +95,11 @@ def test_an_archive_beside_the_files(run: Run, site: tuple[str, Path], tmp_path:
     with zipfile.ZipFile(tmp_path / "site" / "films.zip", "w") as archive:
         for path in sorted((tmp_path / "other").rglob("*.dat")):
             archive.write(path, path.name)
+    nameless = run("prepare", "films")
+    told = (
+        "error: films is a dataset of your own; name its catalogue too: `recbench prepare films --catalog FILE.toml`\n"
+    )
+    assert (nameless.code, nameless.err) == (2, told)
     again = run("prepare", "films", "--catalog", str(site[1]), "--raw", str(tmp_path / "site"))
     assert again.code == 0 and "2,000 rows" in again.out  # and not what was unpacked before
 
