@@ -25,7 +25,12 @@ def save(path: Path, state: object) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_beside(path) as temporary:
+            temporary.touch()
+            mode = temporary.stat().st_mode
             save_file(tensors, temporary, metadata={"state": f"{_digest(skeleton, tensors)} {skeleton}"})
+            temporary.chmod(
+                mode
+            )  # safetensors lets the owner alone read its files; records are read by who shares them
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)

@@ -31,6 +31,12 @@ def test_nested_state_comes_back(tmp_path: Path) -> None:
     assert (back["nothing"], back["text"], back["big"]) == (None, "é", 2**60)
 
 
+def test_who_reads_records_reads_weights(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    checkpoint.save(tmp_path / "state", {"a": torch.zeros(2)})
+    assert (tmp_path / "state").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_tied_weights_are_saved(tmp_path: Path) -> None:
     tensor = torch.ones(3)
     checkpoint.save(tmp_path / "state", {"a": tensor, "b": tensor})
