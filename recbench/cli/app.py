@@ -134,8 +134,8 @@ def print_warnings(results: Store) -> None:
 def one_run(word: str | None, results: Store) -> RunRecord:
     """Return the run that a word means, None meaning the latest, and say which it is where it means several."""
     record, note = results.one(word)
-    if note:
-        stderr().print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
+    for line in filter(None, (*results.notes, note)):
+        stderr().print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
     return record
 
 

@@ -97,9 +97,10 @@ def runs_table(runs: Sequence[ListedRun]) -> Table:
     table.add_column(overflow="fold")
     for run in runs:
         marks = [*run.tags, *(["hidden"] if run.hidden else []), *([] if run.evaluated else ["not evaluated"])]
-        reached = f"valid {run.select} {run.valid:.4f}  {run.finished[:16].replace('T', ' ')}"
+        head = Text.assemble(run.run, "\n", (run.finished[:16].replace("T", " "), "dim"))
+        reached = f"valid {run.select} {run.valid:.4f}"
         line = Text.assemble((clean_line(run.method), "bold"), f", seed {run.seed}  {reached}")
         line.append(f"  {clean_line(', '.join(marks))}" if marks else "", "yellow")
         line.append(f"\n{clean_line('  '.join(filter(None, [run.data, run.settings])))}", "dim")
-        table.add_row(run.run, line)
+        table.add_row(head, line)
     return table

@@ -93,9 +93,10 @@ class Store:
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
         count = "there is one run" if len(folders) == 1 else f"there are {len(folders)} runs"
+        skipped = f"; {self.warnings[0]}" if self.warnings else ""
         raise UsageError(
             f"no run starts with `{prefix}`, and no method, dataset or tag is called so; {count}, such as {listed} "
-            "(`recbench runs`)"
+            f"(`recbench runs`){skipped}"
         )
 
     def folders(self) -> dict[str, Path]:

@@ -208,6 +208,7 @@ def test_words_on_several_datasets_are_those_of_the_latest_or_of_the_one_that_is
     assert runs_of(evaluated("runs", "bpr", "--json").json) == {other.key.digest, record.key.digest}
     told = evaluated("plot", "curves", "--run", "bpr", "--format", "csv").err
     assert "bpr: its runs on other/global, the latest; `recbench runs bpr` lists those on synthetic/global" in told
+    assert told == evaluated("show", "bpr").err
     assert runs_of(evaluated("runs", "bpr", "--dataset", "synthetic", "--json").json) == {record.key.digest}
     assert runs_of(evaluated("runs", "other", "--json").json) == {other.key.digest}
     for words in ((), ("--run", "latest"), ("--run", "bpr")):

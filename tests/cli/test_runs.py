@@ -65,6 +65,12 @@ def test_a_word_means_the_same_everywhere(trained: Run, results: dict[str, str],
     assert trained("export", "bpr", "-o", str(tmp_path / "index")).code == 0
 
 
+def test_a_damaged_record_is_told_where_its_method_is_asked_for(trained: Run, results: dict[str, str]) -> None:
+    (path,) = results_home().glob(f"runs/*/*/*{results['bpr0']}/record.json")
+    path.write_text("{")
+    assert f"{path}: damaged" in trained("show", "bpr").err
+
+
 def test_of_several_runs_the_latest_is_shown_and_named(trained: Run, results: dict[str, str]) -> None:
     assert shown(trained, "bce") == results["bce1"]
     assert f"bce: the latest of 2 runs, {results['bce1']} (seed 1)" in trained("show", "bce").err
