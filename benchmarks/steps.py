@@ -85,17 +85,6 @@ class LanesStep:
         return sum(batch.rows for batch in batches)
 
 
-def losses_of_both(
-    together: SideBySide, alone: Sequence[Model], batches: Sequence[Sequence[Batch]]
-) -> tuple[Tensor, Tensor]:
-    """Step models side by side, and others alone, on the same batches of each; return both losses, [steps, models]."""
-    found, expected = [], []
-    for of_step in zip(*batches, strict=False):
-        found.append(together.step(of_step))
-        expected.append(torch.stack([model.update(batch) for model, batch in zip(alone, of_step, strict=True)]))
-    return torch.stack(found), torch.stack(expected)
-
-
 def _endless(data: Dataset, model: Model, size: int, seed: int) -> Iterator[Batch]:
     generator = torch.Generator(data.train.user.device).manual_seed(seed)
     return chain.from_iterable(model.loss.sampler.batches(data, size, generator) for _ in count())

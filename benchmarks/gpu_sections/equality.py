@@ -13,8 +13,8 @@ from torch import Tensor
 from benchmarks.gpu_sections.case import Case, Measured, Setting
 from benchmarks.gpu_sections.shapes import batch_on, generator, moved
 from benchmarks.gpu_sections.steps import NEVER
-from benchmarks.steps import losses_of_both
 from recbench.data.dataset import Dataset
+from recbench.inspect.lane_checks import losses_of_both
 from recbench.inspect.loss_trial import Trial
 from recbench.inspect.tape import Tapes
 from recbench.losses.base import LOSSES

@@ -10,7 +10,8 @@ from itertools import islice
 from benchmarks.gpu_sections import shapes
 from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps, start_peak
 from benchmarks.gpu_sections.steps import Shape
-from benchmarks.steps import LanesStep, losses_of_both, untrained
+from benchmarks.steps import LanesStep, untrained
+from recbench.inspect.lane_checks import losses_of_both
 from recbench.training.model import Model
 from recbench.training.side_by_side import SideBySide
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from recbench.training.capturable import Waits, changed, held_by
 from recbench.training.compiled import compile_objective
 from recbench.training.model import Model
 from recbench.training.optimizer import hold_rates
+from recbench.training.random_numbers import RandomNumbers
 from recbench.training.schedule import Schedule
 
 EAGER = 3  # steps of a shape before it is recorded, in which whatever is made at first use is made
@@ -175,8 +176,9 @@ class CudaGraphs(Recorder):
 
     asides: ClassVar[int] = 3  # as torch's own recipe has them
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, random: Sequence[RandomNumbers] = ()) -> None:
         self.device = device
+        self.generators = [each.cuda for each in random if each.cuda is not None]  # beside the global one
         self.stream = torch.cuda.Stream(device)
         self.pool = torch.cuda.graph_pool_handle()
 
@@ -192,14 +194,16 @@ class CudaGraphs(Recorder):
     def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
         """Record a step, which does not make it, and make it."""
         graph = CudaGraph()
+        for generator in self.generators:
+            graph.graph.register_generator_state(generator)
         here = torch.cuda.stream(torch.cuda.current_stream(self.device))  # torch does not return to it from a failure
         try:
             with here, torch.cuda.graph(graph.graph, pool=self.pool, stream=self.stream):
                 objective = step()
         except RuntimeError:
             # Before torch 2.13 the random numbers of the device cannot be drawn after a failure, but by a copy.
-            generator = torch.cuda.default_generators[self.stream.device_index]
-            generator.graphsafe_set_state(generator.clone_state())
+            for generator in (torch.cuda.default_generators[self.stream.device_index], *self.generators):
+                generator.graphsafe_set_state(generator.clone_state())
             raise
         graph.replay()
         return graph, objective
@@ -220,8 +224,10 @@ class CudaGraph(Recording):
         self.graph.replay()
 
 
-def make_step(model: Model, schedule: Schedule) -> Step:
+def make_step(model: Model, schedule: Schedule, random: Sequence[RandomNumbers] = ()) -> Step:
     """Return what makes the steps of a model: recorded on CUDA if the schedule and its optimiser allow it.
+
+    `random` are the numbers that steps draw other than from torch's global generators.
 
     Raises UsageError if the schedule wants them compiled and that cannot be.
     """
@@ -238,7 +244,7 @@ def make_step(model: Model, schedule: Schedule) -> Step:
     elif not (schedule.constant_rate or reads_rates):
         reason = f"{schedule.optimizer} does not read a changing learning rate from the device"
     if reason is None and schedule.capture:
-        return CapturedStep(model, CudaGraphs(device), hold_rates)
+        return CapturedStep(model, CudaGraphs(device, random), hold_rates)
     step = Step(model, hold_rates)
     step.notes += [] if reason is None else [f"steps are made one by one, not as a CUDA graph: {reason}"]
     return step

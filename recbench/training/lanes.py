@@ -15,10 +15,10 @@ from recbench.results.number_words import clock
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.trackers.base import Track
-from recbench.training.checkpoint import random_state, set_random_state
 from recbench.training.console import print_line
 from recbench.training.epoch import EpochPass, TrainedEpoch
 from recbench.training.model import Model
+from recbench.training.random_numbers import RandomNumbers
 from recbench.training.side_by_side import SideBySide
 from recbench.training.train import Saved, Training
 from recbench.training.training_display import rate_in_words
@@ -38,7 +38,7 @@ class Lane:
         self.key = key
         self.folder = store.folder(key)
         self.training = Training(key, data, saved, track)
-        self.random = random_state()
+        self.random = RandomNumbers()
         self.error: Exception | None = None
 
     @property
@@ -54,12 +54,8 @@ class Lane:
     @contextmanager
     def own(self) -> Iterator[None]:
         """Do what concerns this lane alone: with its own random numbers, and so that an error ends it alone."""
-        set_random_state(self.random)
-        try:
-            with self.failing_alone():
-                yield
-        finally:
-            self.random = random_state()
+        with self.random.in_use(), self.failing_alone():
+            yield
 
     @contextmanager
     def failing_alone(self) -> Iterator[None]:
@@ -139,7 +135,7 @@ class Group:
         if self.together is None or not self.together.fits(models, first):
             self.together = None
             gc.collect()  # models side by side and their graph refer to each other, and hold memory of the GPU
-            self.together = SideBySide(models, first)
+            self.together = SideBySide(models, first, [each.lane.random for each in passes])
         together = self.together
         together.start_steps()
         while any(each.batch is not None for each in passes):

@@ -18,6 +18,7 @@ from recbench.losses.base import Loss
 from recbench.training.captured_step import make_step
 from recbench.training.model import Model
 from recbench.training.optimizer import joined, share_state
+from recbench.training.random_numbers import DrawnByEach, RandomNumbers
 
 Tensors = dict[str, Tensor]
 
@@ -50,12 +51,14 @@ class SideBySide(Model):
 
     A step makes the same updates as a step of each would, up to the order of sums in the gradients. The optimiser is
     one for all, with a state, a learning rate and a weight decay of each model. `first` are the first batches of an
-    epoch: parameters that these give no gradient are left as they are, as in a step of one model.
+    epoch: parameters that these give no gradient are left as they are, as in a step of one model. A step draws the
+    `random` numbers of each; where none are given, those of each go on from where torch's global generators are.
     """
 
-    def __init__(self, models: Sequence[Model], first: Sequence[Batch]) -> None:
+    def __init__(self, models: Sequence[Model], first: Sequence[Batch], random: Sequence[RandomNumbers] = ()) -> None:
         super().__init__(models[0].backbone, models[0].loss, models[0].schedule)
         self.models = models
+        self.random = random or [RandomNumbers() for _ in models]
         self.objectives = [Objective(model) for model in models]
         self.optimizer = joined([model.optimizer for model in models], [model.schedule for model in models])
         self.reached = self.objectives[0].reached(first[0])
@@ -63,8 +66,8 @@ class SideBySide(Model):
         self.own = {name: [each[name] for each in trained] for name in self.reached}
         self.trained: Tensors = {name: _in_one(own).requires_grad_() for name, own in self.own.items()}
         self.held: Tensors = {name: _in_one(own) for name, own in self._not_shared().items()}
-        self._gradients = _gradients_of(self.objectives[0])
-        self._step = make_step(self, self.schedule)
+        self._gradients = _gradients_of(self.objectives[0], self.random)
+        self._step = make_step(self, self.schedule, self.random)
         for model in models:
             model.optimizer.zero_grad(set_to_none=True)
 
@@ -104,11 +107,11 @@ class SideBySide(Model):
         together = stacked(present) if len(present) == len(batches) else None
         if together is not None:
             return self._step(together)
-        nothing = torch.zeros((), device=present[0].user.device)
-        objectives = [
-            nothing if batch is None else model.loss.step(model.backbone, batch, model.optimizer)
-            for model, batch in zip(self.models, batches, strict=True)
-        ]
+        objectives = [torch.zeros((), device=present[0].user.device)] * len(batches)
+        for number, (model, batch, random) in enumerate(zip(self.models, batches, self.random, strict=True)):
+            if batch is not None:
+                with random.in_use():
+                    objectives[number] = model.update(batch)
         self.share_state()
         return torch.stack(objectives)
 
@@ -144,11 +147,12 @@ def gradients_alike(objective: Objective, batch: Batch) -> bool:
     """
     trained = objective.trained()
     names = objective.reached(batch)
+    random = RandomNumbers()
     alone = torch.autograd.grad(objective(batch), [trained[name] for name in names])
     lane = {name: trained[name].detach().unsqueeze(0).requires_grad_() for name in names}
     held = {name: tensor.detach().unsqueeze(0) for name, tensor in objective.named_buffers()}
     one = with_fields(batch, {name: tensor.unsqueeze(0) for name, tensor in fields_of(batch).items()})
-    together, _ = _gradients_of(objective)(lane, held, one)
+    together, _ = _gradients_of(objective, [random])(lane, held, one)
     largest = max(float(gradient.abs().max()) for gradient in alone)
     return all(
         torch.allclose(together[name][0], gradient, rtol=1e-3, atol=1e-5 * largest)
@@ -156,23 +160,27 @@ def gradients_alike(objective: Objective, batch: Batch) -> bool:
     )
 
 
-def _gradients_of(objective: Objective) -> Callable[[Tensors, Tensors, Batch], tuple[Tensors, Tensor]]:
+def _gradients_of(
+    objective: Objective, random: Sequence[RandomNumbers]
+) -> Callable[[Tensors, Tensors, Batch], tuple[Tensors, Tensor]]:
     """Return the gradients and values of an objective as a function of tensors of lanes, which take its own's place.
 
     A lane's value depends on its own tensors alone, so that the gradient of the sum is that of each.
     """
 
     further = _further_names(objective)
+    number = torch.arange(len(random), device=next(objective.parameters()).device)
 
-    def value(trained: Tensors, held: Tensors, fields: Tensors, batch: Batch) -> Tensor:
+    def value(trained: Tensors, held: Tensors, fields: Tensors, run: Tensor, batch: Batch) -> Tensor:
         tensors = trained | held
         tensors |= {name: tensors[first] for name, first in further.items() if first in tensors}
-        called: Tensor = functional_call(objective, tensors, (with_fields(batch, fields),), tie_weights=False)
+        with DrawnByEach(run, random):
+            called: Tensor = functional_call(objective, tensors, (with_fields(batch, fields),), tie_weights=False)
         return called
 
     def of_lanes(trained: Tensors, held: Tensors, batch: Batch) -> tuple[Tensors, Tensor]:
         with everywhere_fixed_shapes():
-            values = vmap(partial(value, batch=batch))(trained, held, dict(fields_of(batch)))
+            values = vmap(partial(value, batch=batch))(trained, held, dict(fields_of(batch)), number)
         gradients = torch.autograd.grad(values.sum(), list(trained.values()))
         # A fused optimiser reads the memory of gradients as if they were laid out as the parameters are.
         return {name: one.contiguous() for name, one in zip(trained, gradients, strict=True)}, values

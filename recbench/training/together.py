@@ -25,7 +25,11 @@ NOT_COMPARED = ("_parameters", "_buffers", "_modules", "sampler", "notes")  # of
 MOST = 64  # runs side by side in a process; from how many on more are no faster was not measured
 COPIES = 6  # of the weights that a run and its step hold
 SHARE_OF_MEMORY = 0.8  # that is used of what is free
-DYNAMIC = "dynamic shape"  # in what torch says of operations whose result has a shape that depends on values
+IMPOSSIBLE = {  # of what torch says of an operation that it cannot do for several models at once, what tells which
+    "dynamic shape": "makes tensors whose shape depends on values",
+    ".item()": "reads the value of a tensor",
+    "random operation": "draws random numbers in every step by a function of torch that cannot do so for each run",
+}
 
 
 def why_alone(model: Model, batch: Batch) -> str | None:
@@ -55,14 +59,15 @@ def _why_not_tried(model: Model, batch: Batch) -> str | None:
     random, versions = random_state(), [tensor._version for tensor in tensors]
     try:
         objective.reached(batch)
-        if has_drawn(random):
-            return f"{method} draws random numbers in every step, which would be others than alone"
+        if "lists" in model.loss.sampler.gives and has_drawn(random):
+            return f"{method} draws random numbers for lists, of which there are more or fewer in each batch"
         if versions != [tensor._version for tensor in tensors]:
             return f"{method} changes tensors of its own while it computes its loss"
         alike = gradients_alike(objective, batch)
     except RuntimeError as error:
-        if DYNAMIC in str(error):
-            return f"{method} makes tensors whose shape depends on values"
+        for words, reason in IMPOSSIBLE.items():
+            if words in str(error):
+                return f"{method} {reason}"
         return f"torch cannot do a step of {method} for several models at once: {str(error).strip().splitlines()[0]}"
     return None if alike else f"the gradients of {method} for several models at once are not those of each alone"
 

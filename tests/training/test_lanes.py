@@ -29,7 +29,7 @@ from recbench.training import side_by_side
 from recbench.training.captured_step import CapturedStep
 from recbench.training.lanes import Lane, Pass
 from recbench.training.model import Model
-from recbench.training.schedule import Schedule
+from recbench.training.random_numbers import RandomNumbers
 from recbench.training.side_by_side import SideBySide
 from recbench.training.together import bundles
 from recbench.training.train import Training, train
@@ -82,6 +82,7 @@ def check_same(expected: Sequence[RunRecord], found: Sequence[Finished], count: 
         ("bpr", "mf", ("train.warmup=1.5", "train.decay=linear", "train.clip=0.01", "train.validate_every=2")),
         ("sgl", "lightgcn", ("loss.drop=0.2",)),  # draws of its own before every epoch
         ("bce", "mf", ("train.refit=true", "backbone.l2=0.01")),
+        ("bce", "simplex", ()),  # dropout in every step
     ],
 )
 def test_each_is_what_it_is_alone(
@@ -100,7 +101,7 @@ def test_recorded_steps_see_what_the_start_of_an_epoch_changes(
     """As steps are recorded on a GPU: NCL has terms of clusters from its second epoch on."""
     steps: list[CapturedStep] = []
 
-    def recorded(model: Model, schedule: Schedule) -> CapturedStep:
+    def recorded(model: Model, *_: object) -> CapturedStep:
         steps.append(CapturedStep(model, Tapes()))
         return steps[-1]
 
@@ -119,9 +120,9 @@ def test_runs_that_end_early_leave_the_others_and_their_memory(
     kept: list[int] = []  # of those before, as others are made
     made: list[ref[SideBySide]] = []
 
-    def noted(models: Sequence[Model], first: Sequence[Batch]) -> SideBySide:
+    def noted(models: Sequence[Model], first: Sequence[Batch], random: Sequence[RandomNumbers]) -> SideBySide:
         kept.append(sum(one() is not None for one in made))
-        one = SideBySide(models, first)
+        one = SideBySide(models, first, random)
         made.append(ref(one))
         return one
 

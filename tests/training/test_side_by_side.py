@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
@@ -24,18 +25,23 @@ from recbench.losses.base import resolve as resolve_loss
 from recbench.settings import Value, prefixed
 from recbench.training.captured_step import CapturedStep
 from recbench.training.model import Model, build
+from recbench.training.random_numbers import RandomNumbers
 from recbench.training.schedule import Schedule
 from recbench.training.side_by_side import SideBySide, _further_names, stacked
 from recbench.training.together import MOST, difference, most_in_memory, why_alone
 
-RANDOM = "draws random numbers in every step"
 STEPS = "makes steps of its own"
 PAIRS = "is given as pairs"
+CHANGES = "changes tensors of its own"
 ALONE = {
-    **dict.fromkeys(("selfcf-ed", "selfcf-ep", "ssl", "simgcl", "xsimgcl"), RANDOM),
+    "selfcf-ep": "torch cannot do a step",
+    **dict.fromkeys(("selfcf-he", "ssl"), CHANGES),
     **dict.fromkeys(("full-softmax", "mult-dae", "mult-vae"), PAIRS),
     **dict.fromkeys(("til-ui", "til-mi"), STEPS),
-    "selfcf-he": "changes tensors of its own",
+}
+ALONE_ON = {
+    **dict.fromkeys(("autoencoder", "variational-autoencoder"), "reads the value of a tensor"),
+    "sasrec": "makes tensors whose shape depends on values",
 }
 
 
@@ -51,15 +57,15 @@ def test_every_loss_trains_side_by_side_or_has_a_reason(name: str) -> None:
     "backbone",
     [name for name in BACKBONES.names() if why_not(LOSSES.get("gnolr"), BACKBONES.get(name)) is None],
 )
-def test_every_backbone_trains_side_by_side_or_draws_in_its_steps(backbone: str) -> None:
-    draws = backbone in ("autoencoder", "variational-autoencoder", "ngcf", "simplex", "sasrec")
-    try:
+def test_every_backbone_trains_side_by_side_or_has_a_reason(backbone: str) -> None:
+    reason = ALONE_ON.get(backbone)
+    with nullcontext() if reason is None else pytest.raises(InapplicableError, match=reason):
         require_same_lanes(Trial("gnolr"), backbone)
-    except InapplicableError as reason:
-        assert RANDOM in str(reason)
-        assert draws
-    else:
-        assert not draws
+
+
+def test_lists_of_which_more_or_fewer_draw_train_alone() -> None:
+    trial = Trial("listnet")
+    assert "draws random numbers for lists" in str(why_alone(trial.model(backbone="simplex"), trial.batch))
 
 
 def models_of(
@@ -129,15 +135,20 @@ def test_lists_of_any_length_and_graphs(loss: str, backbone: str) -> None:
     check_equal_steps(trial, *(models_of(trial, 3, backbone=backbone) for _ in range(2)))
 
 
-def test_a_model_without_a_batch_rests() -> None:
+@pytest.mark.parametrize("backbone", ["mf", "simplex"])  # of which one draws random numbers
+def test_a_model_without_a_batch_rests(backbone: str) -> None:
     trial = Trial("bce")
-    models, alone = models_of(trial, 2), models_of(trial, 2)
+    models, alone = (models_of(trial, 2, backbone=backbone) for _ in range(2))
     first, second = (batches_of(trial, models[0], seed, 3) for seed in range(2))
+    own = [RandomNumbers(), RandomNumbers()]
     together = SideBySide(models, [first[0], second[0]])
     for batches in zip(first, [second[0], None, second[1]], strict=True):
-        losses = together.step(batches)
-        expected = [model.update(b) if b else torch.tensor(0.0) for model, b in zip(alone, batches, strict=True)]
-        torch.testing.assert_close(losses, torch.stack(expected))
+        losses, expected = together.step(batches), torch.zeros(2)
+        for place, (model, batch) in enumerate(zip(alone, batches, strict=True)):
+            if batch is not None:
+                with own[place].in_use():
+                    expected[place] = model.update(batch)
+        torch.testing.assert_close(losses, expected)
     assert models[1].optimizer.state_dict()["state"][0]["step"] == 2
     torch.testing.assert_close(models[1].optimizer.state_dict(), alone[1].optimizer.state_dict())
 
@@ -153,6 +164,17 @@ def test_a_step_of_all_can_be_captured() -> None:
         assert batch is not None
         expected = torch.stack([model.update(one) for model, one in zip(alone, batches, strict=True)])
         torch.testing.assert_close(step(batch), expected)
+    assert step.recorded and not step.notes
+
+
+def test_a_step_that_draws_for_each_can_be_captured() -> None:
+    trial = Trial("bce")
+    models = models_of(trial, 2, backbone="simplex")
+    step = CapturedStep(SideBySide(models, [trial.batch] * 2), Tapes())
+    batch = stacked([trial.batch] * 2)
+    assert batch is not None
+    for _ in range(5):
+        step(batch)
     assert step.recorded and not step.notes
 
 
@@ -178,8 +200,7 @@ def test_balance_strategies(name: str) -> None:
     trial = Trial("nsb")
     model = trial.model(words={"balance": name})
     model.start_epoch(1)
-    own = "changes tensors of its own"
-    reasons = {"dwa": own, "gradnorm": own, "pcgrad": RANDOM}
+    reasons = {"dwa": CHANGES, "gradnorm": CHANGES, "pcgrad": "torch cannot do a step"}
     assert reasons.get(name, "None") in str(why_alone(model, trial.batch))
 
 

@@ -29,8 +29,9 @@ def items_of(histories: Histories, user: Tensor) -> tuple[Tensor, Tensor]:
     begin = histories.start[user]
     count = histories.end[user] - begin
     start = torch.cat([count.new_zeros(1), count.cumsum(0)])
-    shift = torch.repeat_interleave(begin - start[:-1], count)
-    return histories.item[shift + torch.arange(len(shift), device=shift.device)], start
+    total = int(start[-1])
+    shift = torch.repeat_interleave(begin - start[:-1], count, output_size=total)
+    return histories.item[shift + torch.arange(total, device=shift.device)], start
 
 
 @dataclass(frozen=True)

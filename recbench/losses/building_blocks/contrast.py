@@ -70,7 +70,7 @@ def distinct_rows(row: Tensor, size: int, counts: Tensor) -> tuple[Tensor, Tenso
     Unlike that of `torch.unique`, n = min(B, size) does not depend on the data.
     """
     place = torch.arange(len(row), device=row.device).masked_fill(~counts, len(row))
-    earliest = torch.full((size,), len(row), device=row.device).scatter_reduce_(0, row, place, "amin")
+    earliest = torch.full((size,), len(row), device=row.device).scatter_reduce(0, row, place, "amin")
     if size < len(row):
         return torch.arange(size, device=row.device), earliest < len(row)
     return row, counts & (earliest[row] == place)
