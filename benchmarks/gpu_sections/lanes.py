@@ -47,6 +47,7 @@ ALL = (
     Work("nsb", "twintower", shapes.ml1m_of_3, 1024),
     Work("softmax", "mf", shapes.gowalla, 1024),
     Work("gnolr", "mmoe", shapes.ml1m_of_3, 1024),
+    Work("bce", "simplex", shapes.ml1m, 1024),  # which draws random numbers
 )
 
 

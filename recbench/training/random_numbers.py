@@ -65,7 +65,7 @@ class DrawnByEach(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call a function of torch."""
+        """Call a function of torch, or if it draws have each run call it."""
         kwargs = kwargs or {}
         if func not in DRAWING:
             return func(*args, **kwargs)
@@ -97,13 +97,19 @@ class _ByEach(torch.autograd.Function):
         """Return the values of all runs, [L, ...]."""
         of_each = []
         for number, own_random in enumerate(random):
-            own = [
-                x.select(dim, number) if isinstance(dim, int) else x for x, dim in zip(values, dims[4:], strict=True)
-            ]
+            own = [_of_run(x, dim, number) for x, dim in zip(values, dims[4:], strict=True)]
             unnamed = len(own) - len(names)
             with own_random.in_use():
                 of_each.append(func(*own[:unnamed], **dict(zip(names, own[unnamed:], strict=True))))
         return torch.stack(of_each), 0
+
+
+def _of_run(value: Any, dim: Any, number: int) -> Any:
+    """Return what a run has of a value, laid out without gaps, as alone: by that a GPU decides how it draws."""
+    if not isinstance(dim, int):
+        return value  # that all share
+    own = value.select(dim, number)
+    return own if own.is_contiguous() else own.clone()
 
 
 _by_each: Callable[..., Tensor] = _ByEach.apply
