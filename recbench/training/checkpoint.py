@@ -35,7 +35,10 @@ def save(path: Path, state: object) -> None:
                 os.fsync(file.fileno())
             temporary.replace(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{path}: cannot write ({error}); free some space or choose RECBENCH_RESULTS") from error
+        reason = getattr(error, "strerror", None) or error  # without the name of the temporary file
+        raise DataError(
+            f"{path}: cannot be written ({reason}); free space, or set RECBENCH_RESULTS to a writable folder"
+        ) from error
 
 
 def load(path: Path, remedy: str = "delete it and train again") -> Any:

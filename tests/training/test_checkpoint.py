@@ -51,7 +51,7 @@ def test_a_failed_write_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError, match="No space left on device"):
+    with pytest.raises(DataError, match=r"state: cannot be written \(No space left on device\); free space"):
         checkpoint.save(path, {"a": 2})
     assert checkpoint.load(path) == {"a": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["state"]
