@@ -118,14 +118,7 @@ class DatasetSpec:
     relative_time: bool = False  # whether times count from an unnamed moment in place of 1970
     time_format: str | None = None  # of text, such as "%d.%m.%Y %H:%M"; else ISO 8601; reader `table` only
     time_zone: str | None = None  # of text and dates that name none, such as "Europe/Berlin"; reader `table` only
-    splits: tuple[str, ...] = (
-        "global",
-        "user",
-        "leave-one-out",
-        "days",
-        "sessions",
-        "date",
-    )  # the first is the default
+    splits: tuple[str, ...] = ("global", "user", "leave-one-out", "days", "sessions", "date")  # the first: the default
     ratio: tuple[int, int, int] = (63, 7, 30)  # of train, valid and test; of `given` those of train and valid
     split_days: int = 1  # days of test, splits `days` and `sessions`
     split_date: date | None = None  # first day of test, split `date`

@@ -9,45 +9,21 @@ import polars as pl
 
 from recbench.sources.unknown_table import LOOK, MOST_STEPS, Guess, numbers_of
 
-EVENTS: tuple[str, ...] = (
-    "event",
-    "eventtype",
-    "eventname",
-    "action",
-    "actiontype",
-    "behavior",
-    "behaviour",
-    "behaviortype",
+EVENTS = (
+    *("event", "eventtype", "eventname", "action", "actiontype", "behavior", "behaviour", "behaviortype"),
+    *("interaction", "interactiontype", "activity", "type"),
 )
-EVENTS += ("interaction", "interactiontype", "activity", "type")
 RATINGS = ("rating", "ratings", "stars", "score", "overall", "grade", "rate")
-NO_FEEDBACK: tuple[str, ...] = (
-    "impression",
-    "impressions",
-    "expose",
-    "exposure",
-    "shown",
-    "show",
-    "display",
-    "skip",
-    "dislike",
+NO_FEEDBACK = (
+    *("impression", "impressions", "expose", "exposure", "shown", "show", "display", "skip", "dislike"),
+    *("none", "no", "0", "ignored"),
 )
-NO_FEEDBACK += ("none", "no", "0", "ignored")
 # words that tell a column of events whatever it is called, beside NO_FEEDBACK
-SAID: tuple[str, ...] = (
-    "view",
-    "pageview",
-    "click",
-    "cart",
-    "addtocart",
-    "buy",
-    "purchase",
-    "order",
-    "transaction",
-    "checkout",
-    "wishlist",
+SAID = (
+    *("view", "pageview", "click", "cart", "addtocart", "buy", "purchase", "order", "transaction"),
+    *("checkout", "wishlist", "like", "love", "share", "follow", "comment", "favorite", "favourite", "bookmark"),
+    *("save", "play", "listen"),
 )
-SAID += ("like", "love", "share", "follow", "comment", "favorite", "favourite", "bookmark", "save", "play", "listen")
 MOST_EVENTS = 12
 
 

@@ -19,50 +19,21 @@ from recbench.sources.guess_features import guess_features
 from recbench.sources.guess_feedback import guess_feedback, plain, sql_name
 from recbench.sources.unknown_table import LOOK, Guess, numbers_of, read_start_of_table, unit_of
 
-USERS: tuple[str, ...] = (
-    "user",
-    "userid",
-    "uid",
-    "username",
-    "customer",
-    "customerid",
-    "visitor",
-    "visitorid",
-    "client",
-    "clientid",
+USERS = (
+    *("user", "userid", "uid", "username", "customer", "customerid", "visitor", "visitorid", "client", "clientid"),
+    *("buyer", "buyerid", "member", "memberid", "account", "accountid", "reviewer", "reviewerid", "person"),
+    *("personid", "profile", "profileid", "session", "sessionid"),
 )
-USERS += ("buyer", "buyerid", "member", "memberid", "account", "accountid", "reviewer", "reviewerid", "person")
-USERS += ("personid", "profile", "profileid", "session", "sessionid")
-ITEMS: tuple[str, ...] = (
-    "item",
-    "itemid",
-    "iid",
-    "product",
-    "productid",
-    "sku",
-    "movie",
-    "movieid",
-    "film",
-    "video",
-    "videoid",
-    "song",
+ITEMS = (
+    *("item", "itemid", "iid", "product", "productid", "sku", "movie", "movieid", "film", "video", "videoid", "song"),
+    *("songid", "track", "trackid", "artist", "artistid", "parentasin", "asin", "article", "articleid", "book"),
+    *("bookid", "isbn", "ad", "adid", "content", "contentid", "game", "gameid", "post", "photo", "offer", "poi"),
+    *("location", "locationid"),
 )
-ITEMS += ("songid", "track", "trackid", "artist", "artistid", "parentasin", "asin", "article", "articleid", "book")
-ITEMS += ("bookid", "isbn", "ad", "adid", "content", "contentid", "game", "gameid", "post", "photo", "offer", "poi")
-ITEMS += ("location", "locationid")
-TIMES: tuple[str, ...] = (
-    "timestamp",
-    "time",
-    "ts",
-    "timems",
-    "timestampms",
-    "datetime",
-    "date",
-    "eventtime",
-    "createdat",
-    "unixtime",
+TIMES = (
+    *("timestamp", "time", "ts", "timems", "timestampms", "datetime", "date", "eventtime", "createdat", "unixtime"),
+    *("unixreviewtime", "occurredat", "checkintime"),
 )
-TIMES += ("unixreviewtime", "occurredat", "checkintime")
 ISO_DATE = r"^\d{4}-\d{2}-\d{2}"
 FORMATS = tuple(day + clock for day in ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y") for clock in ("", " %H:%M", " %H:%M:%S"))
 
