@@ -37,40 +37,11 @@ AFTER_SPLIT = (
 
 
 def options(spec: DatasetSpec, split: Split, rows: int | None) -> Options:
-    """Return all that decides the result, apart from the files."""
-    return Options(
-        split=split.name,
-        rows=rows,
-        seed=split.seed,
-        rule=spec.rule,
-        reader=spec.reader,
-        feedback=spec.feedback,
-        filter=spec.filter,
-        distinct=spec.distinct,
-        complete=spec.complete,
-        core=spec.core,
-        min_count=spec.min_count,
-        known_users=spec.known_users,
-        ratio=spec.ratio,
-        rounding=spec.rounding,
-        time=spec.time,
-        time_unit=spec.time_unit,
-        columns=spec.columns,
-        types=dict(spec.types),
-        separator=spec.separator,
-        encoding=spec.encoding,
-        bag_separator=spec.bag_separator,
-        user=spec.user,
-        item=spec.item,
-        time_format=spec.time_format,
-        time_zone=spec.time_zone,
-        quote=spec.quote,
-        decimal=spec.decimal,
-        null_values=spec.null_values,
-        split_days=split.split_days if "split_days" in split.options else None,
-        split_date=split.split_date if "split_date" in split.options else None,
-        weight=spec.weight,
-    )
+    """Return all that decides the result, apart from the files: what the catalogue says, but for size and split."""
+    own: dict[str, Any] = {"split": split.name, "rows": rows, "seed": split.seed}
+    own |= {name: getattr(split, name) if name in split.options else None for name in ("split_days", "split_date")}
+    of_catalogue = {name: getattr(spec, name) for name in Options.__struct_fields__ if name not in own}
+    return Options(**of_catalogue, **own)
 
 
 def _filters(spec: DatasetSpec) -> Iterator[str]:
