@@ -30,6 +30,7 @@ class Sampler(ABC):
     """
 
     name: ClassVar[str]
+    only_positives: ClassVar[bool] = False  # whether an epoch goes through the rows that have some feedback alone
 
     @property
     def title(self) -> str:
@@ -53,6 +54,8 @@ class Sampler(ABC):
 
     def rows(self, data: Dataset) -> int:
         """Return the number of logged rows that one epoch goes through."""
+        if self.only_positives:
+            return len(positive_rows(data))
         return len(data.train) if data.sequence is None else int((data.sequence >= 0).count_nonzero())
 
     def refresh(self, user: Tensor, item: Tensor, scale: Tensor) -> None:

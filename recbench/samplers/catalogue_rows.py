@@ -22,6 +22,8 @@ class CatalogueRows(Sampler):
     rows and items.
     """
 
+    only_positives = True
+
     @property
     def gives(self) -> frozenset[str]:
         """All items, the feedback as pairs, and the row of each slate."""
@@ -36,7 +38,3 @@ class CatalogueRows(Sampler):
             pairs = Pairs(torch.arange(len(index) + 1, device=rows.device), log.item[index].long(), label)
             nothing = label.new_empty(len(index), 0, label.shape[1])
             yield Batch(log.user[index].long(), catalogue, nothing, rows=len(index), row=index, pairs=pairs)
-
-    def rows(self, data: Dataset) -> int:
-        """Return the number of positive rows."""
-        return len(positive_rows(data))

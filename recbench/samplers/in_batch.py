@@ -25,6 +25,7 @@ class InBatch(Sampler):
     the correction of Yi et al., RecSys 2019, https://doi.org/10.1145/3298689.3346996, subtracts.
     """
 
+    only_positives = True
     mask_positives: bool = True
 
     @property
@@ -40,10 +41,6 @@ class InBatch(Sampler):
         for index in visiting_order(data, generator, rows).split(size):
             batch = logged_rows(data.train, index)
             yield slates(batch, batch.item[:, 0], log_share[batch.item[:, 0]], data, mask_positives=self.mask_positives)
-
-    def rows(self, data: Dataset) -> int:
-        """Return the number of positive rows."""
-        return len(positive_rows(data))
 
 
 def slates(batch: Batch, item: Tensor, log_q: Tensor, data: Dataset, *, mask_positives: bool) -> Batch:

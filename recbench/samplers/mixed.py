@@ -25,6 +25,7 @@ class Mixed(Sampler):
     (B times the share of positive rows that have the item + N - B times 1 / the number of items) / N.
     """
 
+    only_positives = True
     uniform: Positive = 1.0
     mask_positives: bool = True
 
@@ -44,7 +45,3 @@ class Mixed(Sampler):
             item = torch.cat([batch.item[:, 0], pool])
             mixture = (len(index) * share[item] + len(pool) / seen) / len(item)
             yield slates(batch, item, mixture.log(), data, mask_positives=self.mask_positives)
-
-    def rows(self, data: Dataset) -> int:
-        """Return the number of positive rows."""
-        return len(positive_rows(data))

@@ -24,6 +24,7 @@ class Pool(Sampler):
     positives among them are masked or count as negatives, as in several released codes.
     """
 
+    only_positives = True
     negatives: Count = 1024
     mask_positives: bool = True
 
@@ -38,10 +39,6 @@ class Pool(Sampler):
         for index in visiting_order(data, generator, rows).split(size):
             pool = torch.randperm(data.items.seen, generator=generator, device=rows.device)[: self.negatives]
             yield slates(logged_rows(data.train, index), pool, data, mask_positives=self.mask_positives)
-
-    def rows(self, data: Dataset) -> int:
-        """Return the number of positive rows."""
-        return len(positive_rows(data))
 
 
 def slates(batch: Batch, pool: Tensor, data: Dataset, *, mask_positives: bool) -> Batch:

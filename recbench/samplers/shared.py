@@ -23,6 +23,7 @@ class Shared(Sampler):
     drawn without replacement, of which a user's training positives are masked (CROLoss, section 4.1.4).
     """
 
+    only_positives = True
     negatives: Count = 10
 
     @property
@@ -37,7 +38,3 @@ class Shared(Sampler):
             wanted = len(index) * self.negatives
             pool = torch.randperm(data.items.seen, generator=generator, device=rows.device)[:wanted]
             yield slates(logged_rows(data.train, index), pool, data, mask_positives=True)
-
-    def rows(self, data: Dataset) -> int:
-        """Return the number of positive rows."""
-        return len(positive_rows(data))

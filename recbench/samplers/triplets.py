@@ -21,6 +21,7 @@ class Triplets(Sampler):
     Rendle et al., UAI 2009, https://arxiv.org/abs/1205.2618. With `negatives=0`, positive pairs only.
     """
 
+    only_positives = True
     negatives: int = 1
     proposal: Proposal = Uniform()
 
@@ -62,10 +63,6 @@ class Triplets(Sampler):
             )
             for user, items, label, mask, q, row in zip(*(part.split(size) for part in slates), strict=True):
                 yield Batch(user, items, label, mask, q, rows=len(row), row=row, positive_slots=1)
-
-    def rows(self, data: Dataset) -> int:
-        """Return the number of positive rows."""
-        return len(positive_rows(data))
 
     def refresh(self, user: Tensor, item: Tensor, scale: Tensor) -> None:
         """Hand the vectors to a proposal that draws by them."""
