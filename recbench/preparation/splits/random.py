@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recbench.preparation.coded_log import CodedLog
@@ -23,11 +22,7 @@ class Random(Split):
 
     def assign(self, log: CodedLog) -> Assign:
         """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return draw_rows(frame["row"].to_numpy(), self.ratio, self.seed)
-
-        return part
+        return lambda frame: draw_rows(frame["row"].to_numpy(), self.ratio, self.seed)
 
 
 def draw_rows(row: NDArray[np.uint32], ratio: Ratio, seed: int) -> PartOfRow:

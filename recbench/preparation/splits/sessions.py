@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import polars as pl
 
 from recbench.data.manifest import Finding, Part
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.recount import NEVER, PartCounts
-from recbench.preparation.splits.base import SPLITS, Assign, PartOfRow, Split
+from recbench.preparation.splits.base import SPLITS, Assign, Split
 from recbench.preparation.splits.building_blocks.calendar_days import check_bounds, last_days, last_days_of, named
 from recbench.preparation.splits.building_blocks.moments import by_bounds
 
@@ -51,12 +50,7 @@ class Sessions(Split):
         for frame in log.frames("user", "time"):
             np.maximum.at(end, frame["user"].to_numpy(), frame["time"].to_numpy())
         part_of_user = by_bounds(end, bounds)
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            own: PartOfRow = part_of_user[frame["user"].to_numpy()]
-            return own
-
-        return part
+        return lambda frame: part_of_user[frame["user"].to_numpy()]
 
     def further_findings(self, parts: Mapping[Part, PartCounts]) -> list[Finding]:
         """No user is in two parts, and each ends in the days of its part; a test user may have begun at any time."""

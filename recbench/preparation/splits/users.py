@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
@@ -26,12 +25,7 @@ class Users(Split):
         present = np.flatnonzero(log.count("user"))
         part_of_user = np.zeros(len(log.users), np.uint8)
         part_of_user[present] = draw_users(len(present), self.ratio, self.seed)
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            drawn: PartOfRow = part_of_user[frame["user"].to_numpy()]
-            return drawn
-
-        return part
+        return lambda frame: part_of_user[frame["user"].to_numpy()]
 
 
 def draw_users(users: int, ratio: Ratio, seed: int) -> PartOfRow:

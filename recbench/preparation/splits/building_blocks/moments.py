@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Part
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Numbers, Values, kth
 from recbench.preparation.recount import PartCounts, rows_since
-from recbench.preparation.splits.base import Assign, PartOfRow, Split
+from recbench.preparation.splits.base import Assign, Split
 from recbench.preparation.words import count_of
 
 Bounds = tuple[int, int]  # the first moment of valid and that of test
@@ -50,11 +49,7 @@ class CutInTime(Split):
     def assign(self, log: CodedLog) -> Assign:
         """Return a function from a frame of the log, R rows, to the part of each row by its own time, [R]."""
         bounds = self.bounds(log)
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return by_bounds(frame["time"].to_numpy(), bounds)
-
-        return part
+        return lambda frame: by_bounds(frame["time"].to_numpy(), bounds)
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a part may be as late as the first row of the next part."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Part
@@ -32,11 +31,7 @@ class CutEachUser(Split):
 
     def assign(self, log: CodedLog) -> Assign:
         """Return a function from a frame of the log, R rows, to the part of each row, [R]."""
-
-        def part(frame: pl.DataFrame) -> PartOfRow:
-            return self.cut(frame["user"].to_numpy(), frame["time"].to_numpy())
-
-        return part
+        return lambda frame: self.cut(frame["user"].to_numpy(), frame["time"].to_numpy())
 
     def check_time_order(self, folder: Path, manifest: Manifest, parts: Mapping[Part, PartCounts]) -> Finding:
         """No row of a user may be later than one of its rows in the next part."""
