@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -174,17 +175,16 @@ def _inner_members(
 
 def _zip_members(file: IO[bytes], prefix: str = "") -> list[_Member]:
     archive = ZipFile(file)
-
-    def member(info: ZipInfo) -> _Member:
-        return _Member(
-            prefix + info.filename.replace("\\", "/"), info.file_size, lambda: archive.open(info), _zip_fault(info)
-        )
-
     listed = archive.infolist()
     if listed and min(info.header_offset for info in listed) > 0:
         raise BadZipFile("ends within a zip inside it")  # whose list of files is the last one that is left
-    files = (info for info in listed if not info.filename.endswith("/"))
-    return [member(info) for info in files if stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)]
+    return [
+        _Member(
+            prefix + info.filename.replace("\\", "/"), info.file_size, partial(archive.open, info), _zip_fault(info)
+        )
+        for info in listed
+        if not info.filename.endswith("/") and stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG)
+    ]
 
 
 def _zip_fault(info: ZipInfo) -> str | None:
@@ -228,17 +228,14 @@ def _tar_members(file: IO[bytes] | gzip.GzipFile, packed: int) -> list[_Member]:
             raise tarfile.ReadError(f"{info.name} {fault}")
         if info.isreg():
             fault = "is sparse; unpack it by hand" if info.issparse() else None
-            members.append(_Member(info.name.replace("\\", "/"), info.size, _opener(archive, info), fault))
+            opener = partial(archive.extractfile, info)  # of a regular file, which has a content
+            members.append(_Member(info.name.replace("\\", "/"), info.size, opener, fault))  # type: ignore[arg-type]
     if headers.last != tarfile.NUL * tarfile.BLOCKSIZE:
         raise tarfile.ReadError("ends without its end mark")
     while file.read(BLOCK):  # a gzip file is checked where it ends
         if fault := _bomb_reason(file.tell(), packed):
             raise tarfile.ReadError(f"what follows its end mark {fault}")
     return members
-
-
-def _opener(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
-    return lambda: archive.extractfile(info)  # type: ignore[return-value]  # a regular file has a content
 
 
 def _shallowest(archive: Path, members: Iterable[_Member], names: Collection[str]) -> dict[str, _Member]:
