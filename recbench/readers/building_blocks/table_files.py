@@ -30,14 +30,6 @@ BATCH = 1 << 17  # rows of a Parquet file at once
 LOOK = 4096  # bytes that tell JSON Lines from delimited text
 
 
-def read_row_blocks(spec: DatasetSpec, source: Source) -> Iterator[RowBlock]:
-    """Yield what the user and item side, the feedback, the filter and the time of `spec` need of the files of `source`.
-
-    Times are Int64 in the unit of the catalogue. Raises DataError for bad files.
-    """
-    return _row_blocks(_Table(spec, source))
-
-
 @dataclass(frozen=True)
 class _Table:
     """What is wanted of the files."""
@@ -97,8 +89,12 @@ class _Table:
         return "json"
 
 
-def _row_blocks(table: _Table) -> Iterator[RowBlock]:
-    spec, source = table.spec, table.source
+def read_row_blocks(spec: DatasetSpec, source: Source) -> Iterator[RowBlock]:
+    """Yield what the user and item side, the feedback, the filter and the time of `spec` need of the files of `source`.
+
+    Times are Int64 in the unit of the catalogue. Raises DataError for bad files.
+    """
+    table = _Table(spec, source)
     forms = {path: table.form(path) for path in source.files.values()}
     layout = resolve_kinds([path for path, form in forms.items() if form == "delimited"], table.layout, source)
     roles = ColumnRoles.of(spec)
