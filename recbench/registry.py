@@ -60,6 +60,10 @@ class Registry(Generic[T]):
         self._load()
         return sorted(self._classes)
 
+    def items(self) -> Iterator[tuple[str, type[T]]]:
+        """Yield every name with its class, in the order of the names."""
+        return ((name, self.get(name)) for name in self.names())
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 

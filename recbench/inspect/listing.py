@@ -52,8 +52,7 @@ def _losses() -> list[Item]:
     from recbench.losses import base
 
     items: list[Item] = []
-    for name in base.LOSSES.names():
-        loss = base.LOSSES.get(name)
+    for name, loss in base.LOSSES.items():
         about = {"name": name, "about": first_line(loss), "feedback": feedback_of(loss)}
         items.append({**about, "backbones": partners_of(loss), "settings": base.defaults(loss)})
     return items
@@ -64,11 +63,10 @@ def _samplers() -> list[Item]:
     from recbench.samplers.base import SAMPLERS
 
     items: list[Item] = []
-    for name in SAMPLERS.names():
-        sampler = SAMPLERS.get(name)()
-        about = {"name": name, "about": first_line(type(sampler)), "losses": losses_on(sampler)}
-        own = settings.defaults(type(sampler))
-        items.append({**about, "needs of the backbone": in_words(sampler.needs), "settings": own})
+    for name, kind in SAMPLERS.items():
+        sampler = kind()
+        about = {"name": name, "about": first_line(kind), "losses": losses_on(sampler)}
+        items.append({**about, "needs of the backbone": in_words(sampler.needs), "settings": settings.defaults(kind)})
     return items
 
 
@@ -77,9 +75,9 @@ def _strategies() -> list[Item]:
 
     losses = balanced_losses()
     items: list[Item] = [{"name": base.SUM, "about": "The sum of the terms, the loss as it is", "losses": losses}]
-    for name in base.BALANCES.names():
-        about = {"name": name, "about": first_line(base.BALANCES.get(name)), "losses": losses}
-        items.append({**about, "settings": settings.defaults(base.BALANCES.get(name))})
+    for name, strategy in base.BALANCES.items():
+        about = {"name": name, "about": first_line(strategy), "losses": losses}
+        items.append({**about, "settings": settings.defaults(strategy)})
     return items
 
 
@@ -87,7 +85,7 @@ def balanced_losses() -> list[str]:
     """Return the names of the losses whose terms a strategy can balance."""
     from recbench.losses.base import LOSSES, can_be_balanced
 
-    return [name for name in LOSSES.names() if can_be_balanced(LOSSES.get(name))]
+    return [name for name, loss in LOSSES.items() if can_be_balanced(loss)]
 
 
 def losses_on(sampler: Sampler) -> list[str]:
@@ -95,9 +93,8 @@ def losses_on(sampler: Sampler) -> list[str]:
     from recbench.backbones.base import BACKBONES
     from recbench.losses.base import LOSSES, why_not
 
-    backbones = [BACKBONES.get(name) for name in BACKBONES.names()]
-    losses = {name: LOSSES.get(name) for name in LOSSES.names()}
-    return [name for name, loss in losses.items() if any(why_not(loss, b, sampler=sampler) is None for b in backbones)]
+    backbones = [backbone for _, backbone in BACKBONES.items()]
+    return [name for name, loss in LOSSES.items() if any(why_not(loss, b, sampler=sampler) is None for b in backbones)]
 
 
 def samplers_of(loss: type[Loss]) -> list[str]:
@@ -106,8 +103,8 @@ def samplers_of(loss: type[Loss]) -> list[str]:
     from recbench.losses.base import why_not
     from recbench.samplers.base import SAMPLERS
 
-    samplers = {name: SAMPLERS.get(name)() for name in SAMPLERS.names()}
-    backbones = [BACKBONES.get(name) for name in BACKBONES.names()]
+    samplers = {name: sampler() for name, sampler in SAMPLERS.items()}
+    backbones = [backbone for _, backbone in BACKBONES.items()]
     return [name for name, own in samplers.items() if any(why_not(loss, b, sampler=own) is None for b in backbones)]
 
 
@@ -121,22 +118,21 @@ def partners_of(loss: type[Loss]) -> list[str]:
     from recbench.backbones.base import BACKBONES
     from recbench.losses.base import why_not
 
-    return [name for name in BACKBONES.names() if why_not(loss, BACKBONES.get(name)) is None]
+    return [name for name, backbone in BACKBONES.items() if why_not(loss, backbone) is None]
 
 
 def losses_of(backbone: type[Backbone]) -> list[str]:
     """Return the names of the losses that work with a backbone."""
     from recbench.losses.base import LOSSES, why_not
 
-    return [name for name in LOSSES.names() if why_not(LOSSES.get(name), backbone) is None]
+    return [name for name, loss in LOSSES.items() if why_not(loss, backbone) is None]
 
 
 def _backbones() -> list[Item]:
     from recbench.backbones.base import BACKBONES, defaults
 
     items: list[Item] = []
-    for name in BACKBONES.names():
-        backbone = BACKBONES.get(name)
+    for name, backbone in BACKBONES.items():
         about = {"name": name, "about": first_line(backbone), "losses": losses_of(backbone)}
         items.append({**about, "settings": defaults(backbone)})
     return items
@@ -146,8 +142,7 @@ def _baselines() -> list[Item]:
     from recbench.baselines.base import BASELINES, INSTALL
 
     items: list[Item] = []
-    for name in BASELINES.names():
-        baseline = BASELINES.get(name)
+    for name, baseline in BASELINES.items():
         about = {"name": name, "about": first_line(baseline), "settings": settings.defaults(baseline)}
         items.append({**about, "install": INSTALL if baseline.missing() else ""})
     return items
@@ -158,8 +153,7 @@ def _metrics() -> list[Item]:
     from recbench.evaluation.metric import METRICS, TopKMetric
 
     items: list[Item] = []
-    for name in METRICS.names():
-        metric = METRICS.get(name)
+    for name, metric in METRICS.items():
         items.append(
             {
                 "name": f"{name}@K" if issubclass(metric, TopKMetric) else name,

@@ -15,6 +15,7 @@ from recbench.backbones.base import BACKBONES
 from recbench.batch import Batch, Encoding, Pairs, Towers
 from recbench.data.dataset import Dataset
 from recbench.data.toy import toy
+from recbench.inspect.listing import partners_of
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
 from recbench.settings import Value, defaults
@@ -56,7 +57,7 @@ class Trial:
     @cached_property
     def backbones(self) -> list[str]:
         """The backbones that it can train with its defaults."""
-        return [name for name in BACKBONES.names() if base.why_not(self.loss, BACKBONES.get(name)) is None]
+        return partners_of(self.loss)
 
     @property
     def backbone(self) -> str:

@@ -18,7 +18,7 @@ from recbench.evaluation.metric import METRICS, TopKMetric
 from recbench.inspect.listing import balanced_losses, feedback_of, losses_of, losses_on, partners_of
 from recbench.losses import base
 from recbench.losses.balance import BALANCES
-from recbench.losses.base import LOSSES, Loss
+from recbench.losses.base import LOSSES
 from recbench.losses.building_blocks.head import Head
 from recbench.samplers.base import SAMPLERS
 from recbench.training.schedule import Schedule
@@ -73,14 +73,11 @@ def page() -> str:
 
 
 def _training() -> Iterator[str]:
-    rows = [_table_row(Schedule, key, value, "train.") for key, value in settings.defaults(Schedule).items()]
-    yield f"{_escaped(inspect.getdoc(Schedule) or '')}\n\n{_table(rows)}"
+    yield f"{_escaped(inspect.getdoc(Schedule) or '')}\n\n{_table(_rows(Schedule, 'train.'))}"
 
 
 def _losses() -> Iterator[str]:
-    shared = settings.defaults(Head)
-    rows = [_table_row(Head, key, value, "loss.") for key, value in shared.items()]
-    yield f"Settings of every loss; a loss whose defaults differ lists its own.\n\n{_table(rows)}"
+    yield f"Settings of every loss; a loss whose defaults differ lists its own.\n\n{_table(_rows(Head, 'loss.'))}"
     for name in LOSSES.names():
         yield loss_section(name)
 
@@ -90,16 +87,12 @@ def loss_section(name: str) -> str:
     loss, shared = LOSSES.get(name), settings.defaults(Head)
     made = base.create(loss, INFO if loss.multitask else Info(100, 100, (0.4,)), base.defaults(loss))
     searched = [f"searched by `--fair --trials`: {_list(list(loss.searched))}"] if loss.searched else []
-    facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", *searched, _pairs(loss)]
-    rows = [_table_row(loss, key, value, "loss.") for key, value in settings.defaults(loss).items()]
+    facts = [f"Feedback: {feedback_of(loss)}", f"slates: {_code(made.sampler)}", *searched]
+    facts.append(f"backbones: {_selection(partners_of(loss), BACKBONES.names())}")
     of_head = {key: value for key, value in base.shared_defaults(loss).items() if key in shared}
     other = {key: value for key, value in of_head.items() if value != shared[key]}
-    rows += [_table_row(Head, key, value, "loss.") for key, value in other.items()]
+    rows = [*_rows(loss, "loss."), *(_table_row(Head, key, value, "loss.") for key, value in other.items())]
     return _section(f"`{name}`", loss, f"{'; '.join(facts)}.", rows)
-
-
-def _pairs(loss: type[Loss]) -> str:
-    return f"backbones: {_selection(partners_of(loss), BACKBONES.names())}"
 
 
 def _selection(able: list[str], names: list[str]) -> str:
@@ -113,10 +106,8 @@ def _strategies() -> Iterator[str]:
         "`--set loss.balance=NAME` combines the terms of a loss of several kinds of feedback otherwise than by\n"
         f"their sum. Losses that have such terms: {_list(balanced_losses())}.\n"
     )
-    for name in BALANCES.names():
-        cls = BALANCES.get(name)
-        rows = [_table_row(cls, key, value, "loss.balance.") for key, value in settings.defaults(cls).items()]
-        yield _section(f"`{name}`", cls, "", rows)
+    for name, strategy in BALANCES.items():
+        yield _section(f"`{name}`", strategy, "", _rows(strategy, "loss.balance."))
 
 
 def _samplers() -> Iterator[str]:
@@ -124,13 +115,11 @@ def _samplers() -> Iterator[str]:
         "`--sampler NAME` puts other slates in the place of a loss's own, where the loss can be trained on them. Its\n"
         "name and settings are then part of the run.\n"
     )
-    for name in SAMPLERS.names():
-        sampler = SAMPLERS.get(name)()
-        able = losses_on(sampler)
-        facts = [f"Losses: {_selection(able, LOSSES.names())}"]
+    for name, kind in SAMPLERS.items():
+        sampler = kind()
+        facts = [f"Losses: {_selection(losses_on(sampler), LOSSES.names())}"]
         facts += [f"needs of the backbone: {in_words(sampler.needs)}"] if sampler.needs else []
-        rows = [_table_row(type(sampler), k, v, "sampler.") for k, v in settings.defaults(type(sampler)).items()]
-        yield _section(f"`{name}`", type(sampler), f"{'; '.join(facts)}.", rows)
+        yield _section(f"`{name}`", kind, f"{'; '.join(facts)}.", _rows(kind, "sampler."))
 
 
 def _proposals() -> Iterator[str]:
@@ -141,26 +130,20 @@ def _proposals() -> Iterator[str]:
 
 
 def _backbones() -> Iterator[str]:
-    rows = [_table_row(Regulariser, key, value, "backbone.") for key, value in settings.defaults(Regulariser).items()]
-    yield f"{_escaped(inspect.getdoc(Regulariser) or '')}\n\n{_table(rows)}"
-    for name in BACKBONES.names():
-        backbone = BACKBONES.get(name)
+    yield f"{_escaped(inspect.getdoc(Regulariser) or '')}\n\n{_table(_rows(Regulariser, 'backbone.'))}"
+    for name, backbone in BACKBONES.items():
         facts = f"Losses: {_selection(losses_of(backbone), LOSSES.names())}."
-        rows = [_table_row(backbone, k, v, "backbone.") for k, v in settings.defaults(backbone).items()]
-        yield _section(f"`{name}`", backbone, facts, rows)
+        yield _section(f"`{name}`", backbone, facts, _rows(backbone, "backbone."))
 
 
 def _baselines() -> Iterator[str]:
-    for name in BASELINES.names():
-        baseline = BASELINES.get(name)
+    for name, baseline in BASELINES.items():
         facts = f"Needs `{INSTALL}`." if baseline.needs else ""
-        rows = [_table_row(baseline, key, value, f"{name}.") for key, value in settings.defaults(baseline).items()]
-        yield _section(f"`{name}`", baseline, facts, rows)
+        yield _section(f"`{name}`", baseline, facts, _rows(baseline, f"{name}."))
 
 
 def _metrics() -> Iterator[str]:
-    for name in METRICS.names():
-        metric = METRICS.get(name)
+    for name, metric in METRICS.items():
         facts = [f"Definition in the signature: `{metric().definition}`."] if metric().definition else []
         if metric.variants:
             facts.append(f"Variants: {'; '.join(f'`{key}` ({words})' for key, words in metric.variants.items())}.")
@@ -174,6 +157,11 @@ def _section(title: str, cls: type, facts: str, rows: list[str]) -> str:
 
 def _table(rows: list[str]) -> str:
     return "\n".join(["| setting | default | values |", "|---|---|---|", *rows]) + "\n"
+
+
+def _rows(cls: type, owner: str) -> list[str]:
+    """Return a row per setting of a class."""
+    return [_table_row(cls, key, value, owner) for key, value in settings.defaults(cls).items()]
 
 
 def _table_row(cls: type, key: str, value: settings.Value, owner: str) -> str:

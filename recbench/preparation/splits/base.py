@@ -101,7 +101,7 @@ def check_split(dataset: str, split: str, allowed: tuple[str, ...], timed: bool)
         raise UsageError(f"{dataset} has no split `{split}`; choose --split {_alternatives(allowed)}")
     chosen = SPLITS.get(split)
     if chosen.needs_time and not timed:
-        others = [name for name in SPLITS.names() if not SPLITS.get(name).needs_time]
+        others = [name for name, split_class in SPLITS.items() if not split_class.needs_time]
         raise UsageError(
             f"{dataset} has no time column, which split `{split}` needs; name one as `time` in its table, "
             f"or use --split {_alternatives(others)}"

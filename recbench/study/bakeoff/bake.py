@@ -132,8 +132,7 @@ def import_losses(paths: Sequence[Path], backbone: str, console: Console) -> tup
     digests = imported_sources(paths).values()
     registries: tuple[Registry[Any], ...] = (LOSSES, BASELINES, BACKBONES)
     losses, baselines, backbones = (
-        tuple(name for name in registry.names() if imported_source(registry.get(name)) in digests)
-        for registry in registries
+        tuple(name for name, cls in registry.items() if imported_source(cls) in digests) for registry in registries
     )
     if paths and not losses and not baselines and backbone not in backbones:
         do = (
@@ -279,7 +278,7 @@ def _baselines(
     silent = Console(quiet=True, force_terminal=False)
     on_device = bakeoff.data.train.user.device.type != "cpu"  # where baselines do not compute
     data = Dataset.load(bakeoff.data.folder) if on_device else bakeoff.data
-    available = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
+    available = [name for name, baseline in BASELINES.items() if not baseline.missing()]
     place = {name: number for number, name in enumerate(BASELINE_ORDER)}
     requests = [
         BaselineRequest(

@@ -127,7 +127,7 @@ def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page
 
 def _absent_baselines(verdicts: Sequence[Verdict]) -> list[str]:
     """Return the installed baselines that some verdict is without."""
-    installed = [name for name in BASELINES.names() if not BASELINES.get(name).missing()]
+    installed = [name for name, baseline in BASELINES.items() if not baseline.missing()]
     present = [{entry.method for entry in verdict.entries} for verdict in verdicts]
     return [name for name in installed if any(method_name(name, BASELINE) not in methods for methods in present)]
 
