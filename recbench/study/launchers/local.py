@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from multiprocessing import active_children, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
-from typing import TypeVar
 
 import torch
 from filelock import Timeout
@@ -26,15 +25,11 @@ from recbench.registry import import_recorded
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
-from recbench.study.launchers.bundle import Bundle, groups_of, in_words
+from recbench.study.launchers.base import A, Failed, Finished, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.bundle import Bundle, Load, groups_of, in_words
 from recbench.training.model import pick_device
 from recbench.training.together import bundles
 from recbench.training.train import Saved, Training, is_complete, train
-
-A = TypeVar("A")
-S = TypeVar("S")
-R = TypeVar("R")
 
 
 @contextmanager
@@ -182,14 +177,7 @@ class Pool:
         return self.pool.submit(_attempt_here, keys, self.work, wait)
 
 
-def attempt(
-    key: RunKey,
-    work: Work,
-    load: Callable[[RunKey], Dataset],
-    *,
-    wait: bool,
-    saved: Saved | None = None,
-) -> Finished | None:
+def attempt(key: RunKey, work: Work, load: Load, *, wait: bool, saved: Saved | None = None) -> Finished | None:
     """Train one run to its record, or return the record it has; `saved` is told of each checkpoint.
 
     Where another process is training it, wait for its record, or without `wait` return None.
@@ -209,7 +197,7 @@ def attempt(
 
 
 def attempt_all(
-    keys: Sequence[RunKey], work: Work, load: Callable[[RunKey], Dataset], *, wait: bool, saved: Saved | None = None
+    keys: Sequence[RunKey], work: Work, load: Load, *, wait: bool, saved: Saved | None = None
 ) -> Iterator[tuple[RunKey, Finished | None]]:
     """Train runs side by side where they can be, and yield each with how it ended, as `attempt` says of one."""
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 import torch
@@ -25,7 +25,7 @@ from recbench.results.code_version import versions
 from recbench.results.files import write_atomically
 from recbench.results.record import Epoch, RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
+from recbench.study.launchers.base import A, Failed, Finished, Launcher, LaunchOptions, R, S, Work
 from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.ray_cluster import amounts, connect, describe_cluster, one_line, room_for
 from recbench.study.launchers.remote_run import (
@@ -50,10 +50,6 @@ CHECKPOINT, EPOCH = "checkpoint", "epoch"  # kinds of messages
 SEND_EVERY = 5.0  # seconds at least between two checkpoints of a run that are sent
 SENDING_SHARE = 0.1  # of a run's time, at most, in which they are under way
 BYTES_PER_SECOND = 100e6  # of a network of 1 Gbit/s
-
-A = TypeVar("A")
-S = TypeVar("S")
-R = TypeVar("R")
 
 
 @contextmanager

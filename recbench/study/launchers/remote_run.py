@@ -26,6 +26,7 @@ from recbench.results.json_structs import decode, encode
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.study.launchers.base import Failed, Finished, Work
+from recbench.study.launchers.bundle import Load
 from recbench.study.launchers.local import attempt_all
 from recbench.study.launchers.remote_tracking import EpochsToDriver, SendEpoch
 from recbench.training.train import PROGRESS, WEIGHTS
@@ -82,7 +83,7 @@ def read_sources(work: Work) -> dict[str, bytes]:
     return {Path(name).name: Path(name).read_bytes() for name in work.imports}
 
 
-def train_here(runs: RemoteRuns, load: Callable[[RunKey], Dataset], send: Messages) -> Reply:
+def train_here(runs: RemoteRuns, load: Load, send: Messages) -> Reply:
     """Train runs in a temporary folder, and send their checkpoints and epochs meanwhile."""
     machine = platform.node()
     different = version_conflict(runs.versions)

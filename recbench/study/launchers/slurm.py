@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -19,7 +19,7 @@ from recbench.results.code_version import versions
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import Failed, Finished, Launcher, LaunchOptions, Work
+from recbench.study.launchers.base import A, Failed, Finished, Launcher, LaunchOptions, R, S, Work
 from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.local import attempt_all
 from recbench.study.launchers.remote_run import version_conflict
@@ -28,10 +28,6 @@ from recbench.training.console import print_line
 from recbench.training.train import is_complete
 
 FOLDER = "slurm"  # in that of the results: what jobs are given, return and print
-
-A = TypeVar("A")
-S = TypeVar("S")
-R = TypeVar("R")
 
 
 @contextmanager
