@@ -10,6 +10,7 @@ import numpy as np
 
 from recbench.evaluation.statistics import Difference, Sample, compare, first_with_others
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
+from recbench.results.record import RunKey
 from recbench.results.store import Store, seed_of
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
@@ -113,7 +114,7 @@ def _metric(row: LeaderboardRow) -> MetricKey:
 
 def paired_samples(
     metric: MetricKey,
-    runs: Mapping[str, Sequence[PairedRun]],
+    runs: Mapping[str, Sequence[PairedRun | RunKey]],
     contributions: Mapping[str, Contributions],
     deterministic: Collection[str] = (),
 ) -> list[Sample]:

@@ -16,7 +16,7 @@ from rich.text import Text
 from recbench.baselines.base import BASELINES
 from recbench.errors import UsageError, first_few
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
-from recbench.results.marks import PairedRun, paired_samples
+from recbench.results.marks import paired_samples
 from recbench.results.number_words import count_seeds
 from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
@@ -45,12 +45,6 @@ class ComparedMethod:
 
     name: str
     keys: tuple[RunKey, ...]
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether another seed would change nothing, as of most baselines."""
-        key = self.keys[0]
-        return key.is_baseline and key.loss in BASELINES.names() and not BASELINES.get(key.loss).seeded
 
 
 @dataclass(frozen=True)
@@ -260,7 +254,8 @@ def _nothing_in_common(
     )
     evaluations = (done for method in chosen for key in method.keys for done in store.evaluations(key))
     measured = dict.fromkeys(value.metric for done in evaluations for value in done.values)
-    commands = [_train_again(method, store) for method in chosen if not _has_weights(method, store)]
+    lost = [method.keys for method in chosen if not _has_weights(method, store)]
+    commands = [train_again(keys, store.record(keys[0]).imports) for keys in lost]
     runs = [word for digest in without or contributions for word in ("--run", digest)]
     commands += [
         shlex.join(["recbench", "eval", *runs, "--metric", ",".join(metrics or measured or ("auc",)), "--no-baselines"])
@@ -272,21 +267,14 @@ def _has_weights(method: ComparedMethod, store: Store) -> bool:
     return method.keys[0].is_baseline or all(is_complete(key, store) for key in method.keys)
 
 
-def _train_again(method: ComparedMethod, store: Store) -> str:
-    return train_again(method.keys, store.record(method.keys[0]).imports)
-
-
 def _comparison(
     metric: MetricKey,
     chosen: Sequence[ComparedMethod],
     contributions: Mapping[str, Mapping[MetricKey, UserContributions]],
 ) -> Comparison:
     names = _distinct([method.name for method in chosen])
-    runs = {
-        name: [PairedRun(key.digest, key.seed) for key in method.keys]
-        for name, method in zip(names, chosen, strict=True)
-    }
-    deterministic = {name for name, method in zip(names, chosen, strict=True) if method.deterministic}
+    runs = {name: method.keys for name, method in zip(names, chosen, strict=True)}
+    deterministic = {name for name, keys in runs.items() if is_deterministic(keys[0])}
     samples = paired_samples(metric, runs, contributions, deterministic)
     return Comparison(
         metric=metric[0],
@@ -298,6 +286,11 @@ def _comparison(
         users=samples[0].numerator.shape[1],
         differences=compare(samples),
     )
+
+
+def is_deterministic(key: RunKey) -> bool:
+    """Return whether another seed would change nothing, as of most baselines."""
+    return key.is_baseline and key.loss in BASELINES.names() and not BASELINES.get(key.loss).seeded
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from recbench.baselines.base import BASELINES
 from recbench.evaluation.statistics import Difference, Sample, compare, first_with_others, interval
-from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, PairedRun, paired_samples
+from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, paired_samples
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 from recbench.study.bakeoff.bake import Bakeoff, Entrants
 from recbench.study.bakeoff.contestants import Question
+from recbench.study.compare import is_deterministic
 
 FEWEST_USERS = 2  # that an interval needs
 Contributions = Mapping[str, Mapping[MetricKey, UserContributions]]  # by digest
@@ -102,13 +102,9 @@ def _verdict(
     measured = {
         name: runs for name, runs in methods.items() if all(key in contributions[run.key.digest] for run in runs)
     }
-    runs = {
-        name: [PairedRun(run.key.digest, run.key.seed) for run in of_method] for name, of_method in measured.items()
-    }
-    samples = paired_samples(
-        key, runs, contributions, {name for name in measured if _is_deterministic(measured[name][0])}
-    )
-    samples = sorted(samples, key=lambda sample: -sample.value)
+    keys_of = {name: [run.key for run in runs] for name, runs in measured.items()}
+    deterministic = {name for name, keys in keys_of.items() if is_deterministic(keys[0])}
+    samples = sorted(paired_samples(key, keys_of, contributions, deterministic), key=lambda sample: -sample.value)
     users = samples[0].numerator.shape[1]
     if users < FEWEST_USERS or not samples[0].value > 0:
         return None
@@ -128,10 +124,6 @@ def _differences(samples: Sequence[Sample]) -> tuple[Difference, ...]:
         return ()
     resamples = max(RESAMPLES, RESAMPLES_EACH * len(samples))
     return tuple(compare(samples, resamples=resamples, pairs=first_with_others(len(samples))))
-
-
-def _is_deterministic(record: RunRecord) -> bool:
-    return record.key.is_baseline and not BASELINES.get(record.key.loss).seeded
 
 
 def _entry(sample: Sample, runs: Sequence[RunRecord]) -> Entry:
