@@ -9,7 +9,7 @@ from typing import Literal
 
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.request import parse
-from recbench.results.record import Evaluation, RunKey, RunRecord, of_all
+from recbench.results.record import Evaluation, RunRecord, of_all
 from recbench.results.store import Store
 from recbench.settings import Value, typed
 
@@ -87,7 +87,7 @@ def labels(records: Iterable[RunRecord], without: str = "") -> dict[str, str]:
     }
     named = {}
     for group, key in groups.items():
-        twins = [facts[other] for other, of_other in groups.items() if _method(of_other) == _method(key)]
+        twins = [facts[other] for other, of_other in groups.items() if of_other.method == key.method]
         words = [
             f"{name.rpartition('.')[2]}={typed(value)}"
             for name, value in facts[group].items()
@@ -95,10 +95,6 @@ def labels(records: Iterable[RunRecord], without: str = "") -> dict[str, str]:
         ]
         named[group] = ", ".join([key.method, *words])
     return named
-
-
-def _method(key: RunKey) -> tuple[str, str]:
-    return key.loss, key.backbone
 
 
 def _validated(runs: Sequence[Run], name: str, feedback: str | None) -> list[Measured]:

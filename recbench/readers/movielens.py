@@ -62,29 +62,16 @@ def _read_csv(source: Source) -> RawTables:
 
 
 def _read_1m(source: Source) -> RawTables:
-    def table(name: str, columns: Mapping[str, Kind], required: list[str], unique: str | None = None) -> Frames:
-        layout = Layout(
-            columns, False, required=required, unique=unique, separator="::", encoding="iso-8859-1", quote=""
-        )
-        return scan_delimited(source.file(name), layout, source)
-
     return RawTables(
-        table("ratings.dat", RATING, list(RATING)),
-        table("users.dat", USER_1M, ["user_id"], "user_id"),
-        table("movies.dat", MOVIE_1M, ["movie_id"], "movie_id"),
+        _table(source, "ratings.dat", RATING, "::", list(RATING)),
+        _table(source, "users.dat", USER_1M, "::", ["user_id"]),
+        _table(source, "movies.dat", MOVIE_1M, "::", ["movie_id"]),
     )
 
 
 def _read_100k(source: Source) -> RawTables:
-    def table(name: str, columns: Mapping[str, Kind], separator: str, required: list[str]) -> Frames:
-        unique = None if columns is RATING else required[0]
-        layout = Layout(
-            columns, False, required=required, unique=unique, separator=separator, encoding="iso-8859-1", quote=""
-        )
-        return scan_delimited(source.file(name), layout, source)
-
     def ratings(name: str) -> Frames:
-        return table(name, RATING, "\t", list(RATING))
+        return _table(source, name, RATING, "\t", list(RATING))
 
     def given() -> Frames:
         for part, name in (("train", "ua.base"), ("test", "ua.test")):
@@ -93,9 +80,18 @@ def _read_100k(source: Source) -> RawTables:
 
     flagged = [pl.when(pl.col(name) == 1).then(pl.lit(name)) for name in GENRES]
     genres = pl.concat_str(flagged, separator="|", ignore_nulls=True)
-    movies = table("u.item", MOVIE_100K, "|", ["movie_id", *GENRES])
+    movies = _table(source, "u.item", MOVIE_100K, "|", ["movie_id", *GENRES])
     return RawTables(
         given() if source.shipped_parts else ratings("u.data"),
-        table("u.user", USER_100K, "|", ["user_id"]),
+        _table(source, "u.user", USER_100K, "|", ["user_id"]),
         (block.select("movie_id", "title", genres=genres) for block in movies),
     )
+
+
+def _table(source: Source, name: str, columns: Mapping[str, Kind], separator: str, required: list[str]) -> Frames:
+    """Yield a file without a header; of users and movies, the first required column names each once."""
+    unique = None if columns is RATING else required[0]
+    layout = Layout(
+        columns, False, required=required, unique=unique, separator=separator, encoding="iso-8859-1", quote=""
+    )
+    return scan_delimited(source.file(name), layout, source)
