@@ -15,7 +15,7 @@ from recbench.preparation import entities, filters, labels
 from recbench.preparation.coded_log import CodedLog, read_log
 from recbench.preparation.entities import Entities
 from recbench.preparation.features import attach_features, settled_features
-from recbench.preparation.frame_file import FrameFile, scatter, write_frames
+from recbench.preparation.frame_file import FrameFile, scatter
 from recbench.preparation.manifest_contents import Built
 from recbench.preparation.order_statistics import even_bounds
 from recbench.preparation.row_counts import count_rows
@@ -102,8 +102,9 @@ def _write_entities(folder: Path, side: str, entity: Entities, memory: Memory, w
     keys.close()
     for encoding in entity.encodings:
         if encoding.vocabulary is not None:
-            path = folder / "vocabulary" / f"{side}.{encoding.column.name}.parquet"
-            write_frames(path, [encoding.vocabulary], "zstd")
+            vocabulary = FrameFile(folder / "vocabulary" / f"{side}.{encoding.column.name}.parquet", "zstd")
+            vocabulary.append(encoding.vocabulary)
+            vocabulary.close()
 
 
 def _write_rows(folder: Path, log: CodedLog, built: Built, memory: Memory, progress: Progress) -> None:

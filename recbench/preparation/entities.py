@@ -106,15 +106,11 @@ def encode(entities: Entities, at_once: int, folder: Path) -> Iterator[tuple[pl.
         for frame in entities.features.frames()
     )
     for group in scatter(frames, "row", even_ranges(entities.count, at_once), folder):
-        for frame in _whole(group):
+        if group.rows:
+            frame = pl.concat(list(group.frames())).sort("row").with_columns(pl.col("row").cast(pl.UInt32))
             ids = [encode_feature(frame[it.column.name], it, entities.separator) for it in entities.encodings]
             yield pl.DataFrame(ids), frame.select("row", *entities.identity)
         group.remove()
-
-
-def _whole(group: FrameFile) -> Iterator[pl.DataFrame]:
-    if group.rows:
-        yield pl.concat(list(group.frames())).sort("row").with_columns(pl.col("row").cast(pl.UInt32))
 
 
 def _distinct(side: Side, keys: Keys, features: FrameFile, row: NDArray[np.int32]) -> int:

@@ -59,14 +59,6 @@ class FrameFile:
         self.path.unlink(missing_ok=True)
 
 
-def write_frames(path: Path, frames: Iterable[pl.DataFrame], compression: Compression = "lz4") -> FrameFile:
-    """Write all frames to one file."""
-    file = FrameFile(path, compression)
-    for frame in frames:
-        file.append(frame)
-    return file.close()
-
-
 def scatter(
     frames: Iterable[pl.DataFrame], key: str, bounds: NDArray[np.int64 | np.uint64], folder: Path
 ) -> list[FrameFile]:
