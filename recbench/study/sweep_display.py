@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -66,13 +66,14 @@ class SweepDisplay:
         if isinstance(error, KeyboardInterrupt):
             self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to continue")
 
-    def already_trained(self, finished: Iterable[Finished]) -> None:
+    def already_trained(self, finished: Collection[Finished]) -> None:
         """Count the runs that had a record before."""
-        count = sum(map(self._count, finished))
-        if count:
+        for run in finished:
+            self._count(run)
+        if finished:
             self._refresh()
             if not self.console.is_terminal:
-                exist = "1 run exists and is" if count == 1 else f"{count} runs exist and are"
+                exist = "1 run exists and is" if len(finished) == 1 else f"{len(finished)} runs exist and are"
                 self._say(f"  {exist} not trained again")
 
     def expect(self, fewer: int) -> None:
@@ -93,12 +94,11 @@ class SweepDisplay:
             best = f"  best so far {self.best[run.key.method]:.4f}" if words else ""
             self._say(f"{name}{reached}{best}  {self._left()}".rstrip())
 
-    def _count(self, run: Finished) -> int:
+    def _count(self, run: Finished) -> None:
         self.done += 1
         if isinstance(run, RunRecord):
             self.best[run.key.method] = max(run.valid, self.best.get(run.key.method, run.valid))
             self.notes.update(run.notes)
-        return 1
 
     def _refresh(self) -> None:
         ranked = sorted(self.best.items(), key=lambda best: -best[1])
