@@ -62,6 +62,12 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (f" and {len(names) - count:,} more" if len(names) > count else "")
 
 
+def in_a_row(names: Sequence[str], conjunction: str = "and") -> str:
+    """Return names as a sentence has them: "a", "a and b", or "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return the question whether the nearest of the known names was meant; "" if none is near."""
     near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)

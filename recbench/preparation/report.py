@@ -135,19 +135,15 @@ def _feature(column: Column) -> str:
 
 
 def _unseen(manifest: Manifest) -> str:
-    if not any(unseen.rows for by_side in manifest.new.values() for unseen in by_side.values()):
-        return "all users and items of valid and test occur in train"
-    parts: tuple[str, ...] = tuple(
-        f"in {part} "
-        + " and ".join(
+    parts = []
+    for part, by_side in manifest.new.items():
+        sides = [
             f"{unseen.distinct:,} {side} ({unseen.rows / manifest.rows[part]:.1%} of its rows)"
-            for side, unseen in manifest.new[part].items()
+            for side, unseen in by_side.items()
             if unseen.rows
-        )
-        for part, by_side in manifest.new.items()
-        if any(unseen.rows for unseen in by_side.values())
-    )
-    return f"not in train: {'; '.join(parts)}"
+        ]
+        parts += [f"in {part} {' and '.join(sides)}"] if sides else []
+    return f"not in train: {'; '.join(parts)}" if parts else "all users and items of valid and test occur in train"
 
 
 def _levels(manifest: Manifest) -> Iterable[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import available_timezones
 
 import recbench
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, in_a_row, unknown
 from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of datasets and rules, which become names of folders
@@ -77,7 +77,7 @@ def _splits(spec: DatasetSpec) -> Iterator[str]:
 
 def _time_and_columns(spec: DatasetSpec) -> Iterator[str]:
     if spec.time_unit not in TIME_UNITS:
-        yield f"`time_unit` must be {', '.join(TIME_UNITS[:-1])} or {TIME_UNITS[-1]}, not {spec.time_unit!r}"
+        yield f"`time_unit` must be {in_a_row(TIME_UNITS, 'or')}, not {spec.time_unit!r}"
     if spec.time == "":
         yield "`time` is empty; name the column of times, or leave it out"
     if spec.time_zone is not None and spec.time_zone not in available_timezones():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Options, Part
-from recbench.errors import DataError, UsageError
+from recbench.errors import DataError, UsageError, in_a_row
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.recount import PartCounts, rows_since
 from recbench.preparation.words import count_of
@@ -98,13 +98,13 @@ def split_of(options: Options) -> Split:
 def check_split(dataset: str, split: str, allowed: tuple[str, ...], timed: bool) -> type[Split]:
     """Return the class of a split; raises UsageError if the dataset cannot be split that way."""
     if split not in allowed:
-        raise UsageError(f"{dataset} has no split `{split}`; choose --split {_alternatives(allowed)}")
+        raise UsageError(f"{dataset} has no split `{split}`; choose --split {in_a_row(allowed, 'or')}")
     chosen = SPLITS.get(split)
     if chosen.needs_time and not timed:
         others = [name for name, split_class in SPLITS.items() if not split_class.needs_time]
         raise UsageError(
             f"{dataset} has no time column, which split `{split}` needs; name one as `time` in its table, "
-            f"or use --split {_alternatives(others)}"
+            f"or use --split {in_a_row(others, 'or')}"
         )
     return chosen
 
@@ -114,14 +114,10 @@ def check_parts(dataset: str, split: type[Split], rows: NDArray[np.int64], one_t
     for part, count in zip(PARTS, rows.tolist(), strict=True):
         if not count:
             others = [f"another --{option.replace('_', '-')}" for option in (*split.options, "split")]
-            advice = f"; use {_alternatives(['more rows', *others])}"
+            advice = f"; use {in_a_row(['more rows', *others], 'or')}"
             if one_time:
                 advice = ", since all times are equal; correct `time`, or use another --split"
             raise DataError(f"{dataset}: split `{split.name}` leaves no {part} rows ({rows.sum()} rows in all){advice}")
-
-
-def _alternatives(words: Sequence[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _users_apart(parts: Mapping[Part, PartCounts]) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from recbench.baselines.base import BASELINES
-from recbench.errors import first_few
+from recbench.errors import first_few, in_a_row
 from recbench.evaluation.statistics import Difference
 from recbench.own_files import counted_paths
 from recbench.registry import BASELINE
@@ -71,13 +71,14 @@ def in_short(verdicts: Sequence[Verdict]) -> list[str]:
             if verdict.question == question:
                 of_method.setdefault(_choice(verdict).method, []).append(verdict.feedback)
         if of_method:
-            takes = "; ".join(f"{method} for {_listed(names)}" for method, names in of_method.items())
+            takes = "; ".join(f"{method} for {in_a_row(names)}" for method, names in of_method.items())
             lines.append(f"{aim} take {takes}.")
     if behind := _behind_popularity(verdicts):
-        where = "; ".join(f"{loss} of {_listed(feedback)}" for loss, feedback in behind.items())
+        where = "; ".join(f"{loss} of {in_a_row(feedback)}" for loss, feedback in behind.items())
         lines.append(
-            f"Trained on logged rows, {_listed(list(behind))} learned what users do with what they are shown, not what "
-            f"they come across, and so retrieved less than popularity: {where}. Losses that draw negatives learn both."
+            f"Trained on logged rows, {in_a_row(list(behind))} learned what users do with what they are shown, not "
+            f"what they come across, and so retrieved less than popularity: {where}. Losses that draw negatives learn "
+            "both."
         )
     return lines
 
@@ -92,11 +93,6 @@ def _behind_popularity(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
             if not entry.baseline and any(entry.high < one.low for one in popular) and on_logged_rows(loss):
                 behind.setdefault(loss, []).append(verdict.feedback)
     return behind
-
-
-def _listed(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def next_steps(bakeoff: Bakeoff, verdicts: Sequence[Verdict], store: Store, page: Path) -> list[tuple[str, str]]:
