@@ -87,11 +87,6 @@ def manifest(spec: DatasetSpec, split: Split, variant: str, built: Built, option
         dataset=spec.name,
         split=variant,
         new_test_users=split.new_test_users,
-        title=spec.title,
-        licence=spec.licence,
-        citation=spec.citation,
-        note=spec.note,
-        aggregates=spec.aggregates,
         fingerprint="0" * 64,
         feedback=counts.feedback,
         rows={part: int(counts.rows[p]) for p, part in enumerate(PARTS)},
@@ -105,27 +100,25 @@ def manifest(spec: DatasetSpec, split: Split, variant: str, built: Built, option
         new={part: {side: counts.unseen(side, p) for side in sides} for p, part in enumerate(HELD_OUT, 1)},
         time=counts.spans,
         edges={"user": _edges(built.users), "item": _edges(built.items)},
-        counts=compare(spec.expect, _counts_by_name(built)),
         sources=(),
         absent=(),
         options=options,
         rules=(*_filters(spec), *BEFORE_SPLIT, split.rule, *AFTER_SPLIT),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=_versions(),
+        **_of_catalogue(spec, _counts_by_name(built)),
     )
 
 
 def about(spec: DatasetSpec, manifest: Manifest) -> Manifest:
     """Return the manifest with what the catalogue says now beside the options, without preparing again."""
-    return msgspec.structs.replace(
-        manifest,
-        title=spec.title,
-        licence=spec.licence,
-        citation=spec.citation,
-        note=spec.note,
-        aggregates=spec.aggregates,
-        counts=compare(spec.expect, manifest.counts.found),
-    )
+    return msgspec.structs.replace(manifest, **_of_catalogue(spec, manifest.counts.found))
+
+
+def _of_catalogue(spec: DatasetSpec, found: dict[str, int]) -> dict[str, Any]:
+    """Return what is taken from the catalogue beside the options, with the counts that were `found`."""
+    said = {name: getattr(spec, name) for name in ("title", "licence", "citation", "note", "aggregates")}
+    return {**said, "counts": compare(spec.expect, found)}
 
 
 def _edges(entities: Entities) -> dict[str, tuple[float, ...]]:

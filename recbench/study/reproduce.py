@@ -231,15 +231,12 @@ def _evaluate(
     device: torch.device,
 ) -> None:
     """Compute the metrics of these cells that the runs do not have yet."""
-    options = EvalOptions(candidates=protocol.candidates, keep_seen=_keeps_seen(protocol), device=device)
+    keep_seen = protocol.candidates == "catalogue" and protocol.seen == "kept"
+    options = EvalOptions(candidates=protocol.candidates, keep_seen=keep_seen, device=device)
     for key in keys:
         missing = [_request(cell) for cell in group_cells if _value(cell, key, protocol, store) is None]
         if missing:
             evaluate_run(store.record(key), store, missing, options)
-
-
-def _keeps_seen(protocol: PublishedProtocol) -> bool:
-    return protocol.candidates == "catalogue" and protocol.seen == "kept"
 
 
 def _request(cell: PublishedCell) -> Request:
