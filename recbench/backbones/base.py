@@ -199,7 +199,7 @@ def why_no_new_users(backbone: type[Backbone], data: Dataset) -> str | None:
     """Return why a backbone cannot score the users of validation and test, in one line, or None if it can."""
     if not data.new_test_users or "new users" in backbone.offers:
         return None
-    others = [name for name in BACKBONES.names() if "new users" in BACKBONES.get(name).offers]
+    others = [name for name, other in BACKBONES.items() if "new users" in other.offers]
     return (
         f"backbone `{backbone.name}` has no vectors of users without training rows, and those of validation and test "
         f"are such in {data.full_name}; choose one of {', '.join(others)}, or another split"

@@ -228,9 +228,7 @@ def why_not(
         return str(error)
     reason = incompatibility(instance, sampler or instance.sampler, backbone)
     if reason is not None and sampler is None:
-        others = [
-            name for name in SAMPLERS.names() if incompatibility(instance, SAMPLERS.get(name)(), backbone) is None
-        ]
+        others = [name for name, other in SAMPLERS.items() if incompatibility(instance, other(), backbone) is None]
         return f"{reason}, or add --sampler {' or '.join(others)}" if others else reason
     if reason is None and unused:
         return (

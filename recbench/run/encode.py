@@ -63,8 +63,7 @@ def encode(
 def _knows_ids_alone(backbone: Backbone, path: Path) -> UsageError:
     """Return the error of a backbone that encodes no features, where these are no rows of what users had."""
     by_features, by_rows = [], []
-    for name in BACKBONES.names():
-        other = BACKBONES.get(name)
+    for name, other in BACKBONES.items():
         if issubclass(other, TwoSidedBackbone):
             by_features.append(name)
         elif other.decomposable and "new users" in other.offers:

@@ -121,7 +121,7 @@ def require_programs(backbone: Backbone, formats: tuple[str, ...]) -> None:
         if name == "onnx" and not all(map(find_spec, ONNX)):
             raise UsageError(f"--format onnx needs {' and '.join(ONNX)}: pip install 'recbench[onnx]'")
     if formats and not isinstance(backbone, TwoSidedBackbone):
-        others = [name for name in BACKBONES.names() if issubclass(BACKBONES.get(name), TwoSidedBackbone)]
+        others = [name for name, other in BACKBONES.items() if issubclass(other, TwoSidedBackbone)]
         raise UsageError(
             f"--format {','.join(formats)}: backbone `{backbone.name}` has no towers over features; leave it out, or "
             f"take a run of {', '.join(others)}"
