@@ -17,14 +17,11 @@ DISTANCES = (6, 12, 20, 30, 42, 56, 72)  # of a label from its point, in points;
 DIRECTIONS = 16
 NEAR = 12  # from farther on, a line joins label and point
 MARKER = 3.5  # half the width of a marker, in points
+LETTERS = 6.5  # size of a label's letters, in points
 
 
 def label_points(
-    ax: Axes,
-    points: Sequence[tuple[float, float]],
-    words: Sequence[str],
-    others: Sequence[tuple[float, float]] = (),
-    size: float = 6.5,
+    ax: Axes, points: Sequence[tuple[float, float]], words: Sequence[str], others: Sequence[tuple[float, float]] = ()
 ) -> int:
     """Write words beside the points of axes whose limits and place are final; return how many found no room.
 
@@ -47,7 +44,7 @@ def label_points(
         elsewhere = [
             box for box, other in zip(markers, centres, strict=True) if math.dist(centre, other) > MARKER * pixels
         ]
-        width, height = _size(ax, text, size)
+        width, height = _size(ax, text)
         for distance, dx, dy in _offsets(width / pixels, height / pixels):
             box = _box((centre[0] + dx * pixels, centre[1] + dy * pixels), width, height)
             if not _inside(box, ax.bbox) or box.count_overlaps(labels) or box.count_overlaps(markers):
@@ -56,7 +53,7 @@ def label_points(
             crossed = any(line[0].intersects_bbox(other) for other in [*labels, *elsewhere]) if line else False
             if crossed or any(other.intersects_bbox(box) for other in lines):
                 continue
-            _write(ax, text, point, (dx, dy), size, joined=distance > NEAR)
+            _write(ax, text, point, (dx, dy), joined=distance > NEAR)
             labels.append(box)
             lines += line
             break
@@ -70,20 +67,18 @@ def _nearest(box: Bbox, to: tuple[float, float]) -> tuple[float, float]:
     return min(max(to[0], box.x0), box.x1), min(max(to[1], box.y0), box.y1)
 
 
-def _size(ax: Axes, text: str, size: float) -> tuple[float, float]:
+def _size(ax: Axes, text: str) -> tuple[float, float]:
     """Return width and height in pixels."""
-    label = ax.text(0, 0, text, fontsize=size)
+    label = ax.text(0, 0, text, fontsize=LETTERS)
     box = label.get_window_extent()
     label.remove()
     return box.width, box.height
 
 
-def _write(
-    ax: Axes, text: str, point: tuple[float, float], offset: tuple[float, float], size: float, joined: bool
-) -> None:
+def _write(ax: Axes, text: str, point: tuple[float, float], offset: tuple[float, float], joined: bool) -> None:
     line = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if joined else None
     label = ax.annotate(
-        text, point, offset, textcoords="offset points", fontsize=size, va="center", ha="center", arrowprops=line
+        text, point, offset, textcoords="offset points", fontsize=LETTERS, va="center", ha="center", arrowprops=line
     )
     label.set_in_layout(False)
 
