@@ -26,6 +26,7 @@ from recbench.training.together import MOST
 A = TypeVar("A")
 S = TypeVar("S")
 R = TypeVar("R")
+Function = Callable[[A, S], R]  # of an argument and of what all calls share
 LauncherName = Literal["local", "ray", "slurm"]
 
 PACKAGES = {"ray": "ray", "slurm": "submitit"}  # what a launcher needs beside recbench; its extra is called as it is
@@ -174,12 +175,7 @@ def require_installed(launcher: LauncherName, option: str) -> None:
 
 
 def call_each(
-    function: Callable[[A, S], R],
-    arguments: Sequence[A],
-    shared: S,
-    options: LaunchOptions,
-    work: Work,
-    console: Console,
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what `function(argument, shared)` returns where these options say.
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from recbench.registry import import_recorded
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import A, Failed, Finished, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, LaunchOptions, R, S, Work
 from recbench.study.launchers.bundle import Bundle, Load, groups_of, in_words
 from recbench.training.model import pick_device
 from recbench.training.together import bundles
@@ -48,12 +48,7 @@ def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) 
 
 
 def call_each(
-    function: Callable[[A, S], R],
-    arguments: Sequence[A],
-    shared: S,
-    options: LaunchOptions,
-    work: Work,
-    console: Console,
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what a function returns for it; see `base.call_each`.
 

@@ -25,7 +25,7 @@ from recbench.results.code_version import versions
 from recbench.results.files import write_atomically
 from recbench.results.record import Epoch, RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.launchers.base import A, Failed, Finished, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, LaunchOptions, R, S, Work
 from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.ray_cluster import amounts, connect, describe_cluster, one_line, room_for
 from recbench.study.launchers.remote_run import (
@@ -205,12 +205,7 @@ class OnRay:
 
 
 def call_each(
-    function: Callable[[A, S], R],
-    arguments: Sequence[A],
-    shared: S,
-    options: LaunchOptions,
-    work: Work,
-    console: Console,
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what a function returns for it; see `base.call_each`."""
     connect(options.address or "auto")
@@ -240,7 +235,7 @@ def call_each(
         ray.shutdown()
 
 
-def _call_on_node(function: Callable[[A, S], R], argument: A, shared: S, threads: int, wanted: Mapping[str, str]) -> R:
+def _call_on_node(function: Function[A, S, R], argument: A, shared: S, threads: int, wanted: Mapping[str, str]) -> R:
     different = version_conflict(wanted)
     if different:
         raise TrainingError(f"{different}; install the same on all nodes")

@@ -19,7 +19,7 @@ from recbench.results.code_version import versions
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import A, Failed, Finished, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, LaunchOptions, R, S, Work
 from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.local import attempt_all
 from recbench.study.launchers.remote_run import version_conflict
@@ -76,12 +76,7 @@ class Call(Checkpointable):  # type: ignore[misc]
 
 
 def call_each(
-    function: Callable[[A, S], R],
-    arguments: Sequence[A],
-    shared: S,
-    options: LaunchOptions,
-    work: Work,
-    console: Console,
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what a function returns for it; see `base.call_each`."""
     jobs: Jobs[int] = Jobs(work.results.resolve() / FOLDER, options)
