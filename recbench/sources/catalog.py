@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 import recbench
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, suggestion, unknown
 from recbench.sources.calendar_day import parse_day
 from recbench.sources.check_spec import check_spec
 from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, KCore, Side
@@ -204,8 +203,7 @@ def _check_keys(cls: type, where: str, table: dict[str, Any]) -> None:
     known = [field.name for field in fields(cls) if field.name not in GIVEN]
     for key, value in table.items():
         if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            guess = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+            guess = suggestion(key, known).rstrip() or f"known: {', '.join(known)}"
             raise UsageError(f"{where}: unknown key `{key}`; {guess}")
         if key in nested and isinstance(value, dict):
             _check_keys(nested[key], f"{where}.{key}", value)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from recbench.sources.check_spec import RESERVED
 from recbench.sources.unknown_table import LOOK, MOST_STEPS, Guess, numbers_of
 
 EVENTS = (
@@ -143,7 +144,7 @@ def _quoted(word: str) -> str:
 
 def _feedback_name(word: str) -> str:
     name = re.sub(r"\W+", "_", re.sub(r"^(is|has)_", "", word.lower())).strip("_")[:40]
-    return name if re.match(r"[a-z]", name) and name not in ("user", "item", "level", "timestamp") else f"f_{name}"
+    return name if re.match(r"[a-z]", name) and name not in RESERVED else f"f_{name}"
 
 
 def plain(name: str) -> str:

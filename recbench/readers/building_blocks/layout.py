@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from recbench.errors import DataError
+from recbench.errors import DataError, suggestion
 
 Kind = Literal["int", "float", "text", "number id", "key", "guess"]
 
@@ -58,8 +57,7 @@ class Layout:
 def missing_column(path: Path, name: str, names: Sequence[str]) -> DataError:
     """Return the error for a column that a file should have."""
     same = [other for other in names if other.strip().casefold() == name.casefold()]
-    near = same or get_close_matches(name, names, n=1, cutoff=0.5)
-    guess = f"did you mean `{near[0]}`? " if near else ""
+    guess = f"did you mean `{same[0]}`? " if same else suggestion(name, names)
     between = next((mark for mark in ("\t", ";", "|") if len(names) == 1 and name in names[0].split(mark)), None)
     if between is not None:
         guess = f"say separator = {json.dumps(between)} in the catalogue; "
