@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
@@ -25,35 +25,31 @@ LEAST = 0.4  # share of the budget that there is for training, however long the 
 ENOUGH = 0.05  # share of the budget after which what runs took tells what others will
 
 
+@dataclass
 class Passes:
     """Trains contestants pass by pass: all at each learning rate, then all with more seeds at the best of them.
 
     What the first runs take says what the others will. Where that is more than is left of the budget, all get fewer
     epochs, or once much is done the dearest losses are left out. Later passes are begun only if there is time for them,
     and more than were planned where there is.
-    `costs` are the seconds of an epoch of each contestant, as measured on a few steps.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        costs: dict[Contestant, float],
-        keys_of: KeysOf,
-        finish: Finish,
-        store: Store,
-        jobs: int,
-        at_once: int,
-        clock: Clock,
-        keep: Keep,
-    ) -> None:
-        self.program, self.costs, self.keys_of = program, costs, keys_of
-        self.finish, self.store = finish, store
-        self.jobs, self.at_once = jobs, at_once  # runs that train at a time, and after how many the time is looked at
-        self.clock, self.keep = clock, keep
-        budget = clock.budget
-        self.until = max(budget * (1 - FOR_EVALUATION), clock.elapsed + budget * LEAST)  # on the clock
-        self.seconds_of_pass = 0.0
-        self.spent, self.expected = 0.0, 0.0  # seconds that runs of this command took, and would have by their costs
+    program: Program
+    costs: dict[Contestant, float]  # seconds of an epoch of each, as measured on a few steps
+    keys_of: KeysOf
+    finish: Finish
+    store: Store
+    jobs: int  # runs that train at a time
+    at_once: int  # runs after which the time is looked at
+    clock: Clock
+    keep: Keep
+    seconds_of_pass: float = 0.0
+    spent: float = 0.0  # seconds that runs of this command took
+    expected: float = 0.0  # and would have by their costs
+
+    def __post_init__(self) -> None:
+        budget = self.clock.budget
+        self.until = max(budget * (1 - FOR_EVALUATION), self.clock.elapsed + budget * LEAST)  # on the clock
 
     def run(self) -> dict[Contestant, list[RunRecord]]:
         """Return the runs of each contestant at the learning rate that is best on validation, one per seed.
