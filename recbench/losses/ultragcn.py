@@ -25,7 +25,7 @@ class UltraGCN(SampledSoftmaxLoss):
     code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, where the paper draws 1500 `own`
     negatives of all items (`mask_positives=false`); a `pool` is cheaper. Its gamma: `backbone.l2`, `l2_of=parameters`.
 
-    All scores sink at first, the longer the larger `negative_weight` is: lower it where items are few (20 for 1500).
+    All scores sink at first, the longer the larger `negative_weight` is: lower it (20) where items or epochs are few.
     """
 
     weights: Tensor  # [6] w1 to w4, negative_weight, item_weight
