@@ -14,7 +14,10 @@ from recbench.inspect.capture_checks import require_same_steps
 from recbench.inspect.loss_trial import InapplicableError, Trial
 
 NAMES = BACKBONES.names()
-HISTORIES = {"autoencoder", "variational-autoencoder", "sasrec"}  # of other lengths in every batch
+HISTORIES = {  # of other lengths in every batch, and what a CUDA graph cannot do with them
+    **dict.fromkeys(("autoencoder", "variational-autoencoder"), "reads a number from the device"),
+    "sasrec": "makes a tensor whose shape depends on values",
+}
 
 
 def made(name: str, data: Dataset, towers: int = 2, cosine: bool = False) -> Backbone:
@@ -85,6 +88,8 @@ def test_cites_its_source(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_steps_that_are_recorded_and_repeated_are_as_others(name: str) -> None:
-    refused: AbstractContextManager[object] = pytest.raises(InapplicableError, match="reads a number from the device")
-    with everywhere_as_on_gpu(), refused if name in HISTORIES else nullcontext():
+    refused: AbstractContextManager[object] = nullcontext()
+    if name in HISTORIES:
+        refused = pytest.raises(InapplicableError, match=HISTORIES[name])
+    with everywhere_as_on_gpu(), refused:
         require_same_steps(Trial("gnolr"), name)
