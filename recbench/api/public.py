@@ -30,6 +30,7 @@ REWORDED = (
     (r"`recbench (leaderboard|sweep)`", r"`rb.\1`"),
     (r"`recbench list (losses|backbones|samplers|metrics)`", lambda match: f"`rb.{match[1].upper()}`"),
     (r"add --import ([^\s;,]+)(, or --trust)?", r'call rb.import_file("\1")'),
+    (r"--([a-z][a-z-]*) COLUMN", r'\1="COLUMN"'),
     (r"--set ([\w.-]+)=([^\s,;`]+?)(?=[\s,;:`]|$)", r'settings={"\1": "\2"}'),
 )
 OPTION = re.compile(

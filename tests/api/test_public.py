@@ -96,6 +96,7 @@ def test_what_is_of_the_type_is_not_refused_and_errors_name_arguments(argument: 
         ),
         ("-o /tmp: exists; choose another", "folder=/tmp: exists; choose another"),
         ("see `recbench list losses`; --max-memory 5: no", "see `rb.LOSSES`; max_memory 5: no"),
+        ("Add --user COLUMN and --item COLUMN, one of a, b", 'Add user="COLUMN" and item="COLUMN", one of a, b'),
     ],
 )
 def test_commands_and_options_are_said_as_in_python(typed: str, called: str) -> None:
