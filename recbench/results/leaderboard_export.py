@@ -40,7 +40,8 @@ SCHEMA = {
     "valid": pl.Float64(),
     "chosen": pl.Boolean(),
     "settings_tried": pl.Int64(),
-    **dict.fromkeys(("refit", "still_rising"), pl.Boolean()),
+    "refit": pl.Boolean(),
+    "still_rising": pl.Boolean(),
 }
 
 

@@ -25,8 +25,8 @@ MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 
 def check_spec(spec: DatasetSpec) -> DatasetSpec:
     """Return the dataset as it is; raises UsageError for a key whose value cannot be meant."""
-    of_dataset = (_names, _files, _text_layout, _feedback, _splits, _time_and_columns, _counts)
-    found = [(spec.name, chain.from_iterable(faults(spec) for faults in of_dataset))]
+    checks = (_names, _files, _text_layout, _feedback, _splits, _time_and_columns, _counts)
+    found = [(spec.name, chain.from_iterable(check(spec) for check in checks))]
     for side, columns in (("user", spec.user), ("item", spec.item)):
         found.append((f"{spec.name}.{side}", chain(_columns(columns), _features(side, columns, spec))))
     for where, faults in found:

@@ -28,9 +28,8 @@ def save(path: Path, state: object) -> None:
             temporary.touch()
             mode = temporary.stat().st_mode
             save_file(tensors, temporary, metadata={"state": f"{_digest(skeleton, tensors)} {skeleton}"})
-            temporary.chmod(
-                mode
-            )  # safetensors lets the owner alone read its files; records are read by who shares them
+            # safetensors lets the owner alone read its files, where records are read by all who share a folder
+            temporary.chmod(mode)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
