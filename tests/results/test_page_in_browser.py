@@ -25,6 +25,11 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium o
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 ROWS = ".board table >> nth=0 >> tbody tr:visible th"
 
+SCROLLED = """() => new Promise((done) => {
+    addEventListener("scroll", () => requestAnimationFrame(done), { once: true });
+    scrollBy(0, 1);
+})"""
+
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
@@ -189,6 +194,7 @@ def test_the_keyboard_reaches_a_number(tab, file):
     assert page.evaluate("document.activeElement.textContent") == "jrc × mf"  # a link to its runs
     page.keyboard.press("Tab")
     assert "jrc × mf: auc of click" in page.inner_text("#details")
+    page.evaluate(SCROLLED)
     assert page.evaluate("document.activeElement.getAttribute('aria-describedby')") == "details"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Tab")

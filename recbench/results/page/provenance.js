@@ -61,6 +61,10 @@
     button.setAttribute("aria-describedby", "details");
     panel.showPopover();
     panel.scrollTop = 0;
+    place(button);
+  }
+
+  function place(button) {
     const box = button.getBoundingClientRect();
     const below = box.bottom + 8 + panel.offsetHeight < innerHeight;
     const above = box.top - 8 - panel.offsetHeight;
@@ -109,5 +113,9 @@
     hide();
     button?.focus({ focusVisible: false });
   });
-  document.addEventListener("scroll", (event) => { if (!panel.contains(event.target) && !pinned) hide(); }, true);
+  document.addEventListener("scroll", (event) => {
+    if (panel.contains(event.target) || pinned || shownFor === null) return;
+    if (document.activeElement === shownFor) place(shownFor); // the browser scrolls to what Tab has reached
+    else hide();
+  }, true);
 })();
