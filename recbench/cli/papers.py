@@ -63,6 +63,7 @@ def papers(
     "recbench reproduce gnolr/table2 --dataset ml-1m --method BCE --method GNOLR --fair",
     "recbench reproduce gnolr/table2+11 --dataset ml-1m --fair --trials 20",
     "recbench reproduce gnolr/table4 --dataset kuairand-pure --format markdown",
+    "recbench reproduce til/table1 --dataset gowalla --backbone mf",
 )
 def reproduce(
     table: Annotated[
@@ -73,6 +74,7 @@ def reproduce(
         str | None, typer.Option(help="DATASET/SPLIT as prepared, to run on instead of the paper's split.")
     ] = None,
     method: Annotated[list[str], typer.Option("--method", help="Only this method, as the paper calls it.")] = [],
+    backbone: Annotated[list[str], typer.Option("--backbone", help="Only methods on this backbone, as in mf.")] = [],
     seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
     settings: Settings = [],
     fair: Fair = False,
@@ -100,6 +102,7 @@ def reproduce(
         dataset=dataset,
         data=data,
         methods=tuple(method),
+        backbones=tuple(backbone),
         seeds=seeds,
         settings=setting_words(settings),
         fair=fair,

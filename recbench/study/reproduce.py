@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +11,7 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import unknown
+from recbench.errors import UsageError, in_a_row, unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
@@ -41,6 +41,7 @@ class ReproduceRequest:
     dataset: str | None = None  # of the table; None: its first
     data: str | None = None  # DATASET/SPLIT to run on, if it is not the preset's
     methods: tuple[str, ...] = ()  # as the paper calls them; none: all
+    backbones: tuple[str, ...] = ()  # of those methods; none: all
     seeds: int = 3
     settings: tuple[str, ...] = ()  # of every run, after those of preset and table
     fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
@@ -61,9 +62,9 @@ def reproduce(
 ) -> list[PublishedRow]:
     """Train and evaluate what is missing of one dataset's part of a table; return its rows.
 
-    What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset
-    or method that the table lacks, and for data that are not prepared; TrainingError, after all others have finished,
-    for a run that failed.
+    What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset,
+    method or backbone that the table lacks, and for data that are not prepared; TrainingError, after all others have
+    finished, for a run that failed.
     """
     if request.fair:
         require_no_rate(request.settings)
@@ -177,17 +178,30 @@ def as_json(request: ReproduceRequest, rows: Iterable[PublishedRow]) -> dict[str
 
 
 def _wanted(request: ReproduceRequest) -> list[PublishedCell]:
-    """Return the cells of the dataset and the methods asked for."""
+    """Return the cells of the dataset, the methods and the backbones asked for."""
     table = request.table
     dataset = request.dataset or next(iter(table.datasets))
     if dataset not in table.datasets:
         raise unknown(f"dataset of {table.name}", dataset, table.datasets)
     every = [cell for cell in cells(table) if cell.dataset == dataset]
-    methods = {cell.method for cell in every}
-    for method in request.methods:
-        if method not in methods:
-            raise unknown(f"method of {table.name} on {dataset}", method, methods)
-    return [cell for cell in every if not request.methods or cell.method in request.methods]
+    _check_known(request.methods, {cell.method for cell in every}, f"method of {table.name} on {dataset}")
+    _check_known(request.backbones, {cell.backbone for cell in every}, f"backbone of {table.name} on {dataset}")
+    wanted = [
+        cell
+        for cell in every
+        if (not request.methods or cell.method in request.methods)
+        and (not request.backbones or cell.backbone in request.backbones)
+    ]
+    if not wanted:
+        methods, backbones = in_a_row(request.methods, "or"), in_a_row(request.backbones, "or")
+        raise UsageError(f"{table.name} has no {methods} on {backbones}; leave out --method or --backbone")
+    return wanted
+
+
+def _check_known(names: Sequence[str], known: Collection[str], kind: str) -> None:
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
 
 
 def _preset(table: PublishedTable, dataset: str) -> presets.Preset | None:

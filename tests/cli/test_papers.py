@@ -124,6 +124,14 @@ def test_trials_of_all_that_a_method_has_over_two_tables(films: Run) -> None:
         (("gnolr/table22",), "unknown published table `gnolr/table22`; did you mean `gnolr/table2`"),
         (("gnolr/table2", "--dataset", "ml1m"), "unknown dataset `ml1m` of gnolr/table2; did you mean `ml-1m`"),
         (("gnolr/table2", "--dataset", "ml-1m", "--method", "BPR"), "unknown method `BPR` of gnolr/table2 on ml-1m"),
+        (
+            ("til/table1", "--dataset", "gowalla", "--backbone", "mff"),
+            "unknown backbone `mff` of til/table1 on gowalla",
+        ),
+        (
+            ("sasrec/table1", "--method", "BERT4Rec", "--backbone", "sasrec"),
+            "sasrec/table1 has no BERT4Rec on sasrec; leave out --method or --backbone",
+        ),
         (("gnolr/table2", "--dataset", "ml-20m"), "run `recbench prepare ml-20m --split user` first"),
         (("gnolr/table2", "--dataset", "ml-1m", "--set", "epochs"), "--set epochs: expected OWNER.KEY=VALUE"),
     ],
