@@ -25,10 +25,10 @@ class Autoencoder(Backbone):
 
     The items of a user, 1 / sqrt(their number) each, go through layers with tanh to a code of `dim` numbers and back;
     the last layer has a vector and a bias for each item. Liang et al., WWW 2018,
-    https://arxiv.org/abs/1802.05814, whose Mult-DAE has no further layers. `hidden` are their widths from the items to
-    the code, and in reverse from the code to the items, as in 600-300; `dropout` is the share of a user's items that
-    training leaves out. A history holds the distinct positives of train, the item that a loss asks for among them.
-    There are no user ids, so that new users are as good.
+    https://arxiv.org/abs/1802.05814, whose Mult-DAE has no further layers. `hidden` are the widths of such layers from
+    the items to the code, as in 600-300, and in reverse from the code to the items; `dropout` is the share of a user's
+    items that training leaves out. A history holds the distinct positives of train, also the item that a loss asks for.
+    There are no user ids, so that new users have codes too.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"embeddings", "vectors", "user codes", "new users"})

@@ -17,12 +17,12 @@ from recbench.settings import Count
 class DualEmbeddings(LastItemsBackbone):
     """Dual embeddings for complementary items: c_i for item i as context, t_j for item j as target.
 
-    Kvernadze et al., ICKG 2022, https://arxiv.org/abs/2211.14982. That j complements i is <c_i, t_j>, which differs
-    from <c_j, t_i>. A user's vector is the mean c of the last `length` items, of a training row those before it, and
-    so the score of item j the mean of <c_i, t_j>; without any it is 0. The paper trains pairs of items bought together
-    by skip-gram with negative sampling, of which `length=1` with a loss on sampled negatives (`gbce` with
-    calibration=0, `--sampler popularity`) is the pairs of neighbours; longer histories are predicted as one, as CBOW
-    does. Its synthetic pairs for items without purchases are not here. With `shared=true` both are one vector, which
+    Kvernadze et al., ICKG 2022, https://arxiv.org/abs/2211.14982. How well j complements i is <c_i, t_j>, which differs
+    from <c_j, t_i>. A user's vector is the mean c of the last `length` items (of a training row, those before it), so
+    that the score of item j is the mean of <c_i, t_j>; without any item it is 0. The paper trains pairs of items bought
+    together by skip-gram with negative sampling. `length=1` with `gbce`, calibration=0 and `--sampler popularity` does
+    so for pairs of items that follow each other; a greater `length` predicts from several items at once, as CBOW does.
+    The paper's synthetic pairs for items without purchases are not here. With `shared=true` both vectors are one, which
     finds similar items instead.
     """
 

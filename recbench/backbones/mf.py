@@ -27,10 +27,10 @@ class MF(Backbone):
     Koren et al., Computer 2009, https://doi.org/10.1109/MC.2009.263. `l2` weighs half the squared norms of the
     batch's vectors, per user, as in LightGCN (SIGIR 2020), unless `l2_of` and its like say otherwise.
 
-    Where users of validation and test are new, `fold_in` makes their vectors of the items that are given of them: by
-    `least-squares`, as a half step of iALS does, in which a given item weighs `fold_in_weight` times as much as
-    another and the squares of the vector `fold_in_l2` times the mean eigenvalue of the items' Gram matrix, or as their
-    `mean`, which the former comes near to as `fold_in_l2` grows.
+    Where users of validation and test are new, `fold_in` makes their vectors of the items that are given of them: the
+    `mean` of these, or `least-squares`, as half a step of iALS. There a given item weighs `fold_in_weight` times as
+    much as another, and the ridge is `fold_in_l2` times the mean eigenvalue of the items' Gram matrix; the larger the
+    ridge, the nearer the result is to the mean.
     """
 
     offers: ClassVar[frozenset[str]] = Backbone.offers | {"free vectors", "new users"}

@@ -22,8 +22,8 @@ class PLE(TwoSidedBackbone):
     Tang et al., RecSys 2020, https://doi.org/10.1145/3383313.3412236. At each of the `levels`, tower k takes a mixture
     of its `specific` and of the `shared` experts by a gate softmax(W_k x_k); what the shared experts of the next level
     read is a mixture of all. `levels=1` is the paper's CGC. As in `mmoe`, users and items have experts of their own and
-    these are one LeakyReLU layer; `specific=0` with one level is `mmoe`, `shared=0` towers that share features alone.
-    Sizes are chosen here: as many experts as `mmoe` for two towers, but narrower.
+    each expert is one LeakyReLU layer. `specific=0` with one level is `mmoe`; with `shared=0` towers share nothing but
+    the features. The default sizes are ours: for two towers as many experts as `mmoe` has, but narrower.
     """
 
     entities_at_once = 4096  # of wide experts

@@ -15,7 +15,7 @@ from recbench.settings import Count
 
 @BACKBONES.add("ytdnn")
 class YouTubeDNN(LastItemsBackbone):
-    """One dense layer over the mean vector of the user's last items; no user ids, so that new users are as good.
+    """One dense layer over the mean vector of the user's last items; no user ids, so that new users have vectors too.
 
     Covington et al., RecSys 2016, https://doi.org/10.1145/2959100.2959190, as in CROLoss (Tang et al., CIKM 2022,
     section 4.1, https://arxiv.org/abs/2208.02971): history and target share one table of items, and `length` is 20

@@ -16,7 +16,7 @@ from recbench.settings import at_least
 
 @BASELINES.add("item-knn")
 class ItemKNN(Baseline):
-    """Sum of the similarities between an item and what the user has had, over the `k` neighbours of each of those.
+    """Sum of the similarities of an item to what the user has had, of which each has `k` neighbours; others count 0.
 
     The similarity of i and j is the sum over the users u of both of n_u^-user_exponent, divided by
     ((n_i + shrink)(n_j + shrink))^item_exponent, where n counts positives; with `normalise`, those of an item's

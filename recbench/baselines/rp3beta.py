@@ -19,7 +19,7 @@ from recbench.settings import at_least
 
 @BASELINES.add("rp3beta")
 class RP3Beta(Baseline):
-    """Random walk from the user over an item and another of its users to an item, popular ones held down.
+    """Random walk from a user to an item, to another user of it, and to that user's item; popular items are held down.
 
     A step's probability 1 / n is taken to the power `alpha`, and the end of the walk divided by its number of users to
     the power `beta`; of each first item, the `k` best ends are kept and, with `normalise`, divided by their sum.

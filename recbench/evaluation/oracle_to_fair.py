@@ -34,10 +34,10 @@ class Exchanges:
 def oracle_to_fair(relevant: Positives, seen: Positives, length: Tensor, items: int) -> Exchanges:
     """Return the way from the most relevant lists of these lengths [U] to the fairest.
 
-    A list never holds what its user has seen. At first it holds relevant items, and others only if there are too few;
-    of several, those least recommended so far, in the order of the items. Then, as long as one is recommended more
-    often than all could be alike, the most recommended item makes room for the least recommended one: in the list of
-    a user to whom the latter is relevant if there is one, and of those in the one that has the former furthest down.
+    A list never holds what its user has seen. At first it holds relevant items, and others only if these are too few;
+    where it can choose, those least recommended so far, in the order of the items. Then, as long as an item is
+    recommended more often than an even share, the most recommended item makes room for the least recommended one: in
+    the list of a user to whom the latter is relevant, if there is one, and of such lists where the former is lowest.
     """
     lists = _Lists(relevant, seen, items)
     lists.fill(length.tolist())

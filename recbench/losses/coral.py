@@ -16,9 +16,9 @@ class CORAL(OrdinalLoss):
     """Consistent rank logits: one tower for all levels, P(level >= c) = sigmoid(logit + b_c), a cross-entropy for each.
 
     Cao et al., Pattern Recognition Letters 2020, https://arxiv.org/abs/1901.07884. The biases b are learned, from
-    T/T, ..., 1/T on (`start=even`) or from 0; they fall with c at the optimum, not always before. `thresholds=rates`
-    holds them at the log-odds of the train rates, as in GNOLR: then it is `neural-olr` with another likelihood. Every
-    feedback is ranked alike. It is on cosines here, times 2 as GNOLR; the paper has a linear layer.
+    T/T, ..., 1/T on (`start=even`) or from 0; at the optimum they fall with c, before it not always. `thresholds=rates`
+    holds them at the log-odds of the train rates, as in GNOLR: then it is `neural-olr` with another likelihood. All
+    kinds of feedback rank the items alike. Logits are cosines, times 2 as in GNOLR; the paper has a linear layer.
     """
 
     nested = False

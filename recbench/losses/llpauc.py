@@ -30,9 +30,9 @@ class LLPAUC(SampledSoftmaxLoss):
 
     Shi et al., WWW 2024, https://arxiv.org/abs/2403.00844. With x = sigmoid(s), sp(z) = softplus(kappa z) / kappa:
     -s+ - mean sp(-(x+ - a)^2 + 2 (1 + g) x+ - s+) / alpha + s- + mean sp((x- - b)^2 + 2 (1 + g) x- - s-) / beta
-    - g^2 - tb (b - 1 - g) + ta (a + g), whose minimum is sought over the model, a, b, s-, ta, tb, and the maximum over
-    g and s+. All are learned at one rate; the released code has twice that for s+ and s-, and negatives that may be
-    positives of the user (`mask_positives=false`).
+    - g^2 - tb (b - 1 - g) + ta (a + g). The model, a, b, s-, ta and tb descend it, g and s+ ascend it, all at the same
+    learning rate. The released code has twice that rate for s+ and s-, and negatives that may be positives of the user
+    (`mask_positives=false`).
     """
 
     alpha: Tensor

@@ -12,7 +12,7 @@ from recbench.settings import Count, NonNegative
 
 @LOSSES.add("mult-vae")
 class MultVAE(Loss):
-    """Minus the log-likelihood of all that a user has had, plus beta times the divergence of his code from the prior.
+    """Minus the log-likelihood of all that users have had, plus beta times their codes' divergence from the prior.
 
     Liang et al., WWW 2018, https://arxiv.org/abs/1802.05814: the likelihood is that of `mult-dae`, given
     one code drawn for the user, and the prior is standard normal. The weight of the divergence rises on a straight line

@@ -15,7 +15,7 @@ from recbench.settings import Count, NonNegative
 
 @LOSSES.add("nbpo")
 class NBPO(Loss):
-    """Likelihood of labels of which some are flipped, with probabilities that are learned beside the scores.
+    """Likelihood of labels of which some may be flipped; how likely each is flipped is learned beside the scores.
 
     Yu & Qin, SIGIR 2020, https://doi.org/10.1145/3397271.3401155. With relevance R = s_ui and the flip's logit G =
     <p_u, q_i>, vectors of `noise_dim` numbers of the loss's own: log sigmoid(R) + log sigmoid(-G) for a positive,

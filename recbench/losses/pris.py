@@ -15,13 +15,13 @@ Draw = Literal["uniform", "popularity", "cluster-uniform", "cluster-popularity"]
 
 @LOSSES.add("pris")
 class PRIS(Loss):
-    """BPR whose negatives are weighed by how much likelier the model finds them than the proposal they are from.
+    """BPR whose negatives are weighed by how much likelier the model finds them than the proposal that drew them.
 
     Lian et al., WWW 2020, https://doi.org/10.1145/3366423.3380187: sum over a positive's negatives j of
     -w_j log sigmoid(s_ui - s_uj) with w = softmax over j of s_uj - log q_j; with one negative it is BPR. `proposal`
-    is where they are from; the clusters are those of the item vectors at the start of each epoch, which need a
-    backbone that has such. `beta` is the power of popularity. `detach` makes the weights constants, as the
-    derivation has them; the authors' code lets gradients through.
+    is what draws them; its clusters are those of the item vectors at the start of each epoch, for which the backbone
+    must have item vectors. `beta` is the power of popularity. `detach` makes the weights constants, as the derivation
+    has them; the authors' code lets gradients through.
     """
 
     needs = frozenset({"positive first", "negatives"})

@@ -15,13 +15,13 @@ from recbench.settings import Count
 class Softmax(Loss):
     """Sampled softmax: -log(e^s_ui / (e^s_ui + sum of e^s_uj over sampled negatives j)) for each positive i.
 
-    `source` of the negatives: `pool`, `negatives` uniform items per positive that all positives of the batch share,
-    which is CROLoss (Tang et al., CIKM 2022, https://arxiv.org/abs/2208.02971) with kernel exp and alpha 1 up to
-    constants (whose 10 take several times the time and memory of 1); or `batch`, the positives of the other users
-    (in-batch negatives). The latter come in proportion to popularity, for which `correct` makes up: log(share of
-    positive rows) is subtracted from each logit, the positive's included (Yi et al., RecSys 2019,
-    https://doi.org/10.1145/3298689.3346996). It changes nothing but on slates that say how likely a slot holds its
-    item: those of `batch` and of the samplers `in-batch` and `mixed`.
+    `source` says where negatives are from. `pool`: uniform items, `negatives` for each positive, that all positives of
+    the batch share. Up to constants this is CROLoss (Tang et al., CIKM 2022, https://arxiv.org/abs/2208.02971) with
+    kernel exp and alpha 1; its 10 negatives take several times the time and memory of 1. `batch`: the positives of the
+    other users (in-batch negatives), which come in proportion to popularity. For that `correct` makes up: log(share of
+    positive rows) is subtracted from each logit, the positive's too (Yi et al., RecSys 2019,
+    https://doi.org/10.1145/3298689.3346996), on slates that say how likely a slot holds its item: those of `batch`
+    and of the samplers `in-batch` and `mixed`.
     """
 
     needs = frozenset({"negatives"})

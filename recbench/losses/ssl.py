@@ -18,12 +18,12 @@ from recbench.settings import Count, NonNegative, Positive, Share
 class SSL(Softmax):
     """`softmax` with in-batch negatives plus `weight` times InfoNCE between two views of items by halves of features.
 
-    Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. For each step `items` items are drawn
-    uniformly, so that rare ones count as frequent ones do, and features that one view masks while the other masks the
-    rest: half of them at random, or (`correlated`) one and those it has most mutual information with, half and one.
-    Then each value that is left of a feature of several is dropped with probability `drop`. The mean over items x of
-    -log(exp(c_xx) / sum over those y of exp(c_xy)), c_xy the cosine of x in the one view and y in the other over
-    `temperature`. The item tower serves both terms. No code was released: `drop`, `weight` and `temperature` are those
+    Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. Each step draws `items` items uniformly, so that rare ones
+    count as frequent ones do, and a set of features: one view masks these, the other all others. The set is half of the
+    features, drawn at random, or (`correlated`) one feature and the half of them that share most mutual information
+    with it. Then each value that is left of a feature with several is dropped with probability `drop`. The term is the
+    mean over items x of -log(exp(c_xx) / sum over the drawn items y of exp(c_xy)), where c_xy is the cosine of x in the
+    one view and y in the other, over `temperature`. No code was released: `drop`, `weight` and `temperature` are those
     of SELFRec, which drops numbers of id vectors. An id counts as a feature; where items have no other, it is refused.
     """
 

@@ -15,7 +15,7 @@ from recbench.settings import Count, NonNegative
 
 @LOSSES.add("ultragcn")
 class UltraGCN(SampledSoftmaxLoss):
-    """Cross-entropies weighed by degrees, and the neighbours of each positive drawn to its user; a GCN's limit on `mf`.
+    """Cross-entropies weighed by degrees, and each positive's neighbours drawn to its user: a GCN without propagation.
 
     Mao et al., CIKM 2021, https://arxiv.org/abs/2110.15114. For a positive i and negatives j:
     (w1 + w2 b_ui) softplus(-s_ui) + negative_weight mean_j (w3 + w4 b_uj) softplus(s_uj), where
@@ -23,9 +23,10 @@ class UltraGCN(SampledSoftmaxLoss):
     `neighbours` k of i with the largest omega_ik of omega_ik softplus(-s_uk), where omega_ik = sqrt(D_i + 1) / D_i /
     sqrt(D_k + 1) times the number of common users; D sums these numbers up, and with `diagonal`, as in the authors'
     code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, where the paper draws 1500 `own`
-    negatives of all items (`mask_positives=false`); a `pool` is cheaper. Its gamma: `backbone.l2`, `l2_of=parameters`.
+    negatives of all items (`mask_positives=false`); a `pool` is cheaper. The paper's gamma is `backbone.l2` with
+    `backbone.l2_of=parameters`.
 
-    All scores sink at first, the longer the larger `negative_weight` is: lower it (20) where items or epochs are few.
+    At first all scores sink, for longer the larger `negative_weight` is: lower it (20) where items or epochs are few.
     """
 
     weights: Tensor  # [6] w1 to w4, negative_weight, item_weight

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class RawTables:
     """What a reader returns: frames of bounded size, all of one schema, each read only when it is asked for.
 
-    The log, in file order, holds the user and item keys and the columns that feedback, filter and time need (the
-    features too where no entity table has them), for the shipped split also `part_column` (train, valid or test), and
-    the columns `truth`, where true probabilities are known. The time is Int64 in the unit of the catalogue.
-    The users and items frames hold a key and its features, each key once; None where the features stand in the log.
+    The log, in file order, has the user and item keys, the columns that feedback, filter and time need, and those
+    features that stand in no table of their own. For the shipped split it also has `part_column` (train, valid or
+    test), and where true probabilities are known, the columns `truth`. Times are Int64 in the unit of the catalogue.
+    The frames of users and items have a key and its features, each key once; None where features stand in the log.
     """
 
     log: Iterable[pl.DataFrame]

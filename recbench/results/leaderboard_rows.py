@@ -270,12 +270,12 @@ def _marked(rows: list[LeaderboardRow]) -> list[LeaderboardRow]:
 
 
 def _baselines_once(rows: Sequence[LeaderboardRow]) -> list[LeaderboardRow]:
-    """Return the rows of one column, of each baseline those chosen that were made as the trained methods beside them.
+    """Return the rows of one column with each baseline made as the trained methods beside it were.
 
-    A baseline may have been tuned by several validation metrics, and fitted with and without the validation rows. One
-    counts that was tuned by the metric by which most trained methods chose their epochs, of those selected for what the
-    column measures if there are such, and that learned from the rows that trained methods learned from: from both where
-    there are both. Where nothing was trained, what most baselines have counts.
+    A baseline may have been tuned by several validation metrics, and fitted with and without the validation rows. The
+    one counts that was tuned by the metric by which most trained methods chose their epochs (if possible, of those
+    selected for what the column measures), and that learned from the same rows as they did: from both kinds where the
+    column has both. Where nothing was trained, what most baselines have counts.
     """
     chosen = [row for row in rows if row.chosen]
     beside = [row for row in chosen if row.backbone != BASELINE] or chosen

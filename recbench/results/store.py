@@ -114,13 +114,14 @@ class Store:
     ) -> list[RunRecord]:
         """Return the runs that a word means, the same in every command.
 
-        LOSS or LOSS/BACKBONE, with settings after it as in bce+logit=learned, DATASET, DATASET/SPLIT or "all": those
-        on the data of the most recent of them, or `on_all_data` and then with the baselines of a DATASET, as where runs
-        are listed; hidden ones only `with_hidden`, or where all are. "latest": the run that
-        finished last. "best": the highest validation metric of those comparable with it. A tag: all that have it.
-        Else the first digits of a run. All but a tag and digits may be asked for on one `dataset` (DATASET or
-        DATASET/SPLIT), and methods that were `evaluated` alone. Raises UsageError as `find` does, and where no run of a
-        method has the settings.
+        - LOSS or LOSS/BACKBONE, with settings as in bce+logit=learned, DATASET, DATASET/SPLIT or "all": the runs on the
+          data of the most recent of them; with `on_all_data` on all data, and of a DATASET the baselines too
+        - "latest": the run that finished last; "best": the highest validation metric among those comparable with it
+        - a tag: all runs that have it; else the first digits of a run
+
+        Hidden runs count only `with_hidden`, or where all are hidden. All words but tags and digits may be limited to a
+        `dataset` (DATASET or DATASET/SPLIT), and methods to runs that were `evaluated`. Raises UsageError as `find`
+        does, and where no run of a method has the settings.
         """
         if word in ("latest", "best"):
             return [self.latest(dataset) if word == "latest" else self._best(dataset)]

@@ -42,9 +42,9 @@ def add_baseline_rows(
 ) -> None:
     """Put popularity and the best baseline on the leaderboard beside trained runs, and say which runs are below one.
 
-    The best is that of the highest validation metric among those on record for the dataset, by the metric that the
-    trained run was selected by if there are such, and fitted to validation rows too where that run was. Where there is
-    none, item-knn is fitted if that is a matter of seconds. A failure is a note: the runs themselves are evaluated.
+    The best is the one with the highest validation metric among those on record for the dataset, if possible by the
+    metric that the trained run was selected by, and fitted to validation rows too where that run was. Where there is
+    none, item-knn is fitted if that takes seconds. A failure becomes a note: the runs themselves are evaluated.
     """
     trained: dict[Place, list[EvaluatedRun]] = {}
     for outcome in outcomes:

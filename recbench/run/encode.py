@@ -48,7 +48,7 @@ def encode(
     whose columns are there unless it is given. A backbone that reads what users had encodes users: `rows` has columns
     `user` (any id) and `item` (raw ids), a row for each item with some feedback, the oldest first; `train` is not
     among them. `path` is what messages call the rows.
-    Raises UsageError for a backbone that knows the ids of training alone, and DataError for rows that are not so.
+    Raises UsageError for a backbone that knows only the ids of training, and DataError for rows of another form.
     """
     data, model = model_of_vectors(record, store)
     if not len(rows):

@@ -32,7 +32,7 @@ Accept = Callable[[str], bool]  # asked with the licence and where it stands
 def locate(
     spec: DatasetSpec, needed: Sequence[str], raw: Path | None, progress: Progress, accept: Accept
 ) -> dict[str, Found]:
-    """Return the raw files that each name of the catalogue stands for: those `needed`, and the optional ones if there.
+    """Return the raw files that each name of the catalogue stands for: those `needed`, and optional ones that exist.
 
     They are looked for in `raw` and up to three folders below, the shallowest winning; without `raw` beside the
     user's own TOML, then in the raw folder of recbench. For reader `table`, a pattern such as "events-*.csv.gz" stands

@@ -2,8 +2,8 @@
 
 A feedback's logit is a scaled inner product of a user and an item vector plus an item bias. The vectors are functions
 of the features, not linear in the numbers, plus a part that only the id can tell. View, cart and buy share two
-directions of the space; cart and buy have one more each. One uniform number a row decides all three, so they nest
-except where the sparser one is the likelier; now and then each draws its own, and a buy lacks its cart.
+directions of the space; cart and buy have one more each. One uniform number a row decides all three, so that a buy is a
+cart and a cart is a view, but where the sparser feedback is the likelier; on a few rows each draws a number of its own.
 """
 
 from __future__ import annotations

@@ -19,19 +19,22 @@ LEAST_RATE = 1e-12  # below it no step of Adam changes a weight of 32 bits
 class Schedule:
     """How long, how fast and towards what a model is trained; the same for every loss and backbone.
 
-    At most `epochs`, and no more once validation has not risen for `patience` epochs; batches of `batch_size` logged
-    rows. The learning rate rises step by step from almost 0 to `lr` in the first `warmup` epochs (or a part of one)
-    and falls from there to almost 0 at the end of `epochs`, whether or not training stops earlier: on a straight line
-    or half a `cosine` (`decay`). `weight_decay` times the weights is added to the gradient, or with adamw taken off the
-    weights at each step. `clip` is the Euclidean norm that the gradient is scaled down to where it is longer; 0: never.
-    Optimisers are torch's, with its defaults besides. `lazy` updates rows of a table when they are next read, to what
-    the optimiser would have made of them meanwhile: for given gradients within 1e-5 of the largest weights
-    (`row_updates`). With `capture`, steps on CUDA are recorded and repeated as one launch each where that is possible,
-    to the same numbers (`captured_step`). With `shard=tables`, each of the processes that torchrun starts holds some
-    rows of every large table, to the same numbers (`shared.tables`). The validation metric `select` chooses the epoch,
-    looked at every `validate_every` epochs; with `refit`, training starts anew on train and validation rows for as many
-    epochs as were best. With `row_weights`, losses are means over rows weighted by what
-    the catalogue entry names as `weight`. `noise` is put into the positives of train, as in `pos=0.5,neg=0.5`.
+    Training goes through batches of `batch_size` logged rows for `epochs` at most. Every `validate_every` epochs the
+    validation metric `select` is computed: its best epoch is kept, and after `patience` epochs without a better one
+    training ends. With `refit` it then starts anew on train and validation rows, for as many epochs as were best.
+
+    The learning rate rises step by step from almost 0 to `lr` in the first `warmup` epochs (or a part of one), and with
+    `decay` falls to almost 0 at the end of `epochs`, whether or not training stops earlier. `weight_decay` times the
+    weights is added to the gradient, or with adamw taken off the weights. Gradients whose Euclidean norm exceeds `clip`
+    are scaled down to it; 0: never. The optimisers are torch's, otherwise at its defaults.
+
+    With `row_weights`, losses are means over rows weighted by what the catalogue entry names as `weight`. `noise` is
+    put into the positives of train, as in `pos=0.5,neg=0.5`.
+
+    What makes steps cheaper: `lazy` updates a table's rows when they are next read, to what the optimiser would have
+    made of them meanwhile (of the same gradients, within 1e-5 of the largest weights). `capture` replays a step on CUDA
+    as one launch, where that is possible, and `shard=tables` spreads the rows of large tables over the processes that
+    torchrun starts, both to the same numbers. `compile` changes the last digits.
     """
 
     epochs: int = 20

@@ -16,7 +16,7 @@ from recbench.errors import UsageError
 
 
 class FeatureMask(View):
-    """Some items, drawn uniformly for each step, without about half of their features, which are masked.
+    """Some items, drawn uniformly for each step, with about half of their features masked.
 
     Yao et al., CIKM 2021, https://arxiv.org/abs/2007.12865. Which of the F features are masked is drawn
     for each step too, alike for all items: floor(F / 2) of them (`random`), or (`correlated`) one feature and the

@@ -16,8 +16,8 @@ class Features(nn.Module):
     starts at zero. With `senet`, every field is first multiplied by a number in (0, 1) that depends on all fields of
     the same entity; the dense vectors count as one field.
 
-    What is not `kept` is left out of single entities: a mask of the `values` of each of them, one for each slot of a
-    column and one for all dense vectors. A feature of which nothing is kept is as one that is unknown.
+    With `kept`, some values of single entities are left out: it is a mask for each entity, with a place for each slot
+    of a column and one for all dense vectors. A feature of which nothing is kept counts as unknown.
     """
 
     index: Tensor

@@ -21,13 +21,14 @@ Pair = tuple[Tensor, Tensor]  # of users [B, ...] and of items [B, N, ...], or [
 class Regulariser:
     """What the weight `l2` of a backbone penalises; every backbone that has an `l2` has these settings too.
 
-    `l2_of`: the `rows` of its free vectors that a batch reads; those and all other parameters (`rows+weights`); the
-    `vectors` that it makes of them, before they are scaled to unit length; the `tables` of free vectors as a whole; or
-    all its `parameters`. Of slates, every slot that counts, or the `first` alone (`l2_slots`), where the positive is;
-    of a slate that all users share, every slot.
+    `l2_of`, what: the `rows` of its free vectors that a batch reads; these and all other parameters (`rows+weights`);
+    the `vectors` that it makes of them, before they are scaled to unit length; the `tables` of free vectors as a whole;
+    or all its `parameters`.
+    `l2_slots`, which slots of a slate: all that count, or the `first` alone, where the positive is; of a slate that all
+    users share, always all.
     `l2_form`: half the `squares`, or Frobenius `norms`, one of the users and one of each column of the slates (of a
     shared slate as a whole), or one of each table or parameter.
-    `l2_divisor`: users of the `batch`, `rows` of the last of these tensors, or `1`.
+    `l2_divisor`: the number of users of the `batch`, of `rows` of the last of these tensors, or `1`.
     `docs/protocol.md` says which settings the weights of which paper mean.
     """
 

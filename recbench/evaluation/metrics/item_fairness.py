@@ -1,10 +1,9 @@
-"""How fairly items are recommended, each for itself: measures of how often and how high every item stands in lists.
+"""Fairness to single items: how evenly the items are recommended, by how often or how high each stands in the lists.
 
-Those that Rampisela et al. review, TORS 2024, https://doi.org/10.1145/3631943; none looks at relevance, and `gini` and
-`coverage` are two more of them. Of a measure of which high values are good, the variant `corrected` goes from 0, what
-lists that are all alike have, to 1, what lists have that share the items out as evenly as can be; of one of which low
-values are good, the other way. Their individual disparity of users (II-D) is one and the same number for all lists of k
-items, so that it is not here.
+These are measures that Rampisela et al. review (TORS 2024, https://doi.org/10.1145/3631943), and so are `gini` and
+`coverage`; none looks at relevance. The variant `corrected` goes from 0, where all lists are alike, to 1, where lists
+of these lengths share the items out as evenly as can be; where low values are good, the other way round. Their
+disparity of users (II-D) is missing, since it is the same number for all lists of k items.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class ItemFairness(TopKMetric):
 
 @METRICS.add("jain")
 class Jain(ItemFairness):
-    """Jain's index of how often each item is recommended: the square of the sum over items times the sum of squares.
+    """Jain's index of how often each item is recommended: the squared sum, over items times the sum of squares.
 
     1 where all items are recommended alike, and 1 / items where one alone is (Jain et al., DEC technical report 301,
     1984). The variant `corrected` is 0 at the least and 1 at the most that lists of these lengths can have (Rampisela

@@ -39,11 +39,11 @@ class RankBlock:
 
 
 def rank_block(matrix: Matrix) -> RankBlock | None:
-    """Return the block of the most numbers, of two methods and two datasets or more; None where there is none.
+    """Return the largest block without gaps, of at least two methods and two datasets; None where there is none.
 
-    A dataset counts once, as its splits and kinds of feedback are of the same users: of its splits the one with the
-    most methods counts, and of these the mean rank over the kinds of feedback, ranked again. Datasets are taken in the
-    order of how many methods they have. On each, only methods count that learned from the same rows.
+    A dataset counts once, since its splits and kinds of feedback are of the same users: by the split with the most
+    methods, and there the mean rank over the kinds of feedback, ranked again. Datasets with the most methods are taken
+    first. On each, only methods count that learned from the same rows.
     """
     by_dataset = _datasets(matrix)
     order = sorted(by_dataset, key=lambda dataset: (-len(_common(by_dataset[dataset])), dataset))

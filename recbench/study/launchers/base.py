@@ -177,11 +177,12 @@ def require_installed(launcher: LauncherName, option: str) -> None:
 def call_each(
     function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
-    """Yield the number of each argument with what `function(argument, shared)` returns where these options say.
+    """Call `function(argument, shared)` for each argument where these options say; yield numbers and results.
 
-    They come as they end. In place of a result stands why there is none, in one line, where a process that was to make
-    it ended several times. The function is one of a module, and what it takes and returns can be pickled; what is
-    `shared` goes to each node of a Ray cluster once. On an exception, Ctrl-C included, all calls are stopped.
+    A number is the place of the argument; results come as they end. If the process of a call ended several times, why,
+    in one line, stands in place of its result. The function is one of a module, and what it takes and returns can be
+    pickled; what is `shared` goes to each node of a Ray cluster once. On an exception, Ctrl-C included, all calls are
+    stopped.
     """
     module = import_module(f"{__package__}.{options.launcher}")
     return cast(Iterator[tuple[int, R | str]], module.call_each(function, arguments, shared, options, work, console))
