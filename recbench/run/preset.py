@@ -57,8 +57,11 @@ class Preset(msgspec.Struct, frozen=True):
     paper: Paper
     entry: Entry
 
-    def words(self, loss: str, backbone: str) -> list[str]:
+    def words(self, loss: str, backbone: str, for_table_row: bool = False) -> list[str]:
         """Return the settings of a loss on a backbone, the more specific the later.
+
+        `for_table_row` leaves out what the preset says of the loss itself on this dataset: the rows of a published
+        table say that, as several may have one loss, such as BCE with and without a weight on positives.
 
         Raises UsageError that names file and preset for a setting that does not exist or is not of its type.
         """
@@ -67,9 +70,10 @@ class Preset(msgspec.Struct, frozen=True):
             self.paper.backbones.get(backbone, ()),
             *_lines(self.paper.losses, loss, backbone),
             self.entry.settings,
-            *_lines(self.entry.losses, loss, backbone),
         ]
+        of_entry = [word for line in _lines(self.entry.losses, loss, backbone) for word in line]
         words = [word for line in lines for word in line]
+        words += [word for word in of_entry if not (for_table_row and word.startswith("loss."))]
         loss_class, backbone_class = LOSSES.get(loss), self.backbone_class(backbone)
         try:
             given = settings.split_words(words, OWNERS)

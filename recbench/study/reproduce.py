@@ -205,21 +205,20 @@ def _check_known(names: Sequence[str], known: Collection[str], kind: str) -> Non
 
 
 def _preset(table: PublishedTable, dataset: str) -> presets.Preset | None:
-    """Return the paper's preset for the data and feedback of a table."""
+    """Return the paper's preset for the data and feedback of a table; one that names no feedback is for all."""
     feedback = table.datasets[dataset].feedback
-    for preset in presets.presets().values():
-        same = preset.entry.dataset == dataset and tuple(preset.entry.feedback) == feedback
-        if same and preset.name.startswith(f"{table.paper}/"):
-            return preset
-    return None
+    of_paper = [preset for preset in presets.presets().values() if preset.name.startswith(f"{table.paper}/")]
+    fitting = [
+        preset for preset in of_paper if preset.entry.dataset == dataset and preset.entry.feedback in ((), feedback)
+    ]
+    return max(fitting, key=lambda preset: len(preset.entry.feedback), default=None)
 
 
 def _train_request(
     request: ReproduceRequest, source: _Source, cell: PublishedCell, loss: str, backbone: str, words: tuple[str, ...]
 ) -> TrainRequest:
-    """Return how to train a method: the preset's training, the table's settings of the loss, then the user's."""
-    preset = source.preset
-    common = [word for word in preset.words(loss, backbone) if _of_training(word, preset)] if preset else []
+    """Return how to train a method: as the preset says, then the table's settings of the loss, then the user's."""
+    common = source.preset.words(loss, backbone, for_table_row=True) if source.preset else ()
     feedback = request.table.datasets[cell.dataset].feedback
     return TrainRequest(
         loss=loss,
@@ -230,11 +229,6 @@ def _train_request(
         settings=(*common, *words, *request.settings),
         imports=(),
     )
-
-
-def _of_training(word: str, preset: presets.Preset) -> bool:
-    """Whether a setting of a preset holds for every method; those of a single loss stand in the table."""
-    return not word.startswith("loss.") or word in preset.paper.settings
 
 
 def _evaluate(
@@ -271,6 +265,8 @@ def _reasons(request: ReproduceRequest, cell: PublishedCell, source: _Source) ->
     """Return why no number on these data, or of this protocol, can be compared with the paper's."""
     miscounted = read_manifest(source.data.folder).counts.matches is False
     reasons = reasons_for(request.table, cell.dataset, source.data.full_name, source.usual, miscounted)
+    if source.preset is None:
+        reasons.append("no preset has the paper's training on these data: beside what the table and you set, defaults")
     if request.fair:
         tuning = f", and the best of {request.trials} trials on validation" if request.trials else ""
         reasons.append(f"every method has a learned scale and bias here{tuning}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -160,6 +161,18 @@ def test_pairs_that_cannot_work_are_lines_of_the_table(prepared: Run) -> None:
     assert lines["neumf", "recall@20"]["verdict"] == "not in recbench"
     assert "needs vectors" in lines["neumf", "recall@20"]["reasons"][0]
     assert lines["mf", "recall@20"]["verdict"] == "not comparable" and lines["mf", "recall@20"]["mean"] > 0
+
+
+def test_a_table_is_trained_as_its_paper_s_preset_says_or_says_that_there_is_none(prepared: Run) -> None:
+    words = ("--data", "synthetic/global", "--seeds", "1", "--set", "train.epochs=1", "--backbone", "mf", "--json")
+    told = prepared("reproduce", "til/table1", "--dataset", "gowalla", "--method", "TIL-MI", *words)
+    assert told.code == 0 and not any("no preset" in reason for reason in told.json["lines"][0]["reasons"])
+    (record,) = records()
+    chosen = json.loads(record.read_text())["key"]["settings"]
+    assert (chosen["train.batch_size"], chosen["train.lr"], chosen["backbone.std"]) == (5000, 0.001, 0.008)
+    assert (chosen["loss.pretrain"], chosen["loss.clusters"]) == (500, 60)
+    told = prepared("reproduce", "bars/table1", "--dataset", "gowalla-lightgcn", "--method", "MF-BPR", *words)
+    assert any("no preset has the paper's training" in reason for reason in told.json["lines"][0]["reasons"])
 
 
 def test_settings_that_cannot_work_are_refused_before_anything_is_trained(prepared: Run) -> None:
