@@ -90,8 +90,8 @@ def baselines(
         from recbench.study.launched_baselines import run_launched_baselines
         from recbench.study.launchers.base import Work
 
-        work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command())
-        evaluated = run_launched_baselines(request, evaluation, work, stderr(), options)
+        work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command(), launch=options)
+        evaluated = run_launched_baselines(request, evaluation, work, stderr())
     if as_json:
         print_json(evaluations_json(evaluated))
     else:

@@ -23,7 +23,7 @@ from recbench.run.baselines import BaselineRequest, plan_baselines, run_baseline
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
 from recbench.run.raw_ids import FILES
-from recbench.study.launchers.base import LaunchOptions, Work, call_each
+from recbench.study.launchers.base import Work, call_each
 from recbench.study.launchers.remote_run import read_sources
 from recbench.training.console import print_line
 
@@ -62,15 +62,15 @@ class Sent:
 
 
 def run_launched_baselines(
-    request: BaselineRequest, evaluation: EvalRequest, work: Work, console: Console, options: LaunchOptions
+    request: BaselineRequest, evaluation: EvalRequest, work: Work, console: Console
 ) -> list[EvaluatedRun]:
-    """Do what `run_baselines` does where the options say, each baseline in one place.
+    """Do what `run_baselines` does where `work.launch` says, each baseline in one place.
 
     Raises UsageError as that does, and TrainingError, after all others are done, where one came to nothing.
     """
     plan = plan_baselines(request, evaluation, console)
     requests = [replace(request, only=(name,), settings=_own(name, request.settings)) for name in plan.names]
-    outcomes = launch_baselines(requests, evaluation, plan.data, work, console, options)
+    outcomes = launch_baselines(requests, evaluation, plan.data, work, console)
     failed = {name: reason for name, reason in outcomes.items() if isinstance(reason, str)}
     if failed:
         name, reason = next(iter(failed.items()))
@@ -84,20 +84,15 @@ def _own(name: str, words: Sequence[str]) -> tuple[str, ...]:
 
 
 def launch_baselines(
-    requests: Sequence[BaselineRequest],
-    evaluation: EvalRequest,
-    data: Dataset,
-    work: Work,
-    console: Console,
-    options: LaunchOptions,
+    requests: Sequence[BaselineRequest], evaluation: EvalRequest, data: Dataset, work: Work, console: Console
 ) -> dict[str, list[EvaluatedRun] | str]:
-    """Do each of these requests, of one baseline each, where the options say.
+    """Do each of these requests, of one baseline each, where `work.launch` says.
 
     Returns what `run_baseline` does, by name, or why there is nothing, in one line. Raises UsageError for what does not
     work there.
     """
     store, shared = Store(work.results), None
-    if options.launcher == "ray":
+    if work.launch.launcher == "ray":
         if evaluation.candidates.endswith(FILES):
             raise UsageError(
                 f"--candidates {evaluation.candidates}: not with --launcher ray, whose nodes lack the file"
@@ -108,7 +103,7 @@ def launch_baselines(
     asked = [OneBaseline(request, evaluation, data.folder, work) for request in requests]
     outcomes: dict[str, list[EvaluatedRun] | str] = {}
     with console.status(f"{len(asked)} baselines") as status:
-        for number, found in call_each(run_there, asked, shared, options, work, console):
+        for number, found in call_each(run_there, asked, shared, work, console):
             (name,) = asked[number].request.only
             if isinstance(found, str):
                 found = Found(failed=found)

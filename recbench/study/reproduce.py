@@ -96,8 +96,8 @@ def reproduce(
         for key in group_keys
         if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
-    work = Work(store.root, str(target), (), command)
-    train_runs(list(missing.values()), data, work, console, options, "reproduce")
+    work = Work(store.root, str(target), (), command, launch=options)
+    train_runs(list(missing.values()), data, work, console, "reproduce")
     rows: list[PublishedRow] = []
     for group, group_cells in groups.items():
         if group in train_requests:

@@ -77,6 +77,6 @@ def train_several(
     print_line(console, f"{len(groups)} methods, {seeds} each: {len(keys)} runs")
     imports = [str(path) for path in request.common.imports]
     store.write_plan(keys, imports, command)
-    work = Work(store.root, str(target), tuple(imports), command, request.common.track)
-    records = {record.key.digest: record for record in train_runs(keys, data, work, console, options, "train")}
+    work = Work(store.root, str(target), tuple(imports), command, request.common.track, options)
+    records = {record.key.digest: record for record in train_runs(keys, data, work, console, "train")}
     return [records[key.digest] for group in groups for key in group]

@@ -120,8 +120,8 @@ def sweep_all(
     title = f"sweep on {plan.data.full_name}: {shares}, {runs} runs"
     print_line(console, title)
     warn_of_counts(plan.data, console)
-    work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command)
-    with launch(work, plan.data, options, console) as launcher, display or SweepDisplay(console, runs) as shown:
+    work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command, launch=options)
+    with launch(work, plan.data, console) as launcher, display or SweepDisplay(console, runs) as shown:
         trials = _run(plan, launcher, shown, pairs) if pairs else _adapt(plan, launcher, shown, count)
     sweep = _conclude(plan, trials, count, device, command)
     sweeps.write(store, sweep)

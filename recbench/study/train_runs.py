@@ -13,7 +13,7 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
+from recbench.study.launchers.base import Finished, Launcher, Work, launch
 from recbench.study.sweep_display import SweepDisplay
 from recbench.training.train import is_complete
 
@@ -31,7 +31,7 @@ class Finish(Protocol):
 
 
 @contextmanager
-def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions) -> Iterator[Finish]:
+def finisher(data: Dataset, work: Work, console: Console) -> Iterator[Finish]:
     """Yield what trains runs on one dataset, given them and the title of their progress bar, time and again.
 
     It trains those that have no record yet and returns how each run ended, by digest; one that fails does not stop the
@@ -39,7 +39,7 @@ def finisher(data: Dataset, work: Work, console: Console, options: LaunchOptions
     """
     store, told = Store(work.results), set[str]()
     with ExitStack() as opened:
-        launcher = cache(lambda: opened.enter_context(launch(work, data, options, console)))
+        launcher = cache(lambda: opened.enter_context(launch(work, data, console)))
 
         def finish(
             keys: Sequence[RunKey], title: str, at_once: int = 1, wanted: Wanted | None = None
@@ -83,13 +83,13 @@ def run_missing(
 
 
 def train_runs(
-    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, options: LaunchOptions, title: str
+    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, title: str
 ) -> list[RunRecord]:
     """Train what has no record yet and return the records in the order of the keys.
 
     Raises TrainingError, after all others have finished, if a run failed.
     """
-    with finisher(data, work, console, options) as finish:
+    with finisher(data, work, console) as finish:
         runs = finish(keys, title)
     failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
     if failed:

@@ -53,9 +53,9 @@ def files(root: Path) -> set[str]:
 def test_what_a_node_finds_is_kept_as_if_it_were_found_here(node: None, tmp_path: Path) -> None:
     here = run_baselines(REQUEST, EVALUATION, Store(tmp_path / "here"), SILENT, "recbench baselines")
     store = Store(tmp_path / "there")
-    work = Work(store.root, "cpu", (), "recbench baselines")
+    work = Work(store.root, "cpu", (), "recbench baselines", launch=LaunchOptions("ray"))
     for _ in range(2):  # the second time all is on record
-        there = run_launched_baselines(REQUEST, EVALUATION, work, SILENT, LaunchOptions("ray"))
+        there = run_launched_baselines(REQUEST, EVALUATION, work, SILENT)
         for one, other in zip(here, there, strict=True):
             assert one.record.key == other.record.key
             assert list(map(stated, one.values)) == list(map(stated, other.values))
@@ -72,13 +72,13 @@ def stated(value: Value) -> tuple[str, str, float, str]:
 
 def test_one_that_fails_does_not_stop_the_others(node: None, tmp_path: Path) -> None:
     request = replace(REQUEST, settings=("train.select=recall@20/nothing",), budget=0)
-    work = Work(tmp_path / "there", "cpu", (), "")
+    work = Work(tmp_path / "there", "cpu", (), "", launch=LaunchOptions("ray"))
     with pytest.raises(TrainingError, match=r"2 of 2 baselines failed, the others are kept"):
-        run_launched_baselines(request, EVALUATION, work, SILENT, LaunchOptions("ray"))
+        run_launched_baselines(request, EVALUATION, work, SILENT)
 
 
 def test_a_file_of_candidates_is_not_on_the_nodes(node: None, tmp_path: Path) -> None:
     evaluation = replace(EVALUATION, candidates="pairs.csv")
-    work = Work(tmp_path, "cpu", (), "")
+    work = Work(tmp_path, "cpu", (), "", launch=LaunchOptions("ray"))
     with pytest.raises(UsageError, match="--candidates pairs.csv: not with --launcher ray, whose nodes lack the file"):
-        run_launched_baselines(REQUEST, evaluation, work, SILENT, LaunchOptions("ray"))
+        run_launched_baselines(REQUEST, evaluation, work, SILENT)

@@ -401,7 +401,7 @@ def test_a_process_that_dies_is_told(go: Go, monkeypatch: pytest.MonkeyPatch) ->
             future.set_exception(launcher.BrokenProcessPool())
             return future
 
-    pool = launcher.Pool(Work(results_home(), "cpu", (), ""), Dead(), lanes=1, jobs=2)  # type: ignore[arg-type]
+    pool = launcher.Pool(Work(results_home(), "cpu", (), ""), Dead(), jobs=2)  # type: ignore[arg-type]
     found = go(("lr=0.1",), ("bce",))
     key = Store(results_home()).find(found.trials[0].runs[0]).key
     with pytest.raises(TrainingError, match="ended from outside, .* type the same command to continue"):
@@ -419,7 +419,8 @@ def test_a_run_that_another_process_trains_is_left_to_it(go: Go, tmp_path: Path,
     data = Dataset.load(find_prepared("synthetic/global"))
     other = FileLock(store.folder(first) / LOCK)
     other.acquire()
-    runs = InProcess(Work(store.root, "cpu", (), ""), data, lanes, Console(quiet=True)).run([first, second])
+    work = Work(store.root, "cpu", (), "", launch=LaunchOptions(lanes=lanes))
+    runs = InProcess(work, data, Console(quiet=True)).run([first, second])
     assert next(runs).key == second
     for part in done.iterdir():
         shutil.copy2(part, store.folder(first))

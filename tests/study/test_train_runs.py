@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from recbench.study import train_runs
-from recbench.study.launchers.base import LaunchOptions, Work
+from recbench.study.launchers.base import Work
 
 
 def test_a_launcher_is_opened_once_and_only_where_a_run_is_missing(
@@ -35,7 +35,7 @@ def test_a_launcher_is_opened_once_and_only_where_a_run_is_missing(
     monkeypatch.setattr(train_runs.Store, "record", lambda store, key: "on record")
     old, new, newer = (cast(Any, SimpleNamespace(digest=name)) for name in ("old", "new", "newer"))
     work = Work(tmp_path, "cpu", (), "")
-    with train_runs.finisher(cast(Any, None), work, Console(quiet=True), LaunchOptions()) as finish:
+    with train_runs.finisher(cast(Any, None), work, Console(quiet=True)) as finish:
         assert finish([old], "first pass") == {"old": "on record"}
         assert said == []
         assert finish([old, new], "second pass") == {"old": "trained", "new": "trained"}

@@ -191,8 +191,8 @@ def _trained(
         save(program_path(bakeoff, store), replace(shorter, left_out=out))
 
     request, imports = bakeoff.request, [str(path) for path in bakeoff.request.imports]
-    work = Work(store.root, str(bakeoff.target), tuple(imports), command)
-    with finisher(bakeoff.data, work, clock.console, request.launch) as finish:
+    work = Work(store.root, str(bakeoff.target), tuple(imports), command, launch=request.launch)
+    with finisher(bakeoff.data, work, clock.console) as finish:
         passes = Passes(
             program=program,
             costs={one: program.costs.get(digests[one], 0.0) for one in fitting},
@@ -296,8 +296,8 @@ def _baselines(
         if launch.launcher == "local":
             outcomes = _within(share, requests, evaluation, store, silent, data, command)
         else:
-            work = Work(store.root, "cpu", (), command)
-            outcomes = launch_baselines(requests, evaluation, data, work, silent, launch)
+            work = Work(store.root, "cpu", (), command, launch=launch)
+            outcomes = launch_baselines(requests, evaluation, data, work, silent)
     records, left_out = [], dict[str, list[str]]()
     for name, outcome in outcomes.items():
         if isinstance(outcome, str):

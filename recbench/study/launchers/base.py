@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import torch
 from rich.console import Console
@@ -33,17 +33,6 @@ PACKAGES = {"ray": "ray", "slurm": "submitit"}  # what a launcher needs beside r
 MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 LEAST_MINUTES = 5  # of a job, which is told of its end 90 seconds before, and by Slurm's clock up to a minute earlier
 PER_RUN = re.compile(r"(cpus|gpus|memory)=([0-9]+(?:\.[0-9]+)?)([kmgt]?i?)b?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Work:
-    """What all runs have in common beside their keys."""
-
-    results: Path
-    device: str
-    imports: tuple[str, ...]  # files of --import, as typed
-    command: str
-    track: tuple[Track, ...] = ()  # what shows the runs elsewhere
 
 
 @dataclass(frozen=True)
@@ -154,6 +143,23 @@ class LaunchOptions:
         return torch.device("cpu"), torch.device(chosen)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What all runs have in common beside their keys."""
+
+    results: Path
+    device: str
+    imports: tuple[str, ...]  # files of --import, as typed
+    command: str
+    track: tuple[Track, ...] = ()  # what shows the runs elsewhere
+    launch: LaunchOptions = field(default_factory=LaunchOptions)  # where they are trained
+
+    @property
+    def lanes(self) -> int:
+        """How many runs to train side by side in a process, at most."""
+        return self.launch.side_by_side(torch.device(self.device))
+
+
 def minutes(word: str) -> int:
     """Return the minutes of a time such as 30m, 4h or 2d; raises UsageError for anything else, and for too few."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", word)
@@ -175,24 +181,28 @@ def require_installed(launcher: LauncherName, option: str) -> None:
 
 
 def call_each(
-    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
-    """Call `function(argument, shared)` for each argument where these options say; yield numbers and results.
+    """Call `function(argument, shared)` for each argument where `work.launch` says; yield numbers and results.
 
     A number is the place of the argument; results come as they end. If the process of a call ended several times, why,
     in one line, stands in place of its result. The function is one of a module, and what it takes and returns can be
     pickled; what is `shared` goes to each node of a Ray cluster once. On an exception, Ctrl-C included, all calls are
     stopped.
     """
-    module = import_module(f"{__package__}.{options.launcher}")
-    return cast(Iterator[tuple[int, R | str]], module.call_each(function, arguments, shared, options, work, console))
+    calls = _module(work).call_each(function, arguments, shared, work, console)
+    return cast(Iterator[tuple[int, R | str]], calls)
 
 
-def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> AbstractContextManager[Launcher]:
-    """Open the launcher of these options for runs on one dataset; what there is to say of a cluster, it prints.
+def launch(work: Work, data: Dataset, console: Console) -> AbstractContextManager[Launcher]:
+    """Open the launcher for runs on one dataset; what there is to say of a cluster, it prints.
 
     On an exception, Ctrl-C included, all runs are stopped; launched again, they resume after the last epoch that
     reached the store.
     """
-    module = import_module(f"{__package__}.{options.launcher}")
-    return cast(AbstractContextManager[Launcher], module.launch(work, data, options, console))
+    return cast(AbstractContextManager[Launcher], _module(work).launch(work, data, console))
+
+
+def _module(work: Work) -> Any:
+    """Return the module of this folder that is the launcher."""
+    return import_module(f"{__package__}.{work.launch.launcher}")

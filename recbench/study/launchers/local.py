@@ -25,7 +25,7 @@ from recbench.registry import import_recorded
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
 from recbench.study.launchers.bundle import Bundle, Load, groups_of, in_words
 from recbench.training.model import pick_device
 from recbench.training.together import bundles
@@ -33,28 +33,28 @@ from recbench.training.train import Saved, Training, is_complete, train
 
 
 @contextmanager
-def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> Iterator[Launcher]:
+def launch(work: Work, data: Dataset, console: Console) -> Iterator[Launcher]:
     """Open a launcher for the runs on one dataset: this process for one job, else that many processes.
 
     On an exception, Ctrl-C included, the processes are ended; their runs resume after the last finished epoch when
     they are launched again.
     """
-    jobs, lanes = options.jobs or 1, options.side_by_side(torch.device(work.device))
+    jobs = work.launch.jobs or 1
     if jobs == 1:
-        yield InProcess(work, data, lanes, console)
+        yield InProcess(work, data, console)
         return
     with _processes(jobs) as pool:
-        yield Pool(work, pool, lanes, jobs)
+        yield Pool(work, pool, jobs)
 
 
 def call_each(
-    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what a function returns for it; see `base.call_each`.
 
     Raises TrainingError if a process ends by itself.
     """
-    jobs = min(options.jobs or 1, len(arguments))
+    jobs = min(work.launch.jobs or 1, len(arguments))
     if jobs == 1:
         yield from ((number, function(argument, shared)) for number, argument in enumerate(arguments))
         return
@@ -109,12 +109,11 @@ def _result(future: Future[R]) -> R:
 
 
 class InProcess:
-    """Trains one run after the other, or up to `lanes` side by side."""
+    """Trains one run after the other, or up to `work.lanes` side by side."""
 
-    def __init__(self, work: Work, data: Dataset, lanes: int, console: Console) -> None:
+    def __init__(self, work: Work, data: Dataset, console: Console) -> None:
         self.work = work
         self.data = data
-        self.lanes = lanes
         self.console = console
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
@@ -131,11 +130,12 @@ class InProcess:
                 yield finished
 
     def _ended(self, keys: Iterable[RunKey]) -> Iterator[tuple[RunKey, Finished | None]]:
-        if self.lanes == 1:
+        lanes = self.work.lanes
+        if lanes == 1:
             for key in keys:
                 yield key, self._alone(key)
             return
-        for bundle in bundles(keys, self.lanes):
+        for bundle in bundles(keys, lanes):
             yield from Bundle(bundle, self.work, self._load, self._alone, self.console).run()
 
     def _alone(self, key: RunKey) -> Finished | None:
@@ -146,18 +146,17 @@ class InProcess:
 
 
 class Pool:
-    """Trains as many runs at a time as the pool has processes, or in each process up to `lanes` side by side."""
+    """Trains as many runs at a time as the pool has processes, or in each process up to `work.lanes` side by side."""
 
-    def __init__(self, work: Work, pool: ProcessPoolExecutor, lanes: int, jobs: int) -> None:
+    def __init__(self, work: Work, pool: ProcessPoolExecutor, jobs: int) -> None:
         self.work = work
         self.pool = pool
-        self.lanes = lanes
         self.jobs = jobs
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
         """Yield every run as it finishes, or every bundle; raises TrainingError if a process ends by itself."""
         with ignore_sigint():
-            groups = groups_of(list(keys), self.lanes, self.jobs)
+            groups = groups_of(list(keys), self.work.lanes, self.jobs)
             pending = {self._submit(group, wait=False): group for group in groups}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:

@@ -25,7 +25,7 @@ from recbench.results.code_version import versions
 from recbench.results.files import write_atomically
 from recbench.results.record import Epoch, RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
 from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.ray_cluster import amounts, connect, describe_cluster, one_line, room_for
 from recbench.study.launchers.remote_run import (
@@ -53,12 +53,12 @@ BYTES_PER_SECOND = 100e6  # of a network of 1 Gbit/s
 
 
 @contextmanager
-def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> Iterator[Launcher]:
+def launch(work: Work, data: Dataset, console: Console) -> Iterator[Launcher]:
     """Connect to the cluster, or start one on this machine, and put the data into its object store."""
-    connect(options.address or "auto")
+    connect(work.launch.address or "auto")
     try:
-        print_line(console, describe_cluster(options.resources))
-        yield OnRay(work, data, options, console, room_for(options.resources))
+        print_line(console, describe_cluster(work.launch.resources))
+        yield OnRay(work, data, console, room_for(work.launch.resources))
     finally:
         ray.shutdown()
 
@@ -82,21 +82,20 @@ class _InFlight:
 class OnRay:
     """Trains runs as tasks of Ray; the records, weights and checkpoints that come back are written here."""
 
-    def __init__(self, work: Work, data: Dataset, options: LaunchOptions, console: Console, at_once: int) -> None:
+    def __init__(self, work: Work, data: Dataset, console: Console, at_once: int) -> None:
         self.work = work
         self.store = Store(work.results)
         self.console = console
-        self.most = options.jobs or MOST_TASKS
-        self.lanes = options.side_by_side(torch.device(work.device))
+        self.most = work.launch.jobs or MOST_TASKS
         self.at_once = min(self.most, max(1, at_once))
-        self.threads = options.resources.threads
+        self.threads = work.launch.resources.threads
         self.sources = read_sources(work)
         self.in_flight: dict[Any, _InFlight] = {}
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self.messages = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
         rest, arrays = to_arrays(data)
         self.data = ray.put(rest), ray.put(arrays)
-        self.task = ray.remote(_train_on_node).options(**amounts(options.resources), max_retries=0)
+        self.task = ray.remote(_train_on_node).options(**amounts(work.launch.resources), max_retries=0)
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
         """Yield every run as it finishes, or every group of runs, those that another process is training last.
@@ -106,7 +105,7 @@ class OnRay:
         """
         taken: list[RunKey] = []
         try:
-            yield from self._run(groups_of(list(keys), self.lanes, self.at_once), wait=False, taken=taken)
+            yield from self._run(groups_of(list(keys), self.work.lanes, self.at_once), wait=False, taken=taken)
             yield from self._run([[key] for key in taken], wait=True, taken=[])
         finally:
             for task, flight in self.in_flight.items():
@@ -205,9 +204,10 @@ class OnRay:
 
 
 def call_each(
-    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what a function returns for it; see `base.call_each`."""
+    options = work.launch
     connect(options.address or "auto")
     tasks: dict[Any, int] = {}
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from submitit.helpers import Checkpointable
 
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
@@ -19,7 +18,7 @@ from recbench.results.code_version import versions
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, LaunchOptions, R, S, Work
+from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
 from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.local import attempt_all
 from recbench.study.launchers.remote_run import version_conflict
@@ -31,61 +30,24 @@ FOLDER = "slurm"  # in that of the results: what jobs are given, return and prin
 
 
 @contextmanager
-def launch(work: Work, data: Dataset, options: LaunchOptions, console: Console) -> Iterator[Launcher]:
+def launch(work: Work, data: Dataset, console: Console) -> Iterator[Launcher]:
     """Yield a launcher of job arrays; on an exception, Ctrl-C included, all their jobs are cancelled."""
-    launcher = OnSlurm(work, options, console)
+    launcher = OnSlurm(work, console)
     try:
         yield launcher
     finally:
         launcher.jobs.cancel()
 
 
-class GroupOfRuns(Checkpointable):  # type: ignore[misc]
-    """A job: trains runs into the store. Slurm's time limit and preemption requeue it, and they resume."""
-
-    def __init__(self, keys: Sequence[RunKey], work: Work, threads: int, versions: dict[str, str]) -> None:
-        self.keys = keys
-        self.work = work
-        self.threads = threads
-        self.versions = versions
-
-    def __call__(self) -> dict[str, str]:
-        """Return why there is no record, by the digests of the runs that have none."""
-        different = version_conflict(self.versions)
-        if different:
-            return {key.digest: f"a node has {different}" for key in self.keys}
-        torch.set_num_threads(self.threads)
-        data = cache(lambda: load_dataset(self.keys[0], self.work.device))
-        ended = attempt_all(self.keys, self.work, lambda key: data(), wait=True)
-        return {key.digest: finished.reason for key, finished in ended if isinstance(finished, Failed)}
-
-
-class Call(Checkpointable):  # type: ignore[misc]
-    """A job: calls a function. Slurm's time limit and preemption requeue it, and it is called again."""
-
-    def __init__(self, function: Callable[[], Any], threads: int, versions: dict[str, str]) -> None:
-        self.function, self.threads, self.versions = function, threads, versions
-
-    def __call__(self) -> Any:
-        """Return what the function returns; raises TrainingError on a node with other versions."""
-        different = version_conflict(self.versions)
-        if different:
-            raise TrainingError(f"a node has {different}; install the same on all nodes")
-        torch.set_num_threads(self.threads)
-        return self.function()
-
-
 def call_each(
-    function: Function[A, S, R], arguments: Sequence[A], shared: S, options: LaunchOptions, work: Work, console: Console
+    function: Function[A, S, R], arguments: Sequence[A], shared: S, work: Work, console: Console
 ) -> Iterator[tuple[int, R | str]]:
     """Yield the number of each argument with what a function returns for it; see `base.call_each`."""
-    jobs: Jobs[int] = Jobs(work.results.resolve() / FOLDER, options)
+    jobs: Jobs[int] = Jobs(work.results.resolve() / FOLDER, work.launch)
     deaths: Counter[int] = Counter()
 
     def submit(numbers: Iterable[int]) -> None:
-        calls = {number: partial(function, arguments[number], shared) for number in numbers}
-        threads = options.resources.threads
-        jobs.submit([(Call(call, threads, versions()), number) for number, call in calls.items()])
+        jobs.submit([(partial(_call, function, arguments[number], shared, versions()), number) for number in numbers])
 
     try:
         submit(range(len(arguments)))
@@ -101,17 +63,22 @@ def call_each(
         jobs.cancel()
 
 
+def _call(function: Function[A, S, R], argument: A, shared: S, wanted: Mapping[str, str]) -> R:
+    """Call a function on a node; raises TrainingError if it has other versions than those wanted."""
+    different = version_conflict(wanted)
+    if different:
+        raise TrainingError(f"a node has {different}; install the same on all nodes")
+    return function(argument, shared)
+
+
 class OnSlurm:
     """Trains runs as job arrays. The nodes write to the store themselves, so its folder must be on a common disk."""
 
-    def __init__(self, work: Work, options: LaunchOptions, console: Console) -> None:
+    def __init__(self, work: Work, console: Console) -> None:
         self.work = replace(work, results=work.results.resolve())
         self.store = Store(self.work.results)
         self.console = console
-        self.threads = options.resources.threads
-        self.lanes = options.side_by_side(torch.device(work.device))
-        self.at_once = options.jobs or 1  # as far as is known
-        self.jobs: Jobs[list[RunKey]] = Jobs(self.store.root / FOLDER, options)
+        self.jobs: Jobs[list[RunKey]] = Jobs(self.store.root / FOLDER, work.launch)
 
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
         """Yield every run as its job finishes.
@@ -120,7 +87,8 @@ class OnSlurm:
         MOST_DEATHS times.
         """
         deaths: Counter[str] = Counter()
-        self._submit(groups_of(list(keys), self.lanes, self.at_once))
+        at_once = self.work.launch.jobs or 1  # as far as is known
+        self._submit(groups_of(list(keys), self.work.lanes, at_once))
         for job, group in self.jobs.ended():
             ended = self._ended(job, group, deaths)
             yield from (finished for _, finished in ended if finished is not None)
@@ -129,7 +97,7 @@ class OnSlurm:
                 self._submit([again])
 
     def _submit(self, groups: Sequence[list[RunKey]]) -> None:
-        self.jobs.submit([(GroupOfRuns(group, self.work, self.threads, versions()), group) for group in groups])
+        self.jobs.submit([(partial(_train, group, self.work, versions()), group) for group in groups])
 
     def _ended(self, job: Any, keys: Sequence[RunKey], deaths: Counter[str]) -> list[tuple[RunKey, Finished | None]]:
         """Return how the runs of a job ended, None for those to submit again; `deaths` counts these."""
@@ -149,3 +117,13 @@ class OnSlurm:
                     print_line(self.console, f"  job {job.job_id} ended early; {key.title} is submitted again")
             ended.append((key, finished))
         return ended
+
+
+def _train(keys: Sequence[RunKey], work: Work, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Train runs on a node into the store; return why there is no record, by the digests of those that have none."""
+    different = version_conflict(wanted)
+    if different:
+        return {key.digest: f"a node has {different}" for key in keys}
+    data = cache(lambda: load_dataset(keys[0], work.device))
+    ended = attempt_all(keys, work, lambda key: data(), wait=True)
+    return {key.digest: finished.reason for key, finished in ended if isinstance(finished, Failed)}

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import submitit
+import torch
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.helpers import Checkpointable
 
@@ -29,20 +30,33 @@ YEAR = 365 * 24 * 60  # minutes: the time of a job where a partition has no limi
 T = TypeVar("T")
 
 
+class Job(Checkpointable):  # type: ignore[misc]
+    """Calls a function. Slurm's time limit and preemption requeue it: it is called again, and the runs in it resume."""
+
+    def __init__(self, function: Callable[[], Any], threads: int) -> None:
+        self.function, self.threads = function, threads
+
+    def __call__(self) -> Any:
+        """Return what the function returns."""
+        torch.set_num_threads(self.threads)
+        return self.function()
+
+
 class Jobs(Generic[T]):
     """Jobs of Slurm that have not ended, each with what it is for."""
 
     def __init__(self, folder: Path, options: LaunchOptions) -> None:
         self.executor = _executor(folder, options)
+        self.threads = options.resources.threads
         self.running: dict[Any, T] = {}
         self.missed: Counter[Any] = Counter()  # looks in a row at which a job was neither in the queue nor had a result
 
-    def submit(self, calls: Sequence[tuple[Checkpointable, T]]) -> None:
-        """Submit calls, each with what it is for, as arrays of jobs."""
-        for start in range(0, len(calls), MOST_JOBS):
-            some = calls[start : start + MOST_JOBS]
+    def submit(self, functions: Sequence[tuple[Callable[[], Any], T]]) -> None:
+        """Submit functions to call, each with what it is for, as arrays of jobs."""
+        for start in range(0, len(functions), MOST_JOBS):
+            some = functions[start : start + MOST_JOBS]
             with self.executor.batch():
-                jobs = [self.executor.submit(call) for call, _ in some]
+                jobs = [self.executor.submit(Job(function, self.threads)) for function, _ in some]
             self.running |= zip(jobs, (what for _, what in some), strict=True)
 
     def ended(self) -> Iterator[tuple[Any, T]]:

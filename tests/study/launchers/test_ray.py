@@ -80,8 +80,8 @@ def test_runs_of_a_cluster_equal_those_of_this_machine(cluster: Any, data: Datas
 
     keys = keys_for(data, "train.epochs=1")
     screen = io.StringIO()
-    work = Work(tmp_path / "ray", "cpu", (), "recbench train")
-    with launcher.launch(work, data, LaunchOptions("ray", address=cluster.address), Console(file=screen)) as opened:
+    work = Work(tmp_path / "ray", "cpu", (), "recbench train", launch=LaunchOptions("ray", address=cluster.address))
+    with launcher.launch(work, data, Console(file=screen)) as opened:
         found = {record.key.digest: numbers(record) for record in opened.run(keys)}
         again = list(opened.run(keys))
     threads = torch.get_num_threads()
@@ -112,9 +112,8 @@ def test_runs_side_by_side_are_a_task_and_trackers_hear_of_them_here(
         def finish(self, record: RunRecord) -> None:
             heard.append(f"{self.digest} {record.epochs} in all")
 
-    work = Work(tmp_path / "ray", "cpu", (), "recbench train", (Heard,))
-    options = LaunchOptions("ray", address=cluster.address, lanes=4)
-    with launcher.launch(work, data, options, Console(quiet=True)) as opened:
+    work = Work(tmp_path / "ray", "cpu", (), "recbench train", (Heard,), launch=LaunchOptions("ray", address=cluster.address, lanes=4))
+    with launcher.launch(work, data, Console(quiet=True)) as opened:
         records = list(opened.run(keys))
     assert [isinstance(record, RunRecord) and record.trained_together for record in records] == [2] * 4  # of two nodes
     threads = torch.get_num_threads()
@@ -135,7 +134,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(
     monkeypatch.setattr(launcher, "SEND_EVERY", 0.0)
     monkeypatch.setattr(launcher, "LOOK_EVERY", 0.1)
     (key,) = keys_for(data, "train.epochs=60", "train.patience=60", "train.batch_size=32", seeds=1)
-    work = Work(tmp_path / "ray", "cpu", (), "recbench train")
+    work = Work(tmp_path / "ray", "cpu", (), "recbench train", launch=LaunchOptions("ray", address=cluster.address))
     progress = Store(work.results).folder(key) / PROGRESS
     killed: list[int] = []
 
@@ -150,7 +149,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()
     screen = io.StringIO()
-    with launcher.launch(work, data, LaunchOptions("ray", address=cluster.address), Console(file=screen)) as opened:
+    with launcher.launch(work, data, Console(file=screen)) as opened:
         (record,) = opened.run([key])
     thread.join(1)
     assert killed
@@ -166,9 +165,8 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(cluster: Any, data: Datas
 
     good, bad = keys_for(data, "train.epochs=1", seeds=2)
     bad = RunKey(**{**vars(bad), "fingerprint": "0" * 64, "loss": "nothing"})
-    work = Work(tmp_path / "ray", "cpu", (), "recbench train")
-    options = LaunchOptions("ray", address=cluster.address)
-    with launcher.launch(work, data, options, Console(quiet=True)) as opened:
+    work = Work(tmp_path / "ray", "cpu", (), "recbench train", launch=LaunchOptions("ray", address=cluster.address))
+    with launcher.launch(work, data, Console(quiet=True)) as opened:
         finished = {found.key.digest: found for found in opened.run([good, bad])}
     assert isinstance(finished[good.digest], RunRecord)
     failed = finished[bad.digest]
@@ -179,10 +177,10 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(cluster: Any, data: Datas
 def test_a_cluster_that_is_not_there(data: Dataset, tmp_path: Path) -> None:
     from recbench.study.launchers import ray as launcher
 
-    work = Work(tmp_path, "cpu", (), "")
+    work = Work(tmp_path, "cpu", (), "", launch=LaunchOptions("ray", address="127.0.0.1:1"))
     with (
         pytest.raises(UsageError, match="--address 127.0.0.1:1: no Ray cluster answers .* or use --address local"),
-        launcher.launch(work, data, LaunchOptions("ray", address="127.0.0.1:1"), Console(quiet=True)),
+        launcher.launch(work, data, Console(quiet=True)),
     ):
         pass
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,6 @@ from rich.console import Console
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
-from recbench.results.code_version import versions
 from recbench.results.record import RunKey, RunRecord
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, LaunchOptions, Work
@@ -54,8 +54,8 @@ def test_jobs_write_the_records_of_this_machine(data: Dataset, tmp_path: Path) -
     from recbench.study.launchers import slurm
 
     keys = keys_for(data)
-    work = Work(tmp_path / "slurm", "cpu", (), "recbench train")
-    with slurm.launch(work, data, LaunchOptions("slurm"), Console(quiet=True)) as opened:
+    work = Work(tmp_path / "slurm", "cpu", (), "recbench train", launch=LaunchOptions("slurm"))
+    with slurm.launch(work, data, Console(quiet=True)) as opened:
         found = {record.key.digest: numbers(record) for record in opened.run(keys)}
     own = Work(tmp_path / "local", "cpu", (), "recbench train")
     assert found == {key.digest: numbers(attempt(key, own, lambda _: data, wait=True)) for key in keys}
@@ -67,8 +67,8 @@ def test_lanes_of_a_job_write_the_records_of_runs_alone(data: Dataset, tmp_path:
 
     keys = keys_for(data, seeds=3)
     bad = RunKey(**{**vars(keys[0]), "loss": "nothing"})
-    work = Work(tmp_path / "slurm", "cpu", (), "recbench train")
-    with slurm.launch(work, data, LaunchOptions("slurm", lanes=3), Console(quiet=True)) as opened:
+    work = Work(tmp_path / "slurm", "cpu", (), "recbench train", launch=LaunchOptions("slurm", lanes=3))
+    with slurm.launch(work, data, Console(quiet=True)) as opened:
         ended = list(opened.run([*keys, bad]))
     assert len(list((tmp_path / "slurm" / "slurm").glob("*_submitted.pkl"))) == 2
     records = {found.key.digest: found for found in ended if isinstance(found, RunRecord)}
@@ -84,8 +84,8 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(data: Dataset, tmp_path: 
 
     (key,) = keys_for(data, seeds=1)
     key = RunKey(**{**vars(key), "loss": "nothing"})
-    work = Work(tmp_path / "slurm", "cpu", (), "")
-    with slurm.launch(work, data, LaunchOptions("slurm"), Console(quiet=True)) as opened:
+    work = Work(tmp_path / "slurm", "cpu", (), "", launch=LaunchOptions("slurm"))
+    with slurm.launch(work, data, Console(quiet=True)) as opened:
         (failed,) = opened.run([key])
     assert isinstance(failed, Failed)
     assert "unknown loss `nothing`" in failed.reason
@@ -94,20 +94,20 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(data: Dataset, tmp_path: 
 def test_a_job_that_is_killed_is_submitted_again(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recbench.study.launchers import slurm
+    from recbench.study.launchers import slurm, slurm_jobs
 
-    class DiesOnce(slurm.GroupOfRuns):
-        def __call__(self) -> dict[str, str]:
+    class DiesOnce(slurm_jobs.Job):
+        def __call__(self) -> object:
             marker = tmp_path / "died"
             if not marker.exists():
                 marker.touch()
                 os._exit(9)
-            return dict(super().__call__())
+            return super().__call__()
 
-    monkeypatch.setattr(slurm, "GroupOfRuns", DiesOnce)
+    monkeypatch.setattr(slurm_jobs, "Job", DiesOnce)
     (key,) = keys_for(data, seeds=1)
-    work = Work(tmp_path / "slurm", "cpu", (), "")
-    with slurm.launch(work, data, LaunchOptions("slurm"), Console(quiet=True)) as opened:
+    work = Work(tmp_path / "slurm", "cpu", (), "", launch=LaunchOptions("slurm"))
+    with slurm.launch(work, data, Console(quiet=True)) as opened:
         (record,) = opened.run([key])
     assert (tmp_path / "died").exists()
     assert isinstance(record, RunRecord)
@@ -120,18 +120,18 @@ def share_of(number: int, whole: int) -> float:
 def test_calls_are_jobs_and_one_that_fails_says_why(data: Dataset, tmp_path: Path) -> None:
     from recbench.study.launchers import slurm
 
-    work = Work(tmp_path, "cpu", (), "")
-    found = dict(slurm.call_each(share_of, [4, 0], 8, LaunchOptions("slurm"), work, Console(quiet=True)))
+    work = Work(tmp_path, "cpu", (), "", launch=LaunchOptions("slurm"))
+    found = dict(slurm.call_each(share_of, [4, 0], 8, work, Console(quiet=True)))
     assert found[0] == 2.0
     assert str(found[1]).startswith("ZeroDivisionError: division by zero; see ")
 
 
 def test_a_call_has_as_many_threads_as_a_run() -> None:
-    from recbench.study.launchers import slurm
+    from recbench.study.launchers import slurm_jobs
 
     before = torch.get_num_threads()
     try:
-        assert slurm.Call(torch.get_num_threads, before + 1, versions())() == before + 1
+        assert slurm_jobs.Job(torch.get_num_threads, before + 1)() == before + 1
     finally:
         torch.set_num_threads(before)
 
@@ -139,13 +139,13 @@ def test_a_call_has_as_many_threads_as_a_run() -> None:
 def test_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from recbench.study.launchers import slurm, slurm_jobs
 
-    work = Work(tmp_path, "cpu", (), "")
+    work = Work(tmp_path, "cpu", (), "", launch=LaunchOptions("slurm"))
     with pytest.raises(UsageError, match="Slurm gives whole processors"):
-        slurm.OnSlurm(work, LaunchOptions("slurm", per_run="gpus=0.5"), Console(quiet=True))
+        slurm.OnSlurm(replace(work, launch=LaunchOptions("slurm", per_run="gpus=0.5")), Console(quiet=True))
     monkeypatch.setattr(slurm_jobs, "CLUSTER", "slurm")
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UsageError, match="no srun on this machine"):
-        slurm.OnSlurm(work, LaunchOptions("slurm"), Console(quiet=True))
+        slurm.OnSlurm(work, Console(quiet=True))
 
 
 class Job:
