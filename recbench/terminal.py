@@ -74,6 +74,11 @@ def columns_that_fit(widths: Mapping[Column, int], free: int) -> list[list[Colum
     return tables
 
 
+def print_line(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line on a rich console as it is, whatever its length and the brackets in it."""
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 def print_text(text: str, *, end: str = "\n", stderr: bool = False) -> None:
     """Print cleaned text, at once."""
     print(clean(text), end=end, file=sys.stderr if stderr else sys.stdout, flush=True)

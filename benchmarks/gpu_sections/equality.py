@@ -18,10 +18,10 @@ from recbench.inspect.lane_checks import losses_of_both
 from recbench.inspect.loss_trial import Trial
 from recbench.inspect.tape import Tapes
 from recbench.losses.base import LOSSES
+from recbench.training.bundling import why_alone
 from recbench.training.captured_step import CapturedStep, CudaGraphs, Step
 from recbench.training.model import Model
 from recbench.training.side_by_side import SideBySide
-from recbench.training.together import why_alone
 
 EPOCHS, BATCH, STEPS = 2, 20, 14  # steps are recorded in the first epoch, and repeated in both
 COMPARED_STEPS, TOLERANCE = 3, 2e-3  # relative, between the losses of the CPU and of the GPU

@@ -28,7 +28,7 @@ from recbench.run.eval_command import EvalRequest, evaluate_all
 from recbench.run.export import export_run, vectors_of
 from recbench.run.kept_predictions import SCORES, read_scores
 from recbench.run.raw_ids import read_frame
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 EVALUATION = {
     **dict.fromkeys(("dataset", "split", "loss", "backbone"), pl.String()),

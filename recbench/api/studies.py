@@ -31,8 +31,8 @@ from recbench.api.table import Table
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.losses.base import LOSSES, Loss
 from recbench.results.sweeps import Sweep
+from recbench.run.how_to_train import python_call
 from recbench.run.train_command import TrainRequest
-from recbench.run.train_words import python_call
 from recbench.settings import Value, typed, typed_words
 from recbench.sources.guess_table import Given
 from recbench.study.bakeoff.bake import BakeoffRequest, require_known

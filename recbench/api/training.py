@@ -27,8 +27,8 @@ from recbench.inspect.evaluation_tables import evaluations_json, evaluations_tab
 from recbench.losses.base import LOSSES, Loss
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
+from recbench.run.how_to_train import python_call
 from recbench.run.train_command import TrainRequest
-from recbench.run.train_words import python_call
 from recbench.settings import Value, at_least, typed_words
 from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from recbench.errors import UsageError
 from recbench.home import results_home
+from recbench.terminal import TerminalConsole, as_json_text, print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,30 +100,17 @@ def store() -> Store:
 
 def stderr() -> Console:
     """Return the console for progress and notes."""
-    from recbench.terminal import TerminalConsole
-
     return TerminalConsole(stderr=True)
 
 
 def stdout() -> Console:
     """Return the console for what was asked for."""
-    from recbench.terminal import TerminalConsole
-
     return TerminalConsole()
 
 
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
-    from recbench.terminal import as_json_text
-
     print(as_json_text(document))
-
-
-def print_text(text: str, end: str = "\n") -> None:
-    """Print text on stdout as it is, but for what would steer a terminal."""
-    from recbench import terminal
-
-    terminal.print_text(text, end=end)
 
 
 def print_warnings(results: Store) -> None:
@@ -135,7 +123,7 @@ def one_run(word: str | None, results: Store) -> RunRecord:
     """Return the run that a word means, None meaning the latest, and say which it is where it means several."""
     record, note = results.one(word)
     for line in filter(None, (*results.notes, note)):
-        stderr().print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+        print_line(stderr(), line, "dim")
     return record
 
 

@@ -13,7 +13,6 @@ from recbench.cli.app import (
     TRAINING,
     command,
     print_json,
-    print_text,
     print_warnings,
     stderr,
     stdout,
@@ -33,6 +32,7 @@ from recbench.cli.options import (
     names,
 )
 from recbench.errors import InterruptionError
+from recbench.terminal import print_line, print_text
 
 if TYPE_CHECKING:
     from recbench.study.bakeoff.conclusion import Conclusion
@@ -91,7 +91,6 @@ def bakeoff(
     from recbench.study.bakeoff.bake import BakeoffRequest, import_losses, require_known
     from recbench.study.bakeoff.conclusion import conclude
     from recbench.study.bakeoff.prepare_log import prepare_data
-    from recbench.training.console import print_line
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, stdout, store
+from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store
 from recbench.cli.options import Candidates, Device, Imports, Json, Runs, Trust, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
+from recbench.terminal import print_text
 
 Format = Literal["table", "markdown", "json"]
 

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import RESULTS, command, one_run, print_text, stderr, store
+from recbench.cli.app import RESULTS, command, one_run, stderr, store
 from recbench.cli.options import RUN_WORDS, Imports, Trust, output_path
 from recbench.cli.own_code import import_files, import_trusted
+from recbench.terminal import print_line, print_text
 
 
 @command(
@@ -55,7 +56,7 @@ def encode(
     import_trusted([record], trust)
     encoded = encode_rows(record, results, rows, side, file)
     for note in encoded.notes:
-        stderr().print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        print_line(stderr(), f"note: {note}")
     path = output or file.with_name(f"{file.stem}-vectors.parquet")
     content = BytesIO()
     encoded.frame.write_parquet(content)

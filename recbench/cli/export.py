@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import RESULTS, command, one_run, print_text, store
+from recbench.cli.app import RESULTS, command, one_run, store
 from recbench.cli.options import Imports, Run, Trust, names
 from recbench.cli.own_code import import_files, import_trusted
+from recbench.terminal import print_text
 
 
 @command(

@@ -11,7 +11,7 @@ import typer
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
 from recbench.cli.options import RUN_WORDS, Json, OnlyDataset, OnlyMetrics, each_run, names, output_path
 from recbench.errors import UsageError, unknown
-from recbench.terminal import as_json_text
+from recbench.terminal import as_json_text, print_line
 
 if TYPE_CHECKING:
     from recbench.results.leaderboard_rows import LeaderboardRow
@@ -101,7 +101,7 @@ def leaderboard(
         shown = selection.worth_showing(rows, metrics_asked=bool(metric))
         hidden, rows = selection.note_of_hidden(rows, shown), shown
     for line in selection.of_whole_catalogue(rows):
-        stderr().print(f"warning: {line}", highlight=False, markup=False, soft_wrap=True)
+        print_line(stderr(), f"warning: {line}")
     if form == "table":
         stdout().print(
             terminal_table(rows, f"{hidden} (--all shows them)" if hidden else selection.note_of_choice(rows))

@@ -19,6 +19,7 @@ import typer
 from recbench import __version__, torchrun
 from recbench.cli.app import NAME, app
 from recbench.errors import RecbenchError, UsageError
+from recbench.terminal import print_text
 from recbench.threads import spin_briefly
 
 INTERRUPTED = 130
@@ -111,8 +112,6 @@ def _open_closed_streams() -> None:
 
 def print_error(message: str) -> None:
     """Print one line that steers no terminal, whatever names of files and data stand in it."""
-    from recbench.terminal import print_text
-
     print_text("error: " + " ".join(message.split()), stderr=True)
 
 

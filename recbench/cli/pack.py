@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, one_run, print_json, print_text, stderr, stdout, store
+from recbench.cli.app import RESULTS, command, one_run, print_json, stderr, stdout, store
 from recbench.cli.options import RUN_WORDS, Device, Imports, Json, Run, output_path
 from recbench.cli.own_code import confirm_code, import_files
+from recbench.terminal import print_text
 
 
 @command(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import OWN, command, print_json, print_text, stderr, stdout, store, typed_command
+from recbench.cli.app import OWN, command, print_json, stderr, stdout, store, typed_command
 from recbench.cli.options import (
     Address,
     Device,
@@ -24,6 +24,7 @@ from recbench.cli.options import (
     setting_words,
     whole_option,
 )
+from recbench.terminal import print_text
 
 
 @command(

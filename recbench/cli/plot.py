@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import RESULTS, command, command_group, one_run, print_json, print_text, stderr, store
+from recbench.cli.app import RESULTS, command, command_group, one_run, print_json, stderr, store
 from recbench.cli.options import RUN_WORDS, Imports, Json, Runs, Trust, names, output_path, whole_option
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.errors import UsageError
 from recbench.plots.figure import target
+from recbench.terminal import print_text
 
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import DATA, command, print_text, stderr, stdout
+from recbench.cli.app import DATA, command, stderr, stdout
 from recbench.cli.options import Catalog, whole_option
 from recbench.errors import UsageError
 from recbench.sources.calendar_day import parse_day
+from recbench.terminal import print_line, print_text
 
 
 def _day(word: str) -> date:
@@ -93,7 +94,7 @@ def prepare(
         console.print(f"{dataset} is already prepared; nothing to do (--force prepares it again)", highlight=False)
     stdout().print(report(prepared))
     for line in warnings(prepared.manifest):
-        console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, f"warning: {line}", "yellow")
 
 
 @command(DATA, "recbench example shop ~/shop")

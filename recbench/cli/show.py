@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recbench.cli.app import RESULTS, command, one_run, print_json, print_text, print_warnings, stdout, store
+from recbench.cli.app import RESULTS, command, one_run, print_json, print_warnings, stdout, store
 from recbench.cli.options import RUN_WORDS, Json, Run, each_run, whole_option
 from recbench.errors import UsageError, first_few
+from recbench.terminal import print_text
 
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import TRAINING, command, print_json, print_text, stderr, stdout, store, typed_command
+from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
 from recbench.cli.options import (
     Address,
     Backbone,
@@ -34,6 +34,7 @@ from recbench.cli.options import (
     whole_option,
 )
 from recbench.errors import TrainingError
+from recbench.terminal import print_text
 
 if TYPE_CHECKING:
     from recbench.results.sweeps import Sweep

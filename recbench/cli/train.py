@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench import torchrun
-from recbench.cli.app import TRAINING, command, print_text, stderr, store, typed_command
+from recbench.cli.app import TRAINING, command, stderr, store, typed_command
 from recbench.cli.options import (
     Address,
     Device,
@@ -41,6 +41,7 @@ from recbench.cli.options import (
 )
 from recbench.cli.own_code import import_files, import_trusted_plan
 from recbench.errors import InterruptionError, UsageError
+from recbench.terminal import print_text
 
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from recbench.batch import Batch
 from recbench.inspect.loss_trial import InapplicableError, Trial, require, require_equal
+from recbench.training.bundling import difference, why_alone
 from recbench.training.model import Model
 from recbench.training.random_numbers import RandomNumbers
 from recbench.training.side_by_side import SideBySide
-from recbench.training.together import difference, why_alone
 
 LANES = 3
 STEPS = 3

@@ -15,6 +15,7 @@ from rich.prompt import Confirm
 from rich.text import Text
 
 from recbench.progress import Progress
+from recbench.terminal import print_line
 
 QUIET = 2.0  # seconds that pass before a step is worth a line
 
@@ -70,7 +71,7 @@ class Display(Progress):
 
     def show_message(self, text: str) -> None:
         """Print some lines, above the bar."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_line(self.console, text)
 
     def ask(self, licence: str) -> bool:
         """Show a licence and return whether the user accepts it; no without a terminal to ask on."""
@@ -90,7 +91,7 @@ class Display(Progress):
             self._print(f"{self._what}: {took:.1f} s")
 
     def _print(self, line: str) -> None:
-        self.console.print(f"{self.dataset}: {line}", highlight=False, markup=False, soft_wrap=True)
+        print_line(self.console, f"{self.dataset}: {line}")
 
 
 class _Done(ProgressColumn):

@@ -21,7 +21,7 @@ from recbench.run.baseline_search import memory_limit, memory_needed, search
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun, evaluate_run
 from recbench.run.fit_baseline import fit_run
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 WORTH_SAYING = 1 << 30  # bytes of memory
 POPULARITY = "popularity"  # costs next to nothing, so that every `eval` adds it

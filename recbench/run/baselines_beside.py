@@ -29,7 +29,7 @@ from recbench.run.baselines import (
 )
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 MAX_FIT_SECONDS = 10.0  # longer than that, no baseline is fitted unasked
 MAX_METRICS = 6  # in a note

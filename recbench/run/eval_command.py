@@ -16,7 +16,7 @@ from recbench.results import leaderboard, sweeps
 from recbench.results.record import Plan, RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.model import pick_device
 from recbench.training.ranks import join, noticing_loss, own_device
 from recbench.training.scorer import notes_once

@@ -10,7 +10,7 @@ from recbench.errors import DataError
 from recbench.evaluation.predictions import Predictions
 from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
-from recbench.run.train_words import train_again
+from recbench.run.how_to_train import train_again
 from recbench.training import checkpoint
 from recbench.training.model import Model, build
 from recbench.training.ranks import current

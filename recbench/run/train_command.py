@@ -19,8 +19,7 @@ from recbench.results.record import Plan, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import load_dataset
-from recbench.terminal import TerminalConsole
-from recbench.training.console import print_line
+from recbench.terminal import TerminalConsole, print_line
 from recbench.training.model import pick_device
 from recbench.training.plan import OWNERS, make_keys
 from recbench.training.ranks import current, join, noticing_loss, own_device

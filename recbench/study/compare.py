@@ -22,7 +22,7 @@ from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
-from recbench.run.train_words import train_again
+from recbench.run.how_to_train import train_again
 from recbench.settings import Value, typed_words
 from recbench.training.plan import defaults
 from recbench.training.train import is_complete

@@ -25,7 +25,7 @@ from recbench.run.evaluate import EvaluatedRun
 from recbench.run.raw_ids import FILES
 from recbench.study.launchers.base import Work, call_each
 from recbench.study.launchers.remote_run import read_sources
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 Files = Mapping[str, bytes]  # by path in a folder
 

@@ -15,7 +15,7 @@ from recbench.results.record import method_name
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, complete, keys_of
 from recbench.study.fair import equal_terms, first_trial
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.train import Training, is_complete
 
 ALL = "all"  # stands for every loss that fits

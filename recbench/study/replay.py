@@ -22,7 +22,7 @@ from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRe
 from recbench.results.store import Store
 from recbench.run.evaluate import EvalOptions, evaluate_run, load_dataset
 from recbench.run.fit_baseline import fit_run
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.model import pick_device
 from recbench.training.train import Training, train
 

@@ -28,7 +28,7 @@ from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.sweep_display import SweepDisplay
 from recbench.study.train_runs import train_runs
 from recbench.study.tuning import tuned
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 Group = tuple[str, str, tuple[str, ...]]  # loss, backbone and settings of cells that the same runs fill
 

@@ -19,7 +19,7 @@ from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.train_runs import train_runs
 from recbench.study.tuning import tuned
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 
 def train_methods(

@@ -18,8 +18,8 @@ from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial, best_trials
+from recbench.run.how_to_train import train_command
 from recbench.run.train_command import TrainRequest, complete, keys_of, own_sources, warn_of_counts
-from recbench.run.train_words import train_command
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms, without_own
 from recbench.study.fair import space as fair_space
@@ -27,7 +27,7 @@ from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Wor
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.sweep_display import SweepDisplay
 from recbench.study.train_runs import run_missing
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.plan import OWNERS, non_default
 from recbench.training.train import Training
 

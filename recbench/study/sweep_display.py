@@ -20,7 +20,7 @@ from recbench.results.number_words import clock, mean_with_sd
 from recbench.results.record import RunRecord
 from recbench.results.sweeps import Sweep
 from recbench.study.launchers.base import Finished
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.scorer import notes_once
 
 SHOWN = 2  # methods on the live line

@@ -14,8 +14,8 @@ from recbench.data.dataset import Dataset
 from recbench.results.number_words import clock
 from recbench.results.record import RunKey
 from recbench.results.store import Store
+from recbench.terminal import print_line
 from recbench.trackers.base import Track
-from recbench.training.console import print_line
 from recbench.training.epoch import EpochPass, TrainedEpoch
 from recbench.training.model import Model
 from recbench.training.random_numbers import RandomNumbers

@@ -20,11 +20,11 @@ from recbench.own_files import counted_paths
 from recbench.results.code_version import checkout, versions
 from recbench.results.record import SCHEMA_OF_LANES, Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
+from recbench.terminal import print_line
 from recbench.trackers.base import Track, TrackedRun
 from recbench.training import checkpoint
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.captured_step import make_step
-from recbench.training.console import print_line
 from recbench.training.epoch import TrainedEpoch, generator_of, train_epoch
 from recbench.training.model import Model, build, check_gradient, why_no_row_weights
 from recbench.training.plan import non_default

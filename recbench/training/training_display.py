@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from recbench.results.number_words import clock
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from recbench.preparation.prepare import prepare
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.settings import defaults
+from recbench.training.bundling import difference, why_alone
 from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
-from recbench.training.together import difference, why_alone
 
 DATA = toy(rows=300, tasks=1)
 SIZES: dict[str, Any] = {"backbone.dim": 4, "backbone.std": 0.3}

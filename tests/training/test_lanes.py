@@ -26,12 +26,12 @@ from recbench.study.launchers import bundle
 from recbench.study.launchers.base import Failed, Finished, LaunchOptions, Work, launch
 from recbench.training import lanes as module
 from recbench.training import side_by_side
+from recbench.training.bundling import bundles
 from recbench.training.captured_step import CapturedStep
 from recbench.training.lanes import Lane, Pass
 from recbench.training.model import Model
 from recbench.training.random_numbers import RandomNumbers
 from recbench.training.side_by_side import SideBySide
-from recbench.training.together import bundles
 from recbench.training.train import Training, train
 
 SILENT = Console(quiet=True)

@@ -23,12 +23,12 @@ from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES, why_not
 from recbench.losses.base import resolve as resolve_loss
 from recbench.settings import Value, prefixed
+from recbench.training.bundling import MOST, difference, most_in_memory, why_alone
 from recbench.training.captured_step import CapturedStep
 from recbench.training.model import Model, build
 from recbench.training.random_numbers import RandomNumbers
 from recbench.training.schedule import Schedule
 from recbench.training.side_by_side import SideBySide, _further_names, stacked
-from recbench.training.together import MOST, difference, most_in_memory, why_alone
 
 STEPS = "makes steps of its own"
 PAIRS = "is given as pairs"

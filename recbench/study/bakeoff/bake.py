@@ -38,7 +38,7 @@ from recbench.study.fair import equal_terms
 from recbench.study.launched_baselines import launch_baselines
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.train_runs import finisher
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.validate import UndefinedMetricError
 
 ALWAYS_FITTED = ("popularity", "item-knn")  # whatever the budget

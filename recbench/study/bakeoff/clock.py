@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from recbench.results.number_words import duration
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 
 @dataclass(frozen=True)

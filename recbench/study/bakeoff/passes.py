@@ -14,7 +14,7 @@ from recbench.study.bakeoff.contestants import Contestant, listed
 from recbench.study.bakeoff.program import FOR_EVALUATION, Program, passes_of
 from recbench.study.launchers.base import Finished
 from recbench.study.train_runs import Finish
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.train import is_complete
 
 KeysOf = Callable[[Contestant, int, str, Sequence[int]], list[RunKey]]  # of so many epochs, a learning rate and seeds

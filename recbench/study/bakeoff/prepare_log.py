@@ -14,7 +14,7 @@ from recbench.preparation.report import warnings
 from recbench.results.files import write_atomically
 from recbench.sources import catalog as catalogues
 from recbench.sources.guess_table import Given, catalogue_text, dataset_name, guess_table
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 
 
 def prepare_data(data: str, given: Given, catalog: Path | None, console: Console) -> str:

@@ -15,7 +15,7 @@ from recbench.registry import BASELINE
 from recbench.results.number_words import duration
 from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
-from recbench.run.train_words import classes_of_no_file, train_command
+from recbench.run.how_to_train import classes_of_no_file, train_command
 from recbench.settings import typed_words
 from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff

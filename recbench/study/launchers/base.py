@@ -20,8 +20,8 @@ from recbench.errors import UsageError
 from recbench.memory import UNITS
 from recbench.results.record import RunKey, RunRecord
 from recbench.trackers.base import Track
+from recbench.training.bundling import MOST
 from recbench.training.model import pick_device
-from recbench.training.together import MOST
 
 A = TypeVar("A")
 S = TypeVar("S")

@@ -16,10 +16,10 @@ from recbench.registry import import_recorded, line_of
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.study.launchers.base import Failed, Finished, Work
-from recbench.training.console import print_line
+from recbench.terminal import print_line
+from recbench.training.bundling import bundles, difference, most_in_memory, why_alone
 from recbench.training.epoch import generator_of
 from recbench.training.lanes import Lane, train_lanes
-from recbench.training.together import bundles, difference, most_in_memory, why_alone
 from recbench.training.train import Saved, Training, is_complete, locked
 
 Load = Callable[[RunKey], Dataset]

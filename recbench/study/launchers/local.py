@@ -27,8 +27,8 @@ from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
 from recbench.study.launchers.bundle import Bundle, Load, groups_of, in_words
+from recbench.training.bundling import bundles
 from recbench.training.model import pick_device
-from recbench.training.together import bundles
 from recbench.training.train import Saved, Training, is_complete, train
 
 

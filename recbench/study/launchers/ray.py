@@ -40,7 +40,7 @@ from recbench.study.launchers.remote_run import (
     version_conflict,
 )
 from recbench.study.launchers.remote_tracking import TrackedElsewhere
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.train import PROGRESS, is_complete, locked
 
 MOST_TASKS = 500  # that wait in the cluster at a time

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
@@ -23,7 +22,7 @@ from recbench.study.launchers.bundle import groups_of
 from recbench.study.launchers.local import attempt_all
 from recbench.study.launchers.remote_run import version_conflict
 from recbench.study.launchers.slurm_jobs import MOST_DEATHS, Jobs, reply_of
-from recbench.training.console import print_line
+from recbench.terminal import print_line
 from recbench.training.train import is_complete
 
 FOLDER = "slurm"  # in that of the results: what jobs are given, return and print
