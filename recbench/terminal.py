@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 from unicodedata import category
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 STEERING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))  # controls, formats, halves of pairs, separators of lines
 JOINERS = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{SOFT HYPHEN}")  # part of words and of emoji
@@ -22,6 +25,7 @@ GAP = 2  # cells between columns of a table
 Column = TypeVar("Column")
 
 LAYOUT = frozenset("\n\t")
+ASCII = str.maketrans({"±": "+/-", "×": "x", "↓": "v", "▲": "^", "▼": "v", "△": "^", "▽": "v"})
 
 
 class TerminalConsole(Console):
@@ -72,6 +76,23 @@ def columns_that_fit(widths: Mapping[Column, int], free: int) -> list[list[Colum
         tables[-1].append(column)
         room -= needed
     return tables
+
+
+def empty_table(*columns: str) -> Table:
+    """Return a table to add columns and rows to, with these columns first, which fold what is too long."""
+    from rich import box
+    from rich.table import Table  # slow to load
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    for column in columns:
+        table.add_column(Text(column), overflow="fold")
+    return table
+
+
+def encodable(text: str, ascii_only: bool) -> str:
+    """Return text, its signs in ASCII where a console writes nothing else."""
+    return text.translate(ASCII) if ascii_only else text
 
 
 def print_line(console: Console, line: str, style: str | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
@@ -16,7 +15,6 @@ from recbench.results.files import write_atomically
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, collect_rows
 from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
 from recbench.results.leaderboard_tables import (
-    BELOW,
     BOUND,
     BRACKETS,
     DatasetTables,
@@ -30,7 +28,7 @@ from recbench.results.leaderboard_tables import (
 )
 from recbench.results.number_words import clock, sparkline
 from recbench.results.store import Store
-from recbench.terminal import GAP, clean_line, columns_that_fit
+from recbench.terminal import GAP, clean_line, columns_that_fit, empty_table, encodable
 
 CURVES = "curve: validation metric by epoch, scaled from the lowest to the highest value of each row"
 NARROWEST = 16  # cells that the column of methods may be squeezed to
@@ -155,22 +153,21 @@ class _TerminalTables:
     def _dataset(
         self, title: str, dataset: DatasetTables, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        spread = "+/-" if options.ascii_only else "±"
-        curves = False
+        ascii_only, curves = options.ascii_only, False
         last = list(dataset.tables.values())[-1]
         if dataset.shared_settings:
             yield Text(clean_line(f"{title}, all trained methods: {dataset.shared_settings}"), style="dim")
             yield Text()
         for table in dataset.tables.values():
             yield Text(clean_line(f"{title}: {table.feedback}"), style="bold")
-            for part in _fit(dataset, table, options.max_width, spread):
-                yield _grid(dataset, table, part, spread)
+            for part in _fit(dataset, table, options.max_width, ascii_only):
+                yield _grid(dataset, table, part, ascii_only)
                 yield Text()
                 curves |= part.curve
             bold, below = dataset.notes(table)
             notes = [note for note in (bold if console.is_terminal else "", below) if note]  # bold is lost elsewhere
             for note in notes:
-                yield Text(_encodable(spread, clean_line(note)), style="dim")
+                yield Text(encodable(clean_line(note), ascii_only), style="dim")
             if notes and table is not last:
                 yield Text()
         for signature, letter in dataset.letters.items():
@@ -178,10 +175,10 @@ class _TerminalTables:
         if curves:
             yield Text(CURVES, style="dim")
         for note in [*dataset.remarks, dataset.runs_tested()]:
-            yield Text(_encodable(spread, clean_line(note)), style="dim")
+            yield Text(encodable(clean_line(note), ascii_only), style="dim")
 
 
-def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, spread: str) -> Iterator[_Part]:
+def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, ascii_only: bool) -> Iterator[_Part]:
     """Split the columns so that each table fits the width, names of methods folded if need be.
 
     The last one has the times and the curves if there is room beside whole names; curves are the first to go.
@@ -189,7 +186,7 @@ def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, spread: str) 
     names = max(cell_len(method.name) for method in table.methods)
     free = width - min(names, NARROWEST) - len("  seeds")
     widths = {
-        column: max(cell_len(dataset.heading(column)), *(_cell(row, spread).cell_len for row in rows))
+        column: max(cell_len(dataset.heading(column)), *(_cell(row, ascii_only).cell_len for row in rows))
         for column, rows in table.columns.items()
     }
     *others, columns = columns_that_fit(widths, free)
@@ -199,13 +196,12 @@ def _fit(dataset: DatasetTables, table: FeedbackTable, width: int, spread: str) 
     longest = [with_most_seeds(cells) for cells in table.methods.values()]
     room -= 2 + max(cell_len(clock(row.seconds)) for row in longest)
     curve = 2 + max(len("curve"), *(len(sparkline(row.curve)) for row in longest))
-    drawn = spread == "±" and any(sparkline(row.curve) for row in longest)
+    drawn = not ascii_only and any(sparkline(row.curve) for row in longest)
     yield _Part(columns, time=room >= 0, curve=drawn and room >= curve)
 
 
-def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
-    grid.add_column(Text(_encodable(spread, "loss × backbone")), overflow="fold")
+def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, ascii_only: bool) -> Table:
+    grid = empty_table(encodable("loss × backbone", ascii_only))
     for column in part.columns:
         heading = Text(clean_line(dataset.heading(column)))
         grid.add_column(heading, justify="right", no_wrap=True, overflow="fold")
@@ -215,7 +211,7 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
         grid.add_column("time", justify="right", no_wrap=True)
     grid.add_column("seeds", justify="right", no_wrap=True)
     for method, cells in table.methods.items():
-        numbers = [_cell(cells.get(column), spread) for column in part.columns]
+        numbers = [_cell(cells.get(column), ascii_only) for column in part.columns]
         shown = [cells[column] for column in part.columns if column in cells]
         if not shown:
             continue
@@ -223,7 +219,7 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
         curve = [sparkline(longest.curve)] if part.curve else []
         time = [clock(longest.seconds)] if part.time else []
         grid.add_row(
-            _method(method.name, dataset.own_settings(method), spread),
+            _method(method.name, dataset.own_settings(method), ascii_only),
             *numbers,
             *curve,
             *time,
@@ -234,16 +230,11 @@ def _grid(dataset: DatasetTables, table: FeedbackTable, part: _Part, spread: str
     return grid
 
 
-def _method(name: str, settings: str, spread: str) -> RenderableType:
-    title = Text(_encodable(spread, clean_line(name)))
+def _method(name: str, settings: str, ascii_only: bool) -> RenderableType:
+    title = Text(encodable(clean_line(name), ascii_only))
     words = Text(clean_line(settings), style="dim")
     return Group(title, Padding(words, (0, 0, 0, 2))) if settings else title
 
 
-def _cell(row: LeaderboardRow | None, spread: str) -> Text:
-    return Text(_encodable(spread, number(row)), style="bold" if row and row.best else "")
-
-
-def _encodable(spread: str, text: str) -> str:
-    """Return the text in ASCII where the console has `+/-` for ±."""
-    return text if spread == "±" else text.replace("±", spread).replace("×", "x").replace(BELOW, "v")
+def _cell(row: LeaderboardRow | None, ascii_only: bool) -> Text:
+    return Text(encodable(number(row), ascii_only), style="bold" if row and row.best else "")

@@ -82,9 +82,7 @@ def run_missing(
     return runs
 
 
-def train_runs(
-    keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, title: str
-) -> list[RunRecord]:
+def train_runs(keys: Sequence[RunKey], data: Dataset, work: Work, console: Console, title: str) -> list[RunRecord]:
     """Train what has no record yet and return the records in the order of the keys.
 
     Raises TrainingError, after all others have finished, if a run failed.

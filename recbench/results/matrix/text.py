@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
@@ -27,7 +26,7 @@ from recbench.results.matrix.wins_text import (
     wins_notes,
     wins_rows,
 )
-from recbench.terminal import GAP, clean_line, columns_that_fit
+from recbench.terminal import GAP, clean_line, columns_that_fit, empty_table, encodable
 
 MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}
 UNTESTED = {"▲": "△", "▼": "▽", "": ""}
@@ -177,7 +176,7 @@ class _TerminalMatrices:
                 yield _grid(matrix, columns, block if part == 0 else None, options.ascii_only)
                 yield Text()
             for note in _notes(matrix, block):
-                yield Text(_encodable(clean_line(note), options.ascii_only), style="dim")
+                yield Text(encodable(clean_line(note), options.ascii_only), style="dim")
             yield Text()
             yield from _wins(matrix, options)
             if matrix is not self.matrices[-1]:
@@ -194,11 +193,11 @@ def _wins(matrix: Matrix, options: ConsoleOptions) -> Iterator[RenderableType]:
     rows = list(wins_rows(found))
     widths = {place: max(len(cells[place]) for _, cells in rows) for place in range(len(rows))}
     for places in columns_that_fit(widths, options.max_width - NAMES):
-        grid = _empty_grid(options.ascii_only)
+        grid = empty_table(encodable("loss × backbone", options.ascii_only))
         for place in places:
             grid.add_column(str(place + 1), justify="right", no_wrap=True)
         for name, cells in rows:
-            grid.add_row(Text(_encodable(clean_line(name), options.ascii_only)), *(cells[place] for place in places))
+            grid.add_row(Text(encodable(clean_line(name), options.ascii_only)), *(cells[place] for place in places))
         yield grid
         yield Text()
     for note in [*wins_notes(found), *note_of_left(found)]:
@@ -221,14 +220,8 @@ def _heading(column: MatrixColumn) -> list[str]:
     return [line for word in (dataset, split, clean_line(column.column.feedback)) for line in wrap(word, HEADING)]
 
 
-def _empty_grid(ascii_only: bool) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
-    grid.add_column(Text(_encodable("loss × backbone", ascii_only)), overflow="fold")
-    return grid
-
-
 def _grid(matrix: Matrix, columns: Sequence[MatrixColumn], block: RankBlock | None, ascii_only: bool) -> Table:
-    grid = _empty_grid(ascii_only)
+    grid = empty_table(encodable("loss × backbone", ascii_only))
     for column in columns:
         grid.add_column(Text("\n".join(_heading(column))), justify="right", no_wrap=True, overflow="fold")
     if block:
@@ -239,11 +232,7 @@ def _grid(matrix: Matrix, columns: Sequence[MatrixColumn], block: RankBlock | No
             for column in columns:
                 cell = column.cells.get(name)
                 style = f"{STYLES[cell.verdict]} {'bold' if cell.row.best else ''}".strip() if cell else ""
-                numbers.append(Text(_encodable(cell_words(column, name), ascii_only), style=style))
+                numbers.append(Text(encodable(cell_words(column, name), ascii_only), style=style))
             mean = [_mean_rank(block, name)] if block else []
-            grid.add_row(Text(_encodable(clean_line(name), ascii_only)), *numbers, *mean)
+            grid.add_row(Text(encodable(clean_line(name), ascii_only)), *numbers, *mean)
     return grid
-
-
-def _encodable(text: str, ascii_only: bool) -> str:
-    return text.translate(str.maketrans("×▲▼△▽", "x^v^v")) if ascii_only else text

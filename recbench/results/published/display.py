@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from recbench.results.published.tables import PublishedCell, PublishedMethod, PublishedTable, cells
-from recbench.terminal import columns_that_fit
+from recbench.terminal import columns_that_fit, empty_table
 
 PROTOCOL = (
     "unit",
@@ -57,7 +56,7 @@ class _NumberGrids:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         for headings in columns_that_fit(self.widths, options.max_width - max(map(cell_len, self.printed))):
-            grid = _grid("method")
+            grid = empty_table("method")
             for heading in headings:
                 grid.add_column(Text(heading), justify="right", no_wrap=True)
             for name, by_heading in self.printed.items():
@@ -69,7 +68,7 @@ class _NumberGrids:
 
 
 def _recipes(table: PublishedTable) -> Table:
-    grid = _grid("method", "--loss", "--set", "on")
+    grid = empty_table("method", "--loss", "--set", "on")
     for row in table.rows:
         settings = " ".join(row.settings)
         grid.add_row(Text(_method(table, row)), row.loss or "-", Text(settings), ", ".join(row.values))
@@ -93,13 +92,6 @@ def _facts(table: PublishedTable) -> Table:
         grid.add_row("caution", Text(reason))
     for note in table.notes:
         grid.add_row("note", Text(note))
-    return grid
-
-
-def _grid(*columns: str) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
     return grid
 
 

@@ -8,7 +8,6 @@ from itertools import groupby
 from statistics import fmean, stdev
 from typing import Literal
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.number_words import mean_with_sd
 from recbench.results.published.tables import PublishedCell, PublishedTable
+from recbench.terminal import empty_table
 
 Verdict = Literal["matches", "differs", "not comparable", "undefined", "not run", "not in recbench"]
 
@@ -163,7 +163,7 @@ def _title(rows: Sequence[PublishedRow]) -> tuple[str, list[str]]:
 
 
 def _grid(rows: Sequence[PublishedRow], headings: Sequence[str]) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
+    grid = empty_table()
     for name in headings:
         folds = name in ("method", "verdict")
         heading = "diff" if name == "difference" else name

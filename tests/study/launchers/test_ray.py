@@ -112,7 +112,8 @@ def test_runs_side_by_side_are_a_task_and_trackers_hear_of_them_here(
         def finish(self, record: RunRecord) -> None:
             heard.append(f"{self.digest} {record.epochs} in all")
 
-    work = Work(tmp_path / "ray", "cpu", (), "recbench train", (Heard,), launch=LaunchOptions("ray", address=cluster.address, lanes=4))
+    options = LaunchOptions("ray", address=cluster.address, lanes=4)
+    work = Work(tmp_path / "ray", "cpu", (), "recbench train", (Heard,), options)
     with launcher.launch(work, data, Console(quiet=True)) as opened:
         records = list(opened.run(keys))
     assert [isinstance(record, RunRecord) and record.trained_together for record in records] == [2] * 4  # of two nodes
