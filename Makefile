@@ -21,7 +21,7 @@ demo: .venv/installed ## prepare `synthetic`, let 3 losses and the baselines com
 	@$(BIN)/recbench prepare synthetic
 	@echo "$$ recbench bakeoff synthetic --losses bce,gnolr,bpr --budget 60s"
 	@$(BIN)/recbench bakeoff synthetic --losses bce,gnolr,bpr --budget 60s
-	@echo "The runs are in $(RECBENCH_RESULTS): RECBENCH_RESULTS=$(RECBENCH_RESULTS) $(BIN)/recbench leaderboard"
+	@echo "To go on with these runs: . $(BIN)/activate; export RECBENCH_RESULTS=$(CURDIR)/$(RECBENCH_RESULTS)"
 
 # pytest-xdist has a process for each core: none of them needs threads.
 test: export OMP_NUM_THREADS = 1
