@@ -9,6 +9,7 @@ import linecache
 import re
 import shlex
 import sys
+from collections import Counter
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -220,7 +221,9 @@ def leads(document: Path, link: str) -> bool:
     if not anchor or not path.is_file():
         return path.exists()
     headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
-    return anchor in {re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    anchors = [re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    repeated = {f"{name}-{number}" for name, count in Counter(anchors).items() for number in range(1, count)}
+    return anchor in {*anchors, *repeated}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

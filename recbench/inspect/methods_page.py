@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Literal, get_args, get_origin
 
@@ -66,10 +67,23 @@ def page() -> str:
         "Metrics": _metrics(),
         "Who has what": [ELSEWHERE.format(losses=len(LOSSES.names()), backbones=len(BACKBONES.names()))],
     }
-    parts = [INTRODUCTION]
-    for title, sections in chapters.items():
-        parts += [f"## {title}\n", *sections]
-    return "\n".join(parts)
+    written = {title: "\n".join(sections) for title, sections in chapters.items()}
+    body = [part for title, text in written.items() for part in (f"## {title}\n", text)]
+    return "\n".join([INTRODUCTION, _contents(written), *body])
+
+
+def _contents(chapters: Mapping[str, str]) -> str:
+    """Return a line for each chapter with links to its sections; those of one name are told apart by numbers."""
+    lines = []
+    used: Counter[str] = Counter()
+    for title, text in chapters.items():
+        links = []
+        for name in [title, *re.findall(r"^### (.+)$", text, re.MULTILINE)]:
+            anchor = re.sub(r"[^a-z0-9-]", "", name.lower().replace(" ", "-"))
+            links.append(f"[{name}](#{anchor}{f'-{used[anchor]}' if used[anchor] else ''})")
+            used[anchor] += 1
+        lines.append(f"- {' · '.join(links)}\n")
+    return "".join(lines)
 
 
 def _training() -> Iterator[str]:
