@@ -231,9 +231,10 @@ def test_commands_in_documents_exist_with_their_options(document: Path) -> None:
     text = document.read_text()
     typed = re.findall(r"`(recbench [a-z][^`]*)`", text)
     typed += re.findall(r"^(?:\$ |    )(?:torchrun .*)?(recbench [a-z].*)$", text, re.MULTILINE)
+    whole: Any = typer.main.get_command(app)
     for line in typed:
         for part in line.split(" && "):
-            command: Any = typer.main.get_command(app)
+            command = whole
             words = shlex.split(part, comments=True)[1:]
             while isinstance(command, TyperGroup) and words:
                 command = command.commands[words.pop(0)]
