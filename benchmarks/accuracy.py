@@ -13,6 +13,7 @@ from recbench.home import results_home
 from recbench.results.leaderboard import write_markdown
 from recbench.results.store import Store
 from recbench.run.evaluate import evaluate_run
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, train_all
 
 
@@ -40,6 +41,7 @@ def compare(
     requests = [parse(word) for word in metrics]
     columns: dict[str, None] = {}
     lines: list[tuple[Method, dict[str, list[float]]]] = []
+    invocation = Invocation(store, console, "python -m benchmarks")
     for method in methods:
         order = TrainRequest(
             loss=method.loss,
@@ -51,7 +53,7 @@ def compare(
             imports=(),
         )
         values: dict[str, list[float]] = defaultdict(list)
-        for record in train_all(order, store, console, "auto", "python -m benchmarks"):
+        for record in train_all(order, invocation, "auto"):
             outcome = evaluate_run(record, store, requests)
             for value in outcome.values:
                 values[f"{value.metric}/{value.feedback}"].append(value.value)

@@ -26,6 +26,7 @@ from recbench.run.baselines_beside import add_baseline_rows
 from recbench.run.encode import encode
 from recbench.run.eval_command import EvalRequest, evaluate_all
 from recbench.run.export import export_run, vectors_of
+from recbench.run.invocation import Invocation
 from recbench.run.kept_predictions import SCORES, read_scores
 from recbench.run.raw_ids import read_frame
 from recbench.terminal import print_line
@@ -156,7 +157,8 @@ class Runs(Sequence[RunRecord]):
         if baselines and index == "flat":
             more = {"candidates": candidates if candidates != "catalogue" else None, "keep_seen": keep_seen}
             named = options(run=[record.key.digest for record in self], metric=request.metrics, dialect=dialect, **more)
-            add_baseline_rows(evaluated, request, store, console, shlex.join(["recbench", "eval", *named]))
+            command = shlex.join(["recbench", "eval", *named])
+            add_baseline_rows(evaluated, request, Invocation(store, console, command))
         return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
 
     @public

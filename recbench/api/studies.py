@@ -32,6 +32,7 @@ from recbench.backbones.base import BACKBONES, Backbone
 from recbench.losses.base import LOSSES, Loss
 from recbench.results.sweeps import Sweep
 from recbench.run.how_to_train import python_call
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, typed, typed_words
 from recbench.sources.guess_table import Given
@@ -162,9 +163,10 @@ def sweep(
         classes=classes,
     )
     words = tuple(f"{name}={_listed(values)}" for name, values in (grid or {}).items())
-    request, launch = SweepRequest(names, words, common, search, trials, fair), LaunchOptions(jobs=jobs, lanes=lanes)
+    request = SweepRequest(names, words, common, search, trials, fair)
+    launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
     command = _command(request, grid or {}, chosen, device)
-    return Trials(sweep_all(request, own_store(), console_of(quiet), device, launch, command))
+    return Trials(sweep_all(request, Invocation(own_store(), console_of(quiet), command), launch))
 
 
 @public
@@ -211,9 +213,7 @@ def bakeoff(
         backbone=backbone,
         losses=chosen,
         budget=seconds_of(str(budget)),
-        jobs=jobs,
-        device=device,
-        launch=LaunchOptions(jobs=jobs),
+        launch=LaunchOptions(jobs=jobs, device=device),
         own=others,
         imports=files,
         classes=classes,
@@ -222,19 +222,19 @@ def bakeoff(
     named = {"user": user, "item": item, "time": time, "feedback": joined, "budget": budget, "backbone": backbone}
     named |= {name: str(path) for name, path in more.items() if path is not None}
     command = _bakeoff_command(request, word, named)
-    return Answer(conclude(request, own_store(), console, command))
+    return Answer(conclude(request, Invocation(own_store(), console, command)))
 
 
 def _bakeoff_command(request: BakeoffRequest, word: str, named: Mapping[str, object]) -> str:
     """Return the command that asks the same, or where it lacks the user's classes, the call."""
     if request.classes:
-        more = {"losses": request.losses, "own": request.own, "device": request.device}
+        more = {"losses": request.losses, "own": request.own, "device": request.launch.device}
         return python_call("bakeoff", word, request.classes, **named, **more)
     words = options(
         **named,
         jobs=request.jobs,
         losses=",".join(request.losses),
-        device=request.device,
+        device=request.launch.device,
         **{"import": request.imports},
     )
     return shlex.join(["recbench", "bakeoff", word, *words])

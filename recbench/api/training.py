@@ -28,6 +28,7 @@ from recbench.losses.base import LOSSES, Loss
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
 from recbench.run.how_to_train import python_call
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, at_least, typed_words
 from recbench.study.fair import require_fair
@@ -94,9 +95,10 @@ def train(
     require_trackers(request.track)
     require_fair(trials, fair)
     require_files(classes, jobs)
-    methods, launch = MethodsRequest(losses, backbones, request, fair, trials), LaunchOptions(jobs=jobs, lanes=lanes)
-    command = _command(methods, chosen, device)
-    return Runs(tuple(train_methods(methods, own_store(), console_of(quiet), device, launch, command)))
+    methods = MethodsRequest(losses, backbones, request, fair, trials)
+    launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
+    invocation = Invocation(own_store(), console_of(quiet), _command(methods, chosen, device))
+    return Runs(tuple(train_methods(methods, invocation, launch)))
 
 
 @public
@@ -134,7 +136,8 @@ def fit_baselines(
         set=request.settings,
     )
     command = command_of_seeds(["recbench", "baselines", *words, "--budget", f"{budget:g}"], request.seeds)
-    evaluated = run_baselines(request, EvalRequest(metrics=names_of(metrics)), own_store(), console_of(quiet), command)
+    invocation = Invocation(own_store(), console_of(quiet), command)
+    evaluated = run_baselines(request, EvalRequest(metrics=names_of(metrics)), invocation)
     return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
 
 

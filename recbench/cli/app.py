@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from recbench.results.record import RunRecord
     from recbench.results.store import Store
+    from recbench.run.invocation import Invocation
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -106,6 +107,13 @@ def stderr() -> Console:
 def stdout() -> Console:
     """Return the console for what was asked for."""
     return TerminalConsole()
+
+
+def invocation() -> Invocation:
+    """Return what the command works with that was typed."""
+    from recbench.run.invocation import Invocation
+
+    return Invocation(store(), stderr(), typed_command())
 
 
 def print_json(document: object) -> None:

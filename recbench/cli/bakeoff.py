@@ -12,12 +12,11 @@ import typer
 from recbench.cli.app import (
     TRAINING,
     command,
+    invocation,
     print_json,
     print_warnings,
     stderr,
     stdout,
-    store,
-    typed_command,
 )
 from recbench.cli.options import (
     Address,
@@ -94,19 +93,17 @@ def bakeoff(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+        launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, device=device)
         own = import_losses(imports, backbone, stderr())
         require_known(backbone, names(losses))
         given = Given(user, item, time_column, feedback, users, items)
         dataset = prepare_data(data, given, catalog, stderr())
         if launcher != "local" and jobs is None:
             print_line(stderr(), "note: the budget is reckoned for one run at a time; --jobs N says how many there are")
-        request = BakeoffRequest(
-            dataset, backbone, names(losses), budget, jobs or 1, device, launch, own, tuple(imports)
-        )
-        results = store()
-        conclusion = conclude(request, results, stderr(), typed_command())
-        print_warnings(results)
+        request = BakeoffRequest(dataset, backbone, names(losses), budget, launch, own, tuple(imports))
+        this = invocation()
+        conclusion = conclude(request, this)
+        print_warnings(this.store)
         _print(conclusion, as_json)
     except KeyboardInterrupt:
         raise InterruptionError("interrupted; nothing is lost: the same command goes on where it stopped") from None

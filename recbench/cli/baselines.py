@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import TRAINING, command, invocation, print_json, stderr, stdout, store, typed_command
 from recbench.cli.options import (
     Address,
     Candidates,
@@ -85,7 +85,7 @@ def baselines(
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
     options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
     if launcher == "local" and (jobs or 1) == 1:
-        evaluated = run_baselines(request, evaluation, store(), stderr(), typed_command())
+        evaluated = run_baselines(request, evaluation, invocation())
     else:
         from recbench.study.launched_baselines import run_launched_baselines
         from recbench.study.launchers.base import Work

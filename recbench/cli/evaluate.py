@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench import torchrun
-from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import TRAINING, command, invocation, print_json, stderr, stdout, store
 from recbench.cli.options import (
     Candidates,
     DatasetOfRuns,
@@ -80,7 +80,7 @@ def evaluate(
     if torchrun.is_first():
         _print_runs(evaluated, as_json)
         if index == "flat" and not no_baselines:
-            add_baseline_rows(evaluated, request, store(), stderr(), typed_command())
+            add_baseline_rows(evaluated, request, invocation())
 
 
 @command(

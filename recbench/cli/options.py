@@ -241,11 +241,12 @@ def launch_options(
     partition: str | None,
     time_limit: str | None,
     lanes: str = "auto",
+    device: str = "auto",
 ) -> LaunchOptions:
     """Return how the runs of a command are launched; raises UsageError for options that do not go together."""
     from recbench.study.launchers.base import LaunchOptions
 
-    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit, _lanes(lanes))
+    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit, _lanes(lanes), device)
 
 
 def _lanes(word: str) -> int | None:

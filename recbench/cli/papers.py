@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recbench.cli.app import OWN, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import OWN, command, invocation, print_json, stdout
 from recbench.cli.options import (
     Address,
     Device,
@@ -109,8 +109,8 @@ def reproduce(
         fair=fair,
         trials=trials,
     )
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
-    lines = reproduction.reproduce(request, store(), stderr(), device, options, typed_command())
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
+    lines = reproduction.reproduce(request, invocation(), options)
     if as_json or form == "json":
         print_json(reproduction.as_json(request, lines))
     elif form == "markdown":

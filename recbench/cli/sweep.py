@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recbench.cli.app import TRAINING, command, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import TRAINING, command, invocation, print_json, stdout
 from recbench.cli.options import (
     Address,
     Backbone,
@@ -94,7 +94,7 @@ def sweep(
     from recbench.study.sweep import SweepRequest, sweep_all
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
+    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
     common = train_request(
         loss="",
         backbone=backbone,
@@ -107,7 +107,7 @@ def sweep(
         imports=imports,
     )
     request = SweepRequest(names(losses), tuple(grid), common, search, trials, fair)
-    result = sweep_all(request, store(), stderr(), device, options, typed_command())
+    result = sweep_all(request, invocation(), options)
     _print(result, as_json)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench import torchrun
-from recbench.cli.app import TRAINING, command, stderr, store, typed_command
+from recbench.cli.app import TRAINING, command, invocation, stderr, store, typed_command
 from recbench.cli.options import (
     Address,
     Device,
@@ -131,8 +131,8 @@ def train(
                 settings=words,
                 imports=imports,
             )
-            where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes)
-            runs = _train(replace(request, track=trackers), fair, trials, where, device)
+            where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
+            runs = _train(replace(request, track=trackers), fair, trials, where)
     _print_records(runs)
 
 
@@ -155,9 +155,7 @@ def _resume(imports: Iterable[Path], trust: bool, device: str, track: tuple[str,
     return resume_last(store(), stderr(), device, track)
 
 
-def _train(
-    request: TrainRequest, fair: bool, trials: int | None, options: LaunchOptions, device: str
-) -> list[RunRecord]:
+def _train(request: TrainRequest, fair: bool, trials: int | None, options: LaunchOptions) -> list[RunRecord]:
     """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
     from recbench.study.fair import require_fair
     from recbench.study.methods import MethodsRequest
@@ -166,7 +164,7 @@ def _train(
     require_fair(trials, fair)
     losses, backbones = names(request.loss), names(request.backbone)
     methods = MethodsRequest(losses, backbones or (None,), request, fair, trials)
-    return train_methods(methods, store(), stderr(), device, options, typed_command())
+    return train_methods(methods, invocation(), options)
 
 
 def _print_records(records: Iterable[RunRecord]) -> None:

@@ -21,6 +21,7 @@ from recbench.run.baseline_search import memory_limit, memory_needed, search
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun, evaluate_run
 from recbench.run.fit_baseline import fit_run
+from recbench.run.invocation import Invocation
 from recbench.terminal import print_line
 
 WORTH_SAYING = 1 << 30  # bytes of memory
@@ -53,20 +54,15 @@ class BaselinePlan:
 
 
 def run_baselines(
-    request: BaselineRequest,
-    evaluation: EvalRequest,
-    store: Store,
-    console: Console,
-    command: str,
-    data: Dataset | None = None,
+    request: BaselineRequest, evaluation: EvalRequest, invocation: Invocation, data: Dataset | None = None
 ) -> list[EvaluatedRun]:
     """Fit the baselines that are not on record, compute the metrics of all and keep them.
 
     `data` is the dataset of the request, for who has read it already. Raises UsageError as `plan_baselines` does.
     """
-    plan = plan_baselines(request, evaluation, console, data)
-    outcomes = [outcome for name in plan.names for outcome in run_baseline(name, plan, store, console, command)]
-    leaderboard.write_markdown(store)
+    plan = plan_baselines(request, evaluation, invocation.console, data)
+    outcomes = [outcome for name in plan.names for outcome in run_baseline(name, plan, invocation)]
+    leaderboard.write_markdown(invocation.store)
     return outcomes
 
 
@@ -101,7 +97,7 @@ def plan_baselines(
     return BaselinePlan(request, evaluation, data, fitting, values, feedback, tuple(metrics))
 
 
-def run_baseline(name: str, plan: BaselinePlan, store: Store, console: Console, command: str) -> list[EvaluatedRun]:
+def run_baseline(name: str, plan: BaselinePlan, invocation: Invocation) -> list[EvaluatedRun]:
     """Search the settings of one baseline, fit it with every seed and evaluate it; what is on record is not fitted."""
     request, data = plan.request, plan.data
     seeds = request.seeds if BASELINES.get(name).seeded else (0,)
@@ -109,42 +105,35 @@ def run_baseline(name: str, plan: BaselinePlan, store: Store, console: Console, 
     first = baseline_key(name, data.place, fitted_to, plan.values[name], seeds[0])
     need = memory_needed(first, data)
     if need > WORTH_SAYING:
-        print_line(console, f"{name} takes about {need / 2**30:.1f} GiB of memory")
+        print_line(invocation.console, f"{name} takes about {need / 2**30:.1f} GiB of memory")
     if request.budget:
-        first = _searched(first, request, data, store, console, command)
-    keys = [_on_record(replace(first, seed=seed), store) for seed in seeds]
-    return [fit_and_evaluate(key, data, plan.metrics, plan.evaluation, store, console, command) for key in keys]
+        first = _searched(first, request, data, invocation)
+    keys = [_on_record(replace(first, seed=seed), invocation.store) for seed in seeds]
+    return [fit_and_evaluate(key, data, plan.metrics, plan.evaluation, invocation) for key in keys]
 
 
-def _searched(
-    key: RunKey, request: BaselineRequest, data: Dataset, store: Store, console: Console, command: str
-) -> RunKey:
+def _searched(key: RunKey, request: BaselineRequest, data: Dataset, invocation: Invocation) -> RunKey:
     """Return the key of the best settings that the search finds, and say what it found."""
     given = {word.partition("=")[0] for word in request.settings}
-    with console.status(f"searching the settings of {key.loss}"):
-        best, sweep = search(key, given, data, store, request.budget, command)
+    with invocation.console.status(f"searching the settings of {key.loss}"):
+        best, sweep = search(key, given, data, invocation.store, request.budget, invocation.command)
     valid, trials = sweep.trials[0].valid, len(sweep.trials)
     found = ", ".join(sweep.best[key.loss]) or "the defaults"
     times = "1 trial" if trials == 1 else f"{trials} trials"
-    print_line(console, f"{key.loss}: {times}, validation {sweep.trials[0].select} {valid:.4f} with {found}")
+    print_line(invocation.console, f"{key.loss}: {times}, validation {sweep.trials[0].select} {valid:.4f} with {found}")
     return best
 
 
 def fit_and_evaluate(
-    key: RunKey,
-    data: Dataset,
-    metrics: Sequence[Request],
-    evaluation: EvalRequest,
-    store: Store,
-    console: Console,
-    command: str,
+    key: RunKey, data: Dataset, metrics: Sequence[Request], evaluation: EvalRequest, invocation: Invocation
 ) -> EvaluatedRun:
     """Fit a baseline, unless it is on record, and evaluate it."""
-    with console.status(f"fitting and evaluating {key.loss}, seed {key.seed}"):
+    store = invocation.store
+    with invocation.console.status(f"fitting and evaluating {key.loss}, seed {key.seed}"):
         if key in store:
             record, fitted = store.record(key), None
         else:
-            record, fitted = fit_run(key, data.narrow(key.feedback), store, command)
+            record, fitted = fit_run(key, data.narrow(key.feedback), store, invocation.command)
         return evaluate_run(record, store, metrics, evaluation, fitted, data)
 
 

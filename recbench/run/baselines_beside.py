@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rich.console import Console
-
 from recbench.baselines.base import BASELINES, Size
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
@@ -29,6 +27,7 @@ from recbench.run.baselines import (
 )
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
+from recbench.run.invocation import Invocation
 from recbench.terminal import print_line
 
 MAX_FIT_SECONDS = 10.0  # longer than that, no baseline is fitted unasked
@@ -37,15 +36,14 @@ MAX_METRICS = 6  # in a note
 Place = tuple[str, str, str]  # dataset, split, fingerprint
 
 
-def add_baseline_rows(
-    outcomes: Sequence[EvaluatedRun], evaluation: EvalRequest, store: Store, console: Console, command: str
-) -> None:
+def add_baseline_rows(outcomes: Sequence[EvaluatedRun], evaluation: EvalRequest, invocation: Invocation) -> None:
     """Put popularity and the best baseline on the leaderboard beside trained runs, and say which runs are below one.
 
     The best is the one with the highest validation metric among those on record for the dataset, if possible by the
     metric that the trained run was selected by, and fitted to validation rows too where that run was. Where there is
     none, item-knn is fitted if that takes seconds. A failure becomes a note: the runs themselves are evaluated.
     """
+    store, console = invocation.store, invocation.console
     trained: dict[Place, list[EvaluatedRun]] = {}
     for outcome in outcomes:
         if not outcome.record.key.is_baseline:
@@ -53,7 +51,7 @@ def add_baseline_rows(
     for place, group in trained.items():
         fitted: set[str] = set()
         try:
-            fitted = _evaluate_beside(place, group, evaluation, store, console, command)
+            fitted = _evaluate_beside(place, group, evaluation, invocation)
         except RecbenchError as error:
             print_line(console, f"note: no baseline is added to the leaderboard: {error}")
         rows = [row for row in collect_rows(store, place[0]) if _place(row) in _places(group)]
@@ -66,13 +64,13 @@ def add_baseline_rows(
 
 
 def _evaluate_beside(
-    place: Place, group: Sequence[EvaluatedRun], evaluation: EvalRequest, store: Store, console: Console, command: str
+    place: Place, group: Sequence[EvaluatedRun], evaluation: EvalRequest, invocation: Invocation
 ) -> set[str]:
     """Fit and evaluate, under the metrics of these runs, what that has not been done with.
 
     Returns the names of all baselines that have been fitted to the dataset.
     """
-    folder = find_prepared(f"{place[0]}/{place[1]}")
+    store, folder = invocation.store, find_prepared(f"{place[0]}/{place[1]}")
     everything = read_manifest(folder).feedback
     feedback = tuple(dict.fromkeys(name for outcome in group for name in outcome.record.key.feedback))
     metrics = requests_for(evaluation, feedback)
@@ -103,7 +101,7 @@ def _evaluate_beside(
     if missing:
         data = Dataset.load(folder)
         for key in missing:
-            fit_and_evaluate(key, data, metrics, evaluation, store, console, command)
+            fit_and_evaluate(key, data, metrics, evaluation, invocation)
         leaderboard.write_markdown(store)
     return {key.loss for key in (*keys, *(record.key for record in fitted))}
 

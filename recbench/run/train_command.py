@@ -19,6 +19,7 @@ from recbench.results.record import Plan, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import load_dataset
+from recbench.run.invocation import Invocation
 from recbench.terminal import TerminalConsole, print_line
 from recbench.training.model import pick_device
 from recbench.training.plan import OWNERS, make_keys
@@ -45,7 +46,7 @@ class TrainRequest:
     classes: Mapping[str, str] = field(default_factory=dict)  # of no file to import: module and name to digest
 
 
-def train_all(request: TrainRequest, store: Store, console: Console, device: str, command: str) -> list[RunRecord]:
+def train_all(request: TrainRequest, invocation: Invocation, device: str) -> list[RunRecord]:
     """Train one run per seed; runs that have a record are not trained again.
 
     Raises UsageError for whatever does not exist or cannot work together, before anything is written.
@@ -53,12 +54,12 @@ def train_all(request: TrainRequest, store: Store, console: Console, device: str
     sources, request = own_sources(request), complete(request)
     target = pick_device(device)
     ranks, target = join(), own_device(target)
-    console = console if ranks.first else TerminalConsole(quiet=True)
+    store, console = invocation.store, invocation.console if ranks.first else TerminalConsole(quiet=True)
     data = Dataset.load(find_prepared(request.dataset), target)
     keys = keys_of(request, data, target.type, sources)
     ready = _first_training(keys, data, store, request.track)
     announce([request], data, console)
-    plan = Plan(keys, [str(path) for path in request.imports], command)
+    plan = Plan(keys, [str(path) for path in request.imports], invocation.command)
     if ranks.first:
         store.write_plan(plan.keys, plan.imports, plan.command)
     return train_plan(plan, data, store, console, ready, request.track)

@@ -22,6 +22,7 @@ from recbench.results.store import RECORD, Store
 from recbench.run.baselines import BaselineRequest, plan_baselines, run_baseline
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
+from recbench.run.invocation import Invocation
 from recbench.run.raw_ids import FILES
 from recbench.study.launchers.base import Work, call_each
 from recbench.study.launchers.remote_run import read_sources
@@ -144,7 +145,7 @@ def _found(asked: OneBaseline, data: Dataset, store: Store) -> Found:
         for path in asked.work.imports:
             import_file(Path(path))
         plan = plan_baselines(asked.request, asked.evaluation, Console(quiet=True), data)
-        evaluated = run_baseline(name, plan, store, lines, asked.work.command)
+        evaluated = run_baseline(name, plan, Invocation(store, lines, asked.work.command))
     except RecbenchError as error:
         return Found(failed=str(error))
     bare = [replace(one, values=[replace(value, parts=None) for value in one.values]) for one in evaluated]

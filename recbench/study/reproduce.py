@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
@@ -22,6 +21,7 @@ from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
 from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.fair import require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
@@ -57,9 +57,7 @@ class _Source:
     usual: str  # DATASET/SPLIT of the paper
 
 
-def reproduce(
-    request: ReproduceRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
-) -> list[PublishedRow]:
+def reproduce(request: ReproduceRequest, invocation: Invocation, options: LaunchOptions) -> list[PublishedRow]:
     """Train and evaluate what is missing of one dataset's part of a table; return its rows.
 
     What has a record and the numbers is not done again, even if its weights are gone. Raises UsageError for a dataset,
@@ -68,8 +66,8 @@ def reproduce(
     """
     if request.fair:
         require_no_rate(request.settings)
-    wanted = _wanted(request)
-    here, target = options.devices(device)
+    store, wanted = invocation.store, _wanted(request)
+    here, target = options.devices()
     source = _source(request, wanted[0].dataset, here)
     data, published = source.data, request.table.datasets[wanted[0].dataset]
     if len(published.feedback) == 1 and published.feedback[0] not in data.feedback:
@@ -84,10 +82,10 @@ def reproduce(
         if not reasons[group]
     }
     keys = _keys(train_requests, data, target.type)
-    print_line(console, f"{request.table.name} on {source.data.full_name}, {request.seeds} seeds")
+    print_line(invocation.console, f"{request.table.name} on {source.data.full_name}, {request.seeds} seeds")
     if request.fair:
         methods = {group: groups[group][0].method for group in train_requests}
-        train_requests = _tuned(request, train_requests, methods, store, console, device, options, command)
+        train_requests = _tuned(request, train_requests, methods, invocation, options)
         keys = _keys(train_requests, data, target.type)
     protocol = request.table.protocol
     missing = {
@@ -96,8 +94,8 @@ def reproduce(
         for key in group_keys
         if key not in store or any(_value(cell, key, protocol, store) is None for cell in groups[group])
     }
-    work = Work(store.root, str(target), (), command, launch=options)
-    train_runs(list(missing.values()), data, work, console, "reproduce")
+    work = Work(store.root, str(target), (), invocation.command, launch=options)
+    train_runs(list(missing.values()), data, work, invocation.console, "reproduce")
     rows: list[PublishedRow] = []
     for group, group_cells in groups.items():
         if group in train_requests:
@@ -117,20 +115,17 @@ def _tuned(
     request: ReproduceRequest,
     train_requests: Mapping[Group, TrainRequest],
     methods: Mapping[Group, str],
-    store: Store,
-    console: Console,
-    device: str,
+    invocation: Invocation,
     options: LaunchOptions,
-    command: str,
 ) -> dict[Group, TrainRequest]:
     """Return the requests on equal terms, with the settings that are best on validation, method by method."""
-    display = SweepDisplay(console, len(train_requests) * trials_of(request.trials), "tuning")
+    display = SweepDisplay(invocation.console, len(train_requests) * trials_of(request.trials), "tuning")
     found: dict[Group, TrainRequest] = {}
     for number, (group, one) in enumerate(train_requests.items(), 1):
         trained = method_name(one.loss, str(one.backbone))
-        print_line(console, f"method {number} of {len(train_requests)}: {methods[group]} ({trained})")
+        print_line(invocation.console, f"method {number} of {len(train_requests)}: {methods[group]} ({trained})")
         common = replace(one, settings=request.settings)
-        (found[group],) = tuned([one], common, store, console, device, options, command, request.trials, display)
+        (found[group],) = tuned([one], common, invocation, options, request.trials, display)
     return found
 
 

@@ -8,7 +8,6 @@ from statistics import fmean, stdev
 from typing import Literal
 
 import torch
-from rich.console import Console
 
 from recbench import settings
 from recbench.data.dataset import Dataset
@@ -16,9 +15,9 @@ from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
 from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
-from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial, best_trials
 from recbench.run.how_to_train import train_command
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, complete, keys_of, own_sources, warn_of_counts
 from recbench.study import search_space as space
 from recbench.study.fair import BUDGET, equal_terms, without_own
@@ -61,7 +60,8 @@ class _Plan:
     """A sweep before anything is trained."""
 
     request: SweepRequest
-    store: Store
+    invocation: Invocation
+    options: LaunchOptions
     data: Dataset
     target: torch.device
     sources: Mapping[str, str]
@@ -94,13 +94,7 @@ class _Plan:
 
 
 def sweep_all(
-    request: SweepRequest,
-    store: Store,
-    console: Console,
-    device: str,
-    options: LaunchOptions,
-    command: str,
-    display: SweepDisplay | None = None,
+    request: SweepRequest, invocation: Invocation, options: LaunchOptions, display: SweepDisplay | None = None
 ) -> Sweep:
     """Search the settings of every loss and keep the result in `sweeps/<digest>.json`.
 
@@ -110,7 +104,8 @@ def sweep_all(
     """
     if request.searches_all and request.search == "grid":
         request = replace(request, search="random")
-    plan = _plan(request, store, console, device, options)
+    store, console = invocation.store, invocation.console
+    plan = _plan(request, invocation, options)
     count, pairs = _points(plan)
     runs = len({key.digest for pair in pairs for key in plan.keys(*pair)}) or count * len(plan.common) * len(plan.seeds)
     points = {
@@ -120,17 +115,18 @@ def sweep_all(
     title = f"sweep on {plan.data.full_name}: {shares}, {runs} runs"
     print_line(console, title)
     warn_of_counts(plan.data, console)
-    work = Work(store.root, str(plan.target), tuple(map(str, request.common.imports)), command, launch=options)
+    imports = tuple(map(str, request.common.imports))
+    work = Work(store.root, str(plan.target), imports, invocation.command, launch=options)
     with launch(work, plan.data, console) as launcher, display or SweepDisplay(console, runs) as shown:
         trials = _run(plan, launcher, shown, pairs) if pairs else _adapt(plan, launcher, shown, count)
-    sweep = _conclude(plan, trials, count, device, command)
+    sweep = _conclude(plan, trials, count)
     sweeps.write(store, sweep)
     return sweep
 
 
-def _plan(request: SweepRequest, store: Store, console: Console, device: str, options: LaunchOptions) -> _Plan:
+def _plan(request: SweepRequest, invocation: Invocation, options: LaunchOptions) -> _Plan:
     sources = own_sources(request.common)
-    here, target = options.devices(device)
+    here, target = options.devices()
     losses = chosen_losses(request.losses, "--losses")
     first = complete(replace(request.common, loss=losses[0]))
     data = Dataset.load(find_prepared(first.dataset), here)
@@ -138,7 +134,7 @@ def _plan(request: SweepRequest, store: Store, console: Console, device: str, op
         of_all = MethodsRequest(
             request.losses, (request.common.backbone,), request.common, request.fair, request.trials
         )
-        losses = [one.loss for one in fitting_methods(of_all, data, store, sources, console)]
+        losses = [one.loss for one in fitting_methods(of_all, data, invocation.store, sources, invocation.console)]
     common = request.completed or {loss: complete(replace(request.common, loss=loss)) for loss in losses}
     if request.fair:
         common = {loss: equal_terms(completed) for loss, completed in common.items()}
@@ -155,7 +151,7 @@ def _plan(request: SweepRequest, store: Store, console: Console, device: str, op
             if not request.grid:
                 raise UsageError(f"--fair searches {dimension.setting} on validation; leave it out")
             raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
-    return _Plan(request, store, data, target, sources, common, dimensions)
+    return _Plan(request, invocation, options, data, target, sources, common, dimensions)
 
 
 def _points(plan: _Plan) -> tuple[int, list[Pair]]:
@@ -191,7 +187,7 @@ def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence
     keys = {(loss, *settings.typed_words(point)): plan.keys(loss, point) for loss, point in pairs}
     shown = {key.digest: words for (_, *words), group in keys.items() for key in group}
     every = [key for group in keys.values() for key in group]
-    runs = run_missing(every, shown, plan.store, launcher, display)
+    runs = run_missing(every, shown, plan.invocation.store, launcher, display)
     return [_trial(loss, words, [runs[key.digest] for key in group]) for (loss, *words), group in keys.items()]
 
 
@@ -220,7 +216,7 @@ def _trial(loss: str, words: list[str], finished: Sequence[Finished]) -> Trial:
     return Trial(loss, words, runs, records[0].select, fmean(values), stdev(values) if values[1:] else None, seconds)
 
 
-def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, command: str) -> Sweep:
+def _conclude(plan: _Plan, trials: Sequence[Trial], count: int) -> Sweep:
     place = {loss: number for number, loss in enumerate(plan.common)}
     ranked = sorted(trials, key=lambda trial: (place[trial.loss], trial.valid is None, -(trial.valid or 0)))
     first = best_trials(ranked)
@@ -242,11 +238,11 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int, device: str, com
                 plan.request.common.imports,
                 seed=key.seed,
                 seeds=max(SEEDS, len(plan.seeds)),
-                device=device,
+                device=plan.options.device,
             )
             for loss, key in best.items()
         },
-        command=command,
+        command=plan.invocation.command,
         finished=now(),
     )
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.console import Console
-
 from recbench.errors import TrainingError
 from recbench.results.record import method_name
-from recbench.results.store import Store
 from recbench.results.sweeps import best_trials
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.study.fair import equal_terms, with_point
 from recbench.study.launchers.base import LaunchOptions
@@ -21,11 +19,8 @@ from recbench.study.sweep_display import SweepDisplay
 def tuned(
     requests: Sequence[TrainRequest],
     common: TrainRequest,
-    store: Store,
-    console: Console,
-    device: str,
+    invocation: Invocation,
     options: LaunchOptions,
-    command: str,
     trials: int | None = None,
     display: SweepDisplay | None = None,
 ) -> list[TrainRequest]:
@@ -41,7 +36,7 @@ def tuned(
         searched = replace(common, backbone=backbone, seeds=common.seeds[:1])
         completed = {loss: replace(one, seeds=searched.seeds) for loss, one in methods.items()}
         order = SweepRequest(tuple(methods), (), searched, trials=trials, fair=True, completed=completed)
-        sweep = sweep_all(order, store, console, device, options, command, display)
+        sweep = sweep_all(order, invocation, options, display)
         best = best_trials(sweep.trials)
         for loss, one in methods.items():
             if loss not in best:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from torch import Tensor
 
 import recbench as rb
@@ -15,6 +14,7 @@ from recbench.api import studies
 from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
+from recbench.run.invocation import Invocation
 from recbench.study.bakeoff.bake import BakeoffRequest
 from recbench.study.bakeoff.conclusion import Conclusion, seconds_of
 from recbench.study.bakeoff.program import Program
@@ -96,9 +96,9 @@ def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch
     asked: list[BakeoffRequest] = []
     commands: list[str] = []
 
-    def conclude(request: BakeoffRequest, _store: Store, _console: Console, command: str) -> Conclusion:
+    def conclude(request: BakeoffRequest, invocation: Invocation) -> Conclusion:
         asked.append(request)
-        commands.append(command)
+        commands.append(invocation.command)
         program, steps = Program(1, ("0.01",), 1, 1.0), [("go on", "recbench eval")]
         return Conclusion(request.dataset, program, [], ["Take it."], ["It."], steps, Path("page.html"), 1.0)
 

@@ -19,6 +19,7 @@ from recbench.home import results_home
 from recbench.inspect.loss_trial import run_epoch
 from recbench.preparation.prepare import prepare
 from recbench.results.store import Store
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.settings import defaults
 from recbench.training.bundling import difference, why_alone
@@ -142,5 +143,5 @@ def test_patience_counts_from_when_one_model_is_trained(own_folders: None) -> No
     prepare("synthetic", rows=1500)
     words = ("train.epochs=6", "train.patience=1", "train.lr=1e-9", "backbone.pretrain=4", "backbone.dim=4")
     request = TrainRequest("bce", "neumf", "synthetic/global", (), (0,), words, ())
-    (record,) = train_all(request, Store(results_home()), Console(quiet=True), "cpu", "recbench train")
+    (record,) = train_all(request, Invocation(Store(results_home()), Console(quiet=True), "recbench train"), "cpu")
     assert 4 <= record.curve[-1]["epoch"] < 6

@@ -15,6 +15,7 @@ from recbench.evaluation.evaluate import Value
 from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
+from recbench.run.invocation import Invocation
 from recbench.study import launched_baselines
 from recbench.study.launched_baselines import run_launched_baselines
 from recbench.study.launchers import base
@@ -51,7 +52,7 @@ def files(root: Path) -> set[str]:
 
 
 def test_what_a_node_finds_is_kept_as_if_it_were_found_here(node: None, tmp_path: Path) -> None:
-    here = run_baselines(REQUEST, EVALUATION, Store(tmp_path / "here"), SILENT, "recbench baselines")
+    here = run_baselines(REQUEST, EVALUATION, Invocation(Store(tmp_path / "here"), SILENT, "recbench baselines"))
     store = Store(tmp_path / "there")
     work = Work(store.root, "cpu", (), "recbench baselines", launch=LaunchOptions("ray"))
     for _ in range(2):  # the second time all is on record

@@ -22,6 +22,7 @@ from recbench.results import sweeps
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.study import search_space as space
 from recbench.study import sweep
@@ -63,7 +64,8 @@ class Go:
         console = Console(file=screen, force_terminal=terminal, width=200)
         order = SweepRequest(losses, grid, common, **options)
         try:
-            return sweep_all(order, Store(results_home()), console, "auto", LaunchOptions(jobs=jobs), "recbench sweep")
+            invocation = Invocation(Store(results_home()), console, "recbench sweep")
+            return sweep_all(order, invocation, LaunchOptions(jobs=jobs))
         finally:
             self.said = screen.getvalue()
 

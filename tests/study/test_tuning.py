@@ -13,6 +13,7 @@ from rich.console import Console
 from recbench.errors import TrainingError
 from recbench.results.store import Store
 from recbench.results.sweeps import Trial
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.study import tuning
 from recbench.study.launchers.base import LaunchOptions
@@ -25,7 +26,8 @@ def request(loss: str, backbone: str) -> TrainRequest:
 
 def tuned(requests: list[TrainRequest], folder: Path, trials: int | None = None) -> list[TrainRequest]:
     common = requests[0]
-    return tuning.tuned(requests, common, Store(folder), Console(quiet=True), "cpu", LaunchOptions(), "", trials)
+    invocation = Invocation(Store(folder), Console(quiet=True), "")
+    return tuning.tuned(requests, common, invocation, LaunchOptions(device="cpu"), trials)
 
 
 def trial(loss: str, words: list[str], valid: float | None, failed: str = "") -> Trial:

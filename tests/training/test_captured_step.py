@@ -26,6 +26,7 @@ from recbench.losses.base import LOSSES, Loss
 from recbench.losses.bce import BCE
 from recbench.preparation.prepare import prepare
 from recbench.results.store import Store
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.samplers import InBatch
 from recbench.training import captured_step, train
@@ -234,7 +235,7 @@ def test_a_run_with_recorded_steps_has_the_same_record(
     request = TrainRequest("gnolr", "mf", "synthetic/global", (), (0,), words, ())
 
     def trained() -> tuple[list[Any], bytes]:
-        (record,) = train_all(request, Store(results_home()), Console(quiet=True), "cpu", "recbench train")
+        (record,) = train_all(request, Invocation(Store(results_home()), Console(quiet=True), "recbench train"), "cpu")
         curve = [(epoch["loss"], epoch["metric"], epoch["slots"]) for epoch in record.curve]
         (path,) = results_home().rglob("weights.safetensors")
         return curve, path.read_bytes()

@@ -23,6 +23,7 @@ from recbench.losses.base import LOSSES, Loss
 from recbench.preparation.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, resume_last, train_all
 from recbench.training import train as training
 from recbench.training.model import Model, build
@@ -140,7 +141,7 @@ def shop(own_folders: None) -> None:
 def train(loss: str, *words: str, epochs: int = 3) -> RunRecord:
     common = (f"train.epochs={epochs}", "backbone.dim=4", "train.patience=9", "train.batch_size=256")
     request = TrainRequest(loss, "mf", "synthetic/global", (), (0,), (*common, *words), ())
-    return train_all(request, Store(results_home()), SILENT, "cpu", "recbench train")[0]
+    return train_all(request, Invocation(Store(results_home()), SILENT, "recbench train"), "cpu")[0]
 
 
 def outcome() -> tuple[bytes, Any]:

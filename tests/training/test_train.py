@@ -21,6 +21,7 @@ from recbench.preparation.prepare import prepare
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run import train_command
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, resumable_plan, resume_last, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
@@ -35,7 +36,8 @@ def request(loss: str = "bce", *settings: str, seeds: tuple[int, ...] = (0,)) ->
 
 
 def train(*arguments: Any, **named: Any) -> RunRecord:
-    return train_all(request(*arguments, **named), Store(results_home()), SILENT, "cpu", "recbench train")[0]
+    invocation = Invocation(Store(results_home()), SILENT, "recbench train")
+    return train_all(request(*arguments, **named), invocation, "cpu")[0]
 
 
 @pytest.fixture(autouse=True)

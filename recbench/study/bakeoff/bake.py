@@ -29,6 +29,7 @@ from recbench.results.store import Store
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, imported_sources, keys_of
 from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.contestants import Contestant, Question, contestants, listed
@@ -57,12 +58,15 @@ class BakeoffRequest:
     backbone: str
     losses: tuple[str, ...]  # none: a dozen that fit
     budget: float  # seconds
-    jobs: int  # that train at a time, by which the budget is reckoned
-    device: str
     launch: LaunchOptions = field(default_factory=LaunchOptions)  # where they train
     own: tuple[str, ...] = ()  # losses of the user's own, which compete beside the others
     imports: tuple[Path, ...] = ()  # the user's files
     classes: Mapping[str, str] = field(default_factory=dict)  # of no file to import: module and name to digest
+
+    @property
+    def jobs(self) -> int:
+        """Runs that train at a time, by which the budget is reckoned."""
+        return self.launch.jobs or 1
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def require_known(backbone: str, losses: Sequence[str]) -> None:
 def set_up(request: BakeoffRequest) -> Bakeoff:
     """Read the data and choose the contestants; raises UsageError if none fits."""
     sources = {**imported_sources(request.imports), **request.classes}
-    here, target = request.launch.devices(request.device)
+    here, target = request.launch.devices()
     data = Dataset.load(find_prepared(request.dataset), here)
     chosen = contestants(data, request.backbone, request.losses, request.own)
     return Bakeoff(request, data, target, tuple(chosen), sources)
@@ -145,15 +149,13 @@ def import_losses(paths: Sequence[Path], backbone: str, console: Console) -> tup
     return losses
 
 
-def run_bakeoff(
-    bakeoff: Bakeoff, program: Program, clock: Clock, store: Store, command: str
-) -> tuple[Entrants, Program]:
+def run_bakeoff(bakeoff: Bakeoff, program: Program, clock: Clock, invocation: Invocation) -> tuple[Entrants, Program]:
     """Train, tune and evaluate all contestants and baselines; what has a record is not done again.
 
     Returns, for both questions, the runs of the best learning rate of each method, and of the baselines; and the
     program that was kept to, which is shorter than `program` where runs took longer than it says.
     """
-    console = clock.console
+    store, console = invocation.store, invocation.console
     fitting = [one for one in bakeoff.contestants if _key(bakeoff, one).digest not in program.left_out]
     if len(fitting) < len(bakeoff.contestants):
         out = [one for one in bakeoff.contestants if one not in fitting]
@@ -164,9 +166,9 @@ def run_bakeoff(
     entrants: Entrants = {}
     for question in questions:
         clock.say(f"baselines for {question}", share)
-        records = _baselines(question, share, bakeoff, store, console, command)
+        records = _baselines(question, share, bakeoff, invocation)
         entrants[question] = {record.key.method: [record] for record in records}
-    trained, program = _trained(bakeoff, program, fitting, clock, store, command)
+    trained, program = _trained(bakeoff, program, fitting, clock, invocation)
     clock.say(f"evaluation of {sum(map(len, trained.values()))} runs on the test rows")
     for contestant, runs in trained.items():
         with console.status(f"evaluating {contestant.loss}"):
@@ -178,12 +180,13 @@ def run_bakeoff(
 
 
 def _trained(
-    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], clock: Clock, store: Store, command: str
+    bakeoff: Bakeoff, program: Program, fitting: Sequence[Contestant], clock: Clock, invocation: Invocation
 ) -> tuple[dict[Contestant, list[RunRecord]], Program]:
     """Return the runs of each contestant at the learning rate that is best on validation, and the program kept to.
 
     A program that is shortened is written down, so that the same command goes on with that.
     """
+    store = invocation.store
     digests = {one: _key(bakeoff, one).digest for one in bakeoff.contestants}
 
     def keep(shorter: Program, kept: Collection[Contestant]) -> None:
@@ -191,8 +194,8 @@ def _trained(
         save(program_path(bakeoff, store), replace(shorter, left_out=out))
 
     request, imports = bakeoff.request, [str(path) for path in bakeoff.request.imports]
-    work = Work(store.root, str(bakeoff.target), tuple(imports), command, launch=request.launch)
-    with finisher(bakeoff.data, work, clock.console) as finish:
+    work = Work(store.root, str(bakeoff.target), tuple(imports), invocation.command, launch=request.launch)
+    with finisher(bakeoff.data, work, invocation.console) as finish:
         passes = Passes(
             program=program,
             costs={one: program.costs.get(digests[one], 0.0) for one in fitting},
@@ -205,7 +208,7 @@ def _trained(
             keep=keep,
         )
         trained = passes.run()
-    store.write_plan([run.key for runs in trained.values() for run in runs], imports, command)
+    store.write_plan([run.key for runs in trained.values() for run in runs], imports, invocation.command)
     return trained, passes.program
 
 
@@ -249,6 +252,7 @@ def program_path(bakeoff: Bakeoff, store: Store) -> Path:
     """Return where the program is kept: that of the same bakeoff without losses of the user's own."""
     apart = ("launch", "own", "imports", "classes")
     request = {name: value for name, value in asdict(bakeoff.request).items() if name not in apart}
+    request |= {"jobs": bakeoff.request.jobs, "device": bakeoff.request.launch.device}
     others = [asdict(one) for one in bakeoff.contestants if one.loss not in bakeoff.request.own]
     aim = [bakeoff.data.fingerprint, request, others]
     if bakeoff.request.launch.launcher != "local":
@@ -268,14 +272,12 @@ def _evaluate(record: RunRecord, bakeoff: Bakeoff, store: Store) -> None:
     evaluate_run(record, store, wanted, options, data=bakeoff.data)
 
 
-def _baselines(
-    question: Question, share: float, bakeoff: Bakeoff, store: Store, console: Console, command: str
-) -> list[RunRecord]:
+def _baselines(question: Question, share: float, bakeoff: Bakeoff, invocation: Invocation) -> list[RunRecord]:
     """Return the runs of the baselines, tuned for the question within a `share` of the budget, in seconds.
 
     Those that are left out are named.
     """
-    silent = Console(quiet=True, force_terminal=False)
+    console, silent = invocation.console, Console(quiet=True, force_terminal=False)
     on_device = bakeoff.data.train.user.device.type != "cpu"  # where baselines do not compute
     data = Dataset.load(bakeoff.data.folder) if on_device else bakeoff.data
     available = [name for name, baseline in BASELINES.items() if not baseline.missing()]
@@ -294,9 +296,9 @@ def _baselines(
     evaluation, launch = EvalRequest(metrics=bakeoff.metrics, only_missing=True), bakeoff.request.launch
     with console.status(f"tuning baselines for {question}"):
         if launch.launcher == "local":
-            outcomes = _within(share, requests, evaluation, store, silent, data, command)
+            outcomes = _within(share, requests, evaluation, replace(invocation, console=silent), data)
         else:
-            work = Work(store.root, "cpu", (), command, launch=launch)
+            work = Work(invocation.store.root, "cpu", (), invocation.command, launch=launch)
             outcomes = launch_baselines(requests, evaluation, data, work, silent)
     records, left_out = [], dict[str, list[str]]()
     for name, outcome in outcomes.items():
@@ -315,10 +317,8 @@ def _within(
     seconds: float,
     requests: Sequence[BaselineRequest],
     evaluation: EvalRequest,
-    store: Store,
-    console: Console,
+    invocation: Invocation,
     data: Dataset,
-    command: str,
 ) -> dict[str, list[EvaluatedRun] | str]:
     """Do requests of one baseline each, and return what came of them by name, or why they are left out.
 
@@ -332,7 +332,7 @@ def _within(
             outcomes[name] = "their share of the budget is spent; the same command goes on with them"
             continue
         try:
-            outcomes[name] = run_baselines(request, evaluation, store, console, command, data)
+            outcomes[name] = run_baselines(request, evaluation, invocation, data)
         except UsageError as error:
             outcomes[name] = str(error)
     return outcomes

@@ -6,11 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from recbench.errors import UsageError
 from recbench.results.leaderboard_export import write_page
-from recbench.results.store import Store
+from recbench.run.invocation import Invocation
 from recbench.study.bakeoff import words
 from recbench.study.bakeoff.answer import Verdict, verdicts
 from recbench.study.bakeoff.bake import BakeoffRequest, program_of, run_bakeoff, set_up
@@ -34,12 +32,13 @@ class Conclusion:
     seconds: float  # that it took this time
 
 
-def conclude(request: BakeoffRequest, store: Store, console: Console, command: str) -> Conclusion:
+def conclude(request: BakeoffRequest, invocation: Invocation) -> Conclusion:
     """Run a bakeoff, write the page of its dataset, and return the answer."""
+    store, console = invocation.store, invocation.console
     clock = Clock(request.budget, console)
     bakeoff = set_up(request)
     program = program_of(bakeoff, store, console)
-    entrants, program = run_bakeoff(bakeoff, program, clock, store, command)
+    entrants, program = run_bakeoff(bakeoff, program, clock, invocation)
     found = verdicts(bakeoff, entrants, store)
     page = write_page(store, bakeoff.data.name)
     steps = words.next_steps(bakeoff, found, store, page)

@@ -100,6 +100,7 @@ class LaunchOptions:
     partition: str | None = None  # of Slurm; None: its default
     time_limit: str | None = None  # of a Slurm job; None: the partition's default
     lanes: int | None = None  # runs to train side by side in a process; None: MOST on a GPU of this machine, else 1
+    device: str = "auto"  # as --device has it
 
     def __post_init__(self) -> None:
         options = {"address": ("ray",), "per_run": ("ray", "slurm"), "partition": ("slurm",), "time_limit": ("slurm",)}
@@ -126,12 +127,13 @@ class LaunchOptions:
         alone = device.type == "cpu" or self.launcher != "local" or torchrun.place() is not None
         return self.lanes or (1 if alone else MOST)
 
-    def devices(self, word: str) -> tuple[torch.device, torch.device]:
-        """Return the device of the data here, and the device of the runs, for what `--device` says.
+    def devices(self) -> tuple[torch.device, torch.device]:
+        """Return the device of the data here, and the device of the runs.
 
         On a cluster these are a CPU here, and there, for `auto`, CUDA where a run takes a part of a GPU. Raises
         UsageError if there is no such device.
         """
+        word = self.device
         if self.launcher == "local":
             device = pick_device(word)
             return device, device

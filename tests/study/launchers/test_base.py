@@ -74,12 +74,12 @@ def test_times_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_devices_of_a_cluster_are_what_a_run_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "find_spec", lambda name: name)
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert LaunchOptions("ray").devices("auto") == (cpu, cpu)
-    assert LaunchOptions("ray", per_run="gpus=0.5").devices("auto") == (cpu, cuda)
-    assert LaunchOptions("ray", per_run="gpus=1").devices("cuda") == (cpu, cuda)
+    assert LaunchOptions("ray").devices() == (cpu, cpu)
+    assert LaunchOptions("ray", per_run="gpus=0.5").devices() == (cpu, cuda)
+    assert LaunchOptions("ray", per_run="gpus=1", device="cuda").devices() == (cpu, cuda)
     for word, per_run in (("cuda", None), ("cpu", "gpus=1"), ("cuda:0", "gpus=1")):
         with pytest.raises(UsageError, match="--device"):
-            LaunchOptions("ray", per_run=per_run).devices(word)
+            LaunchOptions("ray", per_run=per_run, device=word).devices()
 
 
 def test_neither_ray_nor_submitit_is_imported_where_it_is_not_asked_for() -> None:

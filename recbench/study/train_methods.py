@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rich.console import Console
-
 from recbench import torchrun
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import UsageError
 from recbench.results.number_words import count_seeds
 from recbench.results.record import RunRecord
-from recbench.results.store import Store
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import announce, complete, keys_of, own_sources, train_all
 from recbench.study.fair import require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
@@ -22,24 +20,22 @@ from recbench.study.tuning import tuned
 from recbench.terminal import print_line
 
 
-def train_methods(
-    request: MethodsRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
-) -> list[RunRecord]:
+def train_methods(request: MethodsRequest, invocation: Invocation, options: LaunchOptions) -> list[RunRecord]:
     """Train the one method of a request here, run after run, or all its methods as `train_several` does."""
-    if is_several(request, device, options):
-        return train_several(request, store, console, device, options, command)
+    if is_several(request, options):
+        return train_several(request, invocation, options)
     one = replace(request.common, loss=request.losses[0], backbone=request.backbones[0])
-    return train_all(one, store, console, device, command)
+    return train_all(one, invocation, options.device)
 
 
-def is_several(request: MethodsRequest, device: str, options: LaunchOptions) -> bool:
+def is_several(request: MethodsRequest, options: LaunchOptions) -> bool:
     """Return whether there are several methods to train, or runs to train at a time or elsewhere.
 
     Raises UsageError if the processes of torchrun are to do so.
     """
     at_once = options.launcher != "local" or (options.jobs or 1) > 1
     if not at_once and len(request.common.seeds) > 1:
-        at_once = options.side_by_side(options.devices(device)[1]) > 1
+        at_once = options.side_by_side(options.devices()[1]) > 1
     one = len(request.losses) == len(request.backbones) == 1 and request.losses != (ALL,)
     if one and not at_once and not request.fair:
         return False
@@ -51,9 +47,7 @@ def is_several(request: MethodsRequest, device: str, options: LaunchOptions) -> 
     return True
 
 
-def train_several(
-    request: MethodsRequest, store: Store, console: Console, device: str, options: LaunchOptions, command: str
-) -> list[RunRecord]:
+def train_several(request: MethodsRequest, invocation: Invocation, options: LaunchOptions) -> list[RunRecord]:
     """Train every loss on every backbone with every seed; runs that have a record are not trained again.
 
     Of the losses `all`, those that fit neither the data nor the backbone are listed and left out. Raises UsageError for
@@ -62,21 +56,22 @@ def train_several(
     """
     if request.fair:
         require_no_rate(request.common.settings)
+    store, console = invocation.store, invocation.console
     sources = own_sources(request.common)
-    here, target = options.devices(device)
+    here, target = options.devices()
     first = complete(replace(request.common, loss=chosen_losses(request.losses)[0], backbone=request.backbones[0]))
     data = Dataset.load(find_prepared(first.dataset), here)
     with console.status("looking at which methods fit the data"):
         requests = fitting_methods(request, data, store, sources, console)
     announce(requests, data, console)
     if request.fair:
-        requests = tuned(requests, request.common, store, console, device, options, command, request.trials)
+        requests = tuned(requests, request.common, invocation, options, request.trials)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
     seeds = count_seeds(len(request.common.seeds))
     print_line(console, f"{len(groups)} methods, {seeds} each: {len(keys)} runs")
     imports = [str(path) for path in request.common.imports]
-    store.write_plan(keys, imports, command)
-    work = Work(store.root, str(target), tuple(imports), command, request.common.track, options)
+    store.write_plan(keys, imports, invocation.command)
+    work = Work(store.root, str(target), tuple(imports), invocation.command, request.common.track, options)
     records = {record.key.digest: record for record in train_runs(keys, data, work, console, "train")}
     return [records[key.digest] for group in groups for key in group]

@@ -35,6 +35,7 @@ from recbench.losses.base import LOSSES, defaults
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.eval_command import EvalRequest, evaluate_all
+from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
@@ -236,7 +237,7 @@ def test_what_cannot_be_shared_out_is_refused(loss: str, backbone: str, given: d
 def train(ranks: Ranks, *settings: str) -> RunRecord:
     words = ("train.epochs=4", "train.batch_size=500", "train.optimizer=sgd", *settings)
     request = TrainRequest("gnolr", "twintower", "synthetic/global", (), (0,), words, ())
-    return train_all(request, Store(results_home()), Console(quiet=True), "cpu", "recbench train")[0]
+    return train_all(request, Invocation(Store(results_home()), Console(quiet=True), "recbench train"), "cpu")[0]
 
 
 def evaluate(record: RunRecord) -> dict[tuple[str, str], float]:
