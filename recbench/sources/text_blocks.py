@@ -16,6 +16,7 @@ from recbench.sources.regular_file import require_regular
 BLOCK = 32 << 20  # bytes of text at once
 LONGEST_LINE = 4 << 20  # bytes
 FIRST_LOOK = 64 << 10  # bytes without a line feed that tell how lines end
+AHEAD = 2  # pieces that are read before they are asked for
 ARCHIVES = {
     b"PK\x03\x04": "a zip archive",
     b"PAR1": "a Parquet file",
@@ -79,13 +80,13 @@ def read_numbered_blocks(
         line += piece.count(b"\n")
 
 
-def map_ahead(function: Callable[[T], R], values: Iterable[T], workers: int = 2) -> Iterator[R]:
-    """Yield function(value) of each value in order, computing a few of them ahead in threads."""
+def map_ahead(function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
+    """Yield function(value) of each value in order, computing AHEAD of them before they are asked for, in threads."""
     pending: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(AHEAD) as pool:
         for value in values:
             pending.append(pool.submit(function, value))
-            if len(pending) > workers:
+            if len(pending) > AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

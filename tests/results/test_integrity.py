@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from recbench.errors import DataError
+from recbench.inspect.damage import damaged_files
 from recbench.results import sweeps
-from recbench.results.integrity import verify_results
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
 from recbench.results.user_contributions import UserContributions, read_contributions, write_contributions
@@ -61,7 +61,7 @@ def filled(store: Store) -> Store:
 
 
 def test_sound_results_have_no_problem(filled: Store) -> None:
-    assert verify_results(filled) == []
+    assert damaged_files(filled) == []
 
 
 def test_no_flipped_bit_is_silent(filled: Store) -> None:
@@ -77,7 +77,7 @@ def test_no_flipped_bit_is_silent(filled: Store) -> None:
         flipped = bytearray(content)
         flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
-        problems = verify_results(filled)
+        problems = damaged_files(filled)
         assert all(str(path) in problem for problem in problems)
         if problems:
             noticed += 1
@@ -90,7 +90,7 @@ def test_no_flipped_bit_is_silent(filled: Store) -> None:
 
 def test_files_without_a_digest_are_read(filled: Store) -> None:
     committed = Store(Path(__file__).parents[2] / "results")
-    assert verify_results(committed) == []
+    assert damaged_files(committed) == []
     assert sum(1 for _ in committed.runs()) > 300
 
 
@@ -102,7 +102,7 @@ def test_a_damaged_record_is_replaced_when_trained_again(filled: Store) -> None:
     with pytest.raises(DataError, match=r"record\.json: damaged \(.*\); train again, or delete its folder"):
         filled.record(key)
     filled.write_record(record_of(key, notes=["again"]))
-    assert filled.record(key).notes == ["again"] and verify_results(filled) == []
+    assert filled.record(key).notes == ["again"] and damaged_files(filled) == []
     with pytest.raises(DataError, match="records never change"):
         filled.write_record(record_of(key))
 
@@ -112,7 +112,7 @@ def test_damaged_contributions_are_replaced_when_evaluated_again(filled: Store) 
     (path,) = filled.folder(key).rglob("*.parquet")
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
-    assert [problem.partition(":")[0] for problem in verify_results(filled)] == [str(path)]
+    assert [problem.partition(":")[0] for problem in damaged_files(filled)] == [str(path)]
     sums = UserContributions(np.arange(50), np.random.default_rng(0).random(50), np.ones(50))
     write_contributions(filled, key, filled.evaluations(key)[0], {METRIC: sums})
-    assert path.read_bytes() == whole and verify_results(filled) == []
+    assert path.read_bytes() == whole and damaged_files(filled) == []
