@@ -41,7 +41,7 @@ from recbench.study.bakeoff.conclusion import Conclusion, conclude, seconds_of
 from recbench.study.bakeoff.prepare_log import prepare_data
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.sweep import SweepRequest, sweep_all
-from recbench.study.sweep_display import sweep_table
+from recbench.study.sweep_table import sweep_table
 
 TRIAL = {
     **dict.fromkeys(("loss", "settings"), pl.String()),

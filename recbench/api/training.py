@@ -34,7 +34,7 @@ from recbench.settings import Value, at_least, typed_words
 from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.methods import MethodsRequest
-from recbench.study.several import train_methods
+from recbench.study.train_methods import train_methods
 from recbench.trackers.base import require_trackers
 
 

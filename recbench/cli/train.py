@@ -159,7 +159,7 @@ def _train(request: TrainRequest, fair: bool, trials: int | None, options: Launc
     """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
     from recbench.study.fair import require_fair
     from recbench.study.methods import MethodsRequest
-    from recbench.study.several import train_methods
+    from recbench.study.train_methods import train_methods
 
     require_fair(trials, fair)
     losses, backbones = names(request.loss), names(request.backbone)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recbench.data.dataset import Positives
 from recbench.errors import TrainingError
-from recbench.evaluation.candidates import Ranking, exhaustive, keep_first
+from recbench.evaluation.first_items import Ranking, exhaustive, keep_first
 from recbench.evaluation.pairs import restrict
 from recbench.gpu import free_memory
 

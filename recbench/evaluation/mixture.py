@@ -12,8 +12,8 @@ from torch.nn.functional import normalize
 
 from recbench import settings
 from recbench.data.dataset import Positives
-from recbench.evaluation.candidates import keep_first
 from recbench.evaluation.exact_search import prepared, search_exactly
+from recbench.evaluation.first_items import keep_first
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.predictions import InnerProductScores
 from recbench.gpu import add_at

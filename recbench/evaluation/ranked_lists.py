@@ -11,9 +11,9 @@ from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
-from recbench.evaluation.candidates import exhaustive, require_numbers
 from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.exact_search import search_exactly
+from recbench.evaluation.first_items import exhaustive, require_numbers
 from recbench.evaluation.index import Index
 from recbench.evaluation.mixture import Mixture
 from recbench.evaluation.pairs import contains, restrict, without

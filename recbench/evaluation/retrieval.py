@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Positives
-from recbench.evaluation.candidates import Ranking, keep_first
 from recbench.evaluation.exact_search import prepared, search_exactly
+from recbench.evaluation.first_items import Ranking, keep_first
 from recbench.evaluation.pairs import contains, restrict
 
 ApproximateKind = Literal["hnsw", "ivf"]

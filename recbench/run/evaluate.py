@@ -29,9 +29,9 @@ from recbench.run import kept_predictions
 from recbench.run.candidates import BIASED, candidate_set
 from recbench.run.fitted import Fitted, restore
 from recbench.settings import owned_by
+from recbench.training.distributed.evaluation import SharedEvaluation
 from recbench.training.ranks import current
 from recbench.training.scorer import collapse_note
-from recbench.training.shared.evaluation import SharedEvaluation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,12 @@ from recbench.results.record import RunKey
 from recbench.run.fit_baseline import fitted_model
 from recbench.run.how_to_train import train_again
 from recbench.training import checkpoint
+from recbench.training.distributed.evaluation import SharedEvaluation
+from recbench.training.distributed.training import tables_by_all
 from recbench.training.model import Model, build
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
-from recbench.training.shared.evaluation import SharedEvaluation
-from recbench.training.shared.training import tables_by_all
 from recbench.training.train import WEIGHTS
 
 

@@ -25,7 +25,7 @@ from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.fair import require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.sweep_display import SweepDisplay
+from recbench.study.runs_display import RunsDisplay
 from recbench.study.train_runs import train_runs
 from recbench.study.tuning import tuned
 from recbench.terminal import print_line
@@ -119,7 +119,7 @@ def _tuned(
     options: LaunchOptions,
 ) -> dict[Group, TrainRequest]:
     """Return the requests on equal terms, with the settings that are best on validation, method by method."""
-    display = SweepDisplay(invocation.console, len(train_requests) * trials_of(request.trials), "tuning")
+    display = RunsDisplay(invocation.console, len(train_requests) * trials_of(request.trials), "tuning")
     found: dict[Group, TrainRequest] = {}
     for number, (group, one) in enumerate(train_requests.items(), 1):
         trained = method_name(one.loss, str(one.backbone))

@@ -1,24 +1,18 @@
-"""What several runs show: while they are trained, a live line on a terminal and plain lines elsewhere; then tables."""
+"""What several runs show while they are trained: a live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
-from rich.text import Text
 
-from recbench.results.json_structs import encode
-from recbench.results.number_words import clock, mean_with_sd
+from recbench.results.number_words import clock
 from recbench.results.record import RunRecord
-from recbench.results.sweeps import Sweep
 from recbench.study.launchers.base import Finished
 from recbench.terminal import print_line
 from recbench.training.scorer import notes_once
@@ -26,7 +20,7 @@ from recbench.training.scorer import notes_once
 SHOWN = 2  # methods on the live line
 
 
-class SweepDisplay:
+class RunsDisplay:
     """Shows the runs of a sweep, or others as `title` says, as they finish. Use as a context manager.
 
     The notes of the runs follow at the end, each once; those that are `told` already, to which they are added, do not.
@@ -114,30 +108,3 @@ class SweepDisplay:
 
     def _say(self, line: str) -> None:
         print_line(self._progress.console, line)
-
-
-def sweep_table(sweep: Sweep) -> RenderableType:
-    """Return one table per loss, its trials ranked by the validation metric."""
-    parts: list[RenderableType] = []
-    for loss in sweep.groups:
-        trials = [trial for trial in sweep.trials if trial.loss == loss]
-        select = next((trial.select for trial in trials if trial.select), "metric")
-        table = Table(box=box.SIMPLE_HEAD)
-        table.add_column("rank", justify="right")
-        table.add_column("settings", overflow="fold")
-        table.add_column(f"valid {select}", justify="right", no_wrap=True)
-        table.add_column("seconds", justify="right", no_wrap=True)
-        for rank, trial in enumerate(trials, 1):
-            value = "failed" if trial.valid is None else mean_with_sd(trial.valid, trial.sd)
-            table.add_row(
-                "–" if trial.valid is None else str(rank), " ".join(trial.words), value, f"{trial.seconds:.1f}"
-            )
-        parts += [Text(f"{loss} × {sweep.title}", style="bold"), table]
-        reasons = Counter(trial.failed for trial in trials if trial.failed)
-        parts += [Text(f"{count} failed: {reason}") for reason, count in reasons.items()]
-    return Group(*parts)
-
-
-def sweep_json(sweep: Sweep) -> dict[str, Any]:
-    """Return a sweep as it is recorded, with its digest."""
-    return {"sweep": sweep.digest, **encode(sweep)}

@@ -24,7 +24,7 @@ from recbench.study.fair import BUDGET, equal_terms, without_own
 from recbench.study.fair import space as fair_space
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
-from recbench.study.sweep_display import SweepDisplay
+from recbench.study.runs_display import RunsDisplay
 from recbench.study.train_runs import run_missing
 from recbench.terminal import print_line
 from recbench.training.plan import OWNERS, non_default
@@ -94,7 +94,7 @@ class _Plan:
 
 
 def sweep_all(
-    request: SweepRequest, invocation: Invocation, options: LaunchOptions, display: SweepDisplay | None = None
+    request: SweepRequest, invocation: Invocation, options: LaunchOptions, display: RunsDisplay | None = None
 ) -> Sweep:
     """Search the settings of every loss and keep the result in `sweeps/<digest>.json`.
 
@@ -117,7 +117,7 @@ def sweep_all(
     warn_of_counts(plan.data, console)
     imports = tuple(map(str, request.common.imports))
     work = Work(store.root, str(plan.target), imports, invocation.command, launch=options)
-    with launch(work, plan.data, console) as launcher, display or SweepDisplay(console, runs) as shown:
+    with launch(work, plan.data, console) as launcher, display or RunsDisplay(console, runs) as shown:
         trials = _run(plan, launcher, shown, pairs) if pairs else _adapt(plan, launcher, shown, count)
     sweep = _conclude(plan, trials, count)
     sweeps.write(store, sweep)
@@ -182,7 +182,7 @@ def _points(plan: _Plan) -> tuple[int, list[Pair]]:
     ]
 
 
-def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence[Pair]) -> list[Trial]:
+def _run(plan: _Plan, launcher: Launcher, display: RunsDisplay, pairs: Sequence[Pair]) -> list[Trial]:
     """Train what is not yet trained of these points and return a trial for each, equal ones once."""
     keys = {(loss, *settings.typed_words(point)): plan.keys(loss, point) for loss, point in pairs}
     shown = {key.digest: words for (_, *words), group in keys.items() for key in group}
@@ -191,7 +191,7 @@ def _run(plan: _Plan, launcher: Launcher, display: SweepDisplay, pairs: Sequence
     return [_trial(loss, words, [runs[key.digest] for key in group]) for (loss, *words), group in keys.items()]
 
 
-def _adapt(plan: _Plan, launcher: Launcher, display: SweepDisplay, count: int) -> list[Trial]:
+def _adapt(plan: _Plan, launcher: Launcher, display: RunsDisplay, count: int) -> list[Trial]:
     """Propose a point for each loss after what its earlier ones reached, `count` times.
 
     All losses move in step, so what is proposed does not depend on the number of processes.

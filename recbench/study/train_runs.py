@@ -14,7 +14,7 @@ from recbench.errors import TrainingError
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.study.launchers.base import Finished, Launcher, Work, launch
-from recbench.study.sweep_display import SweepDisplay
+from recbench.study.runs_display import RunsDisplay
 from recbench.training.train import is_complete
 
 # given how runs ended, by digest, and those that are still to train: which of these are to be trained after all
@@ -47,7 +47,7 @@ def finisher(data: Dataset, work: Work, console: Console) -> Iterator[Finish]:
             if all(is_complete(key, store) for key in keys):
                 return {key.digest: store.record(key) for key in keys}
             trains = launcher()
-            with SweepDisplay(console, len({key.digest for key in keys}), title, told) as display:
+            with RunsDisplay(console, len({key.digest for key in keys}), title, told) as display:
                 if wanted is None:
                     return run_missing(keys, {}, store, trains, display)
                 runs = run_missing([key for key in keys if is_complete(key, store)], {}, store, trains, display)
@@ -67,7 +67,7 @@ def run_missing(
     words: Mapping[str, Sequence[str]],
     store: Store,
     launcher: Launcher,
-    display: SweepDisplay,
+    display: RunsDisplay,
 ) -> dict[str, Finished]:
     """Train what has no record yet, each run once, and return how each ended, by digest.
 

@@ -12,8 +12,8 @@ from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.study.fair import equal_terms, with_point
 from recbench.study.launchers.base import LaunchOptions
+from recbench.study.runs_display import RunsDisplay
 from recbench.study.sweep import SweepRequest, sweep_all
-from recbench.study.sweep_display import SweepDisplay
 
 
 def tuned(
@@ -22,7 +22,7 @@ def tuned(
     invocation: Invocation,
     options: LaunchOptions,
     trials: int | None = None,
-    display: SweepDisplay | None = None,
+    display: RunsDisplay | None = None,
 ) -> list[TrainRequest]:
     """Return completed requests on equal terms, each with the settings that are best on validation.
 

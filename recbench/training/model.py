@@ -21,11 +21,11 @@ from recbench.errors import TrainingError, UsageError
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES, Loss
 from recbench.samplers import base as samplers
+from recbench.training.distributed.tables import Shards
 from recbench.training.optimizer import check_optimizer, make_optimizer
 from recbench.training.ranks import current
 from recbench.training.row_updates import RowUpdates, check_row_updates, row_updates
 from recbench.training.schedule import Schedule
-from recbench.training.shared.tables import Shards
 
 ROWS_TO_TRY = 256
 OF_NO_SLATE = ("scale", "bias", "penalty")  # tensors of towers that are the same whatever slates there are

@@ -25,13 +25,13 @@ from recbench.trackers.base import Track, TrackedRun
 from recbench.training import checkpoint
 from recbench.training.allocator import keep_freed_memory
 from recbench.training.captured_step import make_step
+from recbench.training.distributed.evaluation import validate
+from recbench.training.distributed.training import check_agreement, notes_of, share_out, why_not
 from recbench.training.epoch import TrainedEpoch, generator_of, train_epoch
 from recbench.training.model import Model, build, check_gradient, why_no_row_weights
 from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
-from recbench.training.shared.evaluation import validate
-from recbench.training.shared.training import check_agreement, notes_of, share_out, why_not
 from recbench.training.tracking import Tracking
 from recbench.training.training_display import EpochLine, TrainingDisplay
 from recbench.training.validate import Validation

@@ -15,8 +15,8 @@ from recbench.baselines.ials import IALS
 from recbench.baselines.item_knn import ItemKNN
 from recbench.baselines.popularity import MostPopular
 from recbench.data.dataset import Positives
-from recbench.evaluation.candidates import exhaustive
 from recbench.evaluation.exact_search import search_exactly
+from recbench.evaluation.first_items import exhaustive
 from recbench.evaluation.pairs import contains, restrict
 from recbench.evaluation.predictions import InnerProductScores
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from recbench.data.dataset import Positives
 from recbench.errors import TrainingError
 from recbench.evaluation import candidates
-from recbench.evaluation.candidates import exhaustive
+from recbench.evaluation.first_items import exhaustive
 from recbench.evaluation.pairs import restrict
 from tests.evaluation.helpers import brute, pairs_of
 

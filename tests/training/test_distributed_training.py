@@ -39,12 +39,12 @@ from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, train_all
 from recbench.training import checkpoint
 from recbench.training import train as training
+from recbench.training.distributed.evaluation import SharedEvaluation, validate
+from recbench.training.distributed.training import check_agreement, share_out, tables_by_all, why_not
 from recbench.training.model import Model, build
 from recbench.training.ranks import Ranks, current, leave
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
-from recbench.training.shared.evaluation import SharedEvaluation, validate
-from recbench.training.shared.training import check_agreement, share_out, tables_by_all, why_not
 from recbench.training.validate import Validation
 
 needs_gloo = pytest.mark.skipif(not dist.is_gloo_available(), reason="torch was built without gloo")

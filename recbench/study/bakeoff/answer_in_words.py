@@ -17,10 +17,10 @@ from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
 from recbench.run.how_to_train import classes_of_no_file, train_command
 from recbench.settings import typed_words
-from recbench.study.bakeoff.answer import Entry, Verdict
 from recbench.study.bakeoff.bake import Bakeoff
 from recbench.study.bakeoff.contestants import on_logged_rows
 from recbench.study.bakeoff.program import FULL_EPOCHS, Program
+from recbench.study.bakeoff.verdicts import Entry, Verdict
 
 MAX_METHODS = 5  # methods in a sentence
 SEEDS = 5  # of the command that trains a method at last

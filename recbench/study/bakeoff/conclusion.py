@@ -9,11 +9,11 @@ from pathlib import Path
 from recbench.errors import UsageError
 from recbench.results.leaderboard_export import write_page
 from recbench.run.invocation import Invocation
-from recbench.study.bakeoff import words
-from recbench.study.bakeoff.answer import Verdict, verdicts
+from recbench.study.bakeoff.answer_in_words import answer_lines, in_short, next_steps
 from recbench.study.bakeoff.bake import BakeoffRequest, program_of, run_bakeoff, set_up
 from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.program import Program
+from recbench.study.bakeoff.verdicts import Verdict, verdicts
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -41,8 +41,8 @@ def conclude(request: BakeoffRequest, invocation: Invocation) -> Conclusion:
     entrants, program = run_bakeoff(bakeoff, program, clock, invocation)
     found = verdicts(bakeoff, entrants, store)
     page = write_page(store, bakeoff.data.name)
-    steps = words.next_steps(bakeoff, found, store, page)
-    lines, short = list(words.answer_lines(found, program, request.own)), list(words.in_short(found))
+    steps = next_steps(bakeoff, found, store, page)
+    lines, short = list(answer_lines(found, program, request.own)), in_short(found)
     return Conclusion(bakeoff.data.full_name, program, found, lines, short, steps, page, clock.elapsed)
 
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Log
+from recbench.training.distributed.training import tables_by_all
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
 from recbench.training.scorer import Scorer
-from recbench.training.shared.training import tables_by_all
 from recbench.training.validate import Validation
 
 

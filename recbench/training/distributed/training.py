@@ -18,9 +18,9 @@ from recbench.losses.base import Loss, encode_alone
 from recbench.memory import peak
 from recbench.samplers.base import logged_rows
 from recbench.training.checkpoint import has_drawn, random_state
+from recbench.training.distributed.tables import Shards, shard_tables, why_no_shards
 from recbench.training.model import Model
 from recbench.training.ranks import Ranks
-from recbench.training.shared.tables import Shards, shard_tables, why_no_shards
 
 DISAGREEMENT = 1e-4  # of the losses of an epoch, relative, from which on something is wrong
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from recbench.evaluation.statistics import Difference
-from recbench.study.bakeoff.answer import Entry, Verdict
+from recbench.study.bakeoff.answer_in_words import answer_lines, in_short
 from recbench.study.bakeoff.contestants import Question
 from recbench.study.bakeoff.program import Program
-from recbench.study.bakeoff.words import answer_lines, in_short
+from recbench.study.bakeoff.verdicts import Entry, Verdict
 
 
 def verdict(question: Question, feedback: str, **values: float) -> Verdict:
