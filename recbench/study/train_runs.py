@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import cache
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 
 from rich.console import Console
 
@@ -21,45 +20,45 @@ from recbench.training.train import is_complete
 Wanted = Callable[[Mapping[str, Finished], Sequence[RunKey]], Sequence[RunKey]]
 
 
-class Finish(Protocol):
-    """Trains runs that have no record yet and returns how each ended, by digest."""
+class RunTrainer(ExitStack):
+    """Trains runs on one dataset, time and again. Use as a context manager.
+
+    The launcher is opened once, when the first run has no record.
+    """
+
+    def __init__(self, data: Dataset, work: Work, console: Console) -> None:
+        super().__init__()
+        self.data, self.work, self.console = data, work, console
+        self.store = Store(work.results)
+        self.told: set[str] = set()  # notes of runs, each of which is printed once
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """What trains them."""
+        return self.enter_context(launch(self.work, self.data, self.console))
 
     def __call__(
         self, keys: Sequence[RunKey], title: str, at_once: int = 1, wanted: Wanted | None = None
     ) -> dict[str, Finished]:
-        """Train them under the title of a progress bar; with `wanted`, ask that after every `at_once` of them."""
+        """Train what has no record yet, under the title of a progress bar, and return how each ended, by digest.
 
-
-@contextmanager
-def finisher(data: Dataset, work: Work, console: Console) -> Iterator[Finish]:
-    """Yield what trains runs on one dataset, given them and the title of their progress bar, time and again.
-
-    It trains those that have no record yet and returns how each run ended, by digest; one that fails does not stop the
-    others. The launcher is opened once, when the first run has no record.
-    """
-    store, told = Store(work.results), set[str]()
-    with ExitStack() as opened:
-        launcher = cache(lambda: opened.enter_context(launch(work, data, console)))
-
-        def finish(
-            keys: Sequence[RunKey], title: str, at_once: int = 1, wanted: Wanted | None = None
-        ) -> dict[str, Finished]:
-            if all(is_complete(key, store) for key in keys):
-                return {key.digest: store.record(key) for key in keys}
-            trains = launcher()
-            with RunsDisplay(console, len({key.digest for key in keys}), title, told) as display:
-                if wanted is None:
-                    return run_missing(keys, {}, store, trains, display)
-                runs = run_missing([key for key in keys if is_complete(key, store)], {}, store, trains, display)
-                keys = [key for key in keys if key.digest not in runs]
-                while keys:
-                    runs |= run_missing(keys[:at_once], {}, store, trains, display)
-                    left = wanted(runs, keys[at_once:])
-                    display.expect(len(keys[at_once:]) - len(left))
-                    keys = left
-                return runs
-
-        yield finish
+        One that fails does not stop the others. With `wanted`, that is asked after every `at_once` of them.
+        """
+        store = self.store
+        if all(is_complete(key, store) for key in keys):
+            return {key.digest: store.record(key) for key in keys}
+        launcher = self.launcher
+        with RunsDisplay(self.console, len({key.digest for key in keys}), title, self.told) as display:
+            if wanted is None:
+                return run_missing(keys, {}, store, launcher, display)
+            runs = run_missing([key for key in keys if is_complete(key, store)], {}, store, launcher, display)
+            keys = [key for key in keys if key.digest not in runs]
+            while keys:
+                runs |= run_missing(keys[:at_once], {}, store, launcher, display)
+                left = wanted(runs, keys[at_once:])
+                display.expect(len(keys[at_once:]) - len(left))
+                keys = left
+            return runs
 
 
 def run_missing(
@@ -87,8 +86,8 @@ def train_runs(keys: Sequence[RunKey], data: Dataset, work: Work, console: Conso
 
     Raises TrainingError, after all others have finished, if a run failed.
     """
-    with finisher(data, work, console) as finish:
-        runs = finish(keys, title)
+    with RunTrainer(data, work, console) as train:
+        runs = train(keys, title)
     failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
     if failed:
         also = f"; {len(failed)} of {len(runs)} runs failed, the others are kept" if len(runs) > 1 else ""

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from recbench.data.dataset import Positives
 from recbench.errors import TrainingError
-from recbench.evaluation import candidates
+from recbench.evaluation import first_items
 from recbench.evaluation.first_items import exhaustive
 from recbench.evaluation.pairs import restrict
 from tests.evaluation.helpers import brute, pairs_of
@@ -57,6 +57,6 @@ def test_exhaustive_equals_brute_force(data: st.DataObject) -> None:
     seen = data.draw(st.sets(st.tuples(st.integers(0, users - 1), st.integers(0, items - 1))))
     block = data.draw(st.sampled_from([1, 10, 1 << 20]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(candidates, "_BLOCK", block)
+        patch.setattr(first_items, "_BLOCK", block)
         ranking = exhaustive(lambda user: score[user], torch.arange(users), items, k, pairs_of(seen, users, items))
     assert ranking.item.tolist() == brute(score, seen, k)

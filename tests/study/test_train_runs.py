@@ -35,10 +35,10 @@ def test_a_launcher_is_opened_once_and_only_where_a_run_is_missing(
     monkeypatch.setattr(train_runs.Store, "record", lambda store, key: "on record")
     old, new, newer = (cast(Any, SimpleNamespace(digest=name)) for name in ("old", "new", "newer"))
     work = Work(tmp_path, "cpu", (), "")
-    with train_runs.finisher(cast(Any, None), work, Console(quiet=True)) as finish:
-        assert finish([old], "first pass") == {"old": "on record"}
+    with train_runs.RunTrainer(cast(Any, None), work, Console(quiet=True)) as train:
+        assert train([old], "first pass") == {"old": "on record"}
         assert said == []
-        assert finish([old, new], "second pass") == {"old": "trained", "new": "trained"}
-        assert finish([newer], "third pass") == {"newer": "trained"}
+        assert train([old, new], "second pass") == {"old": "trained", "new": "trained"}
+        assert train([newer], "third pass") == {"newer": "trained"}
         assert said == ["opened"]
     assert said == ["opened", "closed"]

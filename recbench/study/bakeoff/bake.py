@@ -38,7 +38,7 @@ from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds
 from recbench.study.fair import equal_terms
 from recbench.study.launched_baselines import launch_baselines
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.train_runs import finisher
+from recbench.study.train_runs import RunTrainer
 from recbench.terminal import print_line
 from recbench.training.validate import UndefinedMetricError
 
@@ -195,12 +195,12 @@ def _trained(
 
     request, imports = bakeoff.request, [str(path) for path in bakeoff.request.imports]
     work = Work(store.root, str(bakeoff.target), tuple(imports), invocation.command, launch=request.launch)
-    with finisher(bakeoff.data, work, invocation.console) as finish:
+    with RunTrainer(bakeoff.data, work, invocation.console) as train:
         passes = Passes(
             program=program,
             costs={one: program.costs.get(digests[one], 0.0) for one in fitting},
             keys_of=bakeoff.keys,
-            finish=finish,
+            train=train,
             store=store,
             jobs=request.jobs,
             at_once=request.jobs if request.launch.launcher == "local" else len(fitting),

@@ -13,7 +13,7 @@ from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.contestants import Contestant, listed
 from recbench.study.bakeoff.program import FOR_EVALUATION, Program, passes_of
 from recbench.study.launchers.base import Finished
-from recbench.study.train_runs import Finish
+from recbench.study.train_runs import RunTrainer
 from recbench.terminal import print_line
 from recbench.training.train import is_complete
 
@@ -37,7 +37,7 @@ class Passes:
     program: Program
     costs: dict[Contestant, float]  # seconds of an epoch of each, as measured on a few steps
     keys_of: KeysOf
-    finish: Finish
+    train: RunTrainer
     store: Store
     jobs: int  # runs that train at a time
     at_once: int  # runs after which the time is looked at
@@ -112,7 +112,7 @@ class Passes:
             anew = self._fewer_epochs(contestants)
             return [] if anew else [keys[one] for one in self._affordable(contestants)]
 
-        runs = self.finish(list(keys.values()), self._title(0), self.at_once, wanted)
+        runs = self.train(list(keys.values()), self._title(0), self.at_once, wanted)
         return None if anew else {of_digest[digest]: run for digest, run in runs.items()}
 
     def _fewer_epochs(self, waiting: Sequence[Contestant]) -> bool:
@@ -173,7 +173,7 @@ class Passes:
         """Train all at one of the further learning rates."""
         title, keys = self._title(number), self._keys(number)
         self.clock.say(title, self.seconds_of_pass)
-        runs = self.finish(list(keys.values()), title)
+        runs = self.train(list(keys.values()), title)
         return {one: runs[key.digest] for one, key in keys.items()}
 
     def _seeds(self, best: dict[Contestant, str]) -> dict[Contestant, list[RunRecord]]:
@@ -183,7 +183,7 @@ class Passes:
         keys = [key for of_seed in zip(*finals.values(), strict=True) for key in of_seed]
         if program.seeds > 1:
             self.clock.say(f"{program.seeds} seeds", (program.seeds - 1) * self.seconds_of_pass)
-        finished = self.finish(keys, "seeds")
+        finished = self.train(keys, "seeds")
         trained = {
             one: [run for key in of_contestant if isinstance(run := finished[key.digest], RunRecord)]
             for one, of_contestant in finals.items()
