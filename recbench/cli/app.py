@@ -110,7 +110,7 @@ def stdout() -> Console:
 
 
 def invocation() -> Invocation:
-    """Return what the command works with that was typed."""
+    """Return the command that was typed, with the store and the console that it works with."""
     from recbench.run.invocation import Invocation
 
     return Invocation(store(), stderr(), typed_command())

@@ -101,9 +101,9 @@ def bakeoff(
         if launcher != "local" and jobs is None:
             print_line(stderr(), "note: the budget is reckoned for one run at a time; --jobs N says how many there are")
         request = BakeoffRequest(dataset, backbone, names(losses), budget, launch, own, tuple(imports))
-        this = invocation()
-        conclusion = conclude(request, this)
-        print_warnings(this.store)
+        typed = invocation()
+        conclusion = conclude(request, typed)
+        print_warnings(typed.store)
         _print(conclusion, as_json)
     except KeyboardInterrupt:
         raise InterruptionError("interrupted; nothing is lost: the same command goes on where it stopped") from None

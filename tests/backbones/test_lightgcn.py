@@ -5,23 +5,13 @@ from __future__ import annotations
 from math import sqrt
 
 import torch
-from torch import Tensor
 
 from recbench.backbones.building_blocks.graph import normalised_graph
 from recbench.backbones.lightgcn import LightGCN
 from recbench.backbones.mf import MF
 from recbench.data.dataset import Dataset, Log, Table
 from recbench.data.manifest import Column
-
-
-def dataset(user: Tensor, item: Tensor, users: int, items: int) -> Dataset:
-    """All rows positive."""
-
-    def table(count: int) -> Table:
-        return Table((Column("id", "categorical", count + 1, 1),), torch.arange(1, count + 1).int()[:, None], count)
-
-    log = Log(user.int(), item.int(), torch.ones(len(user), 1, dtype=torch.uint8))
-    return Dataset("tiny", "random", "0", None, ("like",), table(users), table(items), log, log)  # type: ignore[arg-type]
+from tests.backbones.tiny_dataset import dataset
 
 
 def test_lightgcn_published_form_on_four_nodes() -> None:

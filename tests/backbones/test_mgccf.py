@@ -13,21 +13,11 @@ from torch import Tensor
 from recbench.backbones.base import create
 from recbench.backbones.mgccf import MGCCF, similar_pairs, similarity_graph, threshold
 from recbench.batch import Batch
-from recbench.data.dataset import Dataset, Log, Positives, Table
-from recbench.data.manifest import Column
+from recbench.data.dataset import Dataset, Positives
 from recbench.errors import UsageError
+from tests.backbones.tiny_dataset import dataset
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
-
-
-def dataset(user: Tensor, item: Tensor, users: int, items: int) -> Dataset:
-    """All rows positive."""
-
-    def table(count: int) -> Table:
-        return Table((Column("id", "categorical", count + 1, 1),), torch.arange(1, count + 1).int()[:, None], count)
-
-    log = Log(user.int(), item.int(), torch.ones(len(user), 1, dtype=torch.uint8))
-    return Dataset("tiny", "random", "0", None, ("like",), table(users), table(items), log, log)  # type: ignore[arg-type]
 
 
 def adjacency(data: Dataset) -> Tensor:

@@ -6,32 +6,20 @@ from copy import deepcopy
 
 import pytest
 import torch
-from torch import Tensor
 
 from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.graph import Graph, compressed
 from recbench.backbones.lightgcn import LightGCN
 from recbench.backbones.mgccf import MGCCF
-from recbench.data.dataset import Dataset, Log, Table
-from recbench.data.manifest import Column
 from recbench.data.toy import toy as make_toy
 from recbench.evaluation.ranking import auc
 from recbench.settings import defaults
 from recbench.training.model import build
 from recbench.training.schedule import Schedule
 from recbench.training.scorer import Scorer
+from tests.backbones.tiny_dataset import dataset
 
 FORWARD_MODE = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's own use of it
-
-
-def dataset(user: Tensor, item: Tensor, users: int, items: int) -> Dataset:
-    """All rows positive."""
-
-    def table(count: int) -> Table:
-        return Table((Column("id", "categorical", count + 1, 1),), torch.arange(1, count + 1).int()[:, None], count)
-
-    log = Log(user.int(), item.int(), torch.ones(len(user), 1, dtype=torch.uint8))
-    return Dataset("tiny", "random", "0", None, ("like",), table(users), table(items), log, log)  # type: ignore[arg-type]
 
 
 @FORWARD_MODE
