@@ -149,11 +149,17 @@ def __dir__() -> list[str]:
 
 
 def _tensor(numbers: Numbers, name: str) -> Tensor:
-    """Return numbers as a tensor; Python's own keep the double precision that torch would round off."""
+    """Return numbers as a dense tensor; Python's own keep the double precision that torch would round off."""
     if hasattr(numbers, "to_numpy"):  # of polars or pandas
-        numbers = np.array(numbers.to_numpy())  # a copy, as theirs may be read-only
+        numbers = numbers.to_numpy()
+    if np.ma.is_masked(numbers):
+        raise UsageError(f"{name}: {numbers.mask.sum()} of {numbers.size} are masked; leave them out")
     try:
-        tensor: Tensor = torch.as_tensor(np.array(numbers) if isinstance(numbers, list | tuple) else numbers)
+        if isinstance(numbers, list | tuple):
+            numbers = np.array(numbers)
+        if isinstance(numbers, np.ndarray):  # torch takes none that is read-only, backwards or of the other byte order
+            numbers = np.require(numbers, numbers.dtype.newbyteorder("="), ("C", "W"))
+        tensor: Tensor = torch.as_tensor(numbers).to_dense()
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{name}: expected numbers, found {type(numbers).__name__} ({error})") from error
     if tensor.is_complex():

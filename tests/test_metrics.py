@@ -144,6 +144,26 @@ def test_whole_scores_and_scores_of_booleans_are_ranked() -> None:
         assert rb.metrics.recall(scores, [[0, 1, 0]], 1) == 1
 
 
+def test_arrays_that_torch_does_not_take_are_read_all_the_same() -> None:
+    scores, relevant = np.array([[0.1, 0.9, 0.5]]), np.array([[0, 1, 1]])
+    read_only = scores.copy()
+    read_only.setflags(write=False)
+    for given_scores, given_relevant in (
+        (scores[:, ::-1], relevant[:, ::-1]),
+        (scores.astype(">f8"), relevant.astype(">i4")),
+        (read_only, relevant),
+        (torch.tensor(scores).to_sparse(), torch.tensor(relevant).to_sparse()),
+    ):
+        assert rb.metrics.recall(given_scores, given_relevant, 1) == 1 / 2
+    assert rb.metrics.auc(scores[0, ::-1], relevant[0]) == 0.5
+
+
+def test_masked_scores_are_refused_as_what_the_mask_means_is_not_known() -> None:
+    with pytest.raises(UsageError, match="scores: 1 of 3 are masked; leave them out"):
+        rb.metrics.auc(np.ma.array([0.1, 0.9, 0.5], mask=[0, 1, 0]), [0, 1, 1])
+    assert rb.metrics.auc(np.ma.array([0.1, 0.9, 0.5]), [0, 1, 1]) == 1
+
+
 def test_shapes_and_users_that_cannot_be_are_said() -> None:
     with pytest.raises(UsageError, match="at least one item"):
         rb.metrics.recall(np.zeros((2, 0)), np.zeros((2, 0)), 1)
