@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 DIGEST = "sha256"  # field of every file: hex digits over all other fields; files of older versions have none
 LARGEST = 8 << 20  # bytes; the records of thousands of epochs are far smaller
+FREE_SPACE = "free space, or set RECBENCH_RESULTS to a writable folder"
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -54,16 +55,17 @@ def load(path: Path, cls: type[T], remedy: str = "delete it") -> T:
         raise DamagedFileError(f"{error}; {remedy}") from None
 
 
-def save(path: Path, value: object, *, once: bool = False) -> bool:
+def save(path: Path, value: object, *, once: bool = False, remedy: str = FREE_SPACE) -> bool:
     """Write a dataclass for `load`, with a digest; see `write_atomically`."""
     data = encode(value)
-    return write_atomically(path, printed(data | {DIGEST: _digest(data)}), once=once)
+    return write_atomically(path, printed(data | {DIGEST: _digest(data)}), once=once, remedy=remedy)
 
 
-def write_atomically(path: Path, content: str | bytes, *, once: bool = False) -> bool:
+def write_atomically(path: Path, content: str | bytes, *, once: bool = False, remedy: str = FREE_SPACE) -> bool:
     """Write a file so that it appears whole or not at all, its folders made as needed.
 
-    With `once`, a file that exists stays and False is returned. Raises DataError if it cannot be written.
+    With `once`, a file that exists stays and False is returned. Raises DataError, which ends in the `remedy`, if it
+    cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,9 +77,7 @@ def write_atomically(path: Path, content: str | bytes, *, once: bool = False) ->
             return _appear(temporary, path, once)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(
-            f"{path}: cannot be written ({reason}); free space, or set RECBENCH_RESULTS to a writable folder"
-        ) from error
+        raise DataError(f"{path}: cannot be written ({reason}); {remedy}") from error
 
 
 @contextmanager

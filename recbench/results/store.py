@@ -233,19 +233,22 @@ class Store:
     def packed(self, record: RunRecord) -> Pack:
         """Return a run with its evaluations and the user's files it was trained with.
 
-        Raises DataError if such a file is missing or has changed.
+        Raises DataError if such a file is missing, has changed or is not UTF-8, as JSON is.
         """
         sources = {}
         for name in map(Path, record.imports):
             text = name.read_bytes() if name.is_file() else b""
             if sha256(text).hexdigest()[:12] != record.key.sources.get(name.name):
                 raise DataError(f"{name}: missing or changed since the run began; restore it, then pack")
-            sources[name.name] = text.decode()
+            try:
+                sources[name.name] = text.decode()
+            except UnicodeDecodeError:
+                raise DataError(f"{name}: not UTF-8, as a pack must be; save it so, train again, then pack") from None
         return Pack(record, self.evaluations(record.key), sources)
 
     def pack(self, record: RunRecord, path: Path) -> Path:
         """Write what `packed` returns as one JSON file; raises DataError if it cannot be written."""
-        save(path, self.packed(record))
+        save(path, self.packed(record), remedy="choose another -o")
         return path
 
     def write_plan(self, keys: Iterable[RunKey], imports: Iterable[str], command: str) -> Path:

@@ -51,6 +51,21 @@ def test_what_differs_is_said(trained: Run, tmp_path: Path) -> None:
     assert told.code == 1 and "differs" in told.out and "torch was 0.1" in told.err
 
 
+def test_a_pack_that_cannot_be_written_says_what_to_do(prepared: Run, tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_bytes(b"# -*- coding: latin-1 -*-\n# d\xe9j\xe0\n" + OWN_LOSS.encode())
+    assert prepared("train", "--import", str(own), "--loss", "mine", "--backbone", "mf", "--epochs", "1").code == 0
+    told = prepared("pack")
+    assert (told.code, told.err) == (
+        1,
+        f"error: {own}: not UTF-8, as a pack must be; save it so, train again, then pack\n",
+    )
+    forget_imports()
+    assert prepared("train", "--loss", "bce", "--backbone", "mf", "--epochs", "1").code == 0
+    told = prepared("pack", "bce", "-o", str(own / "run.json"))
+    assert told.code == 1 and told.err.endswith("cannot be written (File exists); choose another -o\n")
+
+
 def test_a_pack_carries_the_user_s_own_loss(prepared: Run, tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
     own.write_text(OWN_LOSS)
