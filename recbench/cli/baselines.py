@@ -51,7 +51,8 @@ def baselines(
         typer.Option("--set", metavar="NAME.KEY=VALUE", help="As in item-knn.k=50 or train.refit=true."),
     ] = [],
     budget: Annotated[
-        float, typer.Option(help="Seconds to search each baseline's settings on validation; 0: no search.", min=0)
+        float,
+        typer.Option(help="Seconds to search each baseline's settings on validation; 0: no search.", min=0, max=10**7),
     ] = 120,
     candidates: Candidates = "catalogue",
     keep_seen: KeepSeen = False,
