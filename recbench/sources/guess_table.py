@@ -15,6 +15,7 @@ import polars as pl
 from recbench.errors import DataError, UsageError, unknown
 from recbench.sources.catalog import choose_feedback
 from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.feedback_in_rows import require_feedback_in_rows
 from recbench.sources.guess_features import guess_features
 from recbench.sources.guess_feedback import guess_feedback, plain, sql_name
 from recbench.sources.unknown_table import LOOK, Guess, numbers_of, read_start_of_table, unit_of
@@ -74,6 +75,8 @@ def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
         missing = [column for column in chosen.log_columns if column not in frame.columns]
         if missing and len(frame) < LOOK:  # else later lines of JSON may have them
             raise unknown("column of --feedback", missing[0], frame.columns)
+        if len(frame) < LOOK:  # else later rows may have it; times are numbers only once they are prepared
+            require_feedback_in_rows(frame.drop([time] if time else []), chosen.feedback)
         guess.table["feedback"] = chosen.feedback
         used |= {*chosen.log_columns}
     elif not used:

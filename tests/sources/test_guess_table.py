@@ -319,6 +319,43 @@ def test_what_cannot_be_meant(tmp_path: Path, given: Given, message: str) -> Non
         guess_table(log(tmp_path, buy=[row % 2 for row in range(ROWS)]), given)
 
 
+@pytest.mark.parametrize(
+    ("feedback", "told"),
+    [
+        (
+            "view=act='view',buy=act IN ('purchas','')",
+            """`buy` = "act IN ('purchas','')" is true in no row; did you mean `purchase`? act is purchase, view""",
+        ),
+        ("top=stars>=9", '`top` = "stars>=9" is true in no row; stars lies between 1 and 5'),
+        (
+            "t=stars=5 AND act='x'",
+            "`t` = \"stars=5 AND act='x'\" is true in no row; stars lies between 1 and 5; act is ",
+        ),
+        ("ok=empty='x'", "`ok` = \"empty='x'\" is true in no row; empty is empty"),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_feedback_that_no_row_has_is_refused_with_the_values_that_there_are(
+    tmp_path: Path, form: str, feedback: str, told: str
+) -> None:
+    path, empty = log(tmp_path, act=["view", "purchase", "purchase"] * 20, stars=[1, 2, 3, 4, 5] * 12), pl.lit(None)
+    frame = pl.read_csv(path).with_columns(empty.cast(pl.String).alias("empty"))
+    path = path.with_suffix(f".{form}")
+    (frame.write_csv if form == "csv" else frame.write_ndjson)(path)
+    with pytest.raises(UsageError) as error:
+        guess_table(path, Given(feedback=feedback))
+    assert str(error.value).startswith(f"--feedback: {told}")
+    for possible in ("rated=stars>4.5", "text=stars='5'", "later=ts>1700000000", "all=sku IS NOT NULL", "sum=stars+1"):
+        guess_table(path, Given(feedback=possible))
+
+
+def test_feedback_that_a_later_row_may_have_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = log(tmp_path, act=["view", "cart"] * 30)
+    for module in ("guess_table", "unknown_table"):
+        monkeypatch.setattr(f"recbench.sources.{module}.LOOK", ROWS)
+    assert guess_table(path, Given(feedback="buy=act='buy'")).table["feedback"] == {"buy": "act='buy'"}
+
+
 def test_a_column_that_nobody_knows_is_asked_for(tmp_path: Path) -> None:
     path = written(tmp_path, "wer,item,wann\na,b,1700000000\nc,d,1700000001\n")
     with pytest.raises(UsageError, match="which column names the user. Add --user COLUMN, one of wer, wann"):
