@@ -130,6 +130,7 @@ def sweep(
     seeds: int | Sequence[int] = 1,
     settings: Mapping[str, Value] | None = None,
     preset: str | None = None,
+    epochs: int | None = None,
     fair: bool = False,
     jobs: int | None = None,
     lanes: int | None = None,
@@ -147,7 +148,7 @@ def sweep(
         rb.train(data, loss="bce", settings=found.best["bce"])
     """
     require_positive(trials=trials, jobs=jobs, lanes=lanes)
-    names, chosen = all_names(losses, LOSSES), chosen_settings(settings, sampler)
+    names, chosen = all_names(losses, LOSSES), chosen_settings(settings, sampler, epochs=epochs)
     one = None if backbone is None else all_names(backbone, BACKBONES)[0]
     files, classes = own_code(names, (one,), chosen)
     require_files(classes, jobs)

@@ -18,6 +18,7 @@ import recbench as rb
 from recbench.api.own_classes import _source
 from recbench.api.public import in_python, public
 from recbench.api.results import Leaderboard
+from recbench.cli import bakeoff, compare, evaluate, leaderboard, prepare, sweep, train
 from recbench.errors import UsageError
 from recbench.losses.base import create
 from recbench.registry import Registry
@@ -110,6 +111,39 @@ def test_the_example_of_each_function_calls_it_with_arguments_that_it_has(functi
     called = [node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.Call)]
     given = {node.func.attr: node.keywords for node in called if isinstance(node.func, ast.Attribute)}
     assert {keyword.arg for keyword in given[function.__name__]} <= set(inspect.signature(function).parameters)
+
+
+COMMANDS_ONLY = {
+    *("as_json", "form", "output", "imports", "trust", "resume", "context"),  # classes, tables and calls say it
+    *("launcher", "address", "per_run", "partition", "time_limit"),  # from Python runs are trained on this machine
+}
+FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any], dict[str, str | None]], ...] = (
+    # command, function, and what its options are called there where it is something else; None: nothing
+    (prepare.prepare, rb.prepare, {}),
+    (train.train, rb.train, {"dataset": "data", "seed": "seeds", "select": "settings", "noise": "settings"}),
+    (
+        evaluate.evaluate,
+        rb.Runs.evaluate,
+        {"metric": "metrics", "run": "self", "dataset": "self", "no_baselines": "baselines"},
+    ),
+    (sweep.sweep, rb.sweep, {"dataset": "data", "seed": "seeds"}),
+    (bakeoff.bakeoff, rb.bakeoff, {"time_column": "time"}),
+    (compare.compare, rb.compare, {"method": "methods", "metric": "metrics"}),
+    (
+        leaderboard.leaderboard,
+        rb.leaderboard,  # whose rows can be filtered; other tables than the board are the terminal's
+        {"metric": "metrics", "everything": "every_setting", **dict.fromkeys(("run", "columns", "matrix", "against"))},
+    ),
+)
+
+
+@pytest.mark.parametrize(("command", "function", "called"), FUNCTIONS, ids=lambda one: getattr(one, "__name__", ""))
+def test_a_function_takes_what_its_command_takes(
+    command: Callable[..., Any], function: Callable[..., Any], called: dict[str, str | None]
+) -> None:
+    options, arguments = inspect.signature(command).parameters, inspect.signature(function).parameters
+    assert called.keys() <= options.keys(), "an exception for no option"
+    assert {called.get(name, name) for name in options.keys() - COMMANDS_ONLY} - {None} <= arguments.keys()
 
 
 def test_the_source_of_a_class_of_a_notebook_is_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

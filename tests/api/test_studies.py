@@ -74,7 +74,7 @@ def test_a_sweep_is_that_of_the_command(data: rb.PreparedData, prepared: Run) ->
         losses=["bce"],
         grid={"lr": [0.01, 0.05], "bce:loss.pos_weight": [1, 2]},
         backbone="mf",
-        settings={"train.epochs": 1},
+        epochs=1,
         quiet=True,
     )
     words = ("--losses", "bce", "--grid", "lr=0.01,0.05", "--grid", "bce:loss.pos_weight=1,2", "--backbone", "mf")
