@@ -74,10 +74,10 @@ def in_short(verdicts: Sequence[Verdict]) -> list[str]:
             takes = "; ".join(f"{method} for {in_a_row(names)}" for method, names in of_method.items())
             lines.append(f"{aim} take {takes}.")
     if behind := _behind_popularity(verdicts):
-        where = "; ".join(f"{loss} of {in_a_row(feedback)}" for loss, feedback in behind.items())
+        where = "; ".join(f"{loss} (items for {in_a_row(feedback)})" for loss, feedback in behind.items())
         lines.append(
             f"Trained on logged rows, {in_a_row(list(behind))} learned what users do with what they are shown, not "
-            f"what they come across, and so retrieved less than popularity: {where}. Losses that draw negatives learn "
+            f"what they come across, and so retrieved worse than popularity: {where}. Losses that draw negatives learn "
             "both."
         )
     return lines

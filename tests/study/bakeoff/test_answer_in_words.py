@@ -43,7 +43,7 @@ def test_why_losses_of_logged_rows_lose_to_popularity_is_said_where_they_do() ->
     ]
     (why,) = in_short(found)[2:]
     assert why.startswith("Trained on logged rows, gnolr and bce learned what users do with what they are shown")
-    assert "so retrieved less than popularity: gnolr of view and buy; bce of cart. Losses" in why
+    assert "so retrieved worse than popularity: gnolr (items for view and buy); bce (items for cart). Losses" in why
     assert in_short(found[:0]) == []
 
 
