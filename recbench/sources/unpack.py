@@ -64,13 +64,13 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | None = None) -> dict[str, Path]:
+def unpack(archive: Path, wanted: Collection[str], folder: Path) -> dict[str, Path]:
     """Unpack the files of these names, wherever they lie in the archive, and return the path of each that it holds.
 
     The archive is a zip, tar or tar.gz; zips inside it are looked into for what is not beside them. Of several files
     of one name the shallowest is taken. One that lies in the folder with the right size already is kept. Links and
     devices are no files. Raises DataError if two of one name lie equally deep, what is wanted is damaged, encrypted,
-    packed in another way than usual, or larger than `limit` bytes or the disk.
+    packed in another way than usual, or larger than the room on the disk.
     """
     with ExitStack() as stack:
         try:
@@ -80,10 +80,10 @@ def unpack(archive: Path, wanted: Collection[str], folder: Path, limit: int | No
             names = set(wanted) - {"", ".", ".."}  # which would be folders
             chosen = _shallowest(archive, outer, names)
             if missing := names - chosen.keys():
-                inner = _inner_members(archive, outer, folder, limit, stack)
+                inner = _inner_members(archive, outer, folder, stack)
                 chosen |= _shallowest(archive, inner, missing)
             new = [member for member in chosen.values() if not _is_there(folder / member.name, member)]
-            _check(archive, new, folder, limit)
+            _check(archive, new, folder)
             for member in new:
                 _write(archive, member, folder / member.name)
         except OSError as error:
@@ -155,12 +155,10 @@ def _members(archive: Path, stack: ExitStack) -> list[_Member]:
     raise DataError(f"{archive}: neither a zip nor a tar archive; download it again")
 
 
-def _inner_members(
-    archive: Path, outer: Iterable[_Member], folder: Path, limit: int | None, stack: ExitStack
-) -> list[_Member]:
+def _inner_members(archive: Path, outer: Iterable[_Member], folder: Path, stack: ExitStack) -> list[_Member]:
     """List the zips in an archive, each copied out of it, since a packed one can only be read from its start on."""
     zips = [member for member in outer if member.name.lower().endswith(".zip")]
-    _check(archive, zips, folder, limit)
+    _check(archive, zips, folder)
     members = []
     for member in zips:
         file = stack.enter_context(TemporaryFile(dir=folder))  # noqa: SIM115
@@ -251,14 +249,12 @@ def _shallowest(archive: Path, members: Iterable[_Member], names: Collection[str
     return {member.name: member for member in same_path.values() if chosen[member.name] is member}
 
 
-def _check(archive: Path, members: Collection[_Member], folder: Path, limit: int | None) -> None:
+def _check(archive: Path, members: Collection[_Member], folder: Path) -> None:
     """Raise DataError if files cannot be unpacked, before any of them is."""
     for member in members:
         if member.fault is not None:
             raise DataError(f"{archive}: {member.path} {member.fault}")
     total = sum(member.size for member in members)
-    if limit is not None and total > limit:
-        raise DataError(f"{archive}: would unpack to {total:,} bytes, where {limit:,} are expected at most")
     require_space(folder, total, f"unpacking {archive.name}")
 
 
