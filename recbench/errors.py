@@ -62,6 +62,11 @@ def first_few(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (f" and {len(names) - count:,} more" if len(names) > count else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return "1 run", "3 runs" or "1,200 runs"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def in_a_row(names: Sequence[str], conjunction: str = "and") -> str:
     """Return names as a sentence has them: "a", "a and b", or "a, b and c"."""
     *first, last = names

@@ -10,7 +10,7 @@ import typer
 
 from recbench.cli.app import RESULTS, command, one_run, print_json, print_warnings, stdout, store
 from recbench.cli.options import RUN_WORDS, Json, Run, each_run, whole_option
-from recbench.errors import UsageError, first_few
+from recbench.errors import UsageError, counted, first_few
 from recbench.terminal import print_text
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag:
         labels.hide(digests, hide)
         done = "hidden" if hide else "shown again"
     labels.write(results.root)
-    print_text(f"{_count(records)} {done}: {', '.join(digests)}")
+    print_text(f"{counted(len(records), 'run')} {done}: {', '.join(digests)}")
 
 
 def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
@@ -114,15 +114,13 @@ def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
     listed = first_few([f"{record.key.digest} ({record.key.title})" for record in records])
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError(f"--delete would delete {_count(records)}: {listed}; add --yes if that is meant")
-        typer.confirm(f"Delete {_count(records)}: {listed}?", err=True, abort=True)
+            raise UsageError(
+                f"--delete would delete {counted(len(records), 'run')}: {listed}; add --yes if that is meant"
+            )
+        typer.confirm(f"Delete {counted(len(records), 'run')}: {listed}?", err=True, abort=True)
     for record in records:
         results.delete(record)
     labels = results.labels
     labels.forget(digests)
     labels.write(results.root)
-    print_text(f"{_count(records)} deleted: {', '.join(digests)}")
-
-
-def _count(records: Sequence[RunRecord]) -> str:
-    return "1 run" if len(records) == 1 else f"{len(records)} runs"
+    print_text(f"{counted(len(records), 'run')} deleted: {', '.join(digests)}")

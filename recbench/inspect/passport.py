@@ -9,6 +9,7 @@ from itertools import groupby
 from types import MappingProxyType
 
 from recbench.capabilities import in_words
+from recbench.errors import counted
 from recbench.inspect.listing import feedback_of, partners_of, samplers_of
 from recbench.inspect.loss_records import Cost, Sensitivity, costs, sensitivities
 from recbench.inspect.methods_page import loss_section
@@ -19,7 +20,7 @@ from recbench.results.against import match_tables
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_rows import LeaderboardRow
 from recbench.results.leaderboard_selection import is_usual
-from recbench.results.number_words import count_seeds, mean_with_sd
+from recbench.results.number_words import mean_with_sd
 from recbench.results.published.row import PublishedRow
 from recbench.results.published.tables import PublishedCell, PublishedTable, cells
 from recbench.results.record import RunRecord
@@ -156,7 +157,7 @@ def _lines(numbers: Iterable[Numbers]) -> Iterator[str]:
     for of in numbers:
         values = ", ".join(f"{metric} {value}" for metric, value in of.values.items())
         settings = f" ({', '.join(of.settings)})" if of.settings else ""
-        seeds = f", {count_seeds(of.seeds)}" if of.seeds else ""
+        seeds = f", {counted(of.seeds, 'seed')}" if of.seeds else ""
         place = of.place if of.place.startswith(f"{of.dataset}/") else f"{of.place}, {of.dataset}"
         yield f"{place}, {of.feedback}: {of.method} × {of.backbone}{settings}: {values}{seeds}"
         yield from (f"  not comparable: {reason}" for reason in of.incomparable)
@@ -178,7 +179,7 @@ def _comparisons(rows: Sequence[PublishedRow]) -> Iterator[str]:
 def _sensitivity(of: Sensitivity) -> str:
     values = ", ".join(f"{value}: {valid:.4f}" for value, valid in of.valid.items())
     place = f"{of.data}, {', '.join(of.feedback)}, {of.backbone}"
-    return f"{place}: valid {of.metric} by {of.setting}: {values} ({count_seeds(of.seeds)})"
+    return f"{place}: valid {of.metric} by {of.setting}: {values} ({counted(of.seeds, 'seed')})"
 
 
 def _cost(of: Cost) -> str:

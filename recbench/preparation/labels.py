@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recbench.errors import DataError
+from recbench.errors import DataError, counted
 from recbench.sources.dataset_spec import DatasetSpec
 
 Label = NDArray[np.uint8]  # 0 or 1 by row and feedback [R, T]; a level 0..T by row [R]
@@ -40,7 +40,7 @@ def evaluate(log: pl.DataFrame, spec: DatasetSpec) -> Label:
         if value.null_count():
             row = ", ".join(f"{key} {cell}" for key, cell in log.filter(value.is_null()).row(0, named=True).items())
             raise DataError(
-                f'{spec.name}: feedback `{name}` = "{sql}" is undefined in {value.null_count()} rows, '
+                f'{spec.name}: feedback `{name}` = "{sql}" is undefined in {counted(value.null_count(), "row")}, '
                 f"as in {row}; filter them out, or say what they count as"
             )
         columns.append(value.cast(pl.UInt8).to_numpy())
@@ -60,8 +60,8 @@ def weights(log: pl.DataFrame, what: str, sql: str) -> pl.Series:
     if wrong.any():
         row = ", ".join(f"{key} {cell}" for key, cell in log.filter(wrong).row(0, named=True).items())
         raise DataError(
-            f'{what} = "{sql}" is empty, infinite or below 0 in {wrong.sum()} rows, as in {row}; filter them out, or '
-            "say by COALESCE or GREATEST what they weigh"
+            f'{what} = "{sql}" is empty, infinite or below 0 in {counted(int(wrong.sum()), "row")}, as in {row}; '
+            "filter them out, or say by COALESCE or GREATEST what they weigh"
         )
     return weight
 
@@ -94,9 +94,9 @@ def _refuse_nan(log: pl.DataFrame, what: str, sql: str) -> None:
         undefined = log.select(part.alias("value"))["value"].is_nan().fill_null(value=False)
         if undefined.any():
             raise DataError(
-                f'{what} = "{sql}": a part of it is not a number (0/0, say) in {undefined.sum()} rows, as in row '
-                f"{(undefined.arg_max() or 0) + 1} of those read; divide by NULLIF(column, 0), and say by COALESCE "
-                "what such rows count as"
+                f'{what} = "{sql}": a part of it is not a number (0/0, say) in {counted(int(undefined.sum()), "row")}, '
+                f"as in row {(undefined.arg_max() or 0) + 1} of those read; divide by NULLIF(column, 0), "
+                "and say by COALESCE what such rows count as"
             )
 
 

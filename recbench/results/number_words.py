@@ -1,4 +1,4 @@
-"""How numbers of runs are written for people: means, counts of seeds, times, and a curve in one line of text."""
+"""How numbers of runs are written for people: means, times, and a curve in one line of text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ WIDTH = 12  # cells of a curve at most
 def mean_with_sd(mean: float, sd: float | None) -> str:
     """Return "0.7431 ± 0.0012", the mean alone where there is no standard deviation."""
     return f"{mean:.4f}" if sd is None else f"{mean:.4f} ± {sd:.4f}"
-
-
-def count_seeds(count: int) -> str:
-    """Return "1 seed" or "3 seeds"."""
-    return f"{count} seed{'s' if count > 1 else ''}"
 
 
 def clock(seconds: float) -> str:

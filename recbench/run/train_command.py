@@ -12,7 +12,7 @@ from recbench import settings
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared, how_found
-from recbench.errors import RecbenchError, UsageError
+from recbench.errors import RecbenchError, UsageError, counted
 from recbench.own_files import counted_paths
 from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord
@@ -139,7 +139,7 @@ def resume_last(store: Store, console: Console, device: str, track: Sequence[str
     if target.type != first.device:
         raise UsageError(f"--device {device}: the run began on {first.device}, and can be resumed only there")
     data = load_dataset(first, own_device(target))
-    print_line(console, f"dataset {data.full_name}, {len(unfinished)} of {len(plan.keys)} runs to finish")
+    print_line(console, f"dataset {data.full_name}, {len(unfinished)} of {counted(len(plan.keys), 'run')} to finish")
     ready = _first_training(unfinished, data, store, track)
     return train_plan(replace(plan, keys=unfinished), data, store, console, ready, track)
 

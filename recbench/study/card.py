@@ -12,7 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from recbench.results.number_words import count_seeds, mean_with_sd
+from recbench.errors import counted
+from recbench.results.number_words import mean_with_sd
 from recbench.results.record import method_name
 from recbench.run.evaluate import EvaluatedRun
 from recbench.training.plan import non_default
@@ -105,7 +106,7 @@ def rendered(cards: Sequence[Card], k: int) -> RenderableType:
     """Return the cards for a rich console, and each signature once."""
     parts: list[RenderableType] = []
     for card in cards:
-        seeds = count_seeds(len(card.runs))
+        seeds = counted(len(card.runs), "seed")
         parts.append(Text(f"{method_name(card.loss, card.backbone)} on {card.dataset}, {seeds}", style="bold"))
         parts += [Text(f"  {', '.join(card.settings)}", style="dim")] if card.settings else []
         parts += [Text(), _own_feedback_table(card, k), Text()]

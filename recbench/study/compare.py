@@ -14,10 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.baselines.base import BASELINES
-from recbench.errors import UsageError, first_few
+from recbench.errors import UsageError, counted, first_few
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import paired_samples
-from recbench.results.number_words import count_seeds
 from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
@@ -133,7 +132,7 @@ def _means(comparison: Comparison, letters: Mapping[str, str]) -> Table:
     means = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, value in comparison.values.items():
         low, high = comparison.intervals[name]
-        seeds = count_seeds(comparison.seeds[name])
+        seeds = counted(comparison.seeds[name], "seed")
         means.add_row(letters.get(name, ""), Text(name), f"{value:.4f}", Text(f"[{low:.4f}, {high:.4f}]"), seeds)
     return means
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
-from recbench.errors import RecbenchError, TrainingError, UsageError
+from recbench.errors import RecbenchError, TrainingError, UsageError, counted
 from recbench.own_files import counted_paths
 from recbench.registry import import_file
 from recbench.results import leaderboard
@@ -75,7 +75,9 @@ def run_launched_baselines(
     failed = {name: reason for name, reason in outcomes.items() if isinstance(reason, str)}
     if failed:
         name, reason = next(iter(failed.items()))
-        raise TrainingError(f"{name}: {reason}; {len(failed)} of {len(outcomes)} baselines failed, the others are kept")
+        raise TrainingError(
+            f"{name}: {reason}; {len(failed)} of {counted(len(outcomes), 'baseline')} failed, the others are kept"
+        )
     return [outcome for evaluated in outcomes.values() for outcome in evaluated if not isinstance(outcome, str)]
 
 
@@ -103,7 +105,7 @@ def launch_baselines(
         work = replace(work, results=work.results.resolve())
     asked = [OneBaseline(request, evaluation, data.folder, work) for request in requests]
     outcomes: dict[str, list[EvaluatedRun] | str] = {}
-    with console.status(f"{len(asked)} baselines") as status:
+    with console.status(counted(len(asked), "baseline")) as status:
         for number, found in call_each(run_there, asked, shared, work, console):
             (name,) = asked[number].request.only
             if isinstance(found, str):
@@ -112,7 +114,7 @@ def launch_baselines(
                 print_line(console, line)
             _keep(found, store, work.imports)
             outcomes[name] = found.failed or list(found.evaluated)
-            status.update(f"{len(asked) - len(outcomes)} of {len(asked)} baselines to go")
+            status.update(f"{len(asked) - len(outcomes)} of {counted(len(asked), 'baseline')} to go")
     if not all(isinstance(outcome, str) for outcome in outcomes.values()):
         leaderboard.write_markdown(store)
     return {name: outcomes[name] for (name,) in (one.request.only for one in asked)}

@@ -10,7 +10,7 @@ import torch
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError, in_a_row, unknown
+from recbench.errors import UsageError, counted, in_a_row, unknown
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
@@ -82,7 +82,7 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
         if not reasons[group]
     }
     keys = _keys(train_requests, data, target.type)
-    print_line(invocation.console, f"{request.table.name} on {source.data.full_name}, {request.seeds} seeds")
+    print_line(invocation.console, f"{request.table.name} on {source.data.full_name}, {counted(request.seeds, 'seed')}")
     if request.fair:
         methods = {group: groups[group][0].method for group in train_requests}
         train_requests = _tuned(request, train_requests, methods, invocation, options)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from recbench.errors import counted
 from recbench.results.number_words import clock
 from recbench.results.record import RunRecord
 from recbench.study.launchers.base import Finished
@@ -58,7 +59,7 @@ class RunsDisplay:
             self._say(f"note: {note}")
         self.told |= self.notes
         if isinstance(error, KeyboardInterrupt):
-            self._say(f"stopped after {self.done} of {self.runs} runs; type the same command to continue")
+            self._say(f"stopped after {self.done} of {counted(self.runs, 'run')}; type the same command to continue")
 
     def already_trained(self, finished: Collection[Finished]) -> None:
         """Count the runs that had a record before."""
@@ -67,8 +68,8 @@ class RunsDisplay:
         if finished:
             self._refresh()
             if not self.console.is_terminal:
-                exist = "1 run exists and is" if len(finished) == 1 else f"{len(finished)} runs exist and are"
-                self._say(f"  {exist} not trained again")
+                exist = "exists and is" if len(finished) == 1 else "exist and are"
+                self._say(f"  {counted(len(finished), 'run')} {exist} not trained again")
 
     def expect(self, fewer: int) -> None:
         """Expect so many runs fewer."""

@@ -12,7 +12,7 @@ import torch
 from recbench import settings
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError
+from recbench.errors import UsageError, counted
 from recbench.results import sweeps
 from recbench.results.record import RunKey, RunRecord, now
 from recbench.results.sweeps import Sweep, Trial, best_trials
@@ -111,8 +111,8 @@ def sweep_all(
     points = {
         loss: len({tuple(point.items()) for name, point in pairs if name == loss}) or count for loss in plan.common
     }
-    shares = ", ".join(f"{loss} ({number} points)" for loss, number in points.items())
-    title = f"sweep on {plan.data.full_name}: {shares}, {runs} runs"
+    shares = ", ".join(f"{loss} ({counted(number, 'point')})" for loss, number in points.items())
+    title = f"sweep on {plan.data.full_name}: {shares}, {counted(runs, 'run')}"
     print_line(console, title)
     warn_of_counts(plan.data, console)
     imports = tuple(map(str, request.common.imports))

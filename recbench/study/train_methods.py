@@ -7,8 +7,7 @@ from dataclasses import replace
 from recbench import torchrun
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError
-from recbench.results.number_words import count_seeds
+from recbench.errors import UsageError, counted
 from recbench.results.record import RunRecord
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import announce, complete, keys_of, own_sources, train_all
@@ -68,8 +67,8 @@ def train_several(request: MethodsRequest, invocation: Invocation, options: Laun
         requests = tuned(requests, request.common, invocation, options, request.trials)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
-    seeds = count_seeds(len(request.common.seeds))
-    print_line(console, f"{len(groups)} methods, {seeds} each: {len(keys)} runs")
+    seeds = counted(len(request.common.seeds), "seed")
+    print_line(console, f"{counted(len(groups), 'method')}, {seeds} each: {counted(len(keys), 'run')}")
     imports = [str(path) for path in request.common.imports]
     store.write_plan(keys, imports, invocation.command)
     work = Work(store.root, str(target), tuple(imports), invocation.command, request.common.track, options)

@@ -43,7 +43,7 @@ def test_feedback_is_ordered_by_train_rate() -> None:
     ("log", "message"),
     [
         ({"stars": [5]}, 'feedback `like` = "rating > 4": no column `rating`; the log has stars'),
-        ({"rating": [5, None]}, "is undefined in 1 rows, as in rating None"),
+        ({"rating": [5, None]}, "is undefined in 1 row, as in rating None"),
         ({"rating": ["five"]}, 'feedback `like` = "rating > 4"'),
     ],
 )
@@ -59,7 +59,7 @@ def test_bad_feedback(log: dict[str, Any], message: str) -> None:
 
 def test_zero_by_zero_is_above_no_number() -> None:
     log = pl.DataFrame({"played": [0.0, 30.0, 0.0], "length": [0.0, 40.0, 10.0]})
-    with pytest.raises(DataError, match="filter = .* a part of it is not a number .* in 1 rows, as in row 1 of those"):
+    with pytest.raises(DataError, match="filter = .* a part of it is not a number .* in 1 row, as in row 1 of those"):
         labels.column(log, "filter", "played / length > 0.5 AND length >= 0")
     safe = labels.column(log, "filter", "COALESCE(played / NULLIF(length, 0) > 0.5, FALSE)")
     assert safe.to_list() == [False, True, False]
@@ -76,9 +76,9 @@ def test_floats_of_zero_and_one_are_feedback() -> None:
 @pytest.mark.parametrize(
     ("log", "sql", "message"),
     [
-        ({"plays": [1, None]}, "plays", "is empty, infinite or below 0 in 1 rows, as in plays None"),
+        ({"plays": [1, None]}, "plays", "is empty, infinite or below 0 in 1 row, as in plays None"),
         ({"plays": [1, -2]}, "plays", "as in plays -2"),
-        ({"plays": [1, 0]}, "LN(plays)", "is empty, infinite or below 0 in 1 rows, as in plays 0"),
+        ({"plays": [1, 0]}, "LN(plays)", "is empty, infinite or below 0 in 1 row, as in plays 0"),
         ({"plays": ["1", "2"]}, "plays", "is no number but String; convert it"),
         ({"stars": [1]}, "plays", "no column `plays`; the log has stars"),
     ],

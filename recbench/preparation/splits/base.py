@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Options, Part
-from recbench.errors import DataError, UsageError, in_a_row
+from recbench.errors import DataError, UsageError, counted, in_a_row
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.recount import PartCounts, rows_since
 from recbench.preparation.words import count_of
@@ -117,7 +117,8 @@ def check_parts(dataset: str, split: type[Split], rows: NDArray[np.int64], one_t
             advice = f"; use {in_a_row(['more rows', *others], 'or')}"
             if one_time:
                 advice = ", since all times are equal; correct `time`, or use another --split"
-            raise DataError(f"{dataset}: split `{split.name}` leaves no {part} rows ({rows.sum()} rows in all){advice}")
+            total = counted(int(rows.sum()), "row")
+            raise DataError(f"{dataset}: split `{split.name}` leaves no {part} rows ({total} in all){advice}")
 
 
 def _users_apart(parts: Mapping[Part, PartCounts]) -> Finding:

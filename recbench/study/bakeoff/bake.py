@@ -18,7 +18,7 @@ from recbench.backbones.base import BACKBONES
 from recbench.baselines.base import BASELINES
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import DataError, UsageError
+from recbench.errors import DataError, UsageError, counted
 from recbench.evaluation.request import parse
 from recbench.losses.base import LOSSES
 from recbench.registry import Registry, imported_source
@@ -161,7 +161,9 @@ def run_bakeoff(bakeoff: Bakeoff, program: Program, clock: Clock, invocation: In
         out = [one for one in bakeoff.contestants if one not in fitting]
         print_line(console, f"left out for want of time: {listed(out)}; a larger --budget takes them in")
     questions = sorted({one.question for one in fitting}, reverse=True)  # retrieval first
-    print_line(console, f"{len(fitting)} contestants: {listed(fitting)}; each {', '.join(passes_of(program))}")
+    print_line(
+        console, f"{counted(len(fitting), 'contestant')}: {listed(fitting)}; each {', '.join(passes_of(program))}"
+    )
     share = bakeoff.request.budget * FOR_BASELINES / len(questions)
     entrants: Entrants = {}
     for question in questions:
@@ -169,7 +171,7 @@ def run_bakeoff(bakeoff: Bakeoff, program: Program, clock: Clock, invocation: In
         records = _baselines(question, share, bakeoff, invocation)
         entrants[question] = {record.key.method: [record] for record in records}
     trained, program = _trained(bakeoff, program, fitting, clock, invocation)
-    clock.say(f"evaluation of {sum(map(len, trained.values()))} runs on the test rows")
+    clock.say(f"evaluation of {counted(sum(map(len, trained.values())), 'run')} on the test rows")
     for contestant, runs in trained.items():
         with console.status(f"evaluating {contestant.loss}"):
             for record in runs:

@@ -93,7 +93,7 @@ class Passes:
         """Train the first pass, and look at the time now and then; return None if all are to begin anew."""
         seconds = self.slowness * self.program.epochs * sum(self.costs.values()) / self.jobs
         epochs = f"at most {self.program.epochs} epochs" if self.program.epochs > 1 else "one epoch"
-        self.clock.say(f"{len(keys)} losses at {self._title(0)}, {epochs}", seconds)
+        self.clock.say(f"{len(keys)} {'losses' if len(keys) > 1 else 'loss'} at {self._title(0)}, {epochs}", seconds)
         of_digest = {key.digest: one for one, key in keys.items()}
         measured = {key.digest for key in keys.values() if is_complete(key, self.store)}
         looked_at, anew = time.monotonic(), False

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from recbench.data.prepared_datasets import find_prepared, prepared_folders
-from recbench.errors import UsageError
+from recbench.errors import UsageError, counted
 from recbench.preparation.prepare import Prepared, prepare
 from recbench.preparation.progress_display import Display
 from recbench.preparation.report import warnings
@@ -87,7 +87,8 @@ def _prepare(name: str, catalog: Path | None, console: Console) -> str:
     shares = ", ".join(manifest.feedback)
     print_line(
         console,
-        f"{rows:,} rows, {manifest.users.count:,} users, {manifest.items.count:,} items; feedback {shares}",
+        f"{counted(rows, 'row')}, {counted(manifest.users.count, 'user')}, {counted(manifest.items.count, 'item')}; "
+        f"feedback {shares}",
     )
     for line in warnings(manifest):
         print_line(console, f"warning: {line}")

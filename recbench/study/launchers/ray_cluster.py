@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from recbench.errors import UsageError
+from recbench.errors import UsageError, counted
 from recbench.results.code_version import versions
 from recbench.study.launchers.base import PerRun
 from recbench.study.launchers.remote_run import version_conflict
@@ -113,10 +113,10 @@ def describe_cluster(per_run: PerRun) -> str:
     """Return what the cluster has, and how many runs fit."""
     nodes, fit = _resources_of_nodes(), room_for(per_run)
     cpus, gpus = (sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
-    found = f"Ray: {len(nodes)} nodes, {cpus:g} CPUs, {gpus:g} GPUs; "
+    found = f"Ray: {counted(len(nodes), 'node')}, {cpus:g} CPUs, {gpus:g} GPUs; "
     if not fit:
         return f"{found}none has {per_run} for a run now, so that runs wait for one that does"
-    return f"{found}{fit} runs at a time with {per_run}"
+    return f"{found}{counted(fit, 'run')} at a time with {per_run}"
 
 
 def amounts(per_run: PerRun) -> dict[str, Any]:
