@@ -93,18 +93,17 @@ def runs(
 def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag: str | None, hide: bool) -> None:
     """Tag or hide runs, and say what was done."""
     digests = [record.key.digest for record in records]
-    labels = results.labels
-    if tag is not None:
-        keys = [record.key for record, _ in results.runs()]
-        labels.add_tag(tag, digests, {word for key in keys for word in (key.loss, key.backbone, key.dataset)})
-        done = f"tagged {tag}"
-    elif untag is not None:
-        labels.remove_tag(untag, digests)
-        done = f"no longer tagged {untag}"
-    else:
-        labels.hide(digests, hide)
-        done = "hidden" if hide else "shown again"
-    labels.write(results.root)
+    with results.changing_labels() as labels:
+        if tag is not None:
+            keys = [record.key for record, _ in results.runs()]
+            labels.add_tag(tag, digests, {word for key in keys for word in (key.loss, key.backbone, key.dataset)})
+            done = f"tagged {tag}"
+        elif untag is not None:
+            labels.remove_tag(untag, digests)
+            done = f"no longer tagged {untag}"
+        else:
+            labels.hide(digests, hide)
+            done = "hidden" if hide else "shown again"
     print_text(f"{counted(len(records), 'run')} {done}: {', '.join(digests)}")
 
 
@@ -120,7 +119,6 @@ def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
         typer.confirm(f"Delete {counted(len(records), 'run')}: {listed}?", err=True, abort=True)
     for record in records:
         results.delete(record)
-    labels = results.labels
-    labels.forget(digests)
-    labels.write(results.root)
+    with results.changing_labels() as labels:
+        labels.forget(digests)
     print_text(f"{counted(len(records), 'run')} deleted: {', '.join(digests)}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recbench.disk import hold_lock
 from recbench.errors import UsageError
 from recbench.results.files import load, save
 from recbench.results.record import SCHEMA
 
+FILE = "run-labels.json"
 TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 RESERVED = ("all", "latest", "best")  # which stand for other runs
 
@@ -26,14 +29,26 @@ class RunLabels:
     @staticmethod
     def read(root: Path) -> RunLabels:
         """Read the labels of a folder of results; raises DataError if the file is damaged."""
-        path = root / "run-labels.json"
+        path = root / FILE
         return (
             load(path, RunLabels, "delete it, and tags and hidden runs are forgotten") if path.exists() else RunLabels()
         )
 
-    def write(self, root: Path) -> None:
-        """Write the labels; raises DataError if they cannot be written."""
-        save(root / "run-labels.json", self)
+    @staticmethod
+    @contextmanager
+    def changing(root: Path) -> Iterator[RunLabels]:
+        """Yield the labels to change and write them in the end; other processes that would change them wait meanwhile.
+
+        Raises DataError if the file is damaged or cannot be written.
+        """
+        lock = root / ".run-labels.lock"
+        with hold_lock(lock, lambda: None):
+            try:
+                labels = RunLabels.read(root)
+                yield labels
+                save(root / FILE, labels)
+            finally:
+                lock.unlink(missing_ok=True)  # while it is held: who waits for it notices, and locks the new file
 
     def tagged(self, tag: str) -> frozenset[str]:
         """Return the digests of the runs that have a tag."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
@@ -169,6 +170,10 @@ class Store:
     def labels(self) -> RunLabels:
         """Tags, and which runs are hidden, as they are now; raises DataError if their file is damaged."""
         return RunLabels.read(self.root)
+
+    def changing_labels(self) -> AbstractContextManager[RunLabels]:
+        """Yield the labels to change them, see `RunLabels.changing`."""
+        return RunLabels.changing(self.root)
 
     def delete(self, record: RunRecord) -> None:
         """Delete a run with all that lies in its folder; raises DataError if that cannot be done."""

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -257,3 +259,19 @@ def test_records_are_json_that_others_can_read(store, make_key, make_record):
     data = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert data["schema"] == 1
     assert data["key"]["settings"]["loss.scale"] == 2.0
+
+
+def test_tags_that_two_processes_give_at_once_are_both_kept(tmp_path: Path) -> None:
+    def give(tag: str) -> None:
+        with Store(tmp_path).changing_labels() as labels:
+            labels.add_tag(tag, ["0bc13ddb9771"], ())
+
+    with ThreadPoolExecutor(1) as other:
+        with Store(tmp_path).changing_labels() as labels:
+            labels.add_tag("mine", ["0bc13ddb9771"], ())
+            waiting = other.submit(give, "theirs")
+            with pytest.raises(TimeoutError):
+                waiting.result(0.1)
+        waiting.result(30)
+    assert Store(tmp_path).labels.tags == {"0bc13ddb9771": ["mine", "theirs"]}
+    assert [path.name for path in tmp_path.iterdir()] == ["run-labels.json"]
