@@ -1,4 +1,4 @@
-"""How much memory there is, was taken and may be taken by `prepare`, and how much is held at once within a limit."""
+"""How much memory there is and was taken, whether a table fits, and what `prepare` may hold at once within a limit."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ def available() -> int:
     except OSError:
         return total
     return min(total, int(confined)) if confined.isdigit() else total
+
+
+def check_room(rows: int, width: int, setting: str) -> None:
+    """Raise UsageError if a table of 32-bit numbers [rows, width] is larger than the memory of this machine.
+
+    `setting` is what to make smaller. Linux promises more memory than there is, and ends a process that takes it.
+    """
+    need, there = 4 * rows * width, available()
+    if need > there:
+        raise UsageError(
+            f"{setting}: {rows:,} vectors of {width:,} numbers take {need / 2**30:,.0f} GiB, more than the "
+            f"{there / 2**30:,.0f} GiB of this machine; give a smaller one"
+        )
 
 
 def peak() -> int:

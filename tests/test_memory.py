@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from recbench.errors import DataError, UsageError
-from recbench.memory import MIN_LIMIT, Memory
+from recbench.memory import MIN_LIMIT, Memory, check_room
 
 
 def test_memory() -> None:
@@ -26,3 +26,10 @@ def test_a_long_log_is_cut_into_few_ranges_as_far_as_the_limit_allows() -> None:
     assert memory.rows(10**6) == memory.rows(10**8) == 1 << 20
     assert memory.rows(10**9) == -(-(10**9) // 128)
     assert Memory(10**9).rows(10**9) == 10**9 // 1024
+
+
+def test_a_table_larger_than_the_machine_is_refused_before_it_is_made() -> None:
+    check_room(1000, 64, "backbone.dim")
+    message = r"backbone.dim: 943 vectors of 999,999,999 numbers take 3,513 GiB, more than the .* give a smaller one"
+    with pytest.raises(UsageError, match=message):
+        check_room(943, 999_999_999, "backbone.dim")

@@ -23,8 +23,7 @@ class UltraGCN(SampledSoftmaxLoss):
     `neighbours` k of i with the largest omega_ik of omega_ik softplus(-s_uk), where omega_ik = sqrt(D_i + 1) / D_i /
     sqrt(D_k + 1) times the number of common users; D sums these numbers up, and with `diagonal`, as in the authors'
     code, i is a neighbour of itself. The weights are those for LightGCN's Gowalla, where the paper draws 1500 `own`
-    negatives of all items (`mask_positives=false`); a `pool` is cheaper. The paper's gamma is `backbone.l2` with
-    `backbone.l2_of=parameters`.
+    negatives of all items (`mask_positives=false`); a `pool` is cheaper. Gamma: `backbone.l2`, `l2_of=parameters`.
 
     At first all scores sink, for longer the larger `negative_weight` is: lower it (20) where items or epochs are few.
     """

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.data.dataset import Table
+from recbench.memory import check_room
 
 
 class Features(nn.Module):
@@ -28,6 +29,7 @@ class Features(nn.Module):
     def __init__(self, table: Table, embedding: int, senet: bool = False) -> None:
         super().__init__()
         sizes = [column.size for column in table.columns]
+        check_room(sum(sizes), embedding, "backbone.embedding")
         widths = [column.width for column in table.columns]
         offset = torch.tensor([sum(sizes[:c]) for c in range(len(sizes))], dtype=torch.int32)
         column_of_slot = torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths))
