@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from recbench.disk import hold_lock
-from recbench.errors import UsageError
-from recbench.results.files import load, save
+from recbench.errors import DataError, UsageError
+from recbench.results.files import FREE_SPACE, load, save
 from recbench.results.record import SCHEMA
 
 FILE = "run-labels.json"
@@ -42,7 +42,11 @@ class RunLabels:
         Raises DataError if the file is damaged or cannot be written.
         """
         lock = root / ".run-labels.lock"
-        with hold_lock(lock, lambda: None):
+        with ExitStack() as held:
+            try:
+                held.enter_context(hold_lock(lock, lambda: None))
+            except OSError as error:
+                raise DataError(f"{root / FILE}: cannot be written ({error.strerror}); {FREE_SPACE}") from error
             try:
                 labels = RunLabels.read(root)
                 yield labels

@@ -275,3 +275,10 @@ def test_tags_that_two_processes_give_at_once_are_both_kept(tmp_path: Path) -> N
         waiting.result(30)
     assert Store(tmp_path).labels.tags == {"0bc13ddb9771": ["mine", "theirs"]}
     assert [path.name for path in tmp_path.iterdir()] == ["run-labels.json"]
+
+
+def test_labels_that_cannot_be_locked_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".run-labels.lock").mkdir()  # refused as a folder without write permission is, also for root
+    told = r"run-labels\.json: cannot be written \(.+\); free space"
+    with pytest.raises(DataError, match=told), Store(tmp_path).changing_labels():
+        pass
