@@ -33,7 +33,7 @@ from recbench.cli.options import (
     train_request,
     whole_option,
 )
-from recbench.errors import TrainingError
+from recbench.errors import TrainingError, counted
 from recbench.terminal import print_text
 
 if TYPE_CHECKING:
@@ -122,4 +122,5 @@ def _print(result: Sweep, as_json: bool) -> None:
         print_text("\n".join(result.commands.values()))
     failed = sum(bool(trial.failed) for trial in result.trials)
     if failed:
-        raise TrainingError(f"{failed} of {len(result.trials)} trials failed; the same command tries them again")
+        trials = counted(len(result.trials), "trial")
+        raise TrainingError(f"{failed} of {trials} failed; the same command tries them again")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from recbench.errors import UsageError
+from recbench.errors import UsageError, counted
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
 from recbench.results.record import RunRecord
 from recbench.results.setting_choice import name_of
@@ -53,8 +53,8 @@ def note_of_hidden(rows: Sequence[LeaderboardRow], shown: Sequence[LeaderboardRo
     """Return how much of `rows` is not among those `shown`, "" if nothing."""
     settings = len({row.run for row in rows} - {row.run for row in rows if row.chosen})
     metrics = len({(row.metric, row.signature) for row in rows} - {(row.metric, row.signature) for row in shown})
-    parts = [f"{settings} further setting{'s' if settings > 1 else ''} of these methods"] if settings else []
-    parts += [f"{metrics} further metric{'s' if metrics > 1 else ''}"] if metrics else []
+    parts = [f"{counted(settings, 'further setting')} of these methods"] if settings else []
+    parts += [counted(metrics, "further metric")] if metrics else []
     if not parts:
         return ""
     return f"a line is the setting that is best on validation rows; not shown: {' and '.join(parts)}"

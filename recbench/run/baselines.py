@@ -11,7 +11,7 @@ from recbench import settings
 from recbench.baselines.base import BASELINES, INSTALL, FitSettings, complete, recorded
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared, how_found
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, counted, unknown
 from recbench.evaluation.request import Request
 from recbench.registry import BASELINE, imported_file
 from recbench.results import leaderboard
@@ -117,10 +117,11 @@ def _searched(key: RunKey, request: BaselineRequest, data: Dataset, invocation: 
     given = {word.partition("=")[0] for word in request.settings}
     with invocation.console.status(f"searching the settings of {key.loss}"):
         best, sweep = search(key, given, data, invocation.store, request.budget, invocation.command)
-    valid, trials = sweep.trials[0].valid, len(sweep.trials)
+    valid, trials = sweep.trials[0].valid, counted(len(sweep.trials), "trial")
     found = ", ".join(sweep.best[key.loss]) or "the defaults"
-    times = "1 trial" if trials == 1 else f"{trials} trials"
-    print_line(invocation.console, f"{key.loss}: {times}, validation {sweep.trials[0].select} {valid:.4f} with {found}")
+    print_line(
+        invocation.console, f"{key.loss}: {trials}, validation {sweep.trials[0].select} {valid:.4f} with {found}"
+    )
     return best
 
 
