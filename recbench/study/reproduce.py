@@ -261,7 +261,9 @@ def _reasons(request: ReproduceRequest, cell: PublishedCell, source: _Source) ->
     miscounted = read_manifest(source.data.folder).counts.matches is False
     reasons = reasons_for(request.table, cell.dataset, source.data.full_name, source.usual, miscounted)
     if source.preset is None:
-        reasons.append("no preset has the paper's training on these data: beside what the table and you set, defaults")
+        reasons.append(
+            "no preset has the paper's training on these data: what neither the table nor --set says is at its default"
+        )
     if request.fair:
         tuning = f", and the best of {request.trials} trials on validation" if request.trials else ""
         reasons.append(f"every method has a learned scale and bias here{tuning}")
