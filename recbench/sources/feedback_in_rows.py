@@ -22,7 +22,7 @@ def require_feedback_in_rows(rows: pl.DataFrame, feedback: Mapping[str, str]) ->
     One that cannot be computed, or is neither true nor false, is left to preparation, which says what is wrong with it.
     """
     for name, sql in feedback.items():
-        columns = pl.sql_expr(sql).meta.root_names()
+        columns = list(dict.fromkeys(pl.sql_expr(sql).meta.root_names()))
         if not columns or not set(columns) <= set(rows.columns):
             continue
         found = [_is_true_somewhere(frame, sql) for frame in (rows, rows.with_columns(map(_as_numbers, rows[columns])))]

@@ -331,6 +331,7 @@ def test_what_cannot_be_meant(tmp_path: Path, given: Given, message: str) -> Non
             "t=stars=5 AND act='x'",
             "`t` = \"stars=5 AND act='x'\" is true in no row; stars lies between 1 and 5; act is ",
         ),
+        ("odd=stars>1 AND stars<2", '`odd` = "stars>1 AND stars<2" is true in no row; stars lies between 1 and 5'),
         ("ok=empty='x'", "`ok` = \"empty='x'\" is true in no row; empty is empty"),
     ],
 )
@@ -345,7 +346,8 @@ def test_feedback_that_no_row_has_is_refused_with_the_values_that_there_are(
     with pytest.raises(UsageError) as error:
         guess_table(path, Given(feedback=feedback))
     assert str(error.value).startswith(f"--feedback: {told}")
-    for possible in ("rated=stars>4.5", "text=stars='5'", "later=ts>1700000000", "all=sku IS NOT NULL", "sum=stars+1"):
+    taken = ("rated=stars>4.5", "text=stars='5'", "later=ts>1700000000", "all=sku IS NOT NULL", "sum=stars+1")
+    for possible in (*taken, "some=stars>=2 AND stars<=4"):
         guess_table(path, Given(feedback=possible))
 
 
