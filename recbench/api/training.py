@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -23,6 +24,7 @@ from recbench.api.prepared import PreparedData, prepared
 from recbench.api.public import public
 from recbench.api.runs import EVALUATION, Evaluations, Runs
 from recbench.backbones.base import BACKBONES, Backbone
+from recbench.errors import UsageError
 from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
 from recbench.losses.base import LOSSES, Loss
 from recbench.run.baselines import BaselineRequest, run_baselines
@@ -120,6 +122,8 @@ def fit_baselines(
         rb.fit_baselines(data, only=["popularity", "ease"], metrics="recall@20", budget=60)
     """
     at_least("budget", budget, 0)
+    if math.isinf(budget):
+        raise UsageError("budget=inf: expected a number of seconds, as in budget=3600")
     request = BaselineRequest(
         dataset=data_name(data),
         feedback=names_of(feedback),

@@ -191,6 +191,8 @@ def test_what_cannot_be_meant(data: rb.PreparedData) -> None:
         rb.train(data, loss=int, backbone="mf")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="^backbone: expected at least one"):
         rb.train(data, loss="bce", backbone=[])
+    with pytest.raises(UsageError, match="^budget=inf: expected a number of seconds"):
+        rb.fit_baselines(data, budget=float("inf"))
     with pytest.raises(UsageError, match="unknown part `tset`; did you mean `test`"):
         data.rows("tset")  # type: ignore[arg-type]
     assert not results_home().exists()
