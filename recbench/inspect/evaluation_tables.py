@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from recbench.evaluation.evaluate import Value
+from recbench.results.number_table import NumberTable
 from recbench.run.evaluate import EvaluatedRun
 
 
@@ -41,7 +40,7 @@ def evaluations_table(runs: Sequence[EvaluatedRun]) -> RenderableType:
     parts: list[RenderableType] = []
     for run in runs:
         key = run.record.key
-        table = Table(box=box.SIMPLE_HEAD)
+        table = NumberTable(show_edge=True)
         for column in ("metric", "feedback"):
             table.add_column(column)
         table.add_column("value", justify="right")

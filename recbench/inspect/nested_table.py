@@ -12,6 +12,8 @@ from rich.text import Text
 def report_table(report: Mapping[str, object]) -> RenderableType:
     """Return a two-column table of a nested report."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in report.items():
         lines = _lines(value)
         table.add_row(Text(name.replace("_", " "), style="bold"), Text("\n".join(lines)))

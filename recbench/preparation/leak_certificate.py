@@ -75,7 +75,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     grid.add_column("rule", no_wrap=True)
     grid.add_column("status", no_wrap=True)
-    grid.add_column("what was found")
+    grid.add_column("what was found", overflow="fold")
     for finding in findings:
         grid.add_row(finding.rule, Text(finding.status, STYLES[finding.status]), Text(finding.message))
     return grid

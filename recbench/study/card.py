@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from recbench.errors import counted
+from recbench.results.number_table import NumberTable
 from recbench.results.number_words import mean_with_sd
 from recbench.results.record import method_name
 from recbench.run.evaluate import EvaluatedRun
@@ -117,9 +116,9 @@ def rendered(cards: Sequence[Card], k: int) -> RenderableType:
     return Group(*parts, *(Text(signature, style="dim") for signature in signatures))
 
 
-def _own_feedback_table(card: Card, k: int) -> Table:
+def _own_feedback_table(card: Card, k: int) -> NumberTable:
     names = [name for name in (*ROW_METRICS, f"recall@{k}") if card.number(name, card.feedback[0])]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table = NumberTable(padding=(0, 1, 0, 0))
     table.add_column("feedback")
     for name in names:
         table.add_column(name, justify="right")
@@ -128,8 +127,8 @@ def _own_feedback_table(card: Card, k: int) -> Table:
     return table
 
 
-def _crossed_table(card: Card, k: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+def _crossed_table(card: Card, k: int) -> NumberTable:
+    table = NumberTable(padding=(0, 1, 0, 0))
     table.add_column(f"recall@{k}\nof")
     for by in card.feedback:
         table.add_column(f"index of\n{by}", justify="right")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from string import ascii_uppercase
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,7 @@ from recbench.baselines.base import BASELINES
 from recbench.errors import UsageError, counted, first_few
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
 from recbench.results.marks import paired_samples
+from recbench.results.number_table import NumberTable
 from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
@@ -137,8 +137,8 @@ def _means(comparison: Comparison, letters: Mapping[str, str]) -> Table:
     return means
 
 
-def _pairs(comparison: Comparison, letters: Mapping[str, str]) -> Table:
-    pairs = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+def _pairs(comparison: Comparison, letters: Mapping[str, str]) -> NumberTable:
+    pairs = NumberTable()
     pairs.add_column("pair", overflow="fold")
     for column in ("difference", f"{LEVEL:.0%} interval", "p (Holm)", "detectable"):
         pairs.add_column(column, justify="right", no_wrap=True)

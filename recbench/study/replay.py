@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from recbench.data.dataset import Dataset
@@ -18,6 +16,7 @@ from recbench.evaluation.request import Request, request_of
 from recbench.registry import import_file, require_imported, source_digest
 from recbench.results.code_version import versions
 from recbench.results.files import load
+from recbench.results.number_table import NumberTable
 from recbench.results.record import Evaluation, MetricValue, Pack, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.evaluate import EvalOptions, evaluate_run, load_dataset
@@ -86,9 +85,9 @@ def changes(record: RunRecord) -> Iterator[str]:
             yield f"{package} was {then}, is {now}"
 
 
-def table(comparisons: list[Comparison]) -> Table:
+def table(comparisons: list[Comparison]) -> NumberTable:
     """Return the comparison for a rich console."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = NumberTable()
     table.add_column("number")
     for column in ("packed", "replayed", "difference"):
         table.add_column(column, justify="right")

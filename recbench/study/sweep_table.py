@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from recbench.results.json_structs import encode
+from recbench.results.number_table import NumberTable
 from recbench.results.number_words import mean_with_sd
 from recbench.results.sweeps import Sweep
 
@@ -21,7 +20,7 @@ def sweep_table(sweep: Sweep) -> RenderableType:
     for loss in sweep.groups:
         trials = [trial for trial in sweep.trials if trial.loss == loss]
         select = next((trial.select for trial in trials if trial.select), "metric")
-        table = Table(box=box.SIMPLE_HEAD)
+        table = NumberTable(show_edge=True)
         table.add_column("rank", justify="right")
         table.add_column("settings", overflow="fold")
         table.add_column(f"valid {select}", justify="right", no_wrap=True)
