@@ -6,6 +6,7 @@ Unicode Standard Annex 9 and "Trojan Source", https://arxiv.org/abs/2111.00169) 
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,11 @@ GAP = 2  # cells between columns of a table
 Column = TypeVar("Column")
 
 LAYOUT = frozenset("\n\t")
-ASCII = str.maketrans({"±": "+/-", "×": "x", "↓": "v", "▲": "^", "▼": "v", "△": "^", "▽": "v"})
+ASCII = str.maketrans(
+    {"±": "+/-", "×": "x", "–": "-", "…": "...", "→": "->", "≥": ">="}
+    | {"↓": "v", "▲": "^", "▼": "v", "△": "^", "▽": "v"}
+)
+IN_ASCII = "signs in ASCII"  # how a stream writes what its encoding lacks
 
 
 class TerminalConsole(Console):
@@ -93,6 +98,15 @@ def empty_table(*columns: str) -> Table:
 def encodable(text: str, ascii_only: bool) -> str:
     """Return text, its signs in ASCII where a console writes nothing else."""
     return text.translate(ASCII) if ascii_only else text
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(str(ASCII.get(ord(sign), "?")) for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(IN_ASCII, _in_ascii)
 
 
 def print_line(console: Console, line: str, style: str | None = None) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbench.terminal import TerminalConsole, as_json_text, clean, clean_line
+from recbench.terminal import IN_ASCII, TerminalConsole, as_json_text, clean, clean_line
 
 STEERING = [
     *("\x1b", "\a", "\b", "\r", "\0", "\x7f", "\x9b", "\x9d", "\x90"),  # C0, DEL, C1: CSI, OSC, DCS in one byte
@@ -28,6 +28,18 @@ def test_what_steers_a_terminal_is_replaced(character: str) -> None:
 def test_words_of_all_scripts_stay(text: str) -> None:
     assert clean(text) == text
     assert json.loads(as_json_text(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [
+        ("ascii", b"bce x mf 0.5 +/- 0.1 >= 0.4 - ??"),
+        ("latin-1", b"bce \xd7 mf 0.5 \xb1 0.1 >= 0.4 - ??"),
+        ("utf-8", "bce × mf 0.5 ± 0.1 ≥ 0.4 – 東京".encode()),
+    ],
+)
+def test_a_stream_writes_signs_that_its_encoding_lacks_in_ascii(encoding: str, written: bytes) -> None:
+    assert "bce × mf 0.5 ± 0.1 ≥ 0.4 – 東京".encode(encoding, IN_ASCII) == written
 
 
 def test_one_line() -> None:

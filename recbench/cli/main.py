@@ -19,7 +19,7 @@ import typer
 from recbench import __version__, torchrun
 from recbench.cli.app import NAME, app
 from recbench.errors import RecbenchError, UsageError
-from recbench.terminal import print_text
+from recbench.terminal import IN_ASCII, print_text
 from recbench.threads import spin_briefly
 
 INTERRUPTED = 130
@@ -48,7 +48,7 @@ def entry() -> None:
         sys.argv.remove("--debug")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a console that cannot write × is no reason to fail
+            stream.reconfigure(errors=IN_ASCII)  # a console that cannot write × is no reason to fail
     interrupt = _Interrupt()
     try:
         if torchrun.place() is not None and sys.argv[1:2] not in (["train"], ["eval"]):

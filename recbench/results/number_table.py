@@ -14,7 +14,12 @@ NARROWEST = 8  # cells of a column that may break words
 class NumberTable(Table):
     """A rich table that is shown as a block of lines for each row where the console is too narrow for its columns."""
 
-    def __init__(self, *headers: Column | str, show_edge: bool = False, padding: tuple[int, ...] = (0, 1)) -> None:
+    def __init__(
+        self,
+        *headers: Column | str,
+        show_edge: bool = False,
+        padding: tuple[int, int] | tuple[int, int, int, int] = (0, 1),
+    ) -> None:
         super().__init__(*headers, box=box.SIMPLE_HEAD, show_edge=show_edge, pad_edge=show_edge, padding=padding)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
