@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.errors import UsageError, unknown
-from recbench.results.record import named_sources, settings_in_words
-from recbench.results.store import RunRecord, Store
+from recbench.results.record import RunRecord, named_sources, settings_in_words
+from recbench.results.store import Store
 from recbench.settings import typed_words
 from recbench.terminal import clean_line
 

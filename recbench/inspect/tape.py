@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from recbench.training.captured_step import Recorder, Recording
+from recbench.training.captured_step import Recorder, Replay
 
 
 class Tapes(Recorder):
     """Records steps on tapes."""
 
-    def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
+    def record(self, step: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
         """Make a step and record it."""
         tape = Tape()
         with tape:
-            return tape, step()
+            return tape.replay, step()
 
     def forget(self) -> None:
         """Do nothing: tapes share no memory."""
 
 
-class Tape(TorchDispatchMode, Recording):
+class Tape(TorchDispatchMode):
     """The operators that were called inside, with the memory that each read and wrote; `replay` runs them again.
 
     As with a CUDA graph, what Python did in between does not happen again, and all memory is where it was.

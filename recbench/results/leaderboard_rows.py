@@ -15,9 +15,9 @@ import msgspec
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
-from recbench.results.record import method_name
+from recbench.results.record import RunKey, RunRecord, method_name
 from recbench.results.setting_choice import REFIT, SettingChoice, purpose, setting_labels
-from recbench.results.store import RunKey, RunRecord, Store
+from recbench.results.store import Store
 
 
 class Column(NamedTuple):

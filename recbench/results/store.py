@@ -12,11 +12,9 @@ from shutil import rmtree
 
 from recbench.errors import DataError, UsageError, first_few
 from recbench.results.files import DamagedFileError, load, save
-from recbench.results.record import Epoch, Evaluation, MetricValue, Pack, Plan, RunKey, RunRecord, now
+from recbench.results.record import Evaluation, Pack, Plan, RunKey, RunRecord
 from recbench.results.run_labels import RunLabels
 from recbench.results.run_words import MethodWord, is_on
-
-__all__ = ["Epoch", "Evaluation", "MetricValue", "Pack", "Plan", "RunKey", "RunRecord", "Store", "now"]
 
 RECORD = "record.json"  # in the folder of a run
 RUN_FOLDER = re.compile(r"s-?\d+-([0-9a-f]{12})")

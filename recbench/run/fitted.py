@@ -24,10 +24,6 @@ from recbench.training.train import WEIGHTS
 class Fitted(Protocol):
     """A model that predicts the held-out rows of the data it was fitted to."""
 
-    @property
-    def parameters(self) -> int:
-        """Number of the numbers that it holds."""
-
     def predictions(self, log: Log, given: Log) -> Predictions:
         """Return the scores of the rows of a log and of the catalogue, with the vectors to keep where there are any.
 
@@ -41,11 +37,6 @@ class TrainedRun:
     def __init__(self, model: Model, data: Dataset) -> None:
         self.model = model
         self.data = data
-
-    @property
-    def parameters(self) -> int:
-        """Number of trained parameters."""
-        return self.model.parameters
 
     def predictions(self, log: Log, given: Log) -> Predictions:
         """Return the scores, knowing of the users what they did in train, validation and the given rows.

@@ -24,6 +24,8 @@ from recbench.training.schedule import Schedule
 EAGER = 3  # steps of a shape before it is recorded, in which whatever is made at first use is made
 MOST_GRAPHS = 128  # of different shapes, as lists have them; they share their memory
 
+Replay = Callable[[], None]  # makes a recorded step again
+
 
 class Step:
     """Makes training steps one by one.
@@ -46,16 +48,8 @@ class Step:
             hold_rates(self.model.optimizer)
 
 
-class Recording(ABC):
-    """A step that was recorded, to be repeated on the same memory."""
-
-    @abstractmethod
-    def replay(self) -> None:
-        """Make the step again."""
-
-
 class Recorder(ABC):
-    """Makes recordings."""
+    """Records steps, to be repeated on the same memory."""
 
     asides: ClassVar[int] = 0  # steps to be made `aside` before the first recording; before others one will do
 
@@ -64,8 +58,8 @@ class Recorder(ABC):
         return step()
 
     @abstractmethod
-    def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
-        """Make a step and record it; return the recording and the objective, which every replay overwrites."""
+    def record(self, step: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
+        """Make a step and record it; return what makes it again, and the objective, which every replay overwrites."""
 
     @abstractmethod
     def forget(self) -> None:
@@ -84,7 +78,7 @@ class CapturedStep(Step):
     def __init__(self, model: Model, recorder: Recorder, hold_rates: bool = False) -> None:
         super().__init__(model, hold_rates)
         self.recorder = recorder
-        self.recorded: dict[Hashable, tuple[StaticBatch, Recording, Tensor]] = {}
+        self.recorded: dict[Hashable, tuple[StaticBatch, Replay, Tensor]] = {}
         self.possible: bool | None = None  # None: not known yet
         self._seen: Counter[Hashable] = Counter()
         self._held: dict[str, object] = {}  # by the model when it was recorded
@@ -104,9 +98,9 @@ class CapturedStep(Step):
             return self.model.update(batch)
         shape = shape_of(batch)
         if shape in self.recorded:
-            static, recording, objective = self.recorded[shape]
+            static, replay, objective = self.recorded[shape]
             static.fill(batch)
-            recording.replay()
+            replay()
             return objective.clone()
         self._seen[shape] += 1
         aside = self._seen[shape] - EAGER
@@ -135,13 +129,13 @@ class CapturedStep(Step):
         static = StaticBatch(batch)
         try:
             with capturable(self.model.optimizer):
-                recording, objective = self.recorder.record(lambda: self.model.update(static.batch()))
+                replay, objective = self.recorder.record(lambda: self.model.update(static.batch()))
         except RuntimeError as error:
             while isinstance(error.__context__, RuntimeError):  # what ends a recording hides what was wrong in it
                 error = error.__context__
             self._give_up(str(error).strip().partition("\n")[0])
             return self.model.update(batch)
-        self.recorded[shape] = static, recording, objective
+        self.recorded[shape] = static, replay, objective
         self._held = held_by(self.model)
         return objective.clone()
 
@@ -191,14 +185,14 @@ class CudaGraphs(Recorder):
         now.wait_stream(self.stream)
         return objective
 
-    def record(self, step: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
+    def record(self, step: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
         """Record a step, which does not make it, and make it."""
-        graph = CudaGraph()
+        graph = torch.cuda.CUDAGraph()
         for generator in self.generators:
-            graph.graph.register_generator_state(generator)
+            graph.register_generator_state(generator)
         here = torch.cuda.stream(torch.cuda.current_stream(self.device))  # torch does not return to it from a failure
         try:
-            with here, torch.cuda.graph(graph.graph, pool=self.pool, stream=self.stream):
+            with here, torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
                 objective = step()
         except RuntimeError:
             # Before torch 2.13 the random numbers of the device cannot be drawn after a failure, but by a copy.
@@ -206,22 +200,11 @@ class CudaGraphs(Recorder):
                 generator.graphsafe_set_state(generator.clone_state())
             raise
         graph.replay()
-        return graph, objective
+        return graph.replay, objective
 
     def forget(self) -> None:
         """Take other memory from now on: of the former, gradients may still hold some, and torch reuses it no more."""
         self.pool = torch.cuda.graph_pool_handle()
-
-
-class CudaGraph(Recording):
-    """A CUDA graph."""
-
-    def __init__(self) -> None:
-        self.graph = torch.cuda.CUDAGraph()
-
-    def replay(self) -> None:
-        """Launch it."""
-        self.graph.replay()
 
 
 def make_step(model: Model, schedule: Schedule, random: Sequence[RandomNumbers] = ()) -> Step:

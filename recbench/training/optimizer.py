@@ -39,7 +39,7 @@ def make_optimizer(loss: Loss, backbone: Backbone, schedule: Schedule) -> Optimi
     fused = {"fused": True} if schedule.optimizer in ("adam", "adamw") else {}
     optimizer: Optimizer = _without_compiler(CLASSES[schedule.optimizer])(groups, lr=lr, weight_decay=decay, **fused)
     if schedule.clip:
-        optimizer.register_step_pre_hook(partial(_clip_before_step, optimizer, schedule.clip))
+        optimizer.register_step_pre_hook(partial(_clip_gradients, optimizer, schedule.clip))
     return optimizer
 
 
@@ -58,7 +58,7 @@ def joined(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> Op
     one: Optimizer = kind(groups, **defaults)
     for own, schedule in zip(optimizers, schedules, strict=True):
         if schedule.clip:
-            one.register_step_pre_hook(partial(_clip_before_step, own, schedule.clip))
+            one.register_step_pre_hook(partial(_clip_gradients, own, schedule.clip))
     share_state(one, optimizers)
     return one
 
@@ -86,11 +86,7 @@ def share_state(one: Optimizer, optimizers: Iterable[Optimizer]) -> None:
                     one.state[parameter] = optimizer.state[parameter] = state
 
 
-def _clip_before_step(optimizer: Optimizer, norm: float, *_: object) -> None:
-    clip_gradients(optimizer, norm)
-
-
-def clip_gradients(optimizer: Optimizer, norm: float) -> None:
+def _clip_gradients(optimizer: Optimizer, norm: float, *_: object) -> None:
     """Scale the gradients of each group of parameters down to a Euclidean norm where they have a larger one."""
     for group in optimizer.param_groups:
         clip_grad_norm_(group["params"], norm)

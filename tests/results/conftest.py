@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from recbench.results.store import Evaluation, MetricValue, RunKey, RunRecord, Store
+from recbench.results.record import Evaluation, MetricValue, RunKey, RunRecord
+from recbench.results.store import Store
 
 SETTINGS = {"loss.scale": 2.0, "loss.logit": "fixed", "backbone.dim": 32, "train.cosine": False}
 

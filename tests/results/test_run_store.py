@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from recbench.errors import DataError, UsageError
-from recbench.results.store import Plan, Store
+from recbench.results.record import Plan
+from recbench.results.store import Store
 
 
 def files(store: Store) -> list[str]:

@@ -22,7 +22,7 @@ def test_what_a_run_has_fitted_is_restored(prepared: Run) -> None:
         fitted = restore(record.key, data, store.folder(record.key))
         given, log = data.given_and_scored(data.valid)
         predictions = fitted.predictions(log, given)
-        assert fitted.parameters == record.parameters
+        assert getattr(fitted, "model", fitted).parameters == record.parameters
         assert predictions.score.shape == (len(log), len(data.feedback))
         assert predictions.vectors is not None
         for column in range(len(data.feedback)):

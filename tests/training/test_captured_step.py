@@ -307,9 +307,9 @@ def test_a_cuda_graph_is_asked_for_as_torch_has_it(monkeypatch: pytest.MonkeyPat
     of("graph", nullcontext())
     graphs = CudaGraphs(torch.device("cuda:0"))
     assert graphs.aside(lambda: torch.ones(())) == 1
-    recording, objective = graphs.record(lambda: torch.ones(()))
+    replay, objective = graphs.record(lambda: torch.ones(()))
     assert objective == 1 and calls == ["wait", "wait", "replay"]
-    recording.replay()
+    replay()
     assert calls[3:] == ["replay"]
     graphs.forget()
     assert graphs.pool == (0, 2)  # torch refuses memory that recordings have given up

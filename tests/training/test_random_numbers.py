@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn import functional as F
 
-from recbench.training.captured_step import CudaGraph, CudaGraphs
+from recbench.training.captured_step import CudaGraphs
 from recbench.training.random_numbers import DrawnByEach, RandomNumbers
 
 RUNS = 3
@@ -103,8 +103,8 @@ def test_a_cuda_graph_knows_the_generators_that_are_drawn_from(monkeypatch: pyte
         monkeypatch.setattr(torch.cuda, name, lambda *_, **__: calls.context)
     calls.context.__enter__, calls.context.__exit__ = Mock(), Mock(return_value=None)
     random: Any = [SimpleNamespace(cuda="first"), SimpleNamespace(cuda="second")]
-    recording, _ = CudaGraphs(torch.device("cuda:0"), random).record(lambda: calls.step() or torch.ones(()))
-    assert isinstance(recording, CudaGraph)
+    replay, _ = CudaGraphs(torch.device("cuda:0"), random).record(lambda: calls.step() or torch.ones(()))
+    assert replay is calls.replay
     found = [(name, arguments) for name, arguments, _ in calls.mock_calls if not name.startswith("context")]
     registered = [("register_generator_state", (each,)) for each in ("first", "second")]
     assert found == [*registered, ("step", ()), ("replay", ())]
