@@ -20,7 +20,7 @@ from recbench.home import results_home
 from recbench.run import evaluate
 from recbench.study.bakeoff import bake, contestants, program
 from recbench.study.bakeoff.program import Program
-from recbench.study.launchers import local as launcher
+from recbench.study.launchers import in_this_process
 from tests.conftest import Run
 
 ROWS = 3000
@@ -189,26 +189,26 @@ def trained_runs() -> dict[str, int]:
 
 
 def test_interrupted_and_typed_again(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, trained = launcher.train, []
+    train, trained = in_this_process.train, []
 
-    def stop_after_two(training: launcher.Training, *arguments: Any, **named: Any) -> object:
+    def stop_after_two(training: in_this_process.Training, *arguments: Any, **named: Any) -> object:
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(training.key.digest)
         return train(training, *arguments, **named)
 
-    monkeypatch.setattr(launcher, "train", stop_after_two)
+    monkeypatch.setattr(in_this_process, "train", stop_after_two)
     stopped = run("bakeoff", shop, *BAKE)
     assert stopped.code == 130
     assert "the same command goes on where it stopped" in stopped.err
 
     again: list[str] = []
 
-    def count(training: launcher.Training, *arguments: Any, **named: Any) -> object:
+    def count(training: in_this_process.Training, *arguments: Any, **named: Any) -> object:
         again.append(training.key.digest)
         return train(training, *arguments, **named)
 
-    monkeypatch.setattr(launcher, "train", count)
+    monkeypatch.setattr(in_this_process, "train", count)
     finished = run("bakeoff", shop, *BAKE)
     assert finished.code == 0
     assert "columns as laden.toml has them" in finished.err

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from recbench.errors import TrainingError
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.results.sweeps import best
-from recbench.study.launchers import local as launcher
+from recbench.study.launchers import in_this_process
 from tests.conftest import Run
 
 SWEEP = ("sweep", "--losses", "gnolr,bce", "--backbone", "mf", "--set", "train.epochs=1", "--set", "backbone.dim=4")
@@ -67,14 +68,14 @@ def test_json_is_what_is_recorded(prepared: Run) -> None:
 
 
 def test_trials_that_fail_make_exit_code_1(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    train = launcher.train
+    train = in_this_process.train
 
-    def fail(run: launcher.Training, *arguments: object, **named: object) -> object:
+    def fail(run: in_this_process.Training, *arguments: object, **named: object) -> object:
         if run.key.settings["train.lr"] == 0.1:
-            raise launcher.TrainingError("the loss became nan")
+            raise TrainingError("the loss became nan")
         return train(run, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(launcher, "train", fail)
+    monkeypatch.setattr(in_this_process, "train", fail)
     result = prepared(*SWEEP, "--grid", "lr=0.01,0.1")
     assert result.code == 1
     assert result.err.splitlines()[-1].startswith("error: 2 of 4 trials failed")
@@ -86,7 +87,7 @@ def test_interrupted(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launcher, "train", stop)
+    monkeypatch.setattr(in_this_process, "train", stop)
     result = prepared(*SWEEP, "--grid", "lr=0.01,0.1")
     assert result.code == 130
     assert "stopped after 0 of 4 runs; type the same command to continue" in result.err

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from recbench.errors import TrainingError
 from recbench.home import results_home
 from recbench.losses.base import LOSSES
-from recbench.study.launchers import local as launcher
+from recbench.study.launchers import in_this_process
 from tests.conftest import Run
 
 QUICK = ("--epochs", "1", "--set", "backbone.dim=4")
@@ -82,14 +83,14 @@ def test_refused_before_anything_is_written(prepared: Run, words: tuple[str, ...
 
 
 def test_a_failure_does_not_stop_the_others(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    train = launcher.train
+    train = in_this_process.train
 
-    def fail(run: launcher.Training, *arguments: object, **named: object) -> object:
+    def fail(run: in_this_process.Training, *arguments: object, **named: object) -> object:
         if run.key.loss == "bce":
-            raise launcher.TrainingError("the loss became nan")
+            raise TrainingError("the loss became nan")
         return train(run, *arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(launcher, "train", fail)
+    monkeypatch.setattr(in_this_process, "train", fail)
     result = prepared("train", "--loss", "bce,bpr", "--backbone", "mf", *QUICK)
     assert result.code == 1
     assert "bce × mf on synthetic/global, seed 0: the loss became nan; 1 of 2 runs failed" in result.err

@@ -26,6 +26,7 @@ from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.study import search_space as space
 from recbench.study import sweep
+from recbench.study.launchers import in_this_process
 from recbench.study.launchers import local as launcher
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.launchers.local import InProcess
@@ -295,7 +296,7 @@ def test_a_sweep_that_is_not_there(go: Go) -> None:
 
 
 def test_nothing_is_trained_twice(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
-    train, trained = launcher.train, []
+    train, trained = in_this_process.train, []
 
     def count(run: Any, *arguments: Any, **named: Any) -> RunRecord:
         if len(trained) == 3:
@@ -304,7 +305,7 @@ def test_nothing_is_trained_twice(go: Go, monkeypatch: pytest.MonkeyPatch) -> No
         return train(run, *arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(launcher, "train", count)
+        patch.setattr(in_this_process, "train", count)
         with pytest.raises(KeyboardInterrupt):
             go()
     assert "stopped after 3 of 8 runs; type the same command to continue" in go.said
@@ -317,7 +318,7 @@ def test_nothing_is_trained_twice(go: Go, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(records()) == 8
     assert before.items() <= written().items()
     before = written()
-    monkeypatch.setattr(launcher, "train", None)
+    monkeypatch.setattr(in_this_process, "train", None)
     again = go()
     assert written() == before
     assert replace(again, finished=first.finished) == first
@@ -392,7 +393,7 @@ def test_whatever_else_ails_a_run_is_told_in_one_line(go: Go, monkeypatch: pytes
     def break_down(*arguments: object, **named: object) -> None:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(launcher, "train", break_down)
+    monkeypatch.setattr(in_this_process, "train", break_down)
     assert [trial.failed for trial in go(("lr=0.1",), ("bce",)).trials] == ["RuntimeError: two lines"]
 
 

@@ -22,7 +22,7 @@ from recbench.preparation.prepare import prepare
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, keys_of
-from recbench.study.launchers import bundle
+from recbench.study.launchers import in_this_process
 from recbench.study.launchers.base import Failed, Finished, LaunchOptions, Work, launch
 from recbench.training import lanes as module
 from recbench.training import side_by_side
@@ -231,7 +231,7 @@ def test_where_not_even_a_step_has_the_memory_each_run_says_so_itself(
     def fails(*_: object) -> None:
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr(bundle, "most_in_memory", fails)
+    monkeypatch.setattr(in_this_process, "most_in_memory", fails)
     monkeypatch.setattr(Model, "update", fails)
     found = together(shop, keys(shop, "bce", seeds=2), tmp_path)
     assert [run for run in found if not isinstance(run, Failed)] == []

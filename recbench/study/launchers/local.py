@@ -15,21 +15,15 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 
 import torch
-from filelock import Timeout
 from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
-from recbench.own_files import counted_paths
-from recbench.registry import import_recorded
 from recbench.results.record import RunKey
-from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
-from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
-from recbench.study.launchers.bundle import Bundle, Load, groups_of, in_words
-from recbench.training.bundling import bundles
+from recbench.study.launchers.base import A, Finished, Function, Launcher, R, S, Work
+from recbench.study.launchers.in_this_process import attempt, attempt_all, groups_of
 from recbench.training.model import pick_device
-from recbench.training.train import Saved, Training, is_complete, train
 
 
 @contextmanager
@@ -119,27 +113,16 @@ class InProcess:
     def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
         """Yield every run in order, or by bundles, those that another process is training last."""
         taken = []
-        for key, finished in self._ended(keys):
-            if finished is None:
-                taken.append(key)
-            else:
-                yield finished
+        for group in groups_of(list(keys), self.work.lanes, at_once=1):
+            for key, finished in attempt_all(group, self.work, self._load, wait=False, console=self.console):
+                if finished is None:
+                    taken.append(key)
+                else:
+                    yield finished
         for key in taken:
             finished = attempt(key, self.work, self._load, wait=True)
             if finished is not None:
                 yield finished
-
-    def _ended(self, keys: Iterable[RunKey]) -> Iterator[tuple[RunKey, Finished | None]]:
-        lanes = self.work.lanes
-        if lanes == 1:
-            for key in keys:
-                yield key, self._alone(key)
-            return
-        for bundle in bundles(keys, lanes):
-            yield from Bundle(bundle, self.work, self._load, self._alone, self.console).run()
-
-    def _alone(self, key: RunKey) -> Finished | None:
-        return attempt(key, self.work, self._load, wait=False)
 
     def _load(self, key: RunKey) -> Dataset:
         return self.data
@@ -169,39 +152,6 @@ class Pool:
 
     def _submit(self, keys: list[RunKey], *, wait: bool) -> Future[list[tuple[RunKey, Finished | None]]]:
         return self.pool.submit(_attempt_here, keys, self.work, wait)
-
-
-def attempt(key: RunKey, work: Work, load: Load, *, wait: bool, saved: Saved | None = None) -> Finished | None:
-    """Train one run to its record, or return the record it has; `saved` is told of each checkpoint.
-
-    Where another process is training it, wait for its record, or without `wait` return None.
-    """
-    store = Store(work.results)
-    try:
-        if is_complete(key, store):
-            return store.record(key)
-        import_recorded(counted_paths(work.imports, key.sources), key.sources)
-        training = Training(key, load(key).narrow(key.feedback), saved, work.track)
-        silent = Console(quiet=True, force_terminal=False)
-        return train(training, store, silent, imports=list(work.imports), command=work.command, wait=wait)
-    except Timeout:
-        return None
-    except Exception as error:  # whatever is wrong with one run, the others continue
-        return Failed(key, in_words(error))
-
-
-def attempt_all(
-    keys: Sequence[RunKey], work: Work, load: Load, *, wait: bool, saved: Saved | None = None
-) -> Iterator[tuple[RunKey, Finished | None]]:
-    """Train runs side by side where they can be, and yield each with how it ended, as `attempt` says of one."""
-
-    def alone(key: RunKey) -> Finished | None:
-        return attempt(key, work, load, wait=wait, saved=saved)
-
-    if len(keys) == 1:
-        yield keys[0], alone(keys[0])
-    else:
-        yield from Bundle(keys, work, load, alone, Console(quiet=True), saved).run()
 
 
 _loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool

@@ -26,7 +26,7 @@ from recbench.results.files import write_atomically
 from recbench.results.record import Epoch, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
-from recbench.study.launchers.bundle import groups_of
+from recbench.study.launchers.in_this_process import groups_of
 from recbench.study.launchers.ray_cluster import amounts, connect, describe_cluster, one_line, room_for
 from recbench.study.launchers.remote_run import (
     Messages,

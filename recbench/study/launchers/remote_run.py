@@ -26,8 +26,7 @@ from recbench.results.json_structs import decode, encode
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.study.launchers.base import Failed, Finished, Work
-from recbench.study.launchers.bundle import Load
-from recbench.study.launchers.local import attempt_all
+from recbench.study.launchers.in_this_process import Load, attempt_all
 from recbench.study.launchers.remote_tracking import EpochsToDriver, SendEpoch
 from recbench.training.train import PROGRESS, WEIGHTS
 

@@ -18,8 +18,7 @@ from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.run.evaluate import load_dataset
 from recbench.study.launchers.base import A, Failed, Finished, Function, Launcher, R, S, Work
-from recbench.study.launchers.bundle import groups_of
-from recbench.study.launchers.local import attempt_all
+from recbench.study.launchers.in_this_process import attempt_all, groups_of
 from recbench.study.launchers.remote_run import version_conflict
 from recbench.study.launchers.slurm_jobs import MOST_DEATHS, Jobs, reply_of
 from recbench.terminal import print_line

@@ -21,7 +21,7 @@ from recbench.results.record import Epoch, RunKey, RunRecord
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, LaunchOptions, Work
-from recbench.study.launchers.local import attempt
+from recbench.study.launchers.in_this_process import attempt
 from recbench.trackers.base import TrackedRun, Tracker
 from recbench.training.train import LOCK, PROGRESS
 

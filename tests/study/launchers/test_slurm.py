@@ -19,7 +19,7 @@ from recbench.errors import UsageError
 from recbench.results.record import RunKey, RunRecord
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, LaunchOptions, Work
-from recbench.study.launchers.local import attempt
+from recbench.study.launchers.in_this_process import attempt
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'recbench[slurm]'")
 pytestmark = [
