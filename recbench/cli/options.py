@@ -14,7 +14,6 @@ from recbench.errors import UsageError
 from recbench.settings import whole_number
 
 if TYPE_CHECKING:
-    from recbench.run.train_command import TrainRequest
     from recbench.study.launchers.base import LaunchOptions
 
 MAX_SEED = 2**62
@@ -204,33 +203,11 @@ def setting_words(words: Sequence[str], options: Mapping[str, object] = MappingP
     return (*(f"{setting[name]}={value}" for name, value in given.items()), *words)
 
 
-def train_request(
-    *,
-    loss: str,
-    backbone: str | None,
-    dataset: str | None,
-    feedback: str | None,
-    preset: str | None,
-    seed: int,
-    seeds: int,
-    settings: Sequence[str],
-    imports: Sequence[Path],
-) -> TrainRequest:
-    """Return what the options of `train`, or those of `sweep` for all its losses, ask for."""
-    from recbench.run.train_command import TrainRequest
-
+def consecutive(seed: int, seeds: int) -> tuple[int, ...]:
+    """Return the seeds that `--seed` and `--seeds` ask for; raises UsageError for one that is too large."""
     if seed + seeds - 1 > MAX_SEED:
         raise UsageError(f"--seed {seed} --seeds {seeds}: the last seed is above {MAX_SEED:,}")
-    return TrainRequest(
-        loss=loss,
-        backbone=backbone,
-        dataset=dataset,
-        feedback=names(feedback),
-        seeds=tuple(range(seed, seed + seeds)),
-        settings=tuple(settings),
-        imports=tuple(imports),
-        preset=preset,
-    )
+    return tuple(range(seed, seed + seeds))
 
 
 def launch_options(

@@ -27,10 +27,10 @@ from recbench.cli.options import (
     TimeLimit,
     TrainDataset,
     TrainFeedback,
+    consecutive,
     launch_options,
     names,
     setting_words,
-    train_request,
     whole_option,
 )
 from recbench.errors import TrainingError, counted
@@ -91,20 +91,20 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Search settings on validation, the same way for every loss; exit code 1 if a run failed."""
+    from recbench.run.train_command import TrainRequest
     from recbench.study.sweep import SweepRequest, sweep_all
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
-    common = train_request(
+    common = TrainRequest(
         loss="",
         backbone=backbone,
         dataset=dataset,
-        feedback=feedback,
-        preset=preset,
-        seed=seed,
-        seeds=seeds,
         settings=setting_words(settings, {"epochs": epochs, "sampler": sampler}),
-        imports=imports,
+        seeds=consecutive(seed, seeds),
+        feedback=names(feedback),
+        imports=tuple(imports),
+        preset=preset,
     )
     request = SweepRequest(names(losses), tuple(grid), common, search, trials, fair)
     result = sweep_all(request, invocation(), options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,11 +31,11 @@ from recbench.cli.options import (
     TrainDataset,
     TrainFeedback,
     Trust,
+    consecutive,
     given_options,
     launch_options,
     names,
     setting_words,
-    train_request,
     whole_option,
 )
 from recbench.cli.own_code import import_files, import_trusted_plan
@@ -45,8 +44,6 @@ from recbench.terminal import print_text
 
 if TYPE_CHECKING:
     from recbench.results.record import RunRecord
-    from recbench.run.train_command import TrainRequest
-    from recbench.study.launchers.base import LaunchOptions
 
 Losses = Annotated[str, typer.Option(help="Names from `recbench list losses`, joined by commas; all: those that fit.")]
 Backbones = Annotated[
@@ -109,30 +106,31 @@ def train(
     """Train losses on backbones, keeping the epoch that is best on validation."""
     if torchrun.place() is None:  # of several processes, one that waits for another could not be interrupted
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if resume:
-        others = [option for option in given_options(context) if option not in WITH_RESUME]
-        if others:
-            raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
     with _resume_hint(None if resume else typed_command()):
-        trackers = _trackers(track)
         if resume:
-            runs = _resume(imports, trust, device, trackers)
+            runs = _resume(context, imports, trust, device, track)
         else:
+            from recbench.run.train_command import TrainRequest
+            from recbench.study.fair import require_fair
+            from recbench.study.methods import MethodsRequest
+            from recbench.study.train_methods import train_methods
+
             options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
-            words = setting_words(settings, {**options, "sampler": sampler})
-            request = train_request(
-                loss=loss,
-                backbone=backbone,
+            common = TrainRequest(
+                track=_trackers(track),
+                loss="",
+                backbone=None,
                 dataset=dataset,
-                feedback=feedback,
+                settings=setting_words(settings, {**options, "sampler": sampler}),
+                seeds=consecutive(seed, seeds),
+                feedback=names(feedback),
+                imports=tuple(imports),
                 preset=preset,
-                seed=seed,
-                seeds=seeds,
-                settings=words,
-                imports=imports,
             )
             where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
-            runs = _train(replace(request, track=trackers), fair, trials, where)
+            require_fair(trials, fair)
+            methods = MethodsRequest(names(loss), names(backbone) or (None,), common, fair, trials)
+            runs = train_methods(methods, invocation(), where)
     _print_records(runs)
 
 
@@ -146,25 +144,19 @@ def _trackers(track: str | None) -> tuple[str, ...]:
     return words
 
 
-def _resume(imports: Iterable[Path], trust: bool, device: str, track: tuple[str, ...]) -> list[RunRecord]:
-    """Finish the runs of the last `train`."""
+def _resume(
+    context: typer.Context, imports: Iterable[Path], trust: bool, device: str, track: str | None
+) -> list[RunRecord]:
+    """Finish the runs of the last `train`; raises UsageError for options that would change them."""
     from recbench.run.train_command import resume_last
 
+    others = [option for option in given_options(context) if option not in WITH_RESUME]
+    if others:
+        raise UsageError(f"--resume finishes the last `train` as it was typed; leave out {others[0]}")
+    trackers = _trackers(track)
     import_files(imports)
     import_trusted_plan(store().read_plan(), trust)
-    return resume_last(store(), stderr(), device, track)
-
-
-def _train(request: TrainRequest, fair: bool, trials: int | None, options: LaunchOptions) -> list[RunRecord]:
-    """Train the one method of a request, or all that its loss and backbone, joined by commas, stand for."""
-    from recbench.study.fair import require_fair
-    from recbench.study.methods import MethodsRequest
-    from recbench.study.train_methods import train_methods
-
-    require_fair(trials, fair)
-    losses, backbones = names(request.loss), names(request.backbone)
-    methods = MethodsRequest(losses, backbones or (None,), request, fair, trials)
-    return train_methods(methods, invocation(), options)
+    return resume_last(store(), stderr(), device, trackers)
 
 
 def _print_records(records: Iterable[RunRecord]) -> None:
