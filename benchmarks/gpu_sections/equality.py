@@ -14,8 +14,8 @@ from benchmarks.gpu_sections.case import Case, Measured, Setting
 from benchmarks.gpu_sections.shapes import batch_on, generator, moved
 from benchmarks.gpu_sections.steps import NEVER
 from recbench.data.dataset import Dataset
-from recbench.inspect.lane_checks import losses_of_both
 from recbench.inspect.loss_trial import Trial
+from recbench.inspect.step_checks import losses_of_both
 from recbench.inspect.tape import Tapes
 from recbench.losses.base import LOSSES
 from recbench.training.bundling import why_alone

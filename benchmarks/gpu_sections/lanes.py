@@ -11,7 +11,7 @@ from benchmarks.gpu_sections import shapes
 from benchmarks.gpu_sections.case import Case, Measured, Setting, of_steps, start_peak
 from benchmarks.gpu_sections.steps import Shape
 from benchmarks.steps import LanesStep, untrained
-from recbench.inspect.lane_checks import losses_of_both
+from recbench.inspect.step_checks import losses_of_both
 from recbench.training.model import Model
 from recbench.training.side_by_side import SideBySide
 

@@ -14,8 +14,7 @@ from recbench.backbones.base import evaluation_mode
 from recbench.batch import Batch
 from recbench.errors import RecbenchError
 from recbench.evaluation.ranking import auc
-from recbench.inspect.capture_checks import captured
-from recbench.inspect.lane_checks import side_by_side
+from recbench.inspect.declaration_checks import documented, searched, slates, views
 from recbench.inspect.loss_trial import (
     BATCH,
     InapplicableError,
@@ -36,9 +35,7 @@ from recbench.inspect.loss_trial import (
     value_of,
     with_label,
 )
-from recbench.inspect.slate_checks import slates
-from recbench.inspect.statement_checks import documented, searched
-from recbench.inspect.view_checks import views
+from recbench.inspect.step_checks import captured, side_by_side
 from recbench.losses.base import can_be_balanced
 from recbench.registry import line_of
 from recbench.training.scorer import Scorer, linear_weights

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from recbench.losses.base import Loss
     from recbench.samplers.base import Sampler
 
-KINDS = ("datasets", "losses", "samplers", "strategies", "backbones", "baselines", "metrics")
 Item = dict[str, object]
 
 
@@ -25,7 +24,7 @@ def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
     makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
     makers |= {"samplers": _samplers, "strategies": _strategies, "baselines": _baselines, "metrics": _metrics}
     if kind not in makers:
-        raise unknown("list", kind, KINDS)
+        raise unknown("list", kind, makers)
     return makers[kind]()
 
 

@@ -106,8 +106,6 @@ def steps_of(model: Model, data: Dataset, number: int, size: int = BATCH) -> Ite
     """Train one epoch and yield the loss of each step as it is made."""
     generator = torch.Generator().manual_seed(number)
     torch.manual_seed(number)
-    model.backbone.train()
-    model.loss.train()
     model.start_epoch(number)
     for batch in model.loss.sampler.batches(data, size, generator):
         yield model.loss.step(model.backbone, batch, model.optimizer)

@@ -37,8 +37,6 @@ class EpochPass:
 
     def __init__(self, step: Step, data: Dataset, schedule: Schedule, seed: int, number: int) -> None:
         model = step.model
-        model.backbone.train()
-        model.loss.train()
         model.start_epoch(number)
         step.start_epoch()
         self.model, self.data, self.schedule = model, data, schedule

@@ -73,7 +73,9 @@ class Model:
         self.loss.end_epoch(self.backbone)
 
     def start_epoch(self, number: int) -> None:
-        """Get backbone, sampler, views and loss ready for an epoch, counted from 1."""
+        """Get backbone, sampler, views and loss ready to be trained for an epoch, counted from 1."""
+        self.backbone.train()
+        self.loss.train()
         self.backbone.start_epoch(number)
         self.loss.refresh_sampler(self.backbone)
         self.loss.refresh_views(self.backbone)

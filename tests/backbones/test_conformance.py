@@ -10,8 +10,8 @@ import torch
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.data.dataset import Dataset
 from recbench.gpu import everywhere_as_on_gpu
-from recbench.inspect.capture_checks import require_same_steps
 from recbench.inspect.loss_trial import InapplicableError, Trial
+from recbench.inspect.step_checks import require_same_steps
 
 NAMES = BACKBONES.names()
 HISTORIES = {  # of other lengths in every batch, and what a CUDA graph cannot do with them
