@@ -33,7 +33,7 @@ from recbench.training.plan import non_default
 from recbench.training.ranks import current
 from recbench.training.schedule import Schedule
 from recbench.training.tracking import Tracking
-from recbench.training.training_display import EpochLine, TrainingDisplay
+from recbench.training.training_display import TrainingDisplay
 from recbench.training.validate import Validation
 
 PROGRESS = "progress.safetensors"
@@ -158,7 +158,7 @@ class Training:
             state.best_epoch = number
             state.best = {name: checkpoint.copy_of(part) for name, part in self.model.state().items()}
         pace = (time.perf_counter() - began) / len(trained)
-        display.epoch(EpochLine(number, last.loss, metric, last.seconds, pace), is_best)
+        display.epoch(number, last.loss, metric, last.seconds, pace, is_best=is_best)
 
     def finish(self, store: Store, console: Console, imports: list[str], command: str) -> RunRecord:
         """Refit if that is asked for, and write weights and record."""
@@ -266,8 +266,7 @@ class Training:
                 state.refitted += 1
                 state.refit_seconds += trained.seconds
                 state.refit_slots += trained.slots
-                line = EpochLine(state.refitted, trained.loss, None, trained.seconds, trained.seconds)
-                display.epoch(line, is_best=False)
+                display.epoch(state.refitted, trained.loss, None, trained.seconds, trained.seconds, is_best=False)
                 self.save_progress(folder)
 
     def _epoch(self, number: int, display: TrainingDisplay) -> TrainedEpoch:

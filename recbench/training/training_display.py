@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -12,17 +11,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from recbench.results.number_words import clock
 from recbench.terminal import print_line
-
-
-@dataclass(frozen=True)
-class EpochLine:
-    """One line of the learning curve."""
-
-    epoch: int
-    loss: float
-    valid: float | None  # None where nothing is validated
-    seconds: float  # of training
-    pace: float  # seconds an epoch, validation included
 
 
 class TrainingDisplay:
@@ -65,15 +53,14 @@ class TrainingDisplay:
             state = f"epoch {epoch}/{self.epochs}{mean}  {rate_in_words(rate)}"
             self._progress.update(self._task, completed=done, state=state)
 
-    def epoch(self, line: EpochLine, is_best: bool) -> None:
-        """Print the line of a finished epoch."""
-        rate = self.rows / max(line.seconds, 1e-9)
-        left = f"  at most {clock((self.epochs - line.epoch) * line.pace)} left" if line.epoch < self.epochs else ""
-        valid = "" if line.valid is None else f"  valid {self.metric} {line.valid:.4f}{' *' if is_best else '  '}"
-        print_line(
-            self.console,
-            f"  epoch {line.epoch:>3}/{self.epochs}  loss {line.loss:.4f}{valid}  {rate_in_words(rate)}{left}",
-        )
+    def epoch(
+        self, number: int, loss: float, metric: float | None, seconds: float, pace: float, *, is_best: bool
+    ) -> None:
+        """Print the line of a finished epoch, whose training took `seconds`, and `pace` with its validation, if any."""
+        rate = rate_in_words(self.rows / max(seconds, 1e-9))
+        left = f"  at most {clock((self.epochs - number) * pace)} left" if number < self.epochs else ""
+        valid = "" if metric is None else f"  valid {self.metric} {metric:.4f}{' *' if is_best else '  '}"
+        print_line(self.console, f"  epoch {number:>3}/{self.epochs}  loss {loss:.4f}{valid}  {rate}{left}")
 
 
 def rate_in_words(rows: float) -> str:
