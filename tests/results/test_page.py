@@ -16,9 +16,8 @@ from recbench.results.leaderboard_tables import arrange
 from recbench.results.number_words import duration
 from recbench.results.page import render
 from recbench.results.page.answers import answers
-from recbench.results.page.compact import compact
-from recbench.results.page.intervals import intervals
-from recbench.results.page.render import html
+from recbench.results.page.details import compact
+from recbench.results.page.render import html, intervals
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 HOSTILE_NAME = "<img src=x onerror='alert(3)'>&amp;\"{{ 7*7 }}"  # a name may hold no slash

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,15 +16,13 @@ from markupsafe import Markup
 
 from recbench import __version__
 from recbench.results.against import DataVersion, Match, match_tables
-from recbench.results.leaderboard_rows import LeaderboardRow
-from recbench.results.leaderboard_tables import arrange, meaning_of_bold, number_of_seeds
+from recbench.results.leaderboard_rows import LeaderboardRow, Method
+from recbench.results.leaderboard_tables import FeedbackTable, arrange, meaning_of_bold, number_of_seeds
 from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.number_words import duration
 from recbench.results.page.answers import answers
-from recbench.results.page.compact import compact
-from recbench.results.page.details import details
-from recbench.results.page.intervals import intervals, training_seconds
+from recbench.results.page.details import compact, details
 from recbench.results.page.matrix_details import matrix_details
 from recbench.results.published.tables import tables as published_tables
 from recbench.results.record import RunRecord
@@ -125,6 +125,42 @@ def _page(version: str, **content: Any) -> str:
         policy=_policy(scripts, connect=bool(version)),
         recbench=__version__,
     )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean - sd, mean and mean + sd in percent of the range that a column spans."""
+
+    low: float
+    mean: float
+    high: float
+
+
+def intervals(rows: Sequence[LeaderboardRow]) -> dict[Method, Interval]:
+    """Return where the number of each method lies in its column; methods without one, or all alike, are left out."""
+    ends = {row.method: (row.mean - (row.sd or 0), row.mean + (row.sd or 0)) for row in rows if row.mean is not None}
+    lowest = min((low for low, _ in ends.values()), default=0.0)
+    highest = max((high for _, high in ends.values()), default=0.0)
+    if highest == lowest:
+        return {}
+    scale = 100 / (highest - lowest)
+    return {
+        row.method: Interval(
+            *((value - lowest) * scale for value in (ends[row.method][0], row.mean, ends[row.method][1]))
+        )
+        for row in rows
+        if row.mean is not None
+    }
+
+
+def training_seconds(table: FeedbackTable, records: Mapping[str, RunRecord]) -> dict[Method, float]:
+    """Return the mean over all runs behind the numbers of each method."""
+    return {
+        method: statistics.fmean(
+            records[digest].seconds for digest in {digest for row in cells.values() for digest in row.runs}
+        )
+        for method, cells in table.methods.items()
+    }
 
 
 def _policy(scripts: Sequence[str], connect: bool) -> str:
