@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recbench.errors import UsageError, unknown
 from recbench.plots.measured import Measured, Run, labels, measured, missing
@@ -41,9 +42,8 @@ def _varied(records: Sequence[RunRecord], setting: str) -> list[list[RunRecord]]
 
 
 def _rest(key: RunKey, setting: str) -> str:
-    fields = key.to_json()
-    fields["settings"] = {name: value for name, value in fields["settings"].items() if name != setting}
-    return RunKey.from_json(fields, "key").group
+    others = {name: value for name, value in key.settings.items() if name != setting}
+    return replace(key, settings=others).group
 
 
 def _panel(of_feedback: Measured, varied: Sequence[Sequence[RunRecord]], setting: str) -> Panel:

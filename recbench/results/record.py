@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from recbench.errors import UsageError
 from recbench.registry import BASELINE
-from recbench.results.json_structs import OPTIONAL, decode, encode
+from recbench.results.json_structs import OPTIONAL, encode
 from recbench.settings import Value, typed_words
 
 SCHEMA = 1
@@ -89,23 +89,14 @@ class RunKey:
     @cached_property
     def digest(self) -> str:
         """The run's name: 12 hex digits."""
-        return _digest(self.to_json())
+        return _digest(encode(self))
 
     @cached_property
     def group(self) -> str:
         """12 hex digits that runs differing only in their seed have in common."""
-        fields = self.to_json()
+        fields = encode(self)
         del fields["seed"]
         return _digest(fields)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the key as a JSON object."""
-        return dict(encode(self))
-
-    @staticmethod
-    def from_json(data: object, where: str) -> RunKey:
-        """Read what `to_json` made; raises DataError naming `where` for a field that does not fit."""
-        return decode(RunKey, data, where)
 
 
 class Epoch(TypedDict):

@@ -18,7 +18,7 @@ import pytest
 from recbench.errors import DataError
 from recbench.home import results_home
 from recbench.results import sweeps
-from recbench.results.json_structs import canonical
+from recbench.results.json_structs import canonical, decode
 from recbench.results.record import RunKey
 from recbench.results.store import Store
 from recbench.results.sweeps import Sweep, Trial
@@ -112,7 +112,7 @@ def alter_values(path: Path, draw: random.Random) -> None:
     path.write_text(json.dumps(data))
     if path.name == "record.json" and isinstance(data.get("key"), dict):
         try:  # as someone would who knows how records are named
-            folder = Store(results_home()).folder(RunKey.from_json(data["key"], "key"))
+            folder = Store(results_home()).folder(decode(RunKey, data["key"], "key"))
         except DataError:
             return
         if folder != path.parent and not folder.exists():

@@ -31,7 +31,7 @@ keys = st.builds(
 
 @given(keys)
 def test_key_survives_json_with_types_and_digest(key):
-    again = RunKey.from_json(json.loads(json.dumps(key.to_json())), "here")
+    again = decode(RunKey, json.loads(json.dumps(encode(key))), "here")
     assert again == key
     assert [type(value) for value in again.settings.values()] == [type(v) for v in key.settings.values()]
     assert (again.digest, again.group) == (key.digest, key.group)
@@ -121,21 +121,21 @@ def test_settings_must_be_finite(make_key, value):
 )
 def test_keys_are_read_strictly(make_key, change, why):
     with pytest.raises(DataError, match=rf"^plan\.json: damaged \({why}"):
-        RunKey.from_json(make_key().to_json() | change, "plan.json")
+        decode(RunKey, encode(make_key()) | change, "plan.json")
 
 
 @pytest.mark.parametrize("data", [None, [], "key", 3])
 def test_a_key_is_an_object(data):
     with pytest.raises(DataError, match="Expected `object`"):
-        RunKey.from_json(data, "plan.json")
+        decode(RunKey, data, "plan.json")
 
 
 @pytest.mark.parametrize("name", list(RunKey.__dataclass_fields__))
 def test_missing_fields_are_named(make_key, name):
-    data = make_key().to_json()
+    data = encode(make_key())
     del data[name]
     with pytest.raises(DataError, match=f"missing (required )?field `{name}`"):
-        RunKey.from_json(data, "plan.json")
+        decode(RunKey, data, "plan.json")
 
 
 def test_record_and_evaluation_survive_json(make_key, make_record, make_evaluation, make_value):
