@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from recbench.evaluation.statistics import Difference, Sample, compare, first_with_others
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
-from recbench.results.record import RunKey
 from recbench.results.store import Store, seed_of
 from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
 
@@ -19,13 +18,6 @@ RESAMPLES_EACH = 100  # methods: Holm's correction asks for ever smaller p, whic
 
 Contributions = Mapping[MetricKey, UserContributions]
 Name = TypeVar("Name")
-
-
-class PairedRun(NamedTuple):
-    """A run of a method, which pairs with those of equal seed of other methods."""
-
-    digest: str
-    seed: int
 
 
 class UserScores:
@@ -53,10 +45,7 @@ class UserScores:
         """
         if len(rows) < 2 or pairs is not None and not pairs:
             return []
-        runs = {
-            name: [PairedRun(digest, seed_of(self.folders[digest])) for digest in row.runs]
-            for name, row in rows.items()
-        }
+        runs = {name: {digest: seed_of(self.folders[digest]) for digest in row.runs} for name, row in rows.items()}
         samples = paired_samples(_metric(next(iter(rows.values()))), runs, self._contributions)
         if samples[0].numerator.shape[1] < 2:
             return []
@@ -114,20 +103,22 @@ def _metric(row: LeaderboardRow) -> MetricKey:
 
 def paired_samples(
     metric: MetricKey,
-    runs: Mapping[str, Sequence[PairedRun | RunKey]],
+    runs: Mapping[str, Mapping[str, int]],
     contributions: Mapping[str, Contributions],
     deterministic: Collection[str] = (),
 ) -> list[Sample]:
-    """Return a sample per method over the users that count in any of the runs; `runs` are by method."""
-    every = [contributions[run.digest][metric] for of_method in runs.values() for run in of_method]
+    """Return a sample per method over the users that count in any of the runs.
+
+    `runs` are by method, the digest of each to its seed: runs of one seed of several methods are pairs.
+    """
+    every = [contributions[digest][metric] for of_method in runs.values() for digest in of_method]
     users = np.unique(np.concatenate([of_run.user for of_run in every]))
     samples = []
     for name, of_method in runs.items():
         sums = np.zeros((2, len(of_method), len(users)))
-        for number, run in enumerate(of_method):
-            of_run = contributions[run.digest][metric]
+        for number, digest in enumerate(of_method):
+            of_run = contributions[digest][metric]
             positions = np.searchsorted(users, of_run.user)
             sums[0, number, positions], sums[1, number, positions] = of_run.numerator, of_run.denominator
-        seeds = tuple(run.seed for run in of_method)
-        samples.append(Sample(name, sums[0], sums[1], seeds, name in deterministic))
+        samples.append(Sample(name, sums[0], sums[1], tuple(of_method.values()), name in deterministic))
     return samples

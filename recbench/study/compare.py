@@ -272,8 +272,9 @@ def _comparison(
     contributions: Mapping[str, Mapping[MetricKey, UserContributions]],
 ) -> Comparison:
     names = _distinct([method.name for method in chosen])
-    runs = {name: method.keys for name, method in zip(names, chosen, strict=True)}
-    deterministic = {name for name, keys in runs.items() if is_deterministic(keys[0])}
+    keys = {name: method.keys for name, method in zip(names, chosen, strict=True)}
+    deterministic = {name for name, of_method in keys.items() if is_deterministic(of_method[0])}
+    runs = {name: {key.digest: key.seed for key in of_method} for name, of_method in keys.items()}
     samples = paired_samples(metric, runs, contributions, deterministic)
     return Comparison(
         metric=metric[0],

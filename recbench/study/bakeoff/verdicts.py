@@ -102,9 +102,9 @@ def _verdict(
     measured = {
         name: runs for name, runs in methods.items() if all(key in contributions[run.key.digest] for run in runs)
     }
-    keys_of = {name: [run.key for run in runs] for name, runs in measured.items()}
-    deterministic = {name for name, keys in keys_of.items() if is_deterministic(keys[0])}
-    samples = sorted(paired_samples(key, keys_of, contributions, deterministic), key=lambda sample: -sample.value)
+    seeds = {name: {run.key.digest: run.key.seed for run in runs} for name, runs in measured.items()}
+    deterministic = {name for name, runs in measured.items() if is_deterministic(runs[0].key)}
+    samples = sorted(paired_samples(key, seeds, contributions, deterministic), key=lambda sample: -sample.value)
     users = samples[0].numerator.shape[1]
     if users < FEWEST_USERS or not samples[0].value > 0:
         return None
