@@ -161,7 +161,7 @@ def _matrix(rows: list[LeaderboardRow], results: Store, metrics: list[str], form
     if not found:
         raise UsageError("no run has a usual metric of retrieval or ranking; name one with --metric")
     if form == "table":
-        stdout().print(text.terminal_matrices(found))
+        stdout().print(text.TerminalMatrices(found))
     elif form == "json":
         deliver(as_json_text(text.records(found)).encode() + b"\n", output)
     else:

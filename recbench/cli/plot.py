@@ -60,7 +60,7 @@ def angles(
     from recbench.plots import angles as angle
 
     import_files(imports)
-    record = _one(run)
+    record = one_run(run, store())
     import_trusted([record], trust)
     drawn = angle.spaces(record, store(), part)
     title = f"{record.key.title}, {_rows(record, part)}"
@@ -148,7 +148,7 @@ def importance(run: OneRun = None, output: Output = None, form: Format = "pictur
     to = _destination(output, "importance", form, as_json)
     from recbench.plots import importance as weights
 
-    record = _one(run)
+    record = one_run(run, store())
     drawn = weights.distributions(record, store())
     _done(to, drawn, lambda file: weights.draw(drawn, file, record.key.title), lambda: weights.table(drawn))
 
@@ -253,10 +253,6 @@ def curves(run: Runs = [], output: Output = None, form: Format = "picture", as_j
         lambda file: curve.draw(drawn, select, file, data),
         lambda: curve.table(drawn, select, data),
     )
-
-
-def _one(run: str | None) -> RunRecord:
-    return one_run(run, store())
 
 
 def _rows(record: RunRecord, part: str) -> str:

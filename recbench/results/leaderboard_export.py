@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import polars as pl
 
 from recbench.errors import DataError
@@ -16,7 +17,7 @@ from recbench.results.csv_text import as_csv
 from recbench.results.files import temporary_beside
 from recbench.results.leaderboard import markdown
 from recbench.results.leaderboard_latex import latex
-from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow, as_dict
+from recbench.results.leaderboard_rows import COLUMNS, LeaderboardRow
 from recbench.results.store import Store
 from recbench.terminal import as_json_text, print_text
 
@@ -61,7 +62,7 @@ def export(
     if form == "parquet":
         content = parquet(rows)
     elif form == "json":
-        content = as_json_text([as_dict(row) for row in rows]).encode() + b"\n"
+        content = as_json_text([msgspec.structs.asdict(row) for row in rows]).encode() + b"\n"
     elif form == "html":
         from recbench.results.page.render import html  # loads torch, which the other forms do without
 

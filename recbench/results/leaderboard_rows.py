@@ -8,7 +8,7 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -96,11 +96,6 @@ class LeaderboardRow(msgspec.Struct, frozen=True):
 
 
 COLUMNS = tuple(name for name in LeaderboardRow.__struct_fields__ if name != "curve")  # of tables for other programs
-
-
-def as_dict(row: LeaderboardRow) -> dict[str, Any]:
-    """Return the fields of a row, in their order."""
-    return msgspec.structs.asdict(row)
 
 
 @dataclass

@@ -89,11 +89,3 @@ def passed_over(store: Store) -> frozenset[str]:
             passed.update(digest for trial in trials for digest in trial.runs)
             kept.update(digest for trial in best_trials(trials).values() for digest in trial.runs)
     return frozenset(passed - kept)
-
-
-def best(store: Store, sweep: str) -> dict[str, list[str]]:
-    """Return the settings of each loss's best point, as words of `--set`, from the sweep whose digest starts so.
-
-    Settings that have their default value are left out, and so are losses of which every trial failed.
-    """
-    return find(store, sweep).best

@@ -7,9 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from recbench.data.dataset import Dataset, Positives
-from recbench.errors import UsageError, suggestion
+from recbench.errors import DataError, UsageError, suggestion
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
-from recbench.run.raw_ids import FILES, parse_frame, read_content, require_pairs, rows_of
+from recbench.run.raw_ids import FILES, parse_frame, read_content, rows_of
 from recbench.settings import whole_number
 
 BIASED = (
@@ -68,7 +68,14 @@ def _read(path: Path, data: Dataset) -> GivenCandidates:
     """Read the columns `user` and `item`, raw ids, of a Parquet or CSV file."""
     content = read_content(path)
     frame = parse_frame(path, content)
-    require_pairs(path, frame, "write the candidates of at least one user")
+    missing = [name for name in ("user", "item") if name not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{path}: no column {' or '.join(missing)}; expected columns user and item with raw ids, "
+            f"found {', '.join(frame.columns) or 'none'}"
+        )
+    if not len(frame):
+        raise DataError(f"{path}: no rows; write the candidates of at least one user")
     user = rows_of(path, frame["user"], "user", data, OTHER_CANDIDATES)
     item = rows_of(path, frame["item"], "item", data, OTHER_CANDIDATES)
     pairs = Positives.from_pairs(user, item, len(data.users), len(data.items))

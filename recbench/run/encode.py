@@ -19,8 +19,8 @@ from recbench.errors import DataError, UsageError
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.run.export import model_of_vectors, vector_columns, with_vectors
-from recbench.run.raw_features import count_unknown, encode_rows, features_of
-from recbench.run.raw_ids import known_rows
+from recbench.run.raw_features import count_unknown, encode_rows
+from recbench.run.raw_ids import known_rows, side_options
 from recbench.settings import Value, owned_by
 from recbench.training.model import Model
 from recbench.training.scorer import Scorer
@@ -82,7 +82,7 @@ def _knows_ids_alone(backbone: Backbone, path: Path) -> UsageError:
 
 def _side_of(data: Dataset, rows: pl.DataFrame, path: Path) -> SideName:
     """Return the side whose features are the columns; raises DataError if that is neither, UsageError if both."""
-    needed = {side: features_of(data, side) for side in SIDES}
+    needed = {side: side_options(data, side).features for side in SIDES}
     found = [side for side in SIDES if set(needed[side]) <= set(rows.columns)]
     if len(found) == 1:
         return found[0]

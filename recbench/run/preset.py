@@ -116,11 +116,6 @@ class Preset(msgspec.Struct, frozen=True):
         return name
 
 
-def names() -> list[str]:
-    """Return the names of all presets, sorted; raises UsageError for a damaged file."""
-    return sorted(presets())
-
-
 def find(name: str) -> Preset:
     """Return the preset of that name; raises UsageError with the nearest name if there is none."""
     known = presets()

@@ -18,11 +18,6 @@ from recbench.readers.building_blocks.typed_columns import ColumnRoles, check_ve
 from recbench.run.raw_ids import side_options
 
 
-def features_of(data: Dataset, side: Literal["user", "item"]) -> tuple[str, ...]:
-    """Return the raw columns that hold the features of users or items."""
-    return side_options(data, side).features
-
-
 def encode_rows(data: Dataset, side: Literal["user", "item"], rows: pl.DataFrame, path: Path) -> Table:
     """Return a table of users or items that are given as in the raw data, a column per feature.
 

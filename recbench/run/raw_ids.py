@@ -47,18 +47,6 @@ def read_frame(path: Path) -> pl.DataFrame:
     return parse_frame(path, read_content(path))
 
 
-def require_pairs(path: Path, frame: pl.DataFrame, remedy: str) -> None:
-    """Raise DataError unless there are columns `user` and `item`, and rows; what to do about none is the remedy."""
-    missing = [name for name in ("user", "item") if name not in frame.columns]
-    if missing:
-        raise DataError(
-            f"{path}: no column {' or '.join(missing)}; expected columns user and item with raw ids, "
-            f"found {', '.join(frame.columns) or 'none'}"
-        )
-    if not len(frame):
-        raise DataError(f"{path}: no rows; {remedy}")
-
-
 def rows_of(
     path: Path, ids: pl.Series, side: Literal["user", "item"], data: Dataset, otherwise: str = ""
 ) -> torch.Tensor:

@@ -11,7 +11,7 @@ import pytest
 from recbench.errors import TrainingError
 from recbench.home import results_home
 from recbench.results.store import Store
-from recbench.results.sweeps import best
+from recbench.results.sweeps import find
 from recbench.study.launchers import in_this_process
 from tests.conftest import Run
 
@@ -61,7 +61,7 @@ def test_json_is_what_is_recorded(prepared: Run) -> None:
     recorded = json.loads((results_home() / "sweeps" / f"{found['sweep']}.json").read_text())
     assert len(recorded.pop("sha256")) == 64
     assert recorded == {name: value for name, value in found.items() if name != "sweep"}
-    assert best(Store(results_home()), found["sweep"]) == found["best"]
+    assert find(Store(results_home()), found["sweep"]).best == found["best"]
     again = prepared(*words)
     assert "8 runs exist and are not trained again" in again.err
     assert again.json["trials"] == found["trials"]

@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
+from msgspec.structs import asdict
 
 from recbench.errors import UsageError
-from recbench.results.leaderboard_rows import LeaderboardRow, as_dict, collect_rows
+from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 
 FIELDS = (  # what CSV, JSON and Parquet are read by
     *("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "mean", "sd", "seeds"),
@@ -39,7 +40,7 @@ def test_mean_and_sd_over_seeds_by_hand(store, add, make_value):
     assert row.seeds == 3
     assert row.runs == [key.digest for key in sorted(keys, key=lambda key: f"s{key.seed}")]
     assert row.run == keys[0].digest
-    assert tuple(as_dict(row)) == FIELDS
+    assert tuple(asdict(row)) == FIELDS
     assert row.trained_on == ["click", "buy"]
 
 

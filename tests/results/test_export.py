@@ -16,17 +16,18 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from msgspec.structs import asdict
 
 from recbench.errors import UsageError
 from recbench.results.leaderboard_export import parquet
-from recbench.results.leaderboard_rows import COLUMNS, as_dict, collect_rows
+from recbench.results.leaderboard_rows import COLUMNS, collect_rows
 from recbench.results.page import server
 from recbench.results.page.render import html
 from tests.results.test_page import data_of, parse
 
 
 def without_curve(rows):
-    assert all(set(as_dict(row)) - set(COLUMNS) == {"curve"} for row in rows)
+    assert all(set(asdict(row)) - set(COLUMNS) == {"curve"} for row in rows)
     return [{name: getattr(row, name) for name in COLUMNS} for row in rows]
 
 

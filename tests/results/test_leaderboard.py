@@ -6,13 +6,14 @@ import json as python_json
 import os
 
 import pytest
+from msgspec.structs import asdict
 from rich.console import Console
 
 from recbench.errors import DataError, UsageError
 from recbench.results import leaderboard
 from recbench.results.leaderboard import markdown, terminal_table, write_markdown
 from recbench.results.leaderboard_export import csv
-from recbench.results.leaderboard_rows import as_dict, collect_rows
+from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.number_words import clock, sparkline
 
 SIGNATURES = {
@@ -276,7 +277,7 @@ def test_csv_keeps_all_digits(rows):
 
 
 def test_json_is_json(rows):
-    objects = [as_dict(row) for row in rows]
+    objects = [asdict(row) for row in rows]
     assert python_json.loads(python_json.dumps(objects, allow_nan=False)) == objects
     assert objects[0]["loss"] == "gnolr"
     assert objects[0]["values"] == [0.71, 0.711, 0.712] and objects[0]["seconds"] == 1.5

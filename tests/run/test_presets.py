@@ -38,7 +38,7 @@ def resolved(name: str, loss: str, backbone: str) -> dict[str, settings.Value]:
     }
 
 
-@pytest.mark.parametrize("name", preset.names())
+@pytest.mark.parametrize("name", sorted(preset.presets()))
 def test_every_line_resolves_for_every_registered_loss_and_backbone(name: str) -> None:
     found = preset.find(name)
     named = {word.partition("/")[0] for key in (*found.paper.losses, *found.entry.losses) for word in key.split()}
@@ -47,7 +47,7 @@ def test_every_line_resolves_for_every_registered_loss_and_backbone(name: str) -
             assert resolved(name, loss, backbone)["train.epochs"] != Schedule().epochs
 
 
-@pytest.mark.parametrize("name", preset.names())
+@pytest.mark.parametrize("name", sorted(preset.presets()))
 def test_names_are_those_of_methods_and_of_the_catalogue(name: str) -> None:
     found = preset.find(name)
     for key in (*found.paper.losses, *found.entry.losses):

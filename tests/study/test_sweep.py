@@ -279,7 +279,7 @@ def test_what_is_found_is_what_the_records_say(go: Go) -> None:
             means.append(trial.valid)
         assert means == sorted(means, reverse=True)
         assert set(found.best[loss]) == {"backbone.dim=4", "train.epochs=1", *trials[0].words}
-    assert sweeps.best(Store(results_home()), found.digest[:5]) == found.best
+    assert sweeps.find(Store(results_home()), found.digest[:5]).best == found.best
     stored = sweeps.find(Store(results_home()), found.digest)
     assert stored == found
     assert sweep_json(found)["sweep"] == found.digest == stored.digest
@@ -288,7 +288,7 @@ def test_what_is_found_is_what_the_records_say(go: Go) -> None:
 def test_a_sweep_that_is_not_there(go: Go) -> None:
     found = go(("lr=0.1",), ("bce",))
     with pytest.raises(UsageError, match=f"0 sweeps start with `x`, not one; there are {found.digest}"):
-        sweeps.best(Store(results_home()), "x")
+        sweeps.find(Store(results_home()), "x")
     path = results_home() / "sweeps" / f"{found.digest}.json"
     path.write_text(path.read_text().replace('"bce"', "7", 1))
     with pytest.raises(DataError, match="damaged"):

@@ -14,7 +14,7 @@ from rich.text import Text
 from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_latex import PACKAGE, escaped, latex_row, latex_table
-from recbench.results.matrix.methods_by_datasets import Cell, Matrix, MatrixColumn
+from recbench.results.matrix.methods_by_datasets import Matrix, MatrixColumn
 from recbench.results.matrix.pairwise_wins import pairwise_wins
 from recbench.results.matrix.rank_block import RankBlock, rank_block
 from recbench.results.matrix.wins_text import (
@@ -37,11 +37,6 @@ MEAN_RANK = "mean rank"
 REFITTED = "*"
 
 
-def terminal_matrices(matrices: Sequence[Matrix]) -> RenderableType:
-    """Return the matrices for a rich console, in tables no wider than it."""
-    return _TerminalMatrices(matrices)
-
-
 def markdown(matrices: Sequence[Matrix]) -> str:
     """Return the matrices as Markdown."""
     lines = []
@@ -53,9 +48,10 @@ def markdown(matrices: Sequence[Matrix]) -> str:
         lines += [markdown_row(["method", *map(markdown_text, headings), MEAN_RANK])]
         lines += [markdown_row(["---", *["---:"] * (len(columns) + 1)])]
         for name in matrix.methods:
-            numbers = [
-                _bold(markdown_text(cell_words(column, name)), column.cells.get(name), "**") for column in columns
-            ]
+            numbers = []
+            for column in columns:
+                words, cell = markdown_text(cell_words(column, name)), column.cells.get(name)
+                numbers.append(f"**{words}**" if cell and cell.row.best else words)
             lines.append(markdown_row([markdown_text(name), *numbers, _mean_rank(block, name)]))
         lines += ["", *(f"{markdown_text(note)}\n" for note in _notes(matrix, block)), *wins_markdown(matrix)]
     return "\n".join(lines)
@@ -115,10 +111,6 @@ def cell_words(column: MatrixColumn, name: str) -> str:
     return f"{mark}{' ' if mark else ''}{number}{star}{rank}"
 
 
-def _bold(words: str, cell: Cell | None, mark: str) -> str:
-    return f"{mark}{words}{mark}" if cell and cell.row.best else words
-
-
 def _mean_rank(block: RankBlock | None, name: str) -> str:
     return f"{block.mean_ranks[name]:.2f}" if block and name in block.mean_ranks else "-"
 
@@ -162,8 +154,8 @@ def _latex_rows(matrix: Matrix, block: RankBlock | None) -> Iterator[str]:
         yield latex_row([escaped(name), *numbers, _mean_rank(block, name)])
 
 
-class _TerminalMatrices:
-    """Tables that break into several where the console is too narrow for all datasets."""
+class TerminalMatrices:
+    """The matrices for a rich console: tables that break into several where it is too narrow for all datasets."""
 
     def __init__(self, matrices: Sequence[Matrix]) -> None:
         self.matrices = matrices

@@ -251,7 +251,7 @@ def test_few_datasets_are_said(store: Store, put: Put) -> None:
 def rendered(matrix: Matrix, width: int) -> str:
     console = Console(width=width, file=None, record=True, force_terminal=False)
     with console.capture() as capture:
-        console.print(text.terminal_matrices([matrix]))
+        console.print(text.TerminalMatrices([matrix]))
     return capture.get()
 
 
