@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from recbench.cli import options
 from recbench.cli.app import (
     TRAINING,
     command,
@@ -18,18 +19,7 @@ from recbench.cli.app import (
     stderr,
     stdout,
 )
-from recbench.cli.options import (
-    Address,
-    Device,
-    Imports,
-    Jobs,
-    Json,
-    Launcher,
-    Partition,
-    PerRun,
-    launch_options,
-    names,
-)
+from recbench.cli.options import launch_options, names
 from recbench.errors import InterruptionError
 from recbench.terminal import print_line, print_text
 
@@ -70,17 +60,17 @@ def bakeoff(
     catalog: Annotated[
         Path | None, typer.Option(help="Where the catalogue entry of a file is written; default: NAME.toml here.")
     ] = None,
-    jobs: Jobs = None,
-    launcher: Launcher = "local",
-    address: Address = None,
-    per_run: PerRun = None,
-    partition: Partition = None,
+    jobs: options.Jobs = None,
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    per_run: options.PerRun = None,
+    partition: options.Partition = None,
     time_limit: Annotated[
         str | None, typer.Option("--time-limit", metavar="TIME", help="Of a Slurm job, such as 4h.")
     ] = None,
-    device: Device = "auto",
-    imports: Imports = [],
-    as_json: Json = False,
+    device: options.Device = "auto",
+    imports: options.Imports = [],
+    as_json: options.Json = False,
 ) -> None:
     """Find out which loss suits a log: prepare it, train a dozen losses and baselines fairly, and say what to take.
 

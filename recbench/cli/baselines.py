@@ -6,26 +6,9 @@ from typing import Annotated
 
 import typer
 
+from recbench.cli import options
 from recbench.cli.app import TRAINING, command, invocation, print_json, stderr, stdout, store, typed_command
-from recbench.cli.options import (
-    Address,
-    Candidates,
-    Dialect,
-    Imports,
-    Json,
-    KeepSeen,
-    Launcher,
-    Metrics,
-    Partition,
-    PerRun,
-    PreparedDataset,
-    Seed,
-    TimeLimit,
-    launch_options,
-    names,
-    setting_words,
-    whole_option,
-)
+from recbench.cli.options import launch_options, names, setting_words, whole_option
 from recbench.cli.own_code import import_files
 
 
@@ -38,13 +21,13 @@ from recbench.cli.own_code import import_files
     "recbench baselines --launcher slurm --partition long --per-run cpus=4,memory=32GiB",
 )
 def baselines(
-    dataset: PreparedDataset = None,
+    dataset: options.PreparedDataset = None,
     feedback: Annotated[str | None, typer.Option(help="Feedback types, joined by commas; default: all.")] = None,
-    metric: Metrics = [],
+    metric: options.Metrics = [],
     only: Annotated[
         str | None, typer.Option(help="Names from `recbench list baselines`, joined by commas; default: all.")
     ] = None,
-    seed: Seed = 0,
+    seed: options.Seed = 0,
     seeds: Annotated[int, whole_option("--seeds", "Number of seeds, for baselines that depend on one.", 1, 10_000)] = 1,
     settings: Annotated[
         list[str],
@@ -54,20 +37,20 @@ def baselines(
         float,
         typer.Option(help="Seconds to search each baseline's settings on validation; 0: no search.", min=0, max=10**7),
     ] = 120,
-    candidates: Candidates = "catalogue",
-    keep_seen: KeepSeen = False,
-    dialect: Dialect = None,
+    candidates: options.Candidates = "catalogue",
+    keep_seen: options.KeepSeen = False,
+    dialect: options.Dialect = None,
     jobs: Annotated[
         int | None,
         whole_option("--jobs", "Baselines at the same time; default: 1, on a cluster all that fit.", 1, 1000),
     ] = None,
-    launcher: Launcher = "local",
-    address: Address = None,
-    per_run: PerRun = None,
-    partition: Partition = None,
-    time_limit: TimeLimit = None,
-    imports: Imports = [],
-    as_json: Json = False,
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    per_run: options.PerRun = None,
+    partition: options.Partition = None,
+    time_limit: options.TimeLimit = None,
+    imports: options.Imports = [],
+    as_json: options.Json = False,
 ) -> None:
     """Tune, fit and evaluate baselines, from popularity to EASE and iALS, for the leaderboard."""
     from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
@@ -84,14 +67,14 @@ def baselines(
         budget=budget,
     )
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit)
+    launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
     if launcher == "local" and (jobs or 1) == 1:
         evaluated = run_baselines(request, evaluation, invocation())
     else:
         from recbench.study.launched_baselines import run_launched_baselines
         from recbench.study.launchers.base import Work
 
-        work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command(), launch=options)
+        work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command(), launch=launch)
         evaluated = run_launched_baselines(request, evaluation, work, stderr())
     if as_json:
         print_json(evaluations_json(evaluated))

@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench import torchrun
+from recbench.cli import options
 from recbench.cli.app import TRAINING, command, invocation, print_json, stderr, stdout, store
-from recbench.cli.options import (
-    Candidates,
-    DatasetOfRuns,
-    Device,
-    Dialect,
-    Imports,
-    Json,
-    KeepSeen,
-    Metrics,
-    Runs,
-    Trust,
-)
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.terminal import TerminalConsole
 
@@ -40,10 +29,10 @@ if TYPE_CHECKING:
     name="eval",
 )
 def evaluate(
-    metric: Metrics = [],
-    run: Runs = [],
-    dataset: DatasetOfRuns = None,
-    candidates: Candidates = "catalogue",
+    metric: options.Metrics = [],
+    run: options.Runs = [],
+    dataset: options.DatasetOfRuns = None,
+    candidates: options.Candidates = "catalogue",
     index: Annotated[
         str,
         typer.Option(
@@ -51,15 +40,15 @@ def evaluate(
             help="Exact search, what an approximate one costs, or several queries a user (kNN-Embed).",
         ),
     ] = "flat",
-    keep_seen: KeepSeen = False,
-    dialect: Dialect = None,
-    device: Device = "auto",
-    imports: Imports = [],
-    trust: Trust = False,
+    keep_seen: options.KeepSeen = False,
+    dialect: options.Dialect = None,
+    device: options.Device = "auto",
+    imports: options.Imports = [],
+    trust: options.Trust = False,
     no_baselines: Annotated[
         bool, typer.Option("--no-baselines", help="Do not add rows of baselines to the leaderboard.")
     ] = False,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Open the test rows, compute metrics and keep them with the run."""
     from recbench.run.baselines_beside import add_baseline_rows
@@ -89,15 +78,15 @@ def evaluate(
     "recbench rescore --run 0bc13ddb --metric logloss",
 )
 def rescore(
-    metric: Metrics = [],
-    run: Runs = [],
-    dataset: DatasetOfRuns = None,
-    candidates: Candidates = "catalogue",
-    keep_seen: KeepSeen = False,
-    dialect: Dialect = None,
-    imports: Imports = [],
-    trust: Trust = False,
-    as_json: Json = False,
+    metric: options.Metrics = [],
+    run: options.Runs = [],
+    dataset: options.DatasetOfRuns = None,
+    candidates: options.Candidates = "catalogue",
+    keep_seen: options.KeepSeen = False,
+    dialect: options.Dialect = None,
+    imports: options.Imports = [],
+    trust: options.Trust = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compute other metrics from the scores that `eval` kept, without the model or its weights."""
     from recbench.run.eval_command import EvalRequest

@@ -132,6 +132,7 @@ TrainDataset = Annotated[
 TrainFeedback = Annotated[
     str | None, typer.Option(help="Feedback types to train on, joined by commas; default: all that the loss takes.")
 ]
+Epochs = Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)]
 Preset = Annotated[
     str | None, typer.Option(help="A paper's settings, such as gnolr/ml-1m; what is given beside it wins.")
 ]

@@ -6,24 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from recbench.cli import options
 from recbench.cli.app import OWN, command, invocation, print_json, stdout
-from recbench.cli.options import (
-    Address,
-    Device,
-    Fair,
-    FairTrials,
-    Jobs,
-    Json,
-    Lanes,
-    Launcher,
-    Partition,
-    PerRun,
-    Settings,
-    TimeLimit,
-    launch_options,
-    setting_words,
-    whole_option,
-)
+from recbench.cli.options import launch_options, setting_words, whole_option
 from recbench.terminal import print_text
 
 
@@ -38,7 +23,7 @@ def papers(
         str | None,
         typer.Argument(help="A table, as in gnolr/table2, several (gnolr/table2+11), or a paper, as in gnolr."),
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show the tables of the papers as they were printed, and how each number came about."""
     from recbench.inspect.nested_table import items_table
@@ -77,19 +62,19 @@ def reproduce(
     method: Annotated[list[str], typer.Option("--method", help="Only this method, as the paper calls it.")] = [],
     backbone: Annotated[list[str], typer.Option("--backbone", help="Only methods on this backbone, as in mf.")] = [],
     seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
-    settings: Settings = [],
-    fair: Fair = False,
-    trials: FairTrials = None,
-    jobs: Jobs = None,
-    lanes: Lanes = "auto",
-    launcher: Launcher = "local",
-    address: Address = None,
-    per_run: PerRun = None,
-    partition: Partition = None,
-    time_limit: TimeLimit = None,
-    device: Device = "auto",
+    settings: options.Settings = [],
+    fair: options.Fair = False,
+    trials: options.FairTrials = None,
+    jobs: options.Jobs = None,
+    lanes: options.Lanes = "auto",
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    per_run: options.PerRun = None,
+    partition: options.Partition = None,
+    time_limit: options.TimeLimit = None,
+    device: options.Device = "auto",
     form: Annotated[Literal["table", "markdown", "json"], typer.Option("--format", help="How to print.")] = "table",
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run what a published table needs and print it beside the paper's numbers; finished runs are kept."""
     from recbench.results.published import joined
@@ -109,8 +94,8 @@ def reproduce(
         fair=fair,
         trials=trials,
     )
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
-    lines = reproduction.reproduce(request, invocation(), options)
+    launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
+    lines = reproduction.reproduce(request, invocation(), launch)
     if as_json or form == "json":
         print_json(reproduction.as_json(request, lines))
     elif form == "markdown":

@@ -7,32 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from recbench.cli import options
 from recbench.cli.app import TRAINING, command, invocation, print_json, stdout
-from recbench.cli.options import (
-    Address,
-    Backbone,
-    Device,
-    Fair,
-    Imports,
-    Jobs,
-    Json,
-    Lanes,
-    Launcher,
-    Partition,
-    PerRun,
-    Preset,
-    Sampler,
-    Seed,
-    Settings,
-    TimeLimit,
-    TrainDataset,
-    TrainFeedback,
-    consecutive,
-    launch_options,
-    names,
-    setting_words,
-    whole_option,
-)
+from recbench.cli.options import consecutive, launch_options, names, setting_words, whole_option
 from recbench.errors import TrainingError, counted
 from recbench.terminal import print_text
 
@@ -69,33 +46,33 @@ def sweep(
         Literal["grid", "random", "optuna"], typer.Option(help="All combinations, at random, or Optuna's TPE.")
     ] = "grid",
     trials: Trials = None,
-    backbone: Backbone = None,
-    sampler: Sampler = None,
-    dataset: TrainDataset = None,
-    feedback: TrainFeedback = None,
-    preset: Preset = None,
-    seed: Seed = 0,
+    backbone: options.Backbone = None,
+    sampler: options.Sampler = None,
+    dataset: options.TrainDataset = None,
+    feedback: options.TrainFeedback = None,
+    preset: options.Preset = None,
+    seed: options.Seed = 0,
     seeds: Annotated[int, whole_option("--seeds", "Runs for each point, with consecutive seeds.", 1, 10_000)] = 1,
-    epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
-    fair: Fair = False,
-    jobs: Jobs = None,
-    lanes: Lanes = "auto",
-    launcher: Launcher = "local",
-    address: Address = None,
-    per_run: PerRun = None,
-    partition: Partition = None,
-    time_limit: TimeLimit = None,
-    settings: Settings = [],
-    device: Device = "auto",
-    imports: Imports = [],
-    as_json: Json = False,
+    epochs: options.Epochs = None,
+    fair: options.Fair = False,
+    jobs: options.Jobs = None,
+    lanes: options.Lanes = "auto",
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    per_run: options.PerRun = None,
+    partition: options.Partition = None,
+    time_limit: options.TimeLimit = None,
+    settings: options.Settings = [],
+    device: options.Device = "auto",
+    imports: options.Imports = [],
+    as_json: options.Json = False,
 ) -> None:
     """Search settings on validation, the same way for every loss; exit code 1 if a run failed."""
     from recbench.run.train_command import TrainRequest
     from recbench.study.sweep import SweepRequest, sweep_all
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
+    launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
     common = TrainRequest(
         loss="",
         backbone=backbone,
@@ -107,7 +84,7 @@ def sweep(
         preset=preset,
     )
     request = SweepRequest(names(losses), tuple(grid), common, search, trials, fair)
-    result = sweep_all(request, invocation(), options)
+    result = sweep_all(request, invocation(), launch)
     _print(result, as_json)
 
 

@@ -11,33 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench import torchrun
+from recbench.cli import options
 from recbench.cli.app import TRAINING, command, invocation, stderr, store, typed_command
-from recbench.cli.options import (
-    Address,
-    Device,
-    Fair,
-    FairTrials,
-    Imports,
-    Jobs,
-    Lanes,
-    Launcher,
-    Partition,
-    PerRun,
-    Preset,
-    Sampler,
-    Seed,
-    Settings,
-    TimeLimit,
-    TrainDataset,
-    TrainFeedback,
-    Trust,
-    consecutive,
-    given_options,
-    launch_options,
-    names,
-    setting_words,
-    whole_option,
-)
+from recbench.cli.options import consecutive, given_options, launch_options, names, setting_words, whole_option
 from recbench.cli.own_code import import_files, import_trusted_plan
 from recbench.errors import InterruptionError, UsageError
 from recbench.terminal import print_text
@@ -76,30 +52,30 @@ def train(
     context: typer.Context,
     loss: Losses = "gnolr",
     backbone: Backbones = None,
-    sampler: Sampler = None,
-    dataset: TrainDataset = None,
-    feedback: TrainFeedback = None,
-    preset: Preset = None,
-    seed: Seed = 0,
+    sampler: options.Sampler = None,
+    dataset: options.TrainDataset = None,
+    feedback: options.TrainFeedback = None,
+    preset: options.Preset = None,
+    seed: options.Seed = 0,
     seeds: Annotated[int, whole_option("--seeds", "Number of runs, with consecutive seeds.", 1, 10_000)] = 1,
-    epochs: Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)] = None,
+    epochs: options.Epochs = None,
     batch_size: Annotated[int | None, whole_option("--batch-size", "Logged rows in a batch.", 1, 10**9)] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
     select: Annotated[str | None, typer.Option(help="Validation metric that chooses the epoch.")] = None,
     noise: Noise = None,
-    settings: Settings = [],
-    fair: Fair = False,
-    trials: FairTrials = None,
-    jobs: Jobs = None,
-    lanes: Lanes = "auto",
-    launcher: Launcher = "local",
-    address: Address = None,
-    per_run: PerRun = None,
-    partition: Partition = None,
-    time_limit: TimeLimit = None,
-    device: Device = "auto",
-    imports: Imports = [],
-    trust: Trust = False,
+    settings: options.Settings = [],
+    fair: options.Fair = False,
+    trials: options.FairTrials = None,
+    jobs: options.Jobs = None,
+    lanes: options.Lanes = "auto",
+    launcher: options.Launcher = "local",
+    address: options.Address = None,
+    per_run: options.PerRun = None,
+    partition: options.Partition = None,
+    time_limit: options.TimeLimit = None,
+    device: options.Device = "auto",
+    imports: options.Imports = [],
+    trust: options.Trust = False,
     track: Track = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
@@ -115,13 +91,13 @@ def train(
             from recbench.study.methods import MethodsRequest
             from recbench.study.train_methods import train_methods
 
-            options = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
+            training = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "select": select, "noise": noise}
             common = TrainRequest(
                 track=_trackers(track),
                 loss="",
                 backbone=None,
                 dataset=dataset,
-                settings=setting_words(settings, {**options, "sampler": sampler}),
+                settings=setting_words(settings, {**training, "sampler": sampler}),
                 seeds=consecutive(seed, seeds),
                 feedback=names(feedback),
                 imports=tuple(imports),
