@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.matrix.pairwise_wins import PairwiseWins, pairwise_wins
-from recbench.results.matrix.wins_text import NOBODY, TITLE, wins_notes, wins_records, wins_words
+from recbench.results.matrix.wins_text import NOBODY, TITLE, wins_notes, wins_words
 from recbench.results.store import Store
 
 CELL = 0.62  # of a count, in inches
@@ -21,33 +20,36 @@ MOST = 20  # methods of a picture
 COLOURS = "PuOr"  # from worse to better, told apart by the colour-blind
 
 
-@dataclass(frozen=True)
-class CountedWins:
-    """The wins of all pairs of methods in one metric."""
-
-    metric: str
-    wins: PairwiseWins
-
-
-def counted_wins(store: Store, metric: str) -> CountedWins:
+def counted_wins(store: Store, metric: str) -> PairwiseWins:
     """Return the wins in one metric; raises UsageError where no two methods stand on two datasets."""
     found = matrices(collect_rows(store, None, [metric]), UserScores(store), metrics_asked=True)
     wins = pairwise_wins(found[0]) if found else None
     if wins is None:
         raise UsageError(f"{metric}: {NOBODY}; `recbench leaderboard --matrix` shows what there is")
-    return CountedWins(found[0].metric, wins)
+    return wins
 
 
-def table(drawn: CountedWins) -> list[dict[str, Any]]:
+def table(drawn: PairwiseWins) -> list[dict[str, Any]]:
     """Return a row per ordered pair of methods."""
-    return wins_records(drawn.metric, drawn.wins)
+    return [
+        {
+            "metric": drawn.metric,
+            "method": one,
+            "against": other,
+            "comparisons": wins.of,
+            "better_in": wins.better,
+            "tested_in": wins.tested,
+            "better_beyond_chance_in": wins.sure,
+        }
+        for (one, other), wins in drawn.against.items()
+    ]
 
 
-def draw(drawn: CountedWins, path: Path) -> None:
+def draw(drawn: PairwiseWins, path: Path) -> None:
     """Write a square per pair of methods, coloured by the share of comparisons in which that of the row is better."""
-    names = drawn.wins.methods[:MOST]
-    against = drawn.wins.against
-    shares = [[_share(drawn.wins, one, other) for other in names] for one in names]
+    names = drawn.methods[:MOST]
+    against = drawn.against
+    shares = [[_share(drawn, one, other) for other in names] for one in names]
     width = NAMES + CELL * len(names)
     with figure(path, f"{drawn.metric}: {TITLE}", width=width, height=NAMES / 2 + CELL / 2 * len(names)) as (
         made,
@@ -63,10 +65,8 @@ def draw(drawn: CountedWins, path: Path) -> None:
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.spines[:].set_visible(False)
-        left = (
-            [f"the first {MOST} of {len(drawn.wins.methods)} methods"] if len(names) < len(drawn.wins.methods) else []
-        )
-        made.supxlabel("\n".join([*wins_notes(drawn.wins), *left]), fontsize="small")
+        left = [f"the first {MOST} of {len(drawn.methods)} methods"] if len(names) < len(drawn.methods) else []
+        made.supxlabel("\n".join([*wins_notes(drawn), *left]), fontsize="small")
 
 
 def _share(wins: PairwiseWins, one: str, other: str) -> float:

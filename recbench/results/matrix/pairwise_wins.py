@@ -27,6 +27,7 @@ class Wins:
 class PairwiseWins:
     """Methods that stand on two datasets or more, in the order of the matrix, each against each other."""
 
+    metric: str
     methods: list[str]
     against: dict[tuple[str, str], Wins]  # without pairs that no column has both of
 
@@ -47,7 +48,7 @@ def pairwise_wins(matrix: Matrix) -> PairwiseWins | None:
             columns = [column for column in matrix.columns if _are_comparable(column, one, other)]
             if one != other and columns:
                 against[one, other] = _wins(columns, one, other)
-    return PairwiseWins(methods, against)
+    return PairwiseWins(matrix.metric, methods, against)
 
 
 def _datasets(matrix: Matrix, name: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_latex import escaped, latex_row, latex_table
@@ -74,19 +73,3 @@ def wins_latex(matrix: Matrix) -> Iterator[str]:
         numbers = ["", *(str(number) for number in range(1, len(rows) + 1))]
         lines = (latex_row([escaped(name), *map(escaped, cells)]) for name, cells in rows)
         yield from latex_table(caption, "l" + "r" * len(rows), [numbers], lines)
-
-
-def wins_records(metric: str, found: PairwiseWins) -> list[dict[str, Any]]:
-    """Return a line per ordered pair of methods."""
-    return [
-        {
-            "metric": metric,
-            "method": one,
-            "against": other,
-            "comparisons": wins.of,
-            "better_in": wins.better,
-            "tested_in": wins.tested,
-            "better_beyond_chance_in": wins.sure,
-        }
-        for (one, other), wins in found.against.items()
-    ]
