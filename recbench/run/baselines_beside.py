@@ -54,7 +54,7 @@ def add_baseline_rows(outcomes: Sequence[EvaluatedRun], evaluation: EvalRequest,
             fitted = _evaluate_beside(place, group, evaluation, invocation)
         except RecbenchError as error:
             print_line(console, f"note: no baseline is added to the leaderboard: {error}")
-        rows = [row for row in collect_rows(store, place[0]) if _place(row) in _places(group)]
+        rows = [row for row in collect_rows(store, place[0]) if _metric_of(row) in _metrics_of(group)]
         for line in _notes_below(rows, {outcome.record.key.digest for outcome in group}):
             print_line(console, line)
         absent = [name for name in BASELINES.names() if name not in fitted]
@@ -75,7 +75,7 @@ def _evaluate_beside(
     feedback = tuple(dict.fromkeys(name for outcome in group for name in outcome.record.key.feedback))
     metrics = requests_for(evaluation, feedback)
     names = {str(replace(metric, feedback=None)) for metric in metrics}
-    wanted = {metric for metric in _places(group) if metric[0] in names}
+    wanted = {metric for metric in _metrics_of(group) if metric[0] in names}
 
     def default(name: str, refit: bool) -> RunKey:
         values = resolved_settings([name], [f"train.refit={str(refit).lower()}"])[name]
@@ -138,11 +138,11 @@ def _options(evaluation: EvalRequest) -> list[str]:
     return words + ([] if evaluation.dialect is None else ["--dialect", evaluation.dialect])
 
 
-def _place(row: LeaderboardRow) -> MetricKey:
+def _metric_of(row: LeaderboardRow) -> MetricKey:
     return row.metric, row.feedback, row.signature
 
 
-def _places(outcomes: Iterable[EvaluatedRun]) -> set[MetricKey]:
+def _metrics_of(outcomes: Iterable[EvaluatedRun]) -> set[MetricKey]:
     return {(value.metric, value.feedback, value.signature) for outcome in outcomes for value in outcome.values}
 
 

@@ -62,7 +62,7 @@ def train_all(request: TrainRequest, invocation: Invocation, device: str) -> lis
     plan = Plan(keys, [str(path) for path in request.imports], invocation.command)
     if ranks.first:
         store.write_plan(plan.keys, plan.imports, plan.command)
-    return train_plan(plan, data, store, console, ready, request.track)
+    return _train_plan(plan, data, store, console, ready, request.track)
 
 
 def announce(requests: Sequence[TrainRequest], data: Dataset, console: Console) -> None:
@@ -141,7 +141,7 @@ def resume_last(store: Store, console: Console, device: str, track: Sequence[str
     data = load_dataset(first, own_device(target))
     print_line(console, f"dataset {data.full_name}, {len(unfinished)} of {counted(len(plan.keys), 'run')} to finish")
     ready = _first_training(unfinished, data, store, track)
-    return train_plan(replace(plan, keys=unfinished), data, store, console, ready, track)
+    return _train_plan(replace(plan, keys=unfinished), data, store, console, ready, track)
 
 
 def resumable_plan(store: Store, command: str | None) -> Plan | None:
@@ -157,18 +157,12 @@ def resumable_plan(store: Store, command: str | None) -> Plan | None:
     return plan if unfinished and command in (None, plan.command) else None
 
 
-def train_plan(
-    plan: Plan,
-    data: Dataset,
-    store: Store,
-    console: Console,
-    ready: list[Training] | None = None,
-    track: Sequence[str] = (),
+def _train_plan(
+    plan: Plan, data: Dataset, store: Store, console: Console, ready: list[Training], track: Sequence[str]
 ) -> list[RunRecord]:
     """Train these runs one after the other; those that are complete are not trained again.
 
-    `ready` may hold the first of those to train; it is taken out, so that its memory is free for the next one.
-    `track` names trackers.
+    `ready` holds the first of those to train; it is taken out, so that its memory is free for the next one.
     """
     records = []
     for key in plan.keys:
