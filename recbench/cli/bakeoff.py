@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recbench.cli import options
-from recbench.cli.app import (
-    TRAINING,
-    command,
-    invocation,
-    print_json,
-    print_warnings,
-    stderr,
-    stdout,
-)
+from recbench.cli.app import TRAINING, command, invocation, print_json, print_warnings, stderr, stdout
 from recbench.cli.options import launch_options, names
 from recbench.errors import InterruptionError
 from recbench.terminal import print_line, print_text

@@ -15,8 +15,7 @@ PACKAGES = ("recbench", "torch", "numpy", "polars", "pyarrow", "faiss-cpu", "saf
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on, without importing them."""
-    installed = {"python": platform.python_version()}
-    return installed | _packages()
+    return {"python": platform.python_version(), **_packages()}
 
 
 @cache  # a process runs what it has imported, whatever is installed later
@@ -30,21 +29,18 @@ def _packages() -> dict[str, str]:
     return installed
 
 
-def checkout(root: Path | None = None) -> tuple[str | None, bool | None]:
+@cache  # a process runs what it has imported, whatever is changed later
+def checkout() -> tuple[str | None, bool | None]:
     """Return the commit of the git checkout that recbench runs from, and whether its code was changed since.
 
-    Returns (None, None) if `root`, by default the one that holds the package, is not the top of a checkout. That one is
-    looked at once in a process, which runs what it has imported.
+    (None, None) if it runs from somewhere else.
     """
-    return _own_checkout() if root is None else _checkout(root.resolve())
+    return checkout_at(Path(recbench.__file__).parents[1])
 
 
-@cache
-def _own_checkout() -> tuple[str | None, bool | None]:
-    return _checkout(Path(recbench.__file__).parents[1].resolve())
-
-
-def _checkout(root: Path) -> tuple[str | None, bool | None]:
+def checkout_at(root: Path) -> tuple[str | None, bool | None]:
+    """Return the same of a folder, (None, None) if it is not the top of a checkout."""
+    root = root.resolve()
     top = _git(root, "rev-parse", "--show-toplevel")
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     if top is None or commit is None or Path(top).resolve() != root:

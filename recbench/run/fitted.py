@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from recbench.data.dataset import Dataset, Log, concat_logs
 from recbench.errors import DataError
 from recbench.evaluation.predictions import Predictions
 from recbench.results.record import RunKey
-from recbench.run.fit_baseline import fitted_model
+from recbench.run.fit_baseline import BaselineModel, fitted_model
 from recbench.run.how_to_train import train_again
 from recbench.training import checkpoint
 from recbench.training.distributed.evaluation import SharedEvaluation
@@ -21,16 +21,6 @@ from recbench.training.scorer import Scorer
 from recbench.training.train import WEIGHTS
 
 
-class Fitted(Protocol):
-    """A model that predicts the held-out rows of the data it was fitted to."""
-
-    def predictions(self, log: Log, given: Log) -> Predictions:
-        """Return the scores of the rows of a log and of the catalogue, with the vectors to keep where there are any.
-
-        `given` are further rows of the log's users that are known; see `Dataset.given_and_scored`.
-        """
-
-
 class TrainedRun:
     """A trained model with its best weights; `data` has the key's feedback only."""
 
@@ -39,13 +29,17 @@ class TrainedRun:
         self.data = data
 
     def predictions(self, log: Log, given: Log) -> Predictions:
-        """Return the scores, knowing of the users what they did in train, validation and the given rows.
+        """Return the scores of the rows of a log and of the catalogue, with the vectors to keep where there are any.
 
-        Ranks that evaluate the run together all call this, and have all scores.
+        Known of the users is what they did in train, in validation and in the given rows, see
+        `Dataset.given_and_scored`. Ranks that evaluate the run together all call this, and have all scores.
         """
         known, ranks = concat_logs(self.data.train, self.data.valid, given), current()
         scorer = Scorer(self.model.backbone, self.model.loss, known, tables_by_all(self.model, ranks, known))
         return scorer.predictions(log, None if ranks.size == 1 else SharedEvaluation(ranks).scores(scorer, log))
+
+
+Fitted = TrainedRun | BaselineModel
 
 
 def restore(key: RunKey, data: Dataset, folder: Path) -> Fitted:

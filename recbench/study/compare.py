@@ -15,12 +15,12 @@ from rich.text import Text
 from recbench.baselines.base import BASELINES
 from recbench.errors import UsageError, counted, first_few
 from recbench.evaluation.statistics import LEVEL, POWER, Difference, compare, interval
-from recbench.results.marks import paired_samples
+from recbench.results.marks import Contributions, paired_samples
 from recbench.results.number_table import NumberTable
 from recbench.results.record import RunKey, RunRecord, short_name
 from recbench.results.run_words import MethodWord
 from recbench.results.store import Store
-from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
+from recbench.results.user_contributions import MetricKey, read_contributions
 from recbench.run.how_to_train import train_again
 from recbench.settings import Value, typed_words
 from recbench.training.plan import defaults
@@ -239,7 +239,7 @@ def _fits(metric: MetricKey, word: str) -> bool:
 
 def _nothing_in_common(
     chosen: Sequence[ComparedMethod],
-    contributions: Mapping[str, Mapping[MetricKey, UserContributions]],
+    contributions: Mapping[str, Contributions],
     metrics: Sequence[str],
     store: Store,
 ) -> UsageError:
@@ -267,9 +267,7 @@ def _has_weights(method: ComparedMethod, store: Store) -> bool:
 
 
 def _comparison(
-    metric: MetricKey,
-    chosen: Sequence[ComparedMethod],
-    contributions: Mapping[str, Mapping[MetricKey, UserContributions]],
+    metric: MetricKey, chosen: Sequence[ComparedMethod], contributions: Mapping[str, Contributions]
 ) -> Comparison:
     names = _distinct([method.name for method in chosen])
     keys = {name: method.keys for name, method in zip(names, chosen, strict=True)}

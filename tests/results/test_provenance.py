@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from recbench import __version__
-from recbench.results.code_version import checkout, versions
+from recbench.results.code_version import checkout_at, versions
 
 
 def test_versions_name_python_and_recbench():
@@ -18,7 +18,7 @@ def test_versions_name_python_and_recbench():
 
 
 def test_a_folder_that_is_no_checkout_has_no_commit(tmp_path):
-    assert checkout(tmp_path) == (None, None)
+    assert checkout_at(tmp_path) == (None, None)
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -31,13 +31,13 @@ def test_commit_and_changes_of_a_checkout(tmp_path):
     (tmp_path / "recbench").mkdir()
     (tmp_path / "recbench" / "a.py").write_text("a = 1\n")
     git("init", "--quiet")
-    assert checkout(tmp_path) == (None, None)
+    assert checkout_at(tmp_path) == (None, None)
     git("add", ".")
     git("commit", "--quiet", "--no-verify", "--message", "first")
     commit = git("rev-parse", "HEAD")
-    assert checkout(tmp_path) == (commit, False)
-    assert checkout(tmp_path / "recbench") == (None, None)
+    assert checkout_at(tmp_path) == (commit, False)
+    assert checkout_at(tmp_path / "recbench") == (None, None)
     (tmp_path / "results.json").write_text("{}")
-    assert checkout(tmp_path) == (commit, False)
+    assert checkout_at(tmp_path) == (commit, False)
     (tmp_path / "recbench" / "new.py").write_text("b = 1\n")
-    assert checkout(tmp_path) == (commit, True)
+    assert checkout_at(tmp_path) == (commit, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from recbench.results.leaderboard_rows import Column, LeaderboardRow
@@ -48,11 +48,7 @@ def _answer(place: int, column: Column, rows: Sequence[LeaderboardRow]) -> Answe
 
 
 def _columns(table: FeedbackTable) -> Iterator[Column]:
+    """Yield the column of the first metric of retrieval that there is, and of the first of ranking."""
+    usual = [column for column in table.columns if is_usual(column)]
     for names in (RETRIEVAL, RANKING):
-        yield from _first(table.columns, names)
-
-
-def _first(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
-    """Return the column of the first of these metrics, none if there is no such metric."""
-    fitting = [column for name in names for column in columns if name_of(column.metric) == name and is_usual(column)]
-    return fitting[:1]
+        yield from [column for name in names for column in usual if name_of(column.metric) == name][:1]

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from recbench.evaluation.statistics import Difference, Sample, compare, first_with_others, interval
-from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, paired_samples
+from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, Contributions, paired_samples
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
-from recbench.results.user_contributions import MetricKey, UserContributions, read_contributions
+from recbench.results.user_contributions import read_contributions
 from recbench.study.bakeoff.bake import Bakeoff, Entrants
 from recbench.study.bakeoff.contestants import Question
 from recbench.study.compare import is_deterministic
 
 FEWEST_USERS = 2  # that an interval needs
-Contributions = Mapping[str, Mapping[MetricKey, UserContributions]]  # by digest
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _verdict(
     metric: str,
     feedback: str,
     methods: Mapping[str, Sequence[RunRecord]],
-    contributions: Contributions,
+    contributions: Mapping[str, Contributions],
 ) -> Verdict | None:
     keys = [key for of_run in contributions.values() for key in of_run if key[:2] == (metric, feedback)]
     if not keys:
