@@ -92,6 +92,8 @@ def runs(
 
 def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag: str | None, hide: bool) -> None:
     """Tag or hide runs, and say what was done."""
+    from recbench.results.leaderboard import update_markdown
+
     digests = [record.key.digest for record in records]
     with results.changing_labels() as labels:
         if tag is not None:
@@ -104,11 +106,15 @@ def _label(records: Sequence[RunRecord], results: Store, tag: str | None, untag:
         else:
             labels.hide(digests, hide)
             done = "hidden" if hide else "shown again"
+    if tag is None and untag is None:
+        update_markdown(results)
     print_text(f"{counted(len(records), 'run')} {done}: {', '.join(digests)}")
 
 
 def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
     """Delete runs once the user has said yes, at a terminal or by an option."""
+    from recbench.results.leaderboard import update_markdown
+
     digests = [record.key.digest for record in records]
     listed = first_few([f"{record.key.digest} ({record.key.title})" for record in records])
     if not yes:
@@ -121,4 +127,5 @@ def _delete(records: Sequence[RunRecord], results: Store, yes: bool) -> None:
         results.delete(record)
     with results.changing_labels() as labels:
         labels.forget(digests)
+    update_markdown(results)
     print_text(f"{counted(len(records), 'run')} deleted: {', '.join(digests)}")

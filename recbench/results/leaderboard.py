@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from recbench.errors import UsageError
 from recbench.results.files import write_atomically
 from recbench.results.leaderboard_rows import Column, LeaderboardRow, collect_rows
 from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
@@ -30,6 +31,7 @@ from recbench.results.number_words import clock, sparkline
 from recbench.results.store import Store
 from recbench.terminal import GAP, clean_line, columns_that_fit, empty_table, encodable
 
+MARKDOWN = "leaderboard.md"
 CURVES = "curve: validation metric by epoch, scaled from the lowest to the highest value of each row"
 NARROWEST = 16  # cells that the column of methods may be squeezed to
 
@@ -78,8 +80,18 @@ def write_markdown(store: Store) -> None:
         rows = collect_rows(store)
         shown = worth_showing(rows, metrics_asked=False)
         content = head + markdown(shown, note_of_hidden(rows, shown))
-        write_atomically(store.root / "leaderboard.md", content)
+        write_atomically(store.root / MARKDOWN, content)
         listing = store.listing()
+
+
+def update_markdown(store: Store) -> None:
+    """Write `leaderboard.md` again if there is one; take it away if no run is left to stand on it."""
+    path = store.root / MARKDOWN
+    if path.exists():
+        try:
+            write_markdown(store)
+        except UsageError:
+            path.unlink(missing_ok=True)
 
 
 def markdown_row(cells: Sequence[str]) -> str:

@@ -113,12 +113,16 @@ def test_hidden_runs_are_on_no_board(trained: Run, results: dict[str, str]) -> N
     assert trained("runs", "gnolr", "--hide").code == 0
     losses = {row["loss"] for row in trained("leaderboard", "--json").json}
     assert losses == {"bce", "bpr"}
+    assert "gnolr" not in (results_home() / "leaderboard.md").read_text()
     assert shown(trained, "latest") == results["bpr0"]
     assert results["gnolr0"] not in {line["run"] for line in trained("runs", "--json").json}
     assert results["gnolr0"] in {line["run"] for line in trained("runs", "--hidden", "--json").json}
     assert shown(trained, results["gnolr0"]) == results["gnolr0"]
     assert trained("runs", "gnolr", "--unhide").code == 0
     assert {row["loss"] for row in trained("leaderboard", "--json").json} == {"bce", "bpr", "gnolr"}
+    assert "gnolr" in (results_home() / "leaderboard.md").read_text()
+    assert trained("runs", "all", "--delete", "--yes").code == 0
+    assert not (results_home() / "leaderboard.md").exists()
 
 
 def test_deleted_runs_are_gone(trained: Run, results: dict[str, str]) -> None:

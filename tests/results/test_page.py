@@ -18,6 +18,7 @@ from recbench.results.page import render
 from recbench.results.page.answers import answers
 from recbench.results.page.details import compact
 from recbench.results.page.render import html, intervals
+from recbench.results.page.server import Server
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 HOSTILE_NAME = "<img src=x onerror='alert(3)'>&amp;\"{{ 7*7 }}"  # a name may hold no slash
@@ -329,3 +330,15 @@ def test_known_differences_are_said(store, add, make_value):
     (button,) = numbers(part)
     assert data_of(page)["cells"][int(str(button.attributes["data-cell"]))]["mean"] == 0.7
     assert "https://arxiv.org/abs/2505.20900" in [link.attributes["href"] for link in part.all("a")]
+
+
+def test_the_served_page_changes_with_runs_and_with_what_is_hidden(store, add, make_value):
+    with Server(store, 0) as server:
+        empty = server.version()
+        key = add(make_value(0.7))
+        versions = [empty, server.version()]
+        with store.changing_labels() as labels:
+            labels.hide([key.digest])
+        versions.append(server.version())
+        assert len(set(versions)) == 3 and server.version() == versions[-1]
+        assert key.digest not in server.page()

@@ -6,12 +6,14 @@ import json
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
 from recbench.errors import RecbenchError, UsageError
+from recbench.results import run_labels
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.marks import with_shared_best
 from recbench.results.page.render import html, message_page
@@ -47,8 +49,11 @@ class Server(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/"
 
     def version(self) -> str:
-        """Return a word for what the store holds; records never change, so their paths tell."""
-        return sha256("\n".join(sorted(self.store.listing())).encode(errors="surrogateescape")).hexdigest()[:16]
+        """Return a word for what the store holds; records never change, so their paths tell, beside hidden runs."""
+        digest = sha256("\n".join(sorted(self.store.listing())).encode(errors="surrogateescape"))
+        with suppress(FileNotFoundError):
+            digest.update((self.store.root / run_labels.FILE).read_bytes())
+        return digest.hexdigest()[:16]
 
     def page(self) -> str:
         """Return the page, the last one if nothing came since; where there is no board yet, it says why."""
