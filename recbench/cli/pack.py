@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -30,9 +31,9 @@ def pack(
     results = store()
     record = one_run(run, results)
     path = results.pack(record, output or Path(f"recbench-{record.key.digest}.json"))
-    print_text(
-        f"{path}: {record.key.title}, {path.stat().st_size / 1024:.1f} KiB; `recbench replay {path}` trains it again"
-    )
+    size = f"{path.stat().st_size / 1024:.1f} KiB"
+    again = shlex.join(["recbench", "replay", str(path)])
+    print_text(f"{path}: {record.key.title}, {size}; `{again}` trains it again")
 
 
 @command(

@@ -48,6 +48,8 @@ def chosen_runs(
         ]
     else:
         named = [record for record, _ in store.runs()]
+        if not named and not store.warnings:
+            raise store.no_runs()
     labels = store.labels
     tags = {name for names in labels.tags.values() for name in names}
     if tag is not None and tag not in tags:

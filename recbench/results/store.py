@@ -87,7 +87,7 @@ class Store:
         if len(matches) == 1:
             return self._read(folders[matches[0]])
         if not folders:
-            raise self._empty()
+            raise self.no_runs()
         listed = first_few([_describe(folders[digest]) for digest in (matches or folders)])
         if matches:
             raise UsageError(f"{len(matches)} runs start with `{prefix}`; give more digits: {listed}")
@@ -195,7 +195,7 @@ class Store:
         latest = max((r for r in visible if dataset in (None, r.key.dataset, r.key.data)), key=place, default=None)
         if latest is None:
             names = ", ".join(sorted({record.key.data for record in visible}))
-            raise UsageError(f"no run is on {dataset}; there are runs on {names}") if names else self._empty()
+            raise UsageError(f"no run is on {dataset}; there are runs on {names}") if names else self.no_runs()
         return latest
 
     def _best(self, dataset: str | None) -> RunRecord:
@@ -291,7 +291,8 @@ class Store:
                 self.warnings.append(f"{error}; skipped")
         return sorted(evaluations, key=lambda evaluation: (evaluation.when, evaluation.digest))
 
-    def _empty(self) -> UsageError:
+    def no_runs(self) -> UsageError:
+        """Return what to say where there is no finished run."""
         return UsageError(f"{self.root}: no finished runs; run `recbench train`")
 
 

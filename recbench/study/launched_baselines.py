@@ -75,9 +75,8 @@ def run_launched_baselines(
     failed = {name: reason for name, reason in outcomes.items() if isinstance(reason, str)}
     if failed:
         name, reason = next(iter(failed.items()))
-        raise TrainingError(
-            f"{name}: {reason}; {len(failed)} of {counted(len(outcomes), 'baseline')} failed, the others are kept"
-        )
+        others = "" if len(failed) == len(outcomes) else ", the others are kept"
+        raise TrainingError(f"{name}: {reason}; {len(failed)} of {counted(len(outcomes), 'baseline')} failed{others}")
     return [outcome for evaluated in outcomes.values() for outcome in evaluated if not isinstance(outcome, str)]
 
 

@@ -90,7 +90,8 @@ def train_runs(keys: Sequence[RunKey], data: Dataset, work: Work, console: Conso
         runs = train(keys, title)
     failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
     if failed:
-        also = f"; {len(failed)} of {len(runs)} runs failed, the others are kept" if len(runs) > 1 else ""
+        others = "" if len(failed) == len(runs) else ", the others are kept"
+        also = f"; {len(failed)} of {len(runs)} runs failed{others}" if len(runs) > 1 else ""
         raise TrainingError(f"{failed[0].key.title}: {failed[0].reason}{also}")
     finished = [runs[key.digest] for key in keys]
     return [run for run in finished if isinstance(run, RunRecord)]

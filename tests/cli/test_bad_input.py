@@ -64,6 +64,7 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--wat"), "--wat"),
         (("baselines", "--only", "popularity", "--budget", "inf"), "Input should be less than or equal to 10000000"),
         (("eval",), "no finished runs; run `recbench train`"),
+        (("runs",), "no finished runs; run `recbench train`"),
         (("eval", "--metric", "recal@5"), "unknown metric `recal`; did you mean `recall`"),
         (("eval", "--metric", "recall"), "needs a cut-off"),
         (("eval", "--metric", "auc@5"), "auc has no cut-off"),

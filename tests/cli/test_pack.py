@@ -18,8 +18,9 @@ def trained(prepared: Run) -> Run:
 
 
 def test_a_run_replays_to_the_same_numbers(trained: Run, tmp_path: Path) -> None:
-    path = tmp_path / "run.json"
-    assert trained("pack", "-o", str(path)).code == 0
+    path = tmp_path / "a run.json"
+    packed = trained("pack", "-o", str(path))
+    assert packed.code == 0 and packed.out.endswith(f"; `recbench replay '{path}'` trains it again\n")
     told = trained("replay", str(path), "--json", "--tolerance", "0")
     assert told.code == 0, told.err
     assert [line["number"] for line in told.json] == ["valid auc", "best epoch", "auc/view", "recall@5/view"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -93,8 +94,14 @@ def test_a_failure_does_not_stop_the_others(prepared: Run, monkeypatch: pytest.M
     monkeypatch.setattr(in_this_process, "train", fail)
     result = prepared("train", "--loss", "bce,bpr", "--backbone", "mf", *QUICK)
     assert result.code == 1
-    assert "bce × mf on synthetic/global, seed 0: the loss became nan; 1 of 2 runs failed" in result.err
+    assert (
+        "bce × mf on synthetic/global, seed 0: the loss became nan; 1 of 2 runs failed, the others are kept\n"
+        in result.err
+    )
     assert [record["key"]["loss"] for record in records()] == ["bpr"]
+    monkeypatch.setattr(in_this_process, "train", Mock(side_effect=TrainingError("the loss became nan")))
+    result = prepared("train", "--loss", "bce,bpr", "--backbone", "mf", "--seed", "5", *QUICK)
+    assert result.err.endswith("; 2 of 2 runs failed\n")
 
 
 def test_fair_is_the_same_in_train_and_sweep(prepared: Run) -> None:
