@@ -13,7 +13,7 @@ from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest
-from recbench.settings import Value, at_least
+from recbench.settings import Value, at_least, typed
 from recbench.terminal import TerminalConsole
 
 
@@ -85,6 +85,18 @@ def options(**values: object) -> list[str]:
             if one not in (None, False, "", "auto"):
                 words += [option] if one is True else [option, str(one)]
     return words
+
+
+def grid_words(grid: Mapping[str, Value | Sequence[Value]] | None) -> tuple[str, ...]:
+    """Return what to search as the words of `--grid`."""
+    return tuple(f"{name}={_listed(values)}" for name, values in (grid or {}).items())
+
+
+def _listed(values: Value | Sequence[Value]) -> str:
+    """Return a range, a value, or values, which may hold commas, as `--grid` takes them."""
+    if isinstance(values, str) or not isinstance(values, Collection):
+        return typed(values)
+    return "|".join(typed(value) for value in values)
 
 
 def recorded_dataset(request: TrainRequest) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from recbench.api.arguments import (
     command_of_seeds,
     console_of,
     data_name,
+    grid_words,
     names_of,
     options,
     own_store,
@@ -34,7 +35,7 @@ from recbench.results.sweeps import Sweep
 from recbench.run.how_to_train import python_call
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
-from recbench.settings import Value, typed, typed_words
+from recbench.settings import Value, typed_words
 from recbench.sources.guess_table import Given
 from recbench.study.bakeoff.bake import BakeoffRequest, require_known
 from recbench.study.bakeoff.conclusion import Conclusion, conclude, seconds_of
@@ -163,8 +164,7 @@ def sweep(
         preset=preset,
         classes=classes,
     )
-    words = tuple(f"{name}={_listed(values)}" for name, values in (grid or {}).items())
-    request = SweepRequest(names, words, common, search, trials, fair)
+    request = SweepRequest(names, grid_words(grid), common, search, trials, fair)
     launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
     command = _command(request, grid or {}, chosen, device)
     return Trials(sweep_all(request, Invocation(own_store(), console_of(quiet), command), launch))
@@ -279,10 +279,3 @@ def _command(
         **{"import": common.imports},
     )
     return command_of_seeds(["recbench", "sweep", *words], common.seeds)
-
-
-def _listed(values: Value | Sequence[Value]) -> str:
-    """Return a range, a value, or values, which may hold commas, as `--grid` takes them."""
-    if isinstance(values, str) or not isinstance(values, Collection):
-        return typed(values)
-    return "|".join(typed(value) for value in values)

@@ -12,6 +12,7 @@ from recbench.api.arguments import (
     command_of_seeds,
     console_of,
     data_name,
+    grid_words,
     names_of,
     options,
     own_store,
@@ -59,6 +60,7 @@ def train(
     track: str | Sequence[str] = (),
     fair: bool = False,
     trials: int | None = None,
+    grid: Mapping[str, Value | Sequence[Value]] | None = None,
     jobs: int | None = None,
     lanes: int | None = None,
 ) -> Runs:
@@ -67,7 +69,8 @@ def train(
     `data` is what `prepare` returned, DATASET/SPLIT, or None for what was prepared last. `loss` and `backbone` are
     names, or classes that a decorator has registered: the digest of their source is then part of the run's key. Several
     make a run of each loss on each backbone; the loss "all" means those that fit. `fair` gives every method a learned
-    scale and bias and the same search, of `trials` points. `jobs` runs train at a time, in processes, and up to
+    scale and bias and the same search, of `trials` points, of which `grid` maps settings to other values, as that of
+    `sweep`. `jobs` runs train at a time, in processes, and up to
     `lanes` side by side in each.
     `seeds` is a number of seeds from 0 on, or the seeds. `settings` are those of `--set`: {"loss.scale": 2.5}.
     `track` names trackers ("tensorboard", "mlflow", "wandb", or a Python file with one) that show the runs.
@@ -95,9 +98,9 @@ def train(
     )
     require_positive(trials=trials, jobs=jobs, lanes=lanes)
     require_trackers(request.track)
-    require_fair(trials, fair)
+    require_fair(fair, trials, grid_words(grid))
     require_files(classes, jobs)
-    methods = MethodsRequest(losses, backbones, request, fair, trials)
+    methods = MethodsRequest(losses, backbones, request, fair, trials, grid_words(grid))
     launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
     invocation = Invocation(own_store(), console_of(quiet), _command(methods, chosen, device))
     return Runs(tuple(train_methods(methods, invocation, launch)))
@@ -161,6 +164,7 @@ def _command(request: MethodsRequest, chosen: Mapping[str, Value], device: str) 
             preset=common.preset,
             fair=request.fair,
             trials=request.trials,
+            grid=dict(word.split("=", 1) for word in request.grid),
             seeds=common.seeds,
         )
     words = options(
@@ -172,6 +176,7 @@ def _command(request: MethodsRequest, chosen: Mapping[str, Value], device: str) 
         preset=common.preset,
         fair=request.fair,
         trials=request.trials,
+        grid=request.grid,
         device=device,
         **{"import": common.imports},
     )

@@ -118,6 +118,14 @@ FairTrials = Annotated[
     int | None,
     whole_option("--trials", "With --fair: so many points of each method, of L2, scale and weights too.", 1, 10**6),
 ]
+FairGrid = Annotated[
+    list[str],
+    typer.Option(
+        "--grid",
+        metavar="KEY=VALUES",
+        help="With --fair: other values of what it searches, or a further setting, as in lr=0.001,0.01.",
+    ),
+]
 
 # of `train` and `sweep`
 Backbone = Annotated[

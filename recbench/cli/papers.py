@@ -65,6 +65,7 @@ def reproduce(
     settings: options.Settings = [],
     fair: options.Fair = False,
     trials: options.FairTrials = None,
+    grid: options.FairGrid = [],
     jobs: options.Jobs = None,
     lanes: options.Lanes = "auto",
     launcher: options.Launcher = "local",
@@ -82,7 +83,7 @@ def reproduce(
     from recbench.study import reproduce as reproduction
     from recbench.study.fair import require_fair
 
-    require_fair(trials, fair)
+    require_fair(fair, trials, grid)
     request = reproduction.ReproduceRequest(
         table=joined.find(table),
         dataset=dataset,
@@ -93,6 +94,7 @@ def reproduce(
         settings=setting_words(settings),
         fair=fair,
         trials=trials,
+        grid=tuple(grid),
     )
     launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
     lines = reproduction.reproduce(request, invocation(), launch)

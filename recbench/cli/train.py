@@ -43,6 +43,7 @@ WITH_RESUME = ("--resume", "--device", "--import", "--trust", "--track")
     "recbench train --loss bce,bpr,gnolr --backbone twintower,mf --seeds 3 --jobs 2",
     "recbench train --loss all --fair",
     "recbench train --loss bce,gnolr --fair --trials 20 --seeds 5",
+    "recbench train --loss bpr,ssm --backbone mf --fair --trials 20 --grid lr=1e-4..0.01",
     "recbench train --loss bce --set loss.logit=learned",
     "recbench train --loss bpr --sampler popularity --set sampler.beta=0.75",
     "recbench train --loss gnolr --seeds 3 --track tensorboard",
@@ -66,6 +67,7 @@ def train(
     settings: options.Settings = [],
     fair: options.Fair = False,
     trials: options.FairTrials = None,
+    grid: options.FairGrid = [],
     jobs: options.Jobs = None,
     lanes: options.Lanes = "auto",
     launcher: options.Launcher = "local",
@@ -104,8 +106,8 @@ def train(
                 preset=preset,
             )
             where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
-            require_fair(trials, fair)
-            methods = MethodsRequest(names(loss), names(backbone) or (None,), common, fair, trials)
+            require_fair(fair, trials, grid)
+            methods = MethodsRequest(names(loss), names(backbone) or (None,), common, fair, trials, tuple(grid))
             runs = train_methods(methods, invocation(), where)
     _print_records(runs)
 

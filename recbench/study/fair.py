@@ -12,11 +12,12 @@ from recbench.losses.base import LOSSES, Loss, default_logit
 from recbench.run.train_command import TrainRequest
 from recbench.settings import typed_words
 from recbench.study import search_space
+from recbench.study.search_space import Dimension
 
-BUDGET = ("train.lr=0.005,0.02,0.05,0.1",)  # searched on validation for every method, with one seed
+BUDGET = ("train.lr=0.001,0.005,0.02,0.05,0.1",)  # searched on validation for every method, with one seed
 
 # Searched instead, with a number of trials.
-RATE = "train.lr=0.001..0.1"
+RATE = "train.lr=3e-4..0.1"  # 0.001 suits inner products of vectors that begin small, 0.01 to 0.03 towers of cosines
 PENALTY = "backbone.l2=1e-6..0.1"
 DECAY = "train.weight_decay=1e-8..1e-5"  # of backbones without an L2 penalty of their own
 SCALE = (1.0, 10.0)  # to start from
@@ -43,17 +44,33 @@ def without_own(loss: str, point: Mapping[str, str]) -> dict[str, str]:
     return {setting: word for setting, word in point.items() if setting not in own}
 
 
-def first_trial(request: TrainRequest) -> TrainRequest:
-    """Return a request with the first value of all that trials search, for a look at whether it can be trained."""
-    losses, backbone = [request.loss], str(request.backbone)
-    dimensions = search_space.parse(space(losses, backbone), losses, backbone)
-    point = search_space.point(dimensions, search_space.corners(dimensions)[0], request.loss)
+def dimensions(
+    losses: Sequence[str], backbone: str, trials: int | None, grid: Sequence[str], sampler: str | None = None
+) -> list[Dimension]:
+    """Return what is searched of every method: the settings of `grid`, and what else there is to search.
+
+    The latter is the learning rate, or with a number of trials all that `space` says. Raises UsageError for a word of
+    `--grid` that cannot be meant, or is for one loss alone.
+    """
+    for word in grid:
+        if ":" in word.partition("=")[0]:
+            raise UsageError(f"--grid {word}: --fair searches the same for every loss; leave out one of the two")
+    given = search_space.parse(grid, losses, backbone, sampler) if grid else []
+    settings = {dimension.setting for dimension in given}
+    usual = search_space.parse(BUDGET if trials is None else space(losses, backbone), losses, backbone)
+    return [*given, *(dimension for dimension in usual if dimension.setting not in settings)]
+
+
+def first_trial(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> TrainRequest:
+    """Return a request with the first value of all that is searched, for a look at whether it can be trained."""
+    searched = dimensions([request.loss], str(request.backbone), trials, grid)
+    point = search_space.point(searched, search_space.corners(searched)[0], request.loss)
     return with_point(request, typed_words(point))
 
 
-def trials_of(trials: int | None) -> int:
-    """Return how many points of each method are tried."""
-    return trials or len(BUDGET[0].split(","))
+def trials_of(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> int:
+    """Return how many points of a method are tried."""
+    return trials or len(search_space.grid(dimensions([request.loss], str(request.backbone), None, grid)))
 
 
 def _of_loss(loss: type[Loss]) -> tuple[str, ...]:
@@ -80,10 +97,14 @@ def with_point(request: TrainRequest, point: Sequence[str]) -> TrainRequest:
     return replace(request, settings=(*_without(request.settings, map(_setting, point)), *point))
 
 
-def require_fair(trials: int | None, fair: bool) -> None:
-    """Raise UsageError for a number of trials without `--fair`, which says of what."""
-    if trials is not None and not fair:
+def require_fair(fair: bool, trials: int | None, grid: Sequence[str]) -> None:
+    """Raise UsageError for a number of trials, or what to search, without `--fair`."""
+    if fair:
+        return
+    if trials is not None:
         raise UsageError(f"--trials {trials}: of what `--fair` searches; add --fair, or use `recbench sweep`")
+    if grid:
+        raise UsageError(f"--grid {grid[0]}: only `--fair` searches; add --fair, or use `recbench sweep`")
 
 
 def require_no_rate(words: Sequence[str]) -> None:

@@ -30,6 +30,7 @@ class MethodsRequest:
     common: TrainRequest  # of all runs; its loss and backbone are ignored
     fair: bool = False  # every method with a learned scale and bias, and the settings best on validation
     trials: int | None = None  # of each method, of what `fair` searches; None: of the learning rate alone
+    grid: tuple[str, ...] = ()  # other values of that, and further settings
 
 
 def chosen_losses(names: tuple[str, ...], option: str = "--loss") -> list[str]:
@@ -73,9 +74,7 @@ def fitting_methods(
 
 def _example(one: TrainRequest, request: MethodsRequest) -> TrainRequest:
     """Return a completed request as it will be trained, apart from what is searched."""
-    if not request.fair:
-        return one
-    return equal_terms(one) if request.trials is None else first_trial(equal_terms(one))
+    return first_trial(equal_terms(one), request.trials, request.grid) if request.fair else one
 
 
 def _check(

@@ -23,7 +23,7 @@ from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, keys_of
-from recbench.study.fair import require_no_rate, trials_of
+from recbench.study.fair import equal_terms, first_trial, require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.runs_display import RunsDisplay
 from recbench.study.train_runs import train_runs
@@ -46,6 +46,7 @@ class ReproduceRequest:
     settings: tuple[str, ...] = ()  # of every run, after those of preset and table
     fair: bool = False  # every method with a learned scale and bias, and an equal budget of tuning
     trials: int | None = None  # of each method, of what `fair` searches; None: of the learning rate alone
+    grid: tuple[str, ...] = ()  # other values of that, and further settings
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
         if not reasons[group]
     }
     keys = _keys(train_requests, data, target.type)
+    if request.fair:
+        _keys({group: _first_trial(request, one) for group, one in train_requests.items()}, data, target.type)
     print_line(invocation.console, f"{request.table.name} on {source.data.full_name}, {counted(request.seeds, 'seed')}")
     if request.fair:
         methods = {group: groups[group][0].method for group in train_requests}
@@ -111,6 +114,10 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
     return rows
 
 
+def _first_trial(request: ReproduceRequest, one: TrainRequest) -> TrainRequest:
+    return first_trial(equal_terms(one), request.trials, request.grid)
+
+
 def _tuned(
     request: ReproduceRequest,
     train_requests: Mapping[Group, TrainRequest],
@@ -119,13 +126,14 @@ def _tuned(
     options: LaunchOptions,
 ) -> dict[Group, TrainRequest]:
     """Return the requests on equal terms, with the settings that are best on validation, method by method."""
-    display = RunsDisplay(invocation.console, len(train_requests) * trials_of(request.trials), "tuning")
+    trials = sum(trials_of(one, request.trials, request.grid) for one in train_requests.values())
+    display = RunsDisplay(invocation.console, trials, "tuning")
     found: dict[Group, TrainRequest] = {}
     for number, (group, one) in enumerate(train_requests.items(), 1):
         trained = method_name(one.loss, str(one.backbone))
         print_line(invocation.console, f"method {number} of {len(train_requests)}: {methods[group]} ({trained})")
         common = replace(one, settings=request.settings)
-        (found[group],) = tuned([one], common, invocation, options, request.trials, display)
+        (found[group],) = tuned([one], common, invocation, options, request.trials, request.grid, display)
     return found
 
 
@@ -168,6 +176,7 @@ def as_json(request: ReproduceRequest, rows: Iterable[PublishedRow]) -> dict[str
         "table": request.table.name,
         "protocol": "fair" if request.fair else "paper",
         **({"trials": request.trials} if request.trials else {}),
+        **({"grid": list(request.grid)} if request.grid else {}),
         "lines": rows_as_json(rows),
     }
 

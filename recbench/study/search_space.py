@@ -94,7 +94,8 @@ def grid(dimensions: Sequence[Dimension]) -> list[Row]:
     """Return all combinations; raises UsageError for a range."""
     for dimension in dimensions:
         if dimension.number is not None:
-            raise UsageError(f"--grid {dimension}: a range needs --search random or optuna; else list its values")
+            ways = "--search random or optuna, or --trials beside --fair"
+            raise UsageError(f"--grid {dimension}: a range needs {ways}; else list its values")
     return list(product(*(dimension.words for dimension in dimensions)))
 
 

@@ -19,12 +19,13 @@ from recbench.results.sweeps import Sweep, Trial, best_trials
 from recbench.run.how_to_train import train_command
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, complete, keys_of, own_sources, warn_of_counts
+from recbench.study import fair
 from recbench.study import search_space as space
-from recbench.study.fair import BUDGET, equal_terms, without_own
-from recbench.study.fair import space as fair_space
+from recbench.study.fair import equal_terms, without_own
 from recbench.study.launchers.base import Finished, Launcher, LaunchOptions, Work, launch
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.runs_display import RunsDisplay
+from recbench.study.search_ends import ends_reached
 from recbench.study.train_runs import run_missing
 from recbench.terminal import print_line
 from recbench.training.plan import OWNERS, non_default
@@ -46,13 +47,13 @@ class SweepRequest:
     common: TrainRequest  # of all trials; its `loss` is ignored
     search: Search = "grid"
     trials: int | None = None  # None: 20, or as many as the values of a grid make
-    fair: bool = False  # a learned scale and bias for every loss that reads logits; without a grid, what `fair` says
+    fair: bool = False  # a learned scale and bias for every loss that reads logits, and what else `fair` searches
     completed: Mapping[str, TrainRequest] | None = None  # loss → what its trials have in common, where that is known
 
     @property
     def searches_all(self) -> bool:
-        """Whether this is `--fair --trials`, a search of all that `fair.space` says."""
-        return self.fair and self.trials is not None and not self.grid
+        """Whether this is `--fair --trials`, a search of all that a method has."""
+        return self.fair and self.trials is not None
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class _Plan:
         common = self.common[loss]
         request = replace(common, settings=(*common.settings, *settings.typed_words(point)))
         return keys_of(request, self.data, self.target.type, self.sources)
+
+    def takes(self, loss: str, point: space.Point) -> bool:
+        """Return whether a loss takes the settings of a point, whether or not they are searched."""
+        try:
+            return bool(self.keys(loss, point))
+        except UsageError:
+            return False
 
     def common_key(self, loss: str) -> RunKey:
         """Return a key of what all trials of a loss have in common: with nothing of what is searched, if that can be.
@@ -121,6 +129,9 @@ def sweep_all(
         trials = _run(plan, launcher, shown, pairs) if pairs else _adapt(plan, launcher, shown, count)
     sweep = _conclude(plan, trials, count)
     sweeps.write(store, sweep)
+    shared = [one for one in plan.dimensions if not (request.fair and one.loss)]  # what a user can search further
+    for line in ends_reached(shared, sweep.trials, plan.takes):
+        print_line(console, f"note: {line}")
     return sweep
 
 
@@ -132,23 +143,22 @@ def _plan(request: SweepRequest, invocation: Invocation, options: LaunchOptions)
     data = Dataset.load(find_prepared(first.dataset), here)
     if request.losses == (ALL,):
         of_all = MethodsRequest(
-            request.losses, (request.common.backbone,), request.common, request.fair, request.trials
+            request.losses, (request.common.backbone,), request.common, request.fair, request.trials, request.grid
         )
         losses = [one.loss for one in fitting_methods(of_all, data, invocation.store, sources, invocation.console)]
     common = request.completed or {loss: complete(replace(request.common, loss=loss)) for loss in losses}
     if request.fair:
         common = {loss: equal_terms(completed) for loss, completed in common.items()}
     given = settings.split_words(list(request.common.settings), OWNERS)
-    grid = request.grid
-    if request.fair and not grid:
-        grid = BUDGET if request.trials is None else fair_space(common, str(first.backbone))
-    dimensions = space.parse(grid, list(common), str(first.backbone), given["sampler"].get("name"))
-    for dimension in dimensions:
+    backbone, sampler = str(first.backbone), given["sampler"].get("name")
+    if request.fair:
+        dimensions = fair.dimensions(list(common), backbone, request.trials, request.grid, sampler)
+    else:
+        dimensions = space.parse(request.grid, list(common), backbone, sampler)
+    for number, dimension in enumerate(dimensions):
         owner, _, key = dimension.setting.partition(".")
-        if request.fair and request.grid and dimension.loss is not None:
-            raise UsageError(f"--grid {dimension}: --fair searches the same for every loss; leave out one of the two")
         if key in given[owner]:
-            if not request.grid:
+            if number >= len(request.grid):
                 raise UsageError(f"--fair searches {dimension.setting} on validation; leave it out")
             raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
     return _Plan(request, invocation, options, data, target, sources, common, dimensions)

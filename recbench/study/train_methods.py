@@ -64,7 +64,7 @@ def train_several(request: MethodsRequest, invocation: Invocation, options: Laun
         requests = fitting_methods(request, data, store, sources, console)
     announce(requests, data, console)
     if request.fair:
-        requests = tuned(requests, request.common, invocation, options, request.trials)
+        requests = tuned(requests, request.common, invocation, options, request.trials, request.grid)
     groups = [keys_of(one, data, target.type, sources) for one in requests]
     keys = [key for of_seed in zip(*groups, strict=True) for key in of_seed]  # all methods once, before a second seed
     seeds = counted(len(request.common.seeds), "seed")

@@ -22,20 +22,21 @@ def tuned(
     invocation: Invocation,
     options: LaunchOptions,
     trials: int | None = None,
+    grid: tuple[str, ...] = (),
     display: RunsDisplay | None = None,
 ) -> list[TrainRequest]:
     """Return completed requests on equal terms, each with the settings that are best on validation.
 
-    Searched is the learning rate, or with a number of trials what `fair.space` says, with the first seed. There is a
-    sweep for each backbone; `common` has what the user said of all trials. Raises UsageError for a setting that is
-    said there and searched, TrainingError for a method of which every trial failed.
+    Searched is what `fair.dimensions` says, with the first seed. There is a sweep for each backbone; `common` has what
+    the user said of all trials. Raises UsageError for a setting that is said there and searched, TrainingError for a
+    method of which every trial failed.
     """
     found: list[TrainRequest] = []
     for backbone in dict.fromkeys(one.backbone for one in requests):
         methods = {one.loss: one for one in requests if one.backbone == backbone}
         searched = replace(common, backbone=backbone, seeds=common.seeds[:1])
         completed = {loss: replace(one, seeds=searched.seeds) for loss, one in methods.items()}
-        order = SweepRequest(tuple(methods), (), searched, trials=trials, fair=True, completed=completed)
+        order = SweepRequest(tuple(methods), grid, searched, trials=trials, fair=True, completed=completed)
         sweep = sweep_all(order, invocation, options, display)
         best = best_trials(sweep.trials)
         for loss, one in methods.items():

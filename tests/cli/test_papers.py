@@ -94,7 +94,7 @@ def test_fair_gives_every_method_the_same_tuning(films: Run) -> None:
         assert line["verdict"] == "not comparable" and "learned scale and bias" in line["reasons"][-1]
         assert "loss.logit=learned" in line["settings"]
         assert any(word.startswith("train.lr=") for word in line["settings"])
-    assert len(records()) == 2 * 4  # four learning rates each; the best is not trained again
+    assert len(records()) == 2 * 5  # five learning rates each; the best is not trained again
     assert len(list((results_home() / "sweeps").glob("*.json"))) == 2
 
 
@@ -180,4 +180,6 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_trained(prepar
     result = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words, "--set", "train.optimizer=sgd")
     assert result.code == 2
     assert result.err == ("error: train.optimizer=sgd: loss `til-ui` can be trained with adam, adamw, adagrad alone\n")
+    result = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words, "--grid", "loss.pos_weight=1,2")
+    assert (result.code, result.err.count("\n")) == (2, 1) and "unknown setting `loss.pos_weight` of bpr" in result.err
     assert not results_home().exists()

@@ -73,6 +73,7 @@ def test_all_leaves_out_what_does_not_fit(prepared: Run, monkeypatch: pytest.Mon
         (("--loss", "bce,esmm", "--feedback", "view"), "loss `esmm` needs at least 2 kinds"),
         (("--loss", "all", "--set", "train.epoch=1"), "no loss fits: unknown setting `epoch` of train"),
         (("--loss", "bce", "--fair", "--lr", "0.1"), "--fair searches the learning rate"),
+        (("--loss", "bce", "--grid", "lr=0.1,0.2"), "--grid lr=0.1,0.2: only `--fair` searches; add --fair"),
         (("--loss", "bce,bpr", "--fair", "--set", "train.lr=0.1"), "--fair searches the learning rate"),
     ],
 )
@@ -107,13 +108,13 @@ def test_a_failure_does_not_stop_the_others(prepared: Run, monkeypatch: pytest.M
 def test_fair_is_the_same_in_train_and_sweep(prepared: Run) -> None:
     swept = prepared("sweep", "--losses", "bce,buir", "--backbone", "mf", "--fair", *QUICK, "--json").json
     assert {tuple(trial["words"]) for trial in swept["trials"]} == {
-        (f"train.lr={rate}",) for rate in ("0.005", "0.02", "0.05", "0.1")
+        (f"train.lr={rate}",) for rate in ("0.001", "0.005", "0.02", "0.05", "0.1")
     }
     before = {record["key"]["loss"] + str(record["key"]["settings"]["train.lr"]) for record in records()}
-    assert len(before) == 8
+    assert len(before) == 10
     result = prepared("train", "--loss", "bce,buir", "--backbone", "mf", "--fair", "--seeds", "2", *QUICK)
     assert result.code == 0
-    assert "8 runs exist" in result.err
+    assert "10 runs exist" in result.err
     settings = {record["key"]["loss"]: record["key"]["settings"] for record in records() if record["key"]["seed"] == 1}
     assert settings["bce"]["loss.logit"] == "learned"
     assert "loss.logit" not in settings["buir"]
@@ -162,10 +163,20 @@ def test_what_is_searched_is_not_set(prepared: Run, command: tuple[str, str]) ->
     assert not records()
 
 
-def test_fair_searches_the_same_for_every_loss(prepared: Run) -> None:
-    result = prepared("sweep", "--losses", "bce,bpr", "--fair", "--grid", "bce:lr=0.1,0.2")
+@pytest.mark.parametrize("command", [("train", "--loss"), ("sweep", "--losses")])
+def test_fair_searches_the_same_for_every_loss(prepared: Run, command: tuple[str, str]) -> None:
+    result = prepared(*command, "bce,bpr", "--fair", "--grid", "bce:lr=0.1,0.2")
     assert result.code == 2
     assert "--fair searches the same for every loss" in result.err
+
+
+def test_rates_that_the_user_gives_are_searched_and_the_best_of_them_may_lie_at_an_end(prepared: Run) -> None:
+    words = ("--fair", "--grid", "lr=1e-6,1e-5,0.05", "--loss", "bpr", "--backbone", "mf", *QUICK)
+    result = prepared("train", *words)
+    assert result.code == 0, result.err
+    assert sorted(record["key"]["settings"]["train.lr"] for record in records()) == [1e-6, 1e-5, 0.05]
+    told = "note: bpr: the best train.lr, 0.05, is the largest of 3 tried, and larger ones may be better: widen --grid "
+    assert f"{told}train.lr=1e-6,1e-5,0.05" in result.err
 
 
 def test_lanes_train_what_is_alike_side_by_side(prepared: Run) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from recbench.run.train_command import TrainRequest
 from recbench.study import search_space
-from recbench.study.fair import equal_terms, first_trial, space, with_point, without_own
+from recbench.study.fair import dimensions, equal_terms, first_trial, space, with_point, without_own
 from recbench.study.sweep import SweepRequest
 
-RATE, PENALTY, DECAY = "train.lr=0.001..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
+RATE, PENALTY, DECAY = "train.lr=3e-4..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,37 @@ def test_the_settings_of_a_point_take_the_place_of_those_of_a_method() -> None:
 
 def test_the_first_trial_is_at_the_first_value_of_each_setting() -> None:
     request = TrainRequest("jrc", "twintower", "shop", (), (0,), ("loss.alpha=0.4", "train.epochs=3"), ())
-    assert first_trial(request).settings == (
+    assert first_trial(request, 8, ()).settings == (
         "train.epochs=3",
-        *("train.lr=0.001", "train.weight_decay=1e-8", "loss.scale=1", "loss.pos_weight=1", "loss.alpha=0.1"),
+        *("train.lr=3e-4", "train.weight_decay=1e-8", "loss.scale=1", "loss.pos_weight=1", "loss.alpha=0.1"),
     )
+
+
+@pytest.mark.parametrize(
+    ("trials", "grid", "words"),
+    [
+        (None, (), ["train.lr=0.001|0.005|0.02|0.05|0.1"]),
+        (None, ("lr=1,2", "backbone.dim=4,8"), ["train.lr=1|2", "backbone.dim=4|8"]),
+        (None, ("backbone.dim=4,8",), ["backbone.dim=4|8", "train.lr=0.001|0.005|0.02|0.05|0.1"]),
+        (3, ("lr=1e-5..0.1",), ["train.lr=1e-5..0.1", PENALTY, "bce:loss.scale=1..10", "bce:loss.pos_weight=1..20"]),
+        (3, ("loss.scale=1,2",), ["loss.scale=1|2", RATE, PENALTY, "bce:loss.pos_weight=1..20"]),
+    ],
+)
+def test_a_grid_takes_the_place_of_what_is_searched(
+    trials: int | None, grid: tuple[str, ...], words: list[str]
+) -> None:
+    assert list(map(str, dimensions(["bce"], "mf", trials, grid))) == words
 
 
 def test_methods_are_tried_at_the_same_points_of_what_they_share() -> None:
     losses = ("bce", "gnolr", "s2srank")  # with other settings of their own
     points = {}
     for loss in losses:
-        dimensions = search_space.parse(space([loss], "mf"), [loss], "mf")
-        rows = search_space.draw_alike(dimensions, 5, 0)
-        assert rows[:3] == search_space.draw_alike(dimensions, 3, 0)  # more trials keep those that there are
-        assert rows != search_space.draw_alike(dimensions, 5, 1)
-        points[loss] = [search_space.point(dimensions, row, loss) for row in rows]
+        searched = search_space.parse(space([loss], "mf"), [loss], "mf")
+        rows = search_space.draw_alike(searched, 5, 0)
+        assert rows[:3] == search_space.draw_alike(searched, 3, 0)  # more trials keep those that there are
+        assert rows != search_space.draw_alike(searched, 5, 1)
+        points[loss] = [search_space.point(searched, row, loss) for row in rows]
     together = search_space.parse(space(losses, "mf"), losses, "mf")
     for loss in losses:
         rows = search_space.draw_alike(together, 5, 0)
@@ -72,5 +88,5 @@ def test_whether_all_is_searched() -> None:
     common = TrainRequest("", "mf", None, (), (0,), (), ())
     assert SweepRequest(("bce",), (), common, trials=3, fair=True).searches_all
     assert not SweepRequest(("bce",), (), common, fair=True).searches_all
-    assert not SweepRequest(("bce",), ("lr=0.1,0.2",), common, trials=3, fair=True).searches_all
+    assert SweepRequest(("bce",), ("lr=0.1,0.2",), common, trials=3, fair=True).searches_all
     assert not SweepRequest(("bce",), (), common, "random", trials=3).searches_all

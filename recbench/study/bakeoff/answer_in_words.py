@@ -21,6 +21,7 @@ from recbench.study.bakeoff.bake import Bakeoff
 from recbench.study.bakeoff.contestants import on_logged_rows
 from recbench.study.bakeoff.program import FULL_EPOCHS, Program
 from recbench.study.bakeoff.verdicts import Entry, Verdict
+from recbench.study.search_ends import OF_LIST
 
 MAX_METHODS = 5  # methods in a sentence
 SEEDS = 5  # of the command that trains a method at last
@@ -44,6 +45,7 @@ def answer_lines(verdicts: Sequence[Verdict], program: Program, own: Collection[
             f"Provisional, as still rising when their {program.epochs} epochs ended: {', '.join(rising)}; "
             "`recbench train` with more --epochs says how far they get."
         )
+    yield from _rates_at_an_end(verdicts, program.rates)
     if absent := _absent_baselines(verdicts):
         yield (
             f"Not compared, for want of time or memory: {', '.join(absent)}; they may well be better. The same command "
@@ -59,6 +61,21 @@ def answer_lines(verdicts: Sequence[Verdict], program: Program, own: Collection[
             "The best was chosen on the test rows that it is measured on, so that its own number is a little too good; "
             "the differences are corrected for how many methods were compared. Brackets are 95 % intervals over users, "
             "and over seeds where there are several."
+        )
+
+
+def _rates_at_an_end(verdicts: Sequence[Verdict], rates: Sequence[str]) -> Iterator[str]:
+    """Yield which methods were best at the smallest and at the largest learning rate, beyond which better may lie."""
+    tried = sorted(rates, key=float)
+    if len(tried) < OF_LIST[0]:
+        return
+    entries = [entry for verdict in verdicts for entry in verdict.entries]
+    at = {word: dict.fromkeys(entry.method for entry in entries if entry.rate == float(word)) for word in tried}
+    ends = {"smallest": at[tried[0]], "largest": at[tried[-1]]}
+    if said := [f"the {which} was best for {', '.join(methods)}" for which, methods in ends.items() if methods]:
+        yield (
+            f"Of the learning rates {in_a_row(tried)} {' and '.join(said)}: better ones may lie beyond, "
+            "which `recbench sweep` with --grid lr=… tells."
         )
 
 

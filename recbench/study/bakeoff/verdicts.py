@@ -11,6 +11,7 @@ from recbench.results.marks import RESAMPLES, RESAMPLES_EACH, Contributions, pai
 from recbench.results.record import RunRecord
 from recbench.results.store import Store
 from recbench.results.user_contributions import read_contributions
+from recbench.settings import Value
 from recbench.study.bakeoff.bake import Bakeoff, Entrants
 from recbench.study.bakeoff.contestants import Question
 from recbench.study.compare import is_deterministic
@@ -31,6 +32,7 @@ class Entry:
     high: float
     seconds: float  # of training one run
     still_rising: bool = False  # whether a run ended at its best epoch, the last it was given
+    rate: Value | None = None  # the learning rate that was best on validation; None of a baseline
 
 
 @dataclass(frozen=True)
@@ -137,4 +139,5 @@ def _entry(sample: Sample, runs: Sequence[RunRecord]) -> Entry:
         high=high,
         seconds=fmean(run.seconds for run in runs),
         still_rising=any(run.still_rising for run in runs),
+        rate=runs[0].key.settings.get("train.lr"),
     )

@@ -77,6 +77,18 @@ def test_losses_that_were_still_rising_are_called_provisional() -> None:
     assert said(rising, 2).count("rovisional") == 1  # of few epochs all that is said of losses
 
 
+def test_methods_that_were_best_at_the_smallest_or_largest_rate_are_named() -> None:
+    found = verdict("retrieval", "view", bpr=0.4, ssm=0.3, bce=0.2, ials=0.1)
+    entries = [replace(one, rate=rate) for one, rate in zip(found.entries, (0.005, 0.02, 0.05, None), strict=True)]
+
+    def said(*rates: str) -> str:
+        return " ".join(answer_lines([replace(found, entries=tuple(entries))], Program(12, rates, 1, 600.0)))
+
+    told = "0.005, 0.02 and 0.05 the smallest was best for bpr × mf and the largest was best for bce × mf: better ones"
+    assert f"Of the learning rates {told}" in said("0.02", "0.005", "0.05")
+    assert "learning rates" not in said("0.02", "0.005")  # of two one is the best in any case
+
+
 def test_that_one_seed_says_little_is_told_of_losses_alone() -> None:
     """A baseline is fitted once, however many seeds of the losses were trained."""
     behind = Difference("bpr × mf", "ials (baseline)", 0.2, 0.15, 0.25, 0.001, 0.002, 0.07, "users")
