@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recbench import metrics
     from recbench.api.own_classes import import_file
     from recbench.api.prepared import PreparedData, prepare, prepared
+    from recbench.api.published import reproduce
     from recbench.api.results import compare, leaderboard
     from recbench.api.runs import Runs, runs
     from recbench.api.studies import bakeoff, sweep
@@ -53,6 +54,7 @@ __all__ = [
     "metrics",
     "prepare",
     "prepared",
+    "reproduce",
     "runs",
     "sweep",
     "train",
@@ -61,6 +63,7 @@ __all__ = [
 _MODULES = {
     "recbench.api.own_classes": ("import_file",),
     "recbench.api.prepared": ("PreparedData", "prepare", "prepared"),
+    "recbench.api.published": ("reproduce",),
     "recbench.api.results": ("compare", "leaderboard"),
     "recbench.api.runs": ("Runs", "runs"),
     "recbench.api.studies": ("bakeoff", "sweep"),

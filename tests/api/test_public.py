@@ -18,14 +18,22 @@ import recbench as rb
 from recbench.api.own_classes import _source
 from recbench.api.public import in_python, public
 from recbench.api.results import Leaderboard
-from recbench.cli import bakeoff, compare, evaluate, leaderboard, prepare, sweep, train
+from recbench.cli import bakeoff, compare, evaluate, leaderboard, papers, prepare, sweep, train
 from recbench.errors import UsageError
 from recbench.losses.base import create
 from recbench.registry import Registry
 
 EXAMPLES: tuple[Callable[..., Any], ...] = (
     *(rb.prepare, rb.prepared, rb.train, rb.runs, rb.fit_baselines, rb.sweep, rb.bakeoff, rb.compare, rb.leaderboard),
-    *(rb.import_file, rb.Runs.evaluate, rb.Runs.encode, rb.Runs.export, rb.Runs.vectors, Leaderboard.write),
+    *(
+        rb.reproduce,
+        rb.import_file,
+        rb.Runs.evaluate,
+        rb.Runs.encode,
+        rb.Runs.export,
+        rb.Runs.vectors,
+        Leaderboard.write,
+    ),
     *(rb.metrics.of_rows, rb.metrics.top_k),
 )
 
@@ -128,6 +136,7 @@ FUNCTIONS: tuple[tuple[Callable[..., Any], Callable[..., Any], dict[str, str | N
     ),
     (sweep.sweep, rb.sweep, {"dataset": "data", "seed": "seeds"}),
     (bakeoff.bakeoff, rb.bakeoff, {"time_column": "time"}),
+    (papers.reproduce, rb.reproduce, {}),
     (compare.compare, rb.compare, {"method": "methods", "metric": "metrics"}),
     (
         leaderboard.leaderboard,

@@ -92,6 +92,22 @@ def test_a_sweep_is_that_of_the_command(data: rb.PreparedData, prepared: Run) ->
         rb.sweep(data, losses="bce", grid={"lr": "0.001..0.1"}, quiet=True)
 
 
+def test_a_table_is_reproduced_as_by_the_command(data: rb.PreparedData, prepared: Run) -> None:
+    rows = {"method": ["BPR", "AOBPR"], "backbone": "mf", "seeds": 1, "settings": {"train.epochs": 1}}
+    found = rb.reproduce("til/table1", dataset="gowalla", data=data, **rows, quiet=True)
+    frame = found.to_polars()
+    assert frame["verdict"].unique().to_list() == ["not comparable"] and frame["sd"].null_count() == len(frame)
+    assert frame["difference"].to_list() == (frame["mean"] - frame["reported"]).to_list()
+    typed = prepared(*shlex.split(rb.runs(frame["runs"][0][0])[0].command)[1:], "--json")
+    assert typed.code == 0 and "valid" not in typed.err  # nothing is trained
+    assert [{name: row[name] for name in frame.columns} for row in typed.json["lines"]] == found.to_dicts()
+    assert "reported" in str(found) and "matches: the mean over seeds" in str(found)
+    with pytest.raises(UsageError, match="unknown method `BRP` of til/table1 on gowalla; did you mean `BPR`"):
+        rb.reproduce("til/table1", dataset="gowalla", method="BRP", quiet=True)
+    with pytest.raises(UsageError, match="^grid lr=0.1|0.2: only `fair` searches; add fair, or use `rb.sweep`"):
+        rb.reproduce("til/table1", grid={"lr": [0.1, 0.2]}, quiet=True)
+
+
 def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[BakeoffRequest] = []
     commands: list[str] = []
