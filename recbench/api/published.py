@@ -16,7 +16,6 @@ from recbench.results.published.row import rows_as_json, rows_table
 from recbench.run.invocation import Invocation
 from recbench.settings import Value, typed_words
 from recbench.study import reproduce as reproduction
-from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions
 
 NUMBER = {
@@ -61,7 +60,6 @@ def reproduce(
         rb.reproduce("gnolr/table2", dataset="ml-1m", method=["BCE", "GNOLR"], fair=True)
     """
     require_positive(seeds=seeds, trials=trials, jobs=jobs, lanes=lanes)
-    require_fair(fair, trials, grid_words(grid))
     request = reproduction.ReproduceRequest(
         table=joined.find(table),
         dataset=dataset,

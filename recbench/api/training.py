@@ -34,7 +34,6 @@ from recbench.run.how_to_train import python_call
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, at_least, typed_words
-from recbench.study.fair import require_fair
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.methods import MethodsRequest
 from recbench.study.train_methods import train_methods
@@ -70,8 +69,7 @@ def train(
     names, or classes that a decorator has registered: the digest of their source is then part of the run's key. Several
     make a run of each loss on each backbone; the loss "all" means those that fit. `fair` gives every method a learned
     scale and bias and the same search, of `trials` points, of which `grid` maps settings to other values, as that of
-    `sweep`. `jobs` runs train at a time, in processes, and up to
-    `lanes` side by side in each.
+    `sweep`. `jobs` runs train at a time, in processes, and up to `lanes` side by side in each.
     `seeds` is a number of seeds from 0 on, or the seeds. `settings` are those of `--set`: {"loss.scale": 2.5}.
     `track` names trackers ("tensorboard", "mlflow", "wandb", or a Python file with one) that show the runs.
     An interrupted call goes on after the last finished epoch when it is made again.
@@ -98,12 +96,10 @@ def train(
     )
     require_positive(trials=trials, jobs=jobs, lanes=lanes)
     require_trackers(request.track)
-    require_fair(fair, trials, grid_words(grid))
     require_files(classes, jobs)
     methods = MethodsRequest(losses, backbones, request, fair, trials, grid_words(grid))
-    launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
     invocation = Invocation(own_store(), console_of(quiet), _command(methods, chosen, device))
-    return Runs(tuple(train_methods(methods, invocation, launch)))
+    return Runs(tuple(train_methods(methods, invocation, LaunchOptions(jobs=jobs, lanes=lanes, device=device))))
 
 
 @public

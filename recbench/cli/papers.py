@@ -81,9 +81,7 @@ def reproduce(
     from recbench.results.published import joined
     from recbench.results.published.row import rows_markdown, rows_table
     from recbench.study import reproduce as reproduction
-    from recbench.study.fair import require_fair
 
-    require_fair(fair, trials, grid)
     request = reproduction.ReproduceRequest(
         table=joined.find(table),
         dataset=dataset,

@@ -89,7 +89,6 @@ def train(
             runs = _resume(context, imports, trust, device, track)
         else:
             from recbench.run.train_command import TrainRequest
-            from recbench.study.fair import require_fair
             from recbench.study.methods import MethodsRequest
             from recbench.study.train_methods import train_methods
 
@@ -106,7 +105,6 @@ def train(
                 preset=preset,
             )
             where = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
-            require_fair(fair, trials, grid)
             methods = MethodsRequest(names(loss), names(backbone) or (None,), common, fair, trials, tuple(grid))
             runs = train_methods(methods, invocation(), where)
     _print_records(runs)

@@ -23,7 +23,7 @@ from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, keys_of
-from recbench.study.fair import equal_terms, first_trial, require_no_rate, trials_of
+from recbench.study.fair import equal_terms, first_trial, require_fair, require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.runs_display import RunsDisplay
 from recbench.study.train_runs import train_runs
@@ -65,6 +65,7 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
     method or backbone that the table lacks, and for data that are not prepared; TrainingError, after all others have
     finished, for a run that failed.
     """
+    require_fair(request.fair, request.trials, request.grid)
     if request.fair:
         require_no_rate(request.settings)
     store, wanted = invocation.store, _wanted(request)

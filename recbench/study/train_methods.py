@@ -11,7 +11,7 @@ from recbench.errors import UsageError, counted
 from recbench.results.record import RunRecord
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import announce, complete, keys_of, own_sources, train_all
-from recbench.study.fair import require_no_rate
+from recbench.study.fair import require_fair, require_no_rate
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
 from recbench.study.train_runs import train_runs
@@ -21,6 +21,7 @@ from recbench.terminal import print_line
 
 def train_methods(request: MethodsRequest, invocation: Invocation, options: LaunchOptions) -> list[RunRecord]:
     """Train the one method of a request here, run after run, or all its methods as `train_several` does."""
+    require_fair(request.fair, request.trials, request.grid)
     if is_several(request, options):
         return train_several(request, invocation, options)
     one = replace(request.common, loss=request.losses[0], backbone=request.backbones[0])
