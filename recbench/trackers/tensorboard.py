@@ -18,7 +18,8 @@ class TensorBoard(Tracker):
         self.run = run
         key = run.key
         folder = f"{key.dataset}-{key.split}", f"{key.loss}-{key.backbone}", f"s{key.seed}-{key.digest}"
-        self.writer = SummaryWriter(str(run.results.joinpath("tensorboard", *folder)))
+        path = run.results.joinpath("tensorboard", *folder)
+        self.writer = SummaryWriter(str(path), purge_step=0)  # where a run goes on, all its epochs are told again
 
     def epoch(self, epoch: Epoch) -> None:
         """Show an epoch."""

@@ -31,6 +31,7 @@ class WeightsAndBiases(Tracker):
             config={**key.settings, "seed": key.seed, "data": key.data, "feedback": list(key.feedback)},
             dir=str(run.results),
             resume="allow",
+            reinit="create_new",  # runs side by side are shown at the same time; by default the first would get all
         )
 
     def epoch(self, epoch: Epoch) -> None:
