@@ -24,8 +24,9 @@ from recbench.registry import BASELINE, Registry
 class Backbone(nn.Module, ABC):
     """Maps rows of the user and item tables to vectors. Subclasses implement `embed`.
 
-    Keyword-only constructor arguments are its settings. With `cosine`, all vectors are scaled to unit length; the
-    scores of pairs stay as they are where they are not inner products (`Towers.pair`).
+    Keyword-only constructor arguments are its settings. With `cosine`, all vectors are scaled to unit length, after
+    training too unless `cosine_ranking` is set to False; the scores of pairs stay as they are where they are not inner
+    products (`Towers.pair`).
     """
 
     name: ClassVar[str]
@@ -47,7 +48,12 @@ class Backbone(nn.Module, ABC):
         self.users = len(data.users)
         self.items = len(data.items)
         self.towers = towers
-        self.cosine = cosine
+        self.cosine = self.cosine_ranking = cosine
+
+    @property
+    def unit_length(self) -> bool:
+        """Whether vectors are scaled to unit length, in training or in evaluation mode, as it is in now."""
+        return self.cosine if self.training else self.cosine_ranking
 
     def register_l2(self, l2: float) -> None:
         """Hold the weight of the penalty as a buffer, which goes where the model goes and is not in checkpoints."""
@@ -58,7 +64,7 @@ class Backbone(nn.Module, ABC):
         """Return the towers of user [B] and item [B, N] (or a shared [1, N]), not normalised."""
 
     def forward(self, user: Tensor, item: Tensor, known: Histories | None = None) -> Towers:
-        """Return the towers of user [B] and item [B, N] (or [1, N]) to score by, of unit length with `cosine`.
+        """Return the towers of user [B] and item [B, N] (or [1, N]) to score by, of unit length if `unit_length`.
 
         `known` is what `histories` makes of what the users did; None: what they did in train.
         """
@@ -100,8 +106,8 @@ class Backbone(nn.Module, ABC):
         return data
 
     def normalised(self, towers: Towers) -> Towers:
-        """Return the towers, of unit length with `cosine`."""
-        if not self.cosine:
+        """Return the towers, of unit length if `unit_length`."""
+        if not self.unit_length:
             return towers
         return replace(towers, user=F.normalize(towers.user, dim=-1), item=F.normalize(towers.item, dim=-1))
 

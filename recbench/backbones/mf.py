@@ -75,7 +75,7 @@ class MF(Backbone):
         catalogue = torch.arange(self.seen_items, device=user.device)[None]
         vectors = self.normalised(self.embed(user[:1], catalogue)).item[0]
         found = folded_in(self.fold_in, known, user[new], vectors)
-        found = F.normalize(found, dim=-1) if self.cosine else found
+        found = F.normalize(found, dim=-1) if self.unit_length else found
         return replace(towers, user=towers.user.index_put((new,), found))
 
     def embed(self, user: Tensor, item: Tensor) -> Towers:

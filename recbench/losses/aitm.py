@@ -45,7 +45,7 @@ class AITM(MultitaskLoss):
         if not self.transfer:
             return user, item
         user, item = self.of_users(user), self.of_items(item)
-        return (F.normalize(user, dim=-1), F.normalize(item, dim=-1)) if self.head.cosine else (user, item)
+        return (F.normalize(user, dim=-1), F.normalize(item, dim=-1)) if self.head.unit_length else (user, item)
 
     def forward(self, towers: Towers, batch: Batch) -> Tensor:
         """Return the sum of the terms."""

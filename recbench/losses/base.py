@@ -251,7 +251,7 @@ def _settings_of_slates(loss: type[Loss], info: Info, values: Mapping[str, setti
 
 def shared_defaults(loss: type[Loss]) -> dict[str, settings.Value]:
     """Return the settings that every loss has, with this loss's defaults; `balance` if it has `terms`."""
-    of_head = {"cosine": loss.cosine, **(asdict(default_logit(loss)) if loss.reads_logits else {})}
+    of_head = {"cosine": loss.cosine, "rank_by": "logits", **(asdict(default_logit(loss)) if loss.reads_logits else {})}
     return of_head | ({"balance": balances.SUM} if can_be_balanced(loss) else {})
 
 

@@ -156,6 +156,7 @@ def _with_more_users(data: Dataset, backbone: Backbone, values: Mapping[str, Val
     )
     more = replace(data, users=replace(table, value=value, dense=dense), new_test_users=True)
     larger = backbones.create(type(backbone), more, backbone.towers, backbone.cosine, owned_by("backbone", values))
+    larger.cosine_ranking = backbone.cosine_ranking
     own = backbone.state_dict()
     with torch.no_grad():
         for name, tensor in larger.state_dict().items():

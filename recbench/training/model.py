@@ -101,8 +101,9 @@ def build(
     if reason is not None:
         raise UsageError(reason)
     made.sampler = sampler
-    cosine = made.head.cosine
-    body = backbones.create(backbone_class, data, made.towers, cosine, settings.owned_by("backbone", values))
+    of_backbone = settings.owned_by("backbone", values)
+    body = backbones.create(backbone_class, data, made.towers, made.head.cosine, of_backbone)
+    body.cosine_ranking = made.head.cosine_ranking
     body, made = body.to(device), made.to(device)
     made.setup(body.sequences(data))
     made.prepare(body)

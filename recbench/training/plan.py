@@ -26,7 +26,7 @@ OWNERS = ("loss", "backbone", "sampler", "train")  # of settings
 OMITTED_WHEN_DEFAULT = (
     *("train.noise", "train.validate_every", "train.optimizer", "train.weight_decay", "train.warmup", "train.decay"),
     *("train.clip", "train.lazy", "train.capture", "train.compile", "train.shard", "sampler.mask_positives"),
-    "train.row_weights",
+    *("train.row_weights", "loss.rank_by"),
 )
 
 

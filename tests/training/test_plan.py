@@ -39,7 +39,7 @@ def test_without_a_sampler_there_are_no_settings_of_one(toy: Dataset) -> None:
         )
     } - {f"backbone.l2_{name}" for name in ("of", "slots", "form", "divisor")} - {
         f"backbone.{name}" for name in ("fold_in", "fold_in_l2", "fold_in_weight")
-    }
+    } - {"loss.rank_by"}
     assert non_default(made) == {}
 
 

@@ -153,7 +153,7 @@ class GraphBackbone(Backbone):
     def tables(self, known: Histories | None = None) -> tuple[Tensor, Tensor]:
         """Return the vectors of all users and all items from a single propagation."""
         encoding = self.propagate()
-        if self.cosine:
+        if self.unit_length:
             encoding = replace(encoding, vectors=F.normalize(encoding.vectors, dim=-1))
         return encoding.user, encoding.item
 

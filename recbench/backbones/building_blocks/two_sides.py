@@ -43,7 +43,7 @@ class EntityEncoder(nn.Module):
     def __init__(self, backbone: TwoSidedBackbone, side: Literal["user", "item"]) -> None:
         super().__init__()
         self.side = backbone.user_side if side == "user" else backbone.item_side
-        self.cosine = backbone.cosine
+        self.cosine = backbone.cosine_ranking
 
     def forward(self, value: Tensor, dense: Tensor | None = None) -> Tensor:
         """Return the vectors [n, K, D] of entities, given as in `Table`: value [n, slots], dense [n, numbers]."""

@@ -30,6 +30,9 @@ class Head(nn.Module):
     A bare cosine lies in [-1, 1], so its sigmoid cannot express a base rate of 2 %. Every loss has these settings, so
     that no loss is better than another by its parametrisation alone. A learned bias starts at `bias`, or, where that
     is 0, at the log-odds of the loss's base rates. Raises UsageError for a scale or bias with `logit=bare`.
+
+    `rank_by=inner-products`: trained on cosines, ranked by the inner products of the same vectors as they are, so that
+    items of long vectors come first, as in LightGCN runs of the released code of BSL (Wu et al., ICDE 2024).
     """
 
     log_scale: Tensor  # [K]
@@ -43,11 +46,15 @@ class Head(nn.Module):
         logit: LogitKind = "bare",
         scale: Positive = 1.0,
         bias: float = 0.0,
+        rank_by: Literal["logits", "inner-products"] = "logits",
     ) -> None:
         super().__init__()
+        if rank_by == "inner-products" and not cosine:
+            raise UsageError("loss.rank_by=inner-products needs loss.cosine=true; without, logits rank like them")
         if logit == "bare" and (scale, bias) != (1.0, 0.0):
             raise UsageError("loss.scale and loss.bias need loss.logit=fixed or loss.logit=learned")
         self.cosine = cosine
+        self.cosine_ranking = cosine and rank_by == "logits"
         self.bare = logit == "bare"
         for name, value in (
             ("log_scale", torch.full((towers,), scale).log()),
@@ -57,6 +64,11 @@ class Head(nn.Module):
                 self.register_parameter(name, nn.Parameter(value))
             else:
                 self.register_buffer(name, value, persistent=False)
+
+    @property
+    def unit_length(self) -> bool:
+        """Whether vectors are scaled to unit length, in training or in evaluation mode, as it is in now."""
+        return self.cosine if self.training else self.cosine_ranking
 
     def forward(self, towers: Towers) -> Towers:
         """Return the towers with this scale and bias."""
