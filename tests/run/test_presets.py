@@ -101,7 +101,7 @@ def test_names_are_those_of_methods_and_of_the_catalogue(name: str) -> None:
         ("sasrec/ml-1m", "bce", {"sampler.name": "uniform", "sampler.negatives": 1, "loss.cosine": False}),
         ("sasrec/ml-1m", "bce", {"backbone.dim": 64, "backbone.length": 200, "backbone.dropout": 0.1}),
         ("bsl/gowalla-lightgcn", "ssm", {"loss.denominator": "negatives", "loss.scale": 12.5, "backbone.l2": 1e-9}),
-        ("bsl/gowalla-lightgcn", "bsl", {"loss.form": "released", "loss.power": 1.22, "train.lr": 1e-4}),
+        ("bsl/gowalla-lightgcn", "bsl", {"loss.form": "released-users", "loss.power": 1.22, "loss.negatives": 800}),
         ("simplex/gowalla-lightgcn", "ccl", {"loss.weight": 250.0, "loss.negatives": 2000, "backbone.own": 0.8}),
         ("simplex/gowalla-lightgcn", "ccl", {"train.batch_size": 256, "train.lr": 1e-4, "loss.mask_positives": False}),
         ("ultragcn/gowalla-lightgcn", "ultragcn", {"loss.negatives": 1500, "loss.item_weight": 5e-4, "train.lr": 1e-4}),
@@ -126,6 +126,12 @@ def test_the_papers_backbones() -> None:
     assert [values[f"backbone.{key}"] for key in ("embedding", "hidden", "dim")] == [16, "128-64", 32]
     assert resolved("til/gowalla", "bpr", "lightgcn")["backbone.layers"] == 1
     assert preset.find("til/gowalla").paper.backbone == "mf"
+    values = resolved("bsl/gowalla-lightgcn", "bsl", "lightgcn")
+    assert (values["sampler.name"], values["loss.rank_by"], values["loss.power"]) == (
+        "in-batch",
+        "inner-products",
+        0.84,
+    )
 
 
 def test_a_line_for_one_backbone_holds_on_that_alone() -> None:
