@@ -176,12 +176,20 @@ def test_what_mlflow_is_told(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> 
     module = Heard("mlflow")
     module.experiment_id = "7"  # type: ignore[attr-defined]
     module.info = SimpleNamespace(run_id="r1")  # type: ignore[attr-defined]
+    lock, locked = results_home() / ".mlflow.lock", []
+
+    def get_experiment_by_name(name: str) -> Any:
+        locked.append(lock.exists())
+        return module
+
+    module.get_experiment_by_name = get_experiment_by_name  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     told = prepared(*TRAIN, "--track", "mlflow")
     assert told.code == 0 and "warning" not in told.err
     (record,) = (record for record, _ in Store(results_home()).runs())
     ((_, client),) = module.of("MlflowClient")
+    assert locked == [True] and not lock.exists()  # so that processes do not make the database at the same time
     assert client["tracking_uri"] == f"sqlite:///{results_home().absolute()}/mlflow.db"
     assert (("r1", "backbone.dim", 4), {}) in module.of("log_param")
     curve = [words[2] for words, options in module.of("log_metric") if words[1] == "valid recall_20"]
