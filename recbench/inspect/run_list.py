@@ -59,7 +59,7 @@ def chosen_runs(
     kept = {
         record.key.digest: record
         for record in named
-        if dataset in (None, record.key.dataset, record.key.data)
+        if record.key.is_on(dataset)
         and record.key.digest not in hidden
         and (tagged is None or record.key.digest in tagged)
     }

@@ -36,7 +36,7 @@ def runs_of(store: Store, dataset: str | None) -> list[Run]:
     names = {record.key.data for record, _ in runs} | {record.key.dataset for record, _ in runs}
     if runs and dataset not in (None, *names):
         raise unknown("dataset of these runs", str(dataset), names)
-    fitting = [run for run in runs if dataset in (None, run[0].key.data, run[0].key.dataset)]
+    fitting = [run for run in runs if run[0].key.is_on(dataset)]
     if not fitting:
         raise UsageError(f"{store.root}: no finished runs; run `recbench train`")
     last = max(fitting, key=lambda run: run[0].finished)[0].key

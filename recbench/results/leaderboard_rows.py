@@ -147,7 +147,7 @@ def _measured(store: Store, dataset: str | None) -> _Measured:
     for record, evaluations in store.runs():
         key = record.key
         datasets |= {key.dataset, key.data}
-        if dataset not in (None, key.dataset, key.data) or key.digest in hidden:
+        if not key.is_on(dataset) or key.digest in hidden:
             continue
         measured.choice.add(record, evaluated=bool(evaluations))
         for evaluation in evaluations:

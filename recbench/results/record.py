@@ -82,6 +82,10 @@ class RunKey:
         """Dataset, split and fingerprint: numbers of runs compare where these are equal."""
         return self.dataset, self.split, self.fingerprint
 
+    def is_on(self, data: str | None) -> bool:
+        """Whether the run is on DATASET or DATASET/SPLIT; None is any."""
+        return data in (None, self.dataset, self.data)
+
     def is_method(self, word: str) -> bool:
         """Whether LOSS or LOSS/BACKBONE names the run."""
         return word in (self.loss, f"{self.loss}/{self.backbone}")

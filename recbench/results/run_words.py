@@ -1,4 +1,4 @@
-"""What a word says of runs: LOSS, LOSS/BACKBONE, either with settings after it, DATASET or DATASET/SPLIT."""
+"""What a word says of runs: LOSS or LOSS/BACKBONE, either with settings after it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,6 @@ class MethodWord:
         """Whether a run is of this method with these settings."""
         has_method = record.key.is_method(self.method) and not self.unknown
         return has_method and all(_has(record, setting) for setting in self.settings)
-
-
-def is_on(record: RunRecord, word: str) -> bool:
-    """Whether a run is on DATASET or DATASET/SPLIT."""
-    return word in (record.key.dataset, record.key.data)
 
 
 def _has(record: RunRecord, setting: str) -> bool:

@@ -14,7 +14,7 @@ from recbench.errors import DataError, UsageError, first_few
 from recbench.results.files import DamagedFileError, load, save
 from recbench.results.record import Evaluation, Pack, Plan, RunKey, RunRecord
 from recbench.results.run_labels import RunLabels
-from recbench.results.run_words import MethodWord, is_on
+from recbench.results.run_words import MethodWord
 
 RECORD = "record.json"  # in the folder of a run
 RUN_FOLDER = re.compile(r"s-?\d+-([0-9a-f]{12})")
@@ -125,10 +125,10 @@ class Store:
         if word in ("latest", "best"):
             return [self.latest(dataset) if word == "latest" else self._best(dataset)]
         runs = [record for record, done in self.runs() if done or not evaluated]
-        chosen = [record for record in runs if dataset in (None, record.key.dataset, record.key.data)]
+        chosen = [record for record in runs if record.key.is_on(dataset)]
         method = MethodWord.of(word).known_to(runs)
         every = [r for r in chosen if (word == "all" and not r.key.is_baseline) or method.fits(r)]
-        every = every or [r for r in chosen if is_on(r, word) and (on_all_data or not r.key.is_baseline)]
+        every = every or [r for r in chosen if r.key.is_on(word) and (on_all_data or not r.key.is_baseline)]
         hidden = frozenset(() if with_hidden else self.labels.hidden)
         records = [record for record in every if record.key.digest not in hidden] or every
         if not records:
@@ -192,7 +192,7 @@ class Store:
             return not record.key.is_baseline, record.finished, record.key.digest
 
         visible = list(self._visible())
-        latest = max((r for r in visible if dataset in (None, r.key.dataset, r.key.data)), key=place, default=None)
+        latest = max((r for r in visible if r.key.is_on(dataset)), key=place, default=None)
         if latest is None:
             names = ", ".join(sorted({record.key.data for record in visible}))
             raise UsageError(f"no run is on {dataset}; there are runs on {names}") if names else self.no_runs()

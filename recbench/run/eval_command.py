@@ -115,7 +115,7 @@ def _last_on(dataset: str, store: Store) -> list[RunRecord]:
         keys = store.read_plan().keys
     except (UsageError, DataError):
         keys = []
-    finished = [store.record(key) for key in keys if key in store and dataset in (key.dataset, key.data)]
+    finished = [store.record(key) for key in keys if key in store and key.is_on(dataset)]
     return finished or [store.latest(dataset)]
 
 

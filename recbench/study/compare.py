@@ -72,7 +72,7 @@ def methods(words: Sequence[str], store: Store, dataset: str | None = None) -> l
         digest = record.key.digest
         if digest in hidden and not any(digest.startswith(word) for word in words):
             continue
-        if evaluations and dataset in (None, record.key.dataset, record.key.data):
+        if evaluations and record.key.is_on(dataset):
             groups.setdefault(record.key.group, []).append(record)
     chosen = [_method(word, store, groups, dataset) for word in words]
     data = {method.keys[0].place: method for method in chosen}
