@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from recbench.results.record import RunRecord
     from recbench.results.store import Store
+    from recbench.run.evaluate import EvaluatedRun
     from recbench.run.invocation import Invocation
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -119,6 +120,16 @@ def invocation() -> Invocation:
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
     print(as_json_text(document))
+
+
+def print_evaluations(evaluated: list[EvaluatedRun], as_json: bool) -> None:
+    """Print what runs were evaluated to."""
+    from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
+
+    if as_json:
+        print_json(evaluations_json(evaluated))
+    else:
+        stdout().print(evaluations_table(evaluated))
 
 
 def print_warnings(results: Store) -> None:

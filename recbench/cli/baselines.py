@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from recbench.cli import options
-from recbench.cli.app import TRAINING, command, invocation, print_json, stderr, stdout, store, typed_command
+from recbench.cli.app import TRAINING, command, invocation, print_evaluations, stderr, store, typed_command
 from recbench.cli.options import launch_options, names, setting_words, whole_option
 from recbench.cli.own_code import import_files
 
@@ -53,7 +53,6 @@ def baselines(
     as_json: options.Json = False,
 ) -> None:
     """Tune, fit and evaluate baselines, from popularity to EASE and iALS, for the leaderboard."""
-    from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
     from recbench.run.baselines import BaselineRequest, run_baselines
     from recbench.run.eval_command import EvalRequest
 
@@ -76,7 +75,4 @@ def baselines(
 
         work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command(), launch=launch)
         evaluated = run_launched_baselines(request, evaluation, work, stderr())
-    if as_json:
-        print_json(evaluations_json(evaluated))
-    else:
-        stdout().print(evaluations_table(evaluated))
+    print_evaluations(evaluated, as_json)

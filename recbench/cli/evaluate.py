@@ -8,7 +8,7 @@ import typer
 
 from recbench import torchrun
 from recbench.cli import options
-from recbench.cli.app import TRAINING, command, invocation, print_json, stderr, stdout, store
+from recbench.cli.app import TRAINING, command, invocation, print_evaluations, stderr, store
 from recbench.cli.own_code import import_files, import_trusted
 from recbench.terminal import TerminalConsole
 
@@ -67,7 +67,7 @@ def evaluate(
     evaluated = _evaluate(run, dataset, request, device, trust)
     leave()
     if torchrun.is_first():
-        _print_runs(evaluated, as_json)
+        print_evaluations(evaluated, as_json)
         if index == "flat" and not no_baselines:
             add_baseline_rows(evaluated, request, invocation())
 
@@ -96,7 +96,7 @@ def rescore(
         metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect, rescore=True
     )
     evaluated = _evaluate(run, dataset, request, "cpu", trust)
-    _print_runs(evaluated, as_json)
+    print_evaluations(evaluated, as_json)
 
 
 def _evaluate(
@@ -109,12 +109,3 @@ def _evaluate(
     records = chosen_records(runs, store(), console, dataset)
     import_trusted(records, trust)
     return evaluate_all(records, request, store(), console, device)
-
-
-def _print_runs(evaluated: list[EvaluatedRun], as_json: bool) -> None:
-    from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
-
-    if as_json:
-        print_json(evaluations_json(evaluated))
-    else:
-        stdout().print(evaluations_table(evaluated))
