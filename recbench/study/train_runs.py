@@ -75,7 +75,7 @@ def run_missing(
     named = {key.digest: key for key in keys}
     runs: dict[str, Finished] = {digest: store.record(key) for digest, key in named.items() if is_complete(key, store)}
     display.already_trained(runs.values())
-    for finished in launcher.run([key for digest, key in named.items() if digest not in runs]):
+    for finished in launcher([key for digest, key in named.items() if digest not in runs]):
         runs[finished.key.digest] = finished
         display.finished(finished, words.get(finished.key.digest, ()))
     return runs

@@ -29,7 +29,7 @@ from recbench.study import sweep
 from recbench.study.launchers import in_this_process
 from recbench.study.launchers import local as launcher
 from recbench.study.launchers.base import LaunchOptions, Work
-from recbench.study.launchers.local import InProcess
+from recbench.study.launchers.local import train_in_order
 from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.sweep_table import sweep_json, sweep_table
 from recbench.training.train import LOCK
@@ -399,16 +399,15 @@ def test_whatever_else_ails_a_run_is_told_in_one_line(go: Go, monkeypatch: pytes
 
 def test_a_process_that_dies_is_told(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     class Dead:
-        def submit(self, *arguments: object) -> object:
+        def submit(self, *arguments: object, **named: object) -> object:
             future: launcher.Future[None] = launcher.Future()
             future.set_exception(launcher.BrokenProcessPool())
             return future
 
-    pool = launcher.Pool(Work(results_home(), "cpu", (), ""), Dead(), jobs=2)  # type: ignore[arg-type]
     found = go(("lr=0.1",), ("bce",))
     key = Store(results_home()).find(found.trials[0].runs[0]).key
     with pytest.raises(TrainingError, match="ended from outside, .* type the same command to continue"):
-        list(pool.run([key]))
+        list(launcher.train_by_pool([key], Work(results_home(), "cpu", (), ""), Dead(), 2))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
@@ -423,7 +422,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(go: Go, tmp_path: Path,
     other = FileLock(store.folder(first) / LOCK)
     other.acquire()
     work = Work(store.root, "cpu", (), "", launch=LaunchOptions(lanes=lanes))
-    runs = InProcess(work, data, Console(quiet=True)).run([first, second])
+    runs = train_in_order([first, second], work, data, Console(quiet=True))
     assert next(runs).key == second
     for part in done.iterdir():
         shutil.copy2(part, store.folder(first))

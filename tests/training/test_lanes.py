@@ -59,7 +59,7 @@ def together(data: Dataset, chosen: Sequence[RunKey], folder: Path, lanes: int =
     """The runs by `--lanes`, in the order of the keys."""
     work = Work(folder, "cpu", (), "together", launch=LaunchOptions(jobs=jobs, lanes=lanes))
     with launch(work, data, SILENT) as launcher:
-        finished = {one.key.digest: one for one in launcher.run(chosen)}
+        finished = {one.key.digest: one for one in launcher(chosen)}
     return [finished[key.digest] for key in chosen]
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_train_side_by_side_trains_alone(
     work = Work(tmp_path / "together", "cpu", (), "together", launch=LaunchOptions(lanes=2))
     console = Console(force_terminal=False, width=200)
     with launch(work, shop, console) as launcher:
-        found = sorted(launcher.run(chosen), key=lambda run: run.key.seed)
+        found = sorted(launcher(chosen), key=lambda run: run.key.seed)
     check_same(alone(shop, chosen, tmp_path / "alone"), found, count=1)
     assert "2 runs of til-ui × mf one after the other: loss `til-ui` makes steps of its own" in capsys.readouterr().out
 

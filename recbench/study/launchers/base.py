@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from rich.console import Console
@@ -46,11 +46,9 @@ class Failed:
 Finished = RunRecord | Failed
 
 
-class Launcher(Protocol):
-    """Trains runs somewhere. The store is the queue: whatever has a record is returned as it is."""
-
-    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run as it finishes, in any order; one that fails does not stop the others."""
+# Trains runs somewhere and yields each as it finishes, in any order; one that fails does not stop the others. The store
+# is the queue: whatever has a record is returned as it is.
+Launcher = Callable[[Sequence[RunKey]], Iterator[Finished]]
 
 
 @dataclass(frozen=True)

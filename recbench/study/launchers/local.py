@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children, parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
@@ -35,10 +36,10 @@ def launch(work: Work, data: Dataset, console: Console) -> Iterator[Launcher]:
     """
     jobs = work.launch.jobs or 1
     if jobs == 1:
-        yield InProcess(work, data, console)
+        yield partial(train_in_order, work=work, data=data, console=console)
         return
     with _processes(jobs) as pool:
-        yield Pool(work, pool, jobs)
+        yield partial(train_by_pool, work=work, pool=pool, jobs=jobs)
 
 
 def call_each(
@@ -102,62 +103,47 @@ def _result(future: Future[R]) -> R:
         ) from None
 
 
-class InProcess:
-    """Trains one run after the other, or up to `work.lanes` side by side."""
+def train_in_order(keys: Sequence[RunKey], work: Work, data: Dataset, console: Console) -> Iterator[Finished]:
+    """Train one run after the other, or up to `work.lanes` side by side, those that another process trains last."""
 
-    def __init__(self, work: Work, data: Dataset, console: Console) -> None:
-        self.work = work
-        self.data = data
-        self.console = console
+    def load(key: RunKey) -> Dataset:
+        return data
 
-    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run in order, or by bundles, those that another process is training last."""
-        taken = []
-        for group in groups_of(list(keys), self.work.lanes, at_once=1):
-            for key, finished in attempt_all(group, self.work, self._load, wait=False, console=self.console):
-                if finished is None:
-                    taken.append(key)
-                else:
-                    yield finished
-        for key in taken:
-            finished = attempt(key, self.work, self._load, wait=True)
-            if finished is not None:
+    taken = []
+    for group in groups_of(keys, work.lanes, at_once=1):
+        for key, finished in attempt_all(group, work, load, wait=False, console=console):
+            if finished is None:
+                taken.append(key)
+            else:
                 yield finished
+    for key in taken:
+        finished = attempt(key, work, load, wait=True)
+        if finished is not None:
+            yield finished
 
-    def _load(self, key: RunKey) -> Dataset:
-        return self.data
 
+def train_by_pool(keys: Sequence[RunKey], work: Work, pool: ProcessPoolExecutor, jobs: int) -> Iterator[Finished]:
+    """Train as many runs at a time as there are jobs, or in each process of the pool up to `work.lanes` side by side.
 
-class Pool:
-    """Trains as many runs at a time as the pool has processes, or in each process up to `work.lanes` side by side."""
-
-    def __init__(self, work: Work, pool: ProcessPoolExecutor, jobs: int) -> None:
-        self.work = work
-        self.pool = pool
-        self.jobs = jobs
-
-    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
-        """Yield every run as it finishes, or every bundle; raises TrainingError if a process ends by itself."""
-        with ignore_sigint():
-            groups = groups_of(list(keys), self.work.lanes, self.jobs)
-            pending = {self._submit(group, wait=False): group for group in groups}
-        while pending:
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                del pending[future]
-                for key, finished in _result(future):
-                    if finished is not None:
-                        yield finished
-                    else:
-                        pending[self._submit([key], wait=True)] = [key]
-
-    def _submit(self, keys: list[RunKey], *, wait: bool) -> Future[list[tuple[RunKey, Finished | None]]]:
-        return self.pool.submit(_attempt_here, keys, self.work, wait)
+    Raises TrainingError if a process ends by itself.
+    """
+    with ignore_sigint():
+        groups = groups_of(keys, work.lanes, jobs)
+        pending = {pool.submit(_attempt_here, group, work, wait=False) for group in groups}
+    while pending:
+        for future in wait(pending, return_when=FIRST_COMPLETED).done:
+            pending.remove(future)
+            for key, finished in _result(future):
+                if finished is not None:
+                    yield finished
+                else:
+                    pending.add(pool.submit(_attempt_here, [key], work, wait=True))
 
 
 _loaded: dict[str, Dataset] = {}  # by fingerprint, in a process of the pool
 
 
-def _attempt_here(keys: list[RunKey], work: Work, wait: bool) -> list[tuple[RunKey, Finished | None]]:
+def _attempt_here(keys: list[RunKey], work: Work, *, wait: bool) -> list[tuple[RunKey, Finished | None]]:
     def load(key: RunKey) -> Dataset:
         if key.fingerprint not in _loaded:
             _loaded[key.fingerprint] = load_dataset(key, pick_device(work.device))

@@ -58,7 +58,7 @@ def launch(work: Work, data: Dataset, console: Console) -> Iterator[Launcher]:
     connect(work.launch.address or "auto")
     try:
         print_line(console, describe_cluster(work.launch.resources))
-        yield OnRay(work, data, console, room_for(work.launch.resources))
+        yield OnRay(work, data, console, room_for(work.launch.resources)).run
     finally:
         ray.shutdown()
 
@@ -97,7 +97,7 @@ class OnRay:
         self.data = ray.put(rest), ray.put(arrays)
         self.task = ray.remote(_train_on_node).options(**amounts(work.launch.resources), max_retries=0)
 
-    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
+    def run(self, keys: Sequence[RunKey]) -> Iterator[Finished]:
         """Yield every run as it finishes, or every group of runs, those that another process is training last.
 
         Runs whose worker dies go elsewhere and on from their last checkpoints. Raises TrainingError for a node that
@@ -105,7 +105,7 @@ class OnRay:
         """
         taken: list[RunKey] = []
         try:
-            yield from self._run(groups_of(list(keys), self.work.lanes, self.at_once), wait=False, taken=taken)
+            yield from self._run(groups_of(keys, self.work.lanes, self.at_once), wait=False, taken=taken)
             yield from self._run([[key] for key in taken], wait=True, taken=[])
         finally:
             for task, flight in self.in_flight.items():

@@ -32,7 +32,7 @@ def launch(work: Work, data: Dataset, console: Console) -> Iterator[Launcher]:
     """Yield a launcher of job arrays; on an exception, Ctrl-C included, all their jobs are cancelled."""
     launcher = OnSlurm(work, console)
     try:
-        yield launcher
+        yield launcher.run
     finally:
         launcher.jobs.cancel()
 
@@ -78,7 +78,7 @@ class OnSlurm:
         self.console = console
         self.jobs: Jobs[list[RunKey]] = Jobs(self.store.root / FOLDER, work.launch)
 
-    def run(self, keys: Iterable[RunKey]) -> Iterator[Finished]:
+    def run(self, keys: Sequence[RunKey]) -> Iterator[Finished]:
         """Yield every run as its job finishes.
 
         What a job has not done that ends without a word, as where its node fails, is submitted again, at most
@@ -86,7 +86,7 @@ class OnSlurm:
         """
         deaths: Counter[str] = Counter()
         at_once = self.work.launch.jobs or 1  # as far as is known
-        self._submit(groups_of(list(keys), self.work.lanes, at_once))
+        self._submit(groups_of(keys, self.work.lanes, at_once))
         for job, group in self.jobs.ended():
             ended = self._ended(job, group, deaths)
             yield from (finished for _, finished in ended if finished is not None)

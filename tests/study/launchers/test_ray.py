@@ -82,8 +82,8 @@ def test_runs_of_a_cluster_equal_those_of_this_machine(cluster: Any, data: Datas
     screen = io.StringIO()
     work = Work(tmp_path / "ray", "cpu", (), "recbench train", launch=LaunchOptions("ray", address=cluster.address))
     with launcher.launch(work, data, Console(file=screen)) as opened:
-        found = {record.key.digest: numbers(record) for record in opened.run(keys)}
-        again = list(opened.run(keys))
+        found = {record.key.digest: numbers(record) for record in opened(keys)}
+        again = list(opened(keys))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     assert found == locally(keys, data, tmp_path / "local")
@@ -115,7 +115,7 @@ def test_runs_side_by_side_are_a_task_and_trackers_hear_of_them_here(
     options = LaunchOptions("ray", address=cluster.address, lanes=4)
     work = Work(tmp_path / "ray", "cpu", (), "recbench train", (Heard,), options)
     with launcher.launch(work, data, Console(quiet=True)) as opened:
-        records = list(opened.run(keys))
+        records = list(opened(keys))
     assert [isinstance(record, RunRecord) and record.trained_together for record in records] == [2] * 4  # of two nodes
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -151,7 +151,7 @@ def test_a_run_whose_worker_dies_goes_on_elsewhere(
     thread.start()
     screen = io.StringIO()
     with launcher.launch(work, data, Console(file=screen)) as opened:
-        (record,) = opened.run([key])
+        (record,) = opened([key])
     thread.join(1)
     assert killed
     assert "goes on elsewhere from the last checkpoint" in " ".join(screen.getvalue().split())
@@ -168,7 +168,7 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(cluster: Any, data: Datas
     bad = RunKey(**{**vars(bad), "fingerprint": "0" * 64, "loss": "nothing"})
     work = Work(tmp_path / "ray", "cpu", (), "recbench train", launch=LaunchOptions("ray", address=cluster.address))
     with launcher.launch(work, data, Console(quiet=True)) as opened:
-        finished = {found.key.digest: found for found in opened.run([good, bad])}
+        finished = {found.key.digest: found for found in opened([good, bad])}
     assert isinstance(finished[good.digest], RunRecord)
     failed = finished[bad.digest]
     assert isinstance(failed, Failed)

@@ -56,7 +56,7 @@ def test_jobs_write_the_records_of_this_machine(data: Dataset, tmp_path: Path) -
     keys = keys_for(data)
     work = Work(tmp_path / "slurm", "cpu", (), "recbench train", launch=LaunchOptions("slurm"))
     with slurm.launch(work, data, Console(quiet=True)) as opened:
-        found = {record.key.digest: numbers(record) for record in opened.run(keys)}
+        found = {record.key.digest: numbers(record) for record in opened(keys)}
     own = Work(tmp_path / "local", "cpu", (), "recbench train")
     assert found == {key.digest: numbers(attempt(key, own, lambda _: data, wait=True)) for key in keys}
 
@@ -69,7 +69,7 @@ def test_lanes_of_a_job_write_the_records_of_runs_alone(data: Dataset, tmp_path:
     bad = RunKey(**{**vars(keys[0]), "loss": "nothing"})
     work = Work(tmp_path / "slurm", "cpu", (), "recbench train", launch=LaunchOptions("slurm", lanes=3))
     with slurm.launch(work, data, Console(quiet=True)) as opened:
-        ended = list(opened.run([*keys, bad]))
+        ended = list(opened([*keys, bad]))
     assert len(list((tmp_path / "slurm" / "slurm").glob("*_submitted.pkl"))) == 2
     records = {found.key.digest: found for found in ended if isinstance(found, RunRecord)}
     assert [record.trained_together for record in records.values()] == [3, 3, 3]
@@ -86,7 +86,7 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(data: Dataset, tmp_path: 
     key = RunKey(**{**vars(key), "loss": "nothing"})
     work = Work(tmp_path / "slurm", "cpu", (), "", launch=LaunchOptions("slurm"))
     with slurm.launch(work, data, Console(quiet=True)) as opened:
-        (failed,) = opened.run([key])
+        (failed,) = opened([key])
     assert isinstance(failed, Failed)
     assert "unknown loss `nothing`" in failed.reason
 
@@ -108,7 +108,7 @@ def test_a_job_that_is_killed_is_submitted_again(
     (key,) = keys_for(data, seeds=1)
     work = Work(tmp_path / "slurm", "cpu", (), "", launch=LaunchOptions("slurm"))
     with slurm.launch(work, data, Console(quiet=True)) as opened:
-        (record,) = opened.run([key])
+        (record,) = opened([key])
     assert (tmp_path / "died").exists()
     assert isinstance(record, RunRecord)
 
