@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from recbench import settings
 from recbench.baselines.base import BASELINES, Size, complete, defaults, recorded, restore
@@ -65,35 +65,36 @@ def memory_limit() -> int:
     return available() // 2
 
 
-@dataclass
-class _Trials:
-    """Runs fitted to train rows alone, as long as the budget lasts."""
+def _fit_trials(
+    key: RunKey,
+    space: Mapping[str, Sequence[settings.Value]],
+    data: Dataset,
+    store: Store,
+    budget: float,
+    command: str,
+) -> list[tuple[Point, RunRecord]]:
+    """Fit runs to train rows alone, from that of `key` on and as long as the budget lasts; return the best first."""
+    finished: dict[str, tuple[Point, RunRecord]] = {}
+    started, longest = time.monotonic(), 0.0
 
-    key: RunKey  # of the first one
-    data: Dataset
-    store: Store
-    budget: float  # seconds
-    command: str
-    started: float = field(default_factory=time.monotonic)
-    longest: float = 0.0
-    finished: dict[str, tuple[Point, RunRecord]] = field(default_factory=dict)
-
-    def measure(self, point: Point) -> float | None:
+    def measure(point: Point) -> float | None:
         """Return what a run reaches on validation; None if it takes too much memory, or more time than is left."""
-        key = replace(self.key, settings=recorded(self.key.loss, point))
-        if key.digest in self.finished:
-            return self.finished[key.digest][1].valid
-        if key not in self.store:
-            began = time.monotonic()
-            if self.finished and began + self.longest > self.started + self.budget:
-                return None
-            if memory_needed(key, self.data) > memory_limit():
-                return None
-            fit_run(key, self.data.narrow(key.feedback), self.store, self.command)
-            self.longest = max(self.longest, time.monotonic() - began)
-        record = self.store.record(key)
-        self.finished[key.digest] = point, record
-        return record.valid
+        nonlocal longest
+        trial = replace(key, settings=recorded(key.loss, point))
+        if trial.digest not in finished:
+            if trial not in store:
+                began = time.monotonic()
+                if finished and began + longest > started + budget:
+                    return None
+                if memory_needed(trial, data) > memory_limit():
+                    return None
+                fit_run(trial, data.narrow(trial.feedback), store, command)
+                longest = max(longest, time.monotonic() - began)
+            finished[trial.digest] = point, store.record(trial)
+        return finished[trial.digest][1].valid
+
+    climb(complete(key.loss, key.settings), space, measure)
+    return sorted(finished.values(), key=lambda trial: -trial[1].valid)
 
 
 def search(
@@ -115,9 +116,7 @@ def search(
         sweep = sweeps.find(store, aim.digest)
         best = store.find(sweep.trials[0].runs[0]).key.settings
     else:
-        trials = _Trials(first, data, store, budget, command)
-        climb(complete(key.loss, first.settings), space, trials.measure)
-        ranked = sorted(trials.finished.values(), key=lambda trial: -trial[1].valid)
+        ranked = _fit_trials(first, space, data, store, budget, command)
         sweep = _sweep(first, space, budget, command, ranked)
         best = ranked[0][1].key.settings
         sweeps.write(store, sweep)
