@@ -16,7 +16,7 @@ import torch
 from submitit.core.utils import FailedJobError, UncompletedJobError
 from submitit.helpers import Checkpointable
 
-from recbench.errors import UsageError
+from recbench.errors import TrainingError, UsageError
 from recbench.study.launchers.base import LaunchOptions, minutes
 
 CLUSTER = "slurm"  # of submitit; tests put its "local" here
@@ -52,11 +52,20 @@ class Jobs(Generic[T]):
         self.missed: Counter[Any] = Counter()  # looks in a row at which a job was neither in the queue nor had a result
 
     def submit(self, functions: Sequence[tuple[Callable[[], Any], T]]) -> None:
-        """Submit functions to call, each with what it is for, as arrays of jobs."""
+        """Submit functions to call, each with what it is for, as arrays of jobs.
+
+        Raises TrainingError if Slurm does not take them.
+        """
         for start in range(0, len(functions), MOST_JOBS):
             some = functions[start : start + MOST_JOBS]
-            with self.executor.batch():
-                jobs = [self.executor.submit(Job(function, self.threads)) for function, _ in some]
+            try:
+                with self.executor.batch():
+                    jobs = [self.executor.submit(Job(function, self.threads)) for function, _ in some]
+            except FailedJobError as error:
+                raise TrainingError(
+                    f"Slurm did not take the jobs ({_last_line(str(error))}); `sinfo` says whether it answers and what "
+                    "its partitions give"
+                ) from None
             self.running |= zip(jobs, (what for _, what in some), strict=True)
 
     def ended(self) -> Iterator[tuple[Any, T]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError
+from recbench.errors import TrainingError, UsageError
 from recbench.results.record import RunKey, RunRecord
 from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.launchers.base import Failed, LaunchOptions, Work
@@ -177,6 +178,21 @@ def test_a_job_has_ended_when_it_has_a_result_or_has_left_the_queue(
     monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("7 7_2\n"))  # a job that was requeued is back
     opened._done()
     assert set(opened.missed) == {waits, runs}
+
+
+def test_jobs_that_slurm_does_not_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from submitit.core.utils import FailedJobError
+
+    from recbench.study.launchers import slurm_jobs
+
+    def refuse(*_: object) -> None:
+        raise FailedJobError("sbatch: error: Unable to contact slurm controller")
+
+    executor = SimpleNamespace(batch=nullcontext, submit=refuse)
+    monkeypatch.setattr(slurm_jobs, "_executor", lambda folder, options: executor)
+    jobs: slurm_jobs.Jobs[str] = slurm_jobs.Jobs(tmp_path, LaunchOptions("slurm"))
+    with pytest.raises(TrainingError, match=r"did not take the jobs \(sbatch: error: Unable to contact .*`sinfo`"):
+        jobs.submit([(lambda: None, "run")])
 
 
 def test_a_job_without_a_time_gets_that_of_its_partition(monkeypatch: pytest.MonkeyPatch) -> None:
