@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +72,6 @@ def bakeoff(
     from recbench.study.bakeoff.conclusion import conclude
     from recbench.study.bakeoff.prepare_log import prepare_data
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, device=device)
         own = import_losses(imports, backbone, stderr())

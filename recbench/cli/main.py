@@ -73,22 +73,29 @@ def entry() -> None:
 
 
 class _Interrupt:
-    """Remembers whether Ctrl-C came, where it is not ignored as in jobs in the background."""
+    """Remembers whether Ctrl-C or SIGTERM came, where they are not ignored as Ctrl-C in jobs in the background."""
 
     def __init__(self) -> None:
         self.came = False
-        self._usual = signal.getsignal(signal.SIGINT)
-        if self._usual is signal.default_int_handler and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._notice)
+        heard = {signal.SIGINT: signal.getsignal(signal.SIGINT), signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
+        if torchrun.place() is not None:  # of several processes, one that waits for another could not be interrupted
+            del heard[signal.SIGTERM]
+        self._usual = {
+            number: usual for number, usual in heard.items() if usual in (signal.default_int_handler, signal.SIG_DFL)
+        }
+        if threading.current_thread() is threading.main_thread():
+            for number in self._usual:
+                signal.signal(number, self._notice)
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         self.came = True
         signal.default_int_handler(number, frame)
 
     def forget(self) -> None:
-        """Leave Ctrl-C to what it meant before."""
-        if signal.getsignal(signal.SIGINT) == self._notice:
-            signal.signal(signal.SIGINT, self._usual)
+        """Leave both to what they meant before."""
+        for number, usual in self._usual.items():
+            if signal.getsignal(number) == self._notice:
+                signal.signal(number, usual)
 
 
 def _speaks(error: BaseException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -71,7 +70,6 @@ def sweep(
     from recbench.run.train_command import TrainRequest
     from recbench.study.sweep import SweepRequest, sweep_all
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, lanes, device)
     common = TrainRequest(
         loss="",

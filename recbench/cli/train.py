@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,8 +81,6 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Finish the runs of the last `train`.")] = False,
 ) -> None:
     """Train losses on backbones, keeping the epoch that is best on validation."""
-    if torchrun.place() is None:  # of several processes, one that waits for another could not be interrupted
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _resume_hint(None if resume else typed_command()):
         if resume:
             runs = _resume(context, imports, trust, device, track)

@@ -258,17 +258,21 @@ def test_completion_can_be_installed(run: Run) -> None:
     assert "--install-completion" in run("--help").out
 
 
-def test_ctrl_c_that_comes_out_as_another_error_is_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_out_as_another_error_is_an_interruption(
+    run: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     """As it does while torch is imported: an extension that cannot be initialised is an ImportError."""
 
     def broken_import(**_: object) -> None:
         try:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
             time.sleep(10)
         except KeyboardInterrupt:
             raise ImportError("initialization failed") from None
 
     monkeypatch.setattr(main, "app", broken_import)
+    usual = signal.getsignal(number)
     told = run("doctor")
     assert (told.code, told.err) == (130, "error: interrupted\n")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(number) == usual
