@@ -38,6 +38,7 @@ PERSONAL = 0.2  # standard deviation of the part of a vector that only the id ca
 REGIONS, DEVICES, INTERESTS = 10, 3, 10
 CATEGORIES, BRANDS, TAGS = 12, 25, 15
 
+DECIMALS = 8  # of the probabilities, whose last digits depend on the processor and numpy's version
 Array = NDArray[np.float64]
 
 
@@ -65,7 +66,7 @@ def generate(rows: int, seed: int) -> tuple[pl.DataFrame, pl.DataFrame, Iterator
         start = np.maximum(user_start[user], item_start[item])
         time = START + (start + (1 - start) * random.random(size)) * SECONDS
         logit = scale * ((user_vector[user] * item_vector[item]) @ WEIGHT.T) + offset
-        truth = 1 / (1 + np.exp(-logit))
+        truth = np.round(1 / (1 + np.exp(-logit)), DECIMALS)
         alone = random.random((size, 1)) < ALONE
         draw = np.where(alone, random.random((size, len(FEEDBACK))), random.random((size, 1)))
         given = (draw < truth).astype(np.uint8)

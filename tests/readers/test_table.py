@@ -18,6 +18,12 @@ from recbench.sources.catalog import find
 from tests.preparation.shop import write
 from tests.readers.read_files import read_file
 
+MAPS = pa.array([[("k", 1)]] * 2, pa.map_(pa.string(), pa.int32()))
+SINCE_2_1 = pytest.mark.skipif(
+    tuple(map(int, pl.__version__.split(".")[:2])) < (2, 1),
+    reason="polars before 2.1 ends the process at JSON so deep, and reads a map as a list",
+)
+
 
 def test_table_reads_csv_and_parquet_alike(tmp_path: Path) -> None:
     spec = find("shop", write(tmp_path))
@@ -144,7 +150,7 @@ def test_text_parquet_and_json_are_read_alike(tmp_path: Path) -> None:
         ("{", "line 3: not a JSON object"),
         ("[1]", "line 3: not a JSON object"),
         ('{"u": NaN}', "line 3: not a JSON object"),
-        ('{"u": ' + "[" * 20_000 + "]" * 20_000 + "}", "line 3: nested too deeply"),
+        pytest.param('{"u": ' + "[" * 20_000 + "]" * 20_000 + "}", "line 3: nested too deeply", marks=SINCE_2_1),
         ('{"u": "c", "i": 3, "t": 5}', None),
         ('{"i": 3, "t": 5, "x": 1}', "line 3, column `u`: empty"),
         ('{"u": "c", "i": [3], "t": 5}', "column `i`: a list, where other lines have one value"),
@@ -356,7 +362,7 @@ def test_ids_of_json_beyond_64_bits_stay_apart(tmp_path: Path) -> None:
     [
         ("t", pa.array([1, 2], pa.duration("s")), "column `t`: expected numbers or dates as time, found Duration"),
         ("u", pa.array([b"\xff\xfe", b"a"]), "column `u`: expected text, found bytes that are not UTF-8"),
-        ("b", pa.array([[("k", 1)]] * 2, pa.map_(pa.string(), pa.int32())), "column `b`: Map(String, Int32) cannot be"),
+        pytest.param("b", MAPS, "column `b`: Map(String, Int32) cannot be", marks=SINCE_2_1),
     ],
 )
 def test_types_of_parquet_that_cannot_be_meant(tmp_path: Path, column: str, values: Any, message: str) -> None:
