@@ -62,7 +62,8 @@ class UserScores:
 
     def _of(self, digest: str) -> Contributions:
         if digest not in self._contributions:
-            self._contributions[digest] = read_contributions(self.folders[digest], self.store.warnings)
+            folder = self.folders.get(digest)  # None of a run that was deleted since its record was read
+            self._contributions[digest] = {} if folder is None else read_contributions(folder, self.store.warnings)
         return self._contributions[digest]
 
 

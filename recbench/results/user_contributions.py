@@ -61,12 +61,21 @@ def read_contributions(folder: Path, warnings: list[str]) -> dict[MetricKey, Use
     """Return all in a run's folder, the later written of equal metrics; `warnings` gets a line per damaged file."""
     contributions: dict[MetricKey, UserContributions] = {}
     paths = [path for path in (folder / "evaluations").glob("*.parquet") if path.with_suffix(".json").exists()]
-    for path in sorted(paths, key=lambda path: path.lstat().st_mtime_ns):
+    for path in sorted(paths, key=_written):
         try:
             contributions |= load_contributions(path)
         except DamagedFileError as error:
-            warnings.append(f"{error}; skipped")
+            if path.exists():
+                warnings.append(f"{error}; skipped")
     return contributions
+
+
+def _written(path: Path) -> int:
+    """Return when a file was written, 0 of one that was deleted since its name was read."""
+    try:
+        return path.lstat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def load_contributions(path: Path) -> dict[MetricKey, UserContributions]:

@@ -11,8 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from recbench.errors import UsageError
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.leaderboard_tables import arrange
+from recbench.results.marks import with_shared_best
 from recbench.results.number_words import duration
 from recbench.results.page import render
 from recbench.results.page.answers import answers
@@ -342,3 +344,16 @@ def test_the_served_page_changes_with_runs_and_with_what_is_hidden(store, add, m
         versions.append(server.version())
         assert len(set(versions)) == 3 and server.version() == versions[-1]
         assert key.digest not in server.page()
+
+
+def test_runs_that_are_deleted_meanwhile_are_left_out(store, add, make_value):
+    keys = [add(make_value(0.7), loss=loss) for loss in ("bce", "gnolr")]
+    rows = collect_rows(store)
+    store.delete(store.record(keys[0]))
+    left = with_shared_best(rows, store)
+    assert [row.compared for row in left] == [False, False]
+    text = html(store, left)
+    assert keys[1].digest in text and keys[0].digest not in text
+    store.delete(store.record(keys[1]))
+    with pytest.raises(UsageError, match="no finished runs"):
+        html(store, rows)

@@ -46,12 +46,16 @@ SCRIPTS = (
 
 
 def html(store: Store, rows: Sequence[LeaderboardRow], version: str = "") -> str:
-    """Return the page of these rows of `collect_rows`, which come from `store`.
+    """Return the page of these rows of `collect_rows`, which come from `store`, but for those with runs deleted since.
 
     With `version`, a word for the state of the store, the page asks its server every few seconds whether that changed.
+    Raises UsageError if no row is left.
     """
     digests = {digest for row in rows for digest in row.runs}
     records = {record.key.digest: record for record, _ in store.runs() if record.key.digest in digests}
+    rows = [row for row in rows if records.keys() >= set(row.runs)]
+    if not rows:
+        raise store.no_runs()
     datasets = arrange(rows)
     positions = {(row.method, row.column): position for position, row in enumerate(rows)}
     found = matrices(rows, UserScores(store), metrics_asked=False)
