@@ -16,9 +16,10 @@ class SSM(SampledSoftmaxLoss):
 
     Wu et al., TOIS 2024, https://arxiv.org/abs/2201.02327. The temperature is 1 / `loss.scale`; published
     ones are 0.05 to 0.2. `source`: one pool of negatives that all positives of a batch share, which is far cheaper, or
-    each its `own`. `mask_positives`: the user's other training positives are no negatives. `denominator=negatives`
-    leaves out e^s_ui (SL of Yang et al., NeurIPS 2024, https://arxiv.org/abs/2411.00163): it may fall below 0.
-    `--sampler in-batch` and `mixed` (mixed negative sampling, https://doi.org/10.1145/3366424.3386195) say how likely
+    each its `own`, of which an epoch learns more. `mask_positives`: the user's other training positives are no
+    negatives. `denominator=negatives` leaves out e^s_ui (SL of Yang et al., NeurIPS 2024,
+    https://arxiv.org/abs/2411.00163): it may fall below 0. `--sampler in-batch` and `mixed` (mixed negative sampling,
+    https://doi.org/10.1145/3366424.3386195) say how likely
     a slot holds its item: `correct` subtracts the log of that from `all` logits (Yi et al., RecSys 2019,
     https://doi.org/10.1145/3298689.3346996), from those of `negatives` alone, or from `none`.
     """
