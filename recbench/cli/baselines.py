@@ -10,6 +10,7 @@ from recbench.cli import options
 from recbench.cli.app import TRAINING, command, invocation, print_evaluations, stderr, store, typed_command
 from recbench.cli.options import launch_options, names, setting_words, whole_option
 from recbench.cli.own_code import import_files
+from recbench.errors import InterruptionError
 
 
 @command(
@@ -67,12 +68,15 @@ def baselines(
     )
     evaluation = EvalRequest(metrics=tuple(metric), candidates=candidates, keep_seen=keep_seen, dialect=dialect)
     launch = launch_options(launcher, jobs, address, per_run, partition, time_limit)
-    if launcher == "local" and (jobs or 1) == 1:
-        evaluated = run_baselines(request, evaluation, invocation())
-    else:
-        from recbench.study.launched_baselines import run_launched_baselines
-        from recbench.study.launchers.base import Work
+    try:
+        if launcher == "local" and (jobs or 1) == 1:
+            evaluated = run_baselines(request, evaluation, invocation())
+        else:
+            from recbench.study.launched_baselines import run_launched_baselines
+            from recbench.study.launchers.base import Work
 
-        work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command(), launch=launch)
-        evaluated = run_launched_baselines(request, evaluation, work, stderr())
+            work = Work(store().root, "cpu", tuple(map(str, imports)), typed_command(), launch=launch)
+            evaluated = run_launched_baselines(request, evaluation, work, stderr())
+    except KeyboardInterrupt:
+        raise InterruptionError("interrupted; what is fitted is kept, and the same command goes on") from None
     print_evaluations(evaluated, as_json)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import typer
@@ -276,3 +277,9 @@ def test_a_signal_that_comes_out_as_another_error_is_an_interruption(
     told = run("doctor")
     assert (told.code, told.err) == (130, "error: interrupted\n")
     assert signal.getsignal(number) == usual
+
+
+def test_baselines_that_are_interrupted_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recbench.run.baselines.run_baselines", Mock(side_effect=KeyboardInterrupt))
+    told = run("baselines")
+    assert (told.code, told.err) == (130, "error: interrupted; what is fitted is kept, and the same command goes on\n")
