@@ -29,6 +29,7 @@ FORMATS = ("torch", "onnx")
 FILES = {"torch": "{side}_tower.pt2", "onnx": "{side}_tower.onnx"}
 RUNNERS = {"torch": "torch", "onnx": "onnxruntime"}
 ONNX = ("onnx", "onnxscript")  # packages
+TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
 
 LOAD = {
     "torch": """\
@@ -118,6 +119,8 @@ def require_programs(backbone: Backbone, formats: tuple[str, ...]) -> None:
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
+        if TORCH < (2, 11):
+            raise UsageError(f"--format {name} needs torch 2.11 or later, this is {torch.__version__}; leave it out")
         if name == "onnx" and not all(map(find_spec, ONNX)):
             raise UsageError(f"--format onnx needs {' and '.join(ONNX)}: pip install 'recbench[onnx]'")
     if formats and not isinstance(backbone, TwoSidedBackbone):
