@@ -119,8 +119,6 @@ def require_programs(backbone: Backbone, formats: tuple[str, ...]) -> None:
     for name in formats:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
-        if TORCH < (2, 11):
-            raise UsageError(f"--format {name} needs torch 2.11 or later, this is {torch.__version__}; leave it out")
         if name == "onnx" and not all(map(find_spec, ONNX)):
             raise UsageError(f"--format onnx needs {' and '.join(ONNX)}: pip install 'recbench[onnx]'")
     if formats and not isinstance(backbone, TwoSidedBackbone):
@@ -129,6 +127,8 @@ def require_programs(backbone: Backbone, formats: tuple[str, ...]) -> None:
             f"--format {','.join(formats)}: backbone `{backbone.name}` has no towers over features; leave it out, or "
             f"take a run of {', '.join(others)}"
         )
+    if formats and TORCH < (2, 11):
+        raise UsageError(f"--format {','.join(formats)} needs torch 2.11, this is {torch.__version__}; leave it out")
 
 
 class Tower(nn.Module):
