@@ -12,7 +12,7 @@ from recbench import settings
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared, how_found
-from recbench.errors import RecbenchError, UsageError, counted
+from recbench.errors import RecbenchError, TrainingError, UsageError, counted
 from recbench.own_files import counted_paths
 from recbench.registry import import_file, require_imported
 from recbench.results.record import Plan, RunKey, RunRecord
@@ -163,8 +163,10 @@ def _train_plan(
     """Train these runs one after the other; those that are complete are not trained again.
 
     `ready` holds the first of those to train; it is taken out, so that its memory is free for the next one.
+    Raises TrainingError, after all others have finished, if a run failed.
     """
-    records = []
+    records: list[RunRecord] = []
+    failed: list[str] = []
     for key in plan.keys:
         if _is_complete(key, store):
             print_line(console, f"run {key.digest} exists, not trained again: {store.folder(key)}")
@@ -174,9 +176,23 @@ def _train_plan(
             console, f"run {key.digest}: {key.method} on {', '.join(key.feedback)}, seed {key.seed}, {key.device}"
         )
         training = ready.pop() if ready and ready[0].key == key else _training(key, data, track)
-        with noticing_loss():
-            records.append(train(training, store, console, imports=plan.imports, command=plan.command))
+        try:
+            with noticing_loss():
+                records.append(train(training, store, console, imports=plan.imports, command=plan.command))
+        except TrainingError as error:
+            if len(plan.keys) == 1 or current().size > 1:  # another process may be gone
+                raise
+            failed.append(f"{key.title}: {error}")
+            print_line(console, f"  failed: {error}")
+    if failed:
+        raise TrainingError(words_of_failed(failed, len(plan.keys)))
     return records
+
+
+def words_of_failed(failed: Sequence[str], runs: int) -> str:
+    """Return why the first failed, and how many of so many runs did."""
+    others = "" if len(failed) == runs else ", the others are kept"
+    return failed[0] + (f"; {len(failed)} of {runs} runs failed{others}" if runs > 1 else "")
 
 
 def _first_training(keys: Sequence[RunKey], data: Dataset, store: Store, track: Sequence[str]) -> list[Training]:

@@ -12,6 +12,7 @@ from recbench.data.dataset import Dataset
 from recbench.errors import TrainingError
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
+from recbench.run.train_command import words_of_failed
 from recbench.study.launchers.base import Finished, Launcher, Work, launch
 from recbench.study.runs_display import RunsDisplay
 from recbench.training.train import is_complete
@@ -88,10 +89,8 @@ def train_runs(keys: Sequence[RunKey], data: Dataset, work: Work, console: Conso
     """
     with RunTrainer(data, work, console) as train:
         runs = train(keys, title)
-    failed = [run for run in runs.values() if not isinstance(run, RunRecord)]
+    failed = [f"{run.key.title}: {run.reason}" for run in runs.values() if not isinstance(run, RunRecord)]
     if failed:
-        others = "" if len(failed) == len(runs) else ", the others are kept"
-        also = f"; {len(failed)} of {len(runs)} runs failed{others}" if len(runs) > 1 else ""
-        raise TrainingError(f"{failed[0].key.title}: {failed[0].reason}{also}")
+        raise TrainingError(words_of_failed(failed, len(runs)))
     finished = [runs[key.digest] for key in keys]
     return [run for run in finished if isinstance(run, RunRecord)]

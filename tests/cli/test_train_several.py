@@ -12,6 +12,7 @@ import pytest
 from recbench.errors import TrainingError
 from recbench.home import results_home
 from recbench.losses.base import LOSSES
+from recbench.run import train_command
 from recbench.study.launchers import in_this_process
 from tests.conftest import Run
 
@@ -103,6 +104,22 @@ def test_a_failure_does_not_stop_the_others(prepared: Run, monkeypatch: pytest.M
     monkeypatch.setattr(in_this_process, "train", Mock(side_effect=TrainingError("the loss became nan")))
     result = prepared("train", "--loss", "bce,bpr", "--backbone", "mf", "--seed", "5", *QUICK)
     assert result.err.endswith("; 2 of 2 runs failed\n")
+
+
+def test_a_seed_that_fails_does_not_stop_the_others(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = train_command.train
+
+    def fail(run: train_command.Training, *arguments: object, **named: object) -> object:
+        if run.key.seed == 0:
+            raise TrainingError("the loss became nan")
+        return train(run, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train_command, "train", fail)
+    result = prepared("train", "--loss", "bpr", "--backbone", "mf", "--seeds", "2", "--lanes", "1", *QUICK)
+    assert (result.code, [record["key"]["seed"] for record in records()]) == (1, [1])
+    assert result.err.endswith(
+        "bpr × mf on synthetic/global, seed 0: the loss became nan; 1 of 2 runs failed, the others are kept\n"
+    )
 
 
 def test_fair_is_the_same_in_train_and_sweep(prepared: Run) -> None:
