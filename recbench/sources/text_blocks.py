@@ -83,13 +83,18 @@ def read_numbered_blocks(
 def map_ahead(function: Callable[[T], R], values: Iterable[T]) -> Iterator[R]:
     """Yield function(value) of each value in order, computing AHEAD of them before they are asked for, in threads."""
     pending: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(AHEAD) as pool:
+    pool = ThreadPoolExecutor(AHEAD)
+    try:
         for value in values:
             pending.append(pool.submit(function, value))
             if len(pending) > AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    finally:
+        # Not waited for: garbage collection may end an abandoned generator within a thread that is about to start and
+        # holds the lock for which the end of another waits.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _decoded(path: Path, file: Unpacked, size: int, advance: Advance, encoding: str) -> Iterator[bytes]:
