@@ -2,10 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-oldest bench format
+.PHONY: help setup demo test bench format
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: .venv/installed ## make the virtual environment .venv (the other targets do it by themselves)
 
@@ -30,13 +30,6 @@ test: .venv/installed ## ruff, mypy --strict, pytest
 	$(BIN)/ruff check
 	$(BIN)/mypy --strict recbench
 	$(BIN)/pytest -q -n auto --dist worksteal
-
-test-oldest: export OMP_NUM_THREADS = 1
-test-oldest: ## pytest with the oldest versions that pyproject.toml allows, in build/oldest (downloads an old torch, some GB)
-	$(PYTHON) -m venv build/oldest
-	build/oldest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	build/oldest/bin/python -m pip install --quiet --constraint .ci/oldest.txt --editable '.[baselines,plot,sweep]' --group dev
-	build/oldest/bin/pytest -q -n auto --dist worksteal
 
 bench: .venv/installed ## the benchmarks of speed and accuracy
 	$(BIN)/python -m benchmarks
