@@ -30,7 +30,7 @@ import torch
 
 from benchmarks.gpu_sections.case import Case, Measured, Section, Setting, works
 from benchmarks.gpu_sections.report import Line, page
-from recbench.results.code_version import checkout
+from recbench.results.code_version import checkout_at
 
 ROOT = Path(__file__).parents[1]
 DISORDER = 3  # status of a process that leaves the rest of its section to another, for the device no longer works
@@ -169,7 +169,7 @@ def _line(section: str, case: Case, given: Measured | None) -> Line:
 def machine(setting: Setting) -> dict[str, str]:
     """Return what the numbers were measured on."""
     on_gpu = setting.device.type == "cuda"
-    commit, changed = checkout(ROOT)
+    commit, changed = checkout_at(ROOT)
     return {
         "device": _card(setting.device) if on_gpu else f"CPU {platform.machine()}, toy size",
         "processors": str(os.cpu_count()),
