@@ -10,6 +10,7 @@ from recbench.backbones.building_blocks.two_sides import EntityEncoder, TwoSided
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, defaults
+from recbench.losses.building_blocks.backbone_vectors import snapshot
 from recbench.settings import Value
 from recbench.training.model import Model, build
 from recbench.training.schedule import Schedule
@@ -45,6 +46,17 @@ def test_what_a_loss_makes_of_the_vectors_is_ranked_likewise(toy: Dataset) -> No
     made = model(toy, "aitm", "mf", rank_by="inner-products")
     length = Scorer(made.backbone, made.loss).item.norm(dim=-1)
     assert (length - 1).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("backbone", ["mf", "lightgcn", "twintower"])
+def test_losses_and_samplers_compare_with_vectors_of_training(toy: Dataset, backbone: str) -> None:
+    """Quantiles of `sl-at-k`, for one, are of the cosines that it trains on."""
+    data = toy.narrow(["view"])
+    made = model(data, "sl-at-k", backbone, rank_by="inner-products", k=3)
+    trained = made.backbone(torch.arange(len(data.users)), torch.arange(len(data.items))[None])
+    user, item = snapshot(made.backbone)
+    torch.testing.assert_close(user, trained.user[:, 0])
+    torch.testing.assert_close(item, trained.item[0, :, 0])
 
 
 def test_it_needs_cosines(toy: Dataset) -> None:

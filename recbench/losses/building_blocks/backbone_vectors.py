@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from recbench.backbones.base import Backbone, evaluation_mode
 
 
 @torch.no_grad()
 def snapshot(backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """Return copies of the vectors of all users [users, D] and items [items, D] as they are scored, first tower."""
+    """Return copies of the vectors of all users [users, D] and items [items, D] as the loss reads them, first tower."""
     with evaluation_mode(backbone):
-        user, item = backbone.tables()
-    return user[:, 0].clone(), item[:, 0].clone()
+        user, item = (vectors[:, 0].clone() for vectors in backbone.tables())
+    if backbone.cosine and not backbone.cosine_ranking:  # of another length in evaluation mode than in training
+        return normalize(user, dim=-1), normalize(item, dim=-1)
+    return user, item
 
 
 @torch.no_grad()
