@@ -12,8 +12,11 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def hold_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of this path, which ends with the process; `on_wait` is called if another one holds it."""
+def hold_lock(path: Path, on_wait: Callable[[], None], *, remove: bool = False) -> Iterator[None]:
+    """Hold the lock of this path, which ends with the process; `on_wait` is called if another one holds it.
+
+    With `remove`, its file is taken away in the end.
+    """
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -23,6 +26,8 @@ def hold_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        if remove:
+            path.unlink(missing_ok=True)  # while it is held: who waits for it notices, and locks the new file
         lock.release()
 
 

@@ -24,6 +24,10 @@ def test_who_waits_says_so(tmp_path: Path) -> None:
             events.append("held")
     with hold_lock(path, waits):
         events.append("held again")
+    assert path.exists()
+    with hold_lock(path, waits, remove=True):
+        assert path.exists()
+    assert not path.exists()
     assert events == ["waiting", "held", "held again"]
 
 

@@ -41,18 +41,14 @@ class RunLabels:
 
         Raises DataError if the file is damaged or cannot be written.
         """
-        lock = root / ".run-labels.lock"
         with ExitStack() as held:
             try:
-                held.enter_context(hold_lock(lock, lambda: None))
+                held.enter_context(hold_lock(root / ".run-labels.lock", lambda: None, remove=True))
             except OSError as error:
                 raise DataError(f"{root / FILE}: cannot be written ({error.strerror}); {FREE_SPACE}") from error
-            try:
-                labels = RunLabels.read(root)
-                yield labels
-                save(root / FILE, labels)
-            finally:
-                lock.unlink(missing_ok=True)  # while it is held: who waits for it notices, and locks the new file
+            labels = RunLabels.read(root)
+            yield labels
+            save(root / FILE, labels)
 
     def tagged(self, tag: str) -> frozenset[str]:
         """Return the digests of the runs that have a tag."""

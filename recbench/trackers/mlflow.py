@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from recbench.disk import hold_lock
 from recbench.results.record import Epoch, RunRecord
 from recbench.trackers.base import TRACKERS, TrackedRun, Tracker, final_numbers
 
 EXPERIMENT = "recbench"  # unless MLFLOW_EXPERIMENT_NAME says otherwise
-
-
-@contextmanager
-def _alone(results: Path) -> Iterator[None]:
-    """Keep other processes waiting: two that make tables or an experiment at the same time fail."""
-    results.mkdir(parents=True, exist_ok=True)
-    lock = results / ".mlflow.lock"
-    with hold_lock(lock, lambda: None):
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)  # while it is held: who waits for it notices, and locks the new file
 
 
 @TRACKERS.add("mlflow")
@@ -39,7 +24,9 @@ class MLflow(Tracker):
         address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{run.results.absolute()}/mlflow.db"
         self.metric = re.sub(r"[^\w ./-]", "_", f"valid {run.select}")  # MLflow allows no @ in names
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-        with _alone(run.results):
+        run.results.mkdir(parents=True, exist_ok=True)
+        # Two processes that make tables or an experiment at the same time fail.
+        with hold_lock(run.results / ".mlflow.lock", lambda: None, remove=True):
             self.client = MlflowClient(tracking_uri=address)
             experiment = self.client.get_experiment_by_name(name)
             place = experiment.experiment_id if experiment else self.client.create_experiment(name)
