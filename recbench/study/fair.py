@@ -61,11 +61,14 @@ def dimensions(
     return [*given, *(dimension for dimension in usual if dimension.setting not in settings)]
 
 
-def first_trial(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> TrainRequest:
-    """Return a request with the first value of all that is searched, for a look at whether it can be trained."""
+def corner_trials(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> list[TrainRequest]:
+    """Return a request with every listed value and both ends of every range, for a look at whether they can be trained.
+
+    The first has the first value of all that is searched.
+    """
     searched = dimensions([request.loss], str(request.backbone), trials, grid)
-    point = search_space.point(searched, search_space.corners(searched)[0], request.loss)
-    return with_point(request, typed_words(point))
+    points = [search_space.point(searched, row, request.loss) for row in search_space.corners(searched)]
+    return [with_point(request, typed_words(point)) for point in points]
 
 
 def trials_of(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> int:

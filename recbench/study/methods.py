@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +14,7 @@ from recbench.losses.base import LOSSES
 from recbench.results.record import method_name
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest, complete, keys_of
-from recbench.study.fair import equal_terms, first_trial
+from recbench.study.fair import corner_trials, equal_terms
 from recbench.terminal import print_line
 from recbench.training.train import Training, is_complete
 
@@ -58,7 +58,7 @@ def fitting_methods(
         for loss in losses:
             one = complete(replace(request.common, loss=loss, backbone=backbone))
             try:
-                _check(_example(one, request), data, store, device, sources)
+                _check(_examples(one, request), data, store, device, sources)
             except UsageError as error:
                 if request.losses != (ALL,):
                     raise
@@ -72,15 +72,15 @@ def fitting_methods(
     return requests
 
 
-def _example(one: TrainRequest, request: MethodsRequest) -> TrainRequest:
-    """Return a completed request as it will be trained, apart from what is searched."""
-    return first_trial(equal_terms(one), request.trials, request.grid) if request.fair else one
+def _examples(one: TrainRequest, request: MethodsRequest) -> list[TrainRequest]:
+    """Return a completed request as it will be trained, at the ends of what is searched."""
+    return corner_trials(equal_terms(one), request.trials, request.grid) if request.fair else [one]
 
 
 def _check(
-    request: TrainRequest, data: Dataset, store: Store, device: torch.device, sources: Mapping[str, str]
+    examples: Sequence[TrainRequest], data: Dataset, store: Store, device: torch.device, sources: Mapping[str, str]
 ) -> None:
-    """Raise UsageError for what cannot work."""
-    key = keys_of(request, data, device.type, sources)[0]
+    """Raise UsageError for settings that cannot work, and for a first example that cannot be trained on these data."""
+    key, *_ = [keys_of(one, data, device.type, sources)[0] for one in examples]
     if not is_complete(key, store):
         Training(key, data.narrow(key.feedback))

@@ -23,7 +23,7 @@ from recbench.run import preset as presets
 from recbench.run.evaluate import EvalOptions, evaluate_run
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, keys_of
-from recbench.study.fair import equal_terms, first_trial, require_fair, require_no_rate, trials_of
+from recbench.study.fair import corner_trials, equal_terms, require_fair, require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.runs_display import RunsDisplay
 from recbench.study.train_runs import train_runs
@@ -85,7 +85,9 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
     }
     keys = _keys(train_requests, data, target.type)
     if request.fair:
-        _keys({group: _first_trial(request, one) for group, one in train_requests.items()}, data, target.type)
+        for one in train_requests.values():
+            for trial in corner_trials(equal_terms(one), request.trials, request.grid):
+                keys_of(trial, data, target.type, {})
     print_line(invocation.console, f"{request.table.name} on {source.data.full_name}, {counted(request.seeds, 'seed')}")
     if request.fair:
         methods = {group: groups[group][0].method for group in train_requests}
@@ -113,10 +115,6 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
             ]
     leaderboard.write_markdown(store)
     return rows
-
-
-def _first_trial(request: ReproduceRequest, one: TrainRequest) -> TrainRequest:
-    return first_trial(equal_terms(one), request.trials, request.grid)
 
 
 def _tuned(

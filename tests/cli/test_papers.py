@@ -177,9 +177,12 @@ def test_a_table_is_trained_as_its_paper_s_preset_says_or_says_that_there_is_non
 
 def test_settings_that_cannot_work_are_refused_before_anything_is_trained(prepared: Run) -> None:
     words = ("--data", "synthetic/global", "--method", "BPR", "--method", "TIL-UI", "--fair")
-    result = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words, "--set", "train.optimizer=sgd")
-    assert result.code == 2
-    assert result.err == ("error: train.optimizer=sgd: loss `til-ui` can be trained with adam, adamw, adagrad alone\n")
+    for of_optimizers in (("--set", "train.optimizer=sgd"), ("--grid", "train.optimizer=adam,sgd")):
+        result = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words, *of_optimizers)
+        assert result.code == 2
+        assert result.err == (
+            "error: train.optimizer=sgd: loss `til-ui` can be trained with adam, adamw, adagrad alone\n"
+        )
     result = prepared("reproduce", "til/table1", "--dataset", "gowalla", *words, "--grid", "loss.pos_weight=1,2")
     assert (result.code, result.err.count("\n")) == (2, 1) and "unknown setting `loss.pos_weight` of bpr" in result.err
     assert not results_home().exists()

@@ -6,7 +6,7 @@ import pytest
 
 from recbench.run.train_command import TrainRequest
 from recbench.study import search_space
-from recbench.study.fair import dimensions, equal_terms, first_trial, space, with_point, without_own
+from recbench.study.fair import corner_trials, dimensions, equal_terms, space, with_point, without_own
 from recbench.study.sweep import SweepRequest
 
 RATE, PENALTY, DECAY = "train.lr=3e-4..0.1", "backbone.l2=1e-6..0.1", "train.weight_decay=1e-8..1e-5"
@@ -37,10 +37,12 @@ def test_the_settings_of_a_point_take_the_place_of_those_of_a_method() -> None:
 
 def test_the_first_trial_is_at_the_first_value_of_each_setting() -> None:
     request = TrainRequest("jrc", "twintower", "shop", (), (0,), ("loss.alpha=0.4", "train.epochs=3"), ())
-    assert first_trial(request, 8, ()).settings == (
+    first, *_, last = corner_trials(request, 8, ())
+    assert first.settings == (
         "train.epochs=3",
         *("train.lr=3e-4", "train.weight_decay=1e-8", "loss.scale=1", "loss.pos_weight=1", "loss.alpha=0.1"),
     )
+    assert last.settings[:3] == ("train.epochs=3", "train.lr=0.1", "train.weight_decay=1e-5")
 
 
 @pytest.mark.parametrize(
