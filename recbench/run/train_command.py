@@ -189,10 +189,10 @@ def _train_plan(
     return records
 
 
-def words_of_failed(failed: Sequence[str], runs: int) -> str:
-    """Return why the first failed, and how many of so many runs did."""
-    others = "" if len(failed) == runs else ", the others are kept"
-    return failed[0] + (f"; {len(failed)} of {runs} runs failed{others}" if runs > 1 else "")
+def words_of_failed(failed: Sequence[str], count: int, noun: str = "run") -> str:
+    """Return why the first failed, and how many of so many runs, or other things, did."""
+    others = "" if len(failed) == count else ", the others are kept"
+    return failed[0] + (f"; {len(failed)} of {counted(count, noun)} failed{others}" if count > 1 else "")
 
 
 def _first_training(keys: Sequence[RunKey], data: Dataset, store: Store, track: Sequence[str]) -> list[Training]:

@@ -24,6 +24,7 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvaluatedRun
 from recbench.run.invocation import Invocation
 from recbench.run.raw_ids import FILES
+from recbench.run.train_command import words_of_failed
 from recbench.study.launchers.base import Work, call_each
 from recbench.study.launchers.remote_run import read_sources
 from recbench.terminal import print_line
@@ -72,11 +73,9 @@ def run_launched_baselines(
     plan = plan_baselines(request, evaluation, console)
     requests = [replace(request, only=(name,), settings=_own(name, request.settings)) for name in plan.names]
     outcomes = launch_baselines(requests, evaluation, plan.data, work, console)
-    failed = {name: reason for name, reason in outcomes.items() if isinstance(reason, str)}
+    failed = [f"{name}: {reason}" for name, reason in outcomes.items() if isinstance(reason, str)]
     if failed:
-        name, reason = next(iter(failed.items()))
-        others = "" if len(failed) == len(outcomes) else ", the others are kept"
-        raise TrainingError(f"{name}: {reason}; {len(failed)} of {counted(len(outcomes), 'baseline')} failed{others}")
+        raise TrainingError(words_of_failed(failed, len(outcomes), "baseline"))
     return [outcome for evaluated in outcomes.values() for outcome in evaluated if not isinstance(outcome, str)]
 
 
