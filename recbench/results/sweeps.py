@@ -29,6 +29,11 @@ class Trial:
     seconds: float  # of training, all seeds together
     failed: str = ""  # why
 
+    @property
+    def point(self) -> dict[str, str]:
+        """What was searched, by setting: {"loss.scale": "2", "train.lr": "0.05"}."""
+        return dict(word.split("=", 1) for word in self.words)
+
 
 @dataclass(frozen=True)
 class Sweep:

@@ -27,7 +27,7 @@ def ends_reached(
     of_loss: dict[str, list[Point]] = {}
     for trial in trials:
         if trial.valid is not None:
-            of_loss.setdefault(trial.loss, []).append(dict(word.split("=", 1) for word in trial.words))
+            of_loss.setdefault(trial.loss, []).append(trial.point)
     lines = []
     for loss, points in of_loss.items():
         found = [said for one in dimensions if (said := _beyond(one, points, partial(can_be, loss)))]

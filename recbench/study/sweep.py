@@ -230,7 +230,7 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int) -> Sweep:
     place = {loss: number for number, loss in enumerate(plan.common)}
     ranked = sorted(trials, key=lambda trial: (place[trial.loss], trial.valid is None, -(trial.valid or 0)))
     first = best_trials(ranked)
-    best = {loss: plan.keys(loss, _point(first[loss].words))[0] for loss in plan.common if loss in first}
+    best = {loss: plan.keys(loss, first[loss].point)[0] for loss in plan.common if loss in first}
     without_search = {loss: plan.common_key(loss) for loss in plan.common}
     return Sweep(
         title=f"{next(iter(without_search.values())).backbone} on {plan.data.full_name}",
@@ -255,7 +255,3 @@ def _conclude(plan: _Plan, trials: Sequence[Trial], count: int) -> Sweep:
         command=plan.invocation.command,
         finished=now(),
     )
-
-
-def _point(words: Sequence[str]) -> space.Point:
-    return dict(word.split("=", 1) for word in words)
