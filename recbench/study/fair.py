@@ -53,8 +53,9 @@ def dimensions(
     `--grid` that cannot be meant, or is for one loss alone.
     """
     for word in grid:
-        if ":" in word.partition("=")[0]:
-            raise UsageError(f"--grid {word}: --fair searches the same for every loss; leave out one of the two")
+        loss, colon, _ = word.partition("=")[0].partition(":")
+        if colon:
+            raise UsageError(f"--grid {word}: --fair searches the same for every loss; leave out `{loss}:`, or --fair")
     given = search_space.parse(grid, losses, backbone, sampler) if grid else []
     settings = {dimension.setting for dimension in given}
     usual = search_space.parse(BUDGET if trials is None else space(losses, backbone), losses, backbone)
