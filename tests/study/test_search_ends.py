@@ -26,39 +26,43 @@ def values(*of: float) -> dict[str, float | None]:
     return dict(zip(("0.1", "0.2", "0.4", "0.8", "1.6"), of, strict=False))
 
 
-@pytest.mark.parametrize(
-    ("reached", "told"),
-    [
-        (values(0.7, 0.6, 0.5), "0.1, is the smallest of 3 tried, and smaller ones"),
-        (values(0.5, 0.6, 0.7), "0.4, is the largest of 3 tried, and larger ones"),
-        (values(0.5, 0.7, 0.6), None),
-        (values(0.7, 0.6), None),  # of two values one is the best in any case
-        ({**values(0.5, 0.6, 0.7), "0.8": None}, "0.4, is the largest of 3 tried"),  # larger ones failed
-    ],
-)
-def test_the_best_of_a_list(reached: dict[str, float | None], told: str | None) -> None:
-    lines = said("loss.pos_weight=0.1,0.2,0.4,0.8", reached)
-    assert len(lines) == (told is not None)
-    if told:
-        assert lines[0].startswith(f"bce: the best loss.pos_weight, {told}")
-        assert lines[0].endswith("ones may be better: widen --grid loss.pos_weight=0.1,0.2,0.4,0.8")
+LIST, RANGE = "loss.pos_weight=0.1,0.2,0.4,0.8", "bce:loss.pos_weight=0.05..2"
 
 
 @pytest.mark.parametrize(
-    ("reached", "told"),
+    ("word", "reached", "told"),
     [
-        (values(0.6, 0.7, 0.5, 0.4, 0.3), "0.1 and 0.2, are the smallest of 5 tried, and smaller"),
-        (values(0.3, 0.4, 0.5, 0.7, 0.6), "0.8 and 1.6, are the largest of 5 tried, and larger"),
-        (values(0.7, 0.5, 0.6, 0.4, 0.3), None),  # the second is not beside the best
-        (values(0.7, 0.6, 0.5, 0.4), None),
+        (LIST, values(0.7, 0.6, 0.5), "loss.pos_weight, 0.1, is the smallest of 3 tried, and smaller ones"),
+        (LIST, values(0.5, 0.6, 0.7), "loss.pos_weight, 0.4, is the largest of 3 tried, and larger ones"),
+        (LIST, values(0.5, 0.7, 0.6), None),
+        (LIST, values(0.7, 0.6), None),  # of two values one is the best in any case
+        (
+            LIST,
+            {**values(0.5, 0.6, 0.7), "0.8": None},  # larger ones failed
+            "loss.pos_weight, 0.4, is the largest of 3 tried",
+        ),
+        (
+            RANGE,
+            values(0.6, 0.7, 0.5, 0.4, 0.3),
+            "two values of loss.pos_weight, 0.1 and 0.2, are the smallest of 5 tried, and smaller",
+        ),
+        (
+            RANGE,
+            values(0.3, 0.4, 0.5, 0.7, 0.6),
+            "two values of loss.pos_weight, 0.8 and 1.6, are the largest of 5 tried, and larger",
+        ),
+        (RANGE, values(0.7, 0.5, 0.6, 0.4, 0.3), None),  # the second is not beside the best
+        (RANGE, values(0.7, 0.6, 0.5, 0.4), None),
     ],
 )
-def test_the_two_best_of_a_range(reached: dict[str, float | None], told: str | None) -> None:
-    lines = said("bce:loss.pos_weight=0.05..2", reached)
+def test_the_best_of_a_list_and_the_two_best_of_a_range(
+    word: str, reached: dict[str, float | None], told: str | None
+) -> None:
+    lines = said(word, reached)
     assert len(lines) == (told is not None)
     if told:
-        assert lines[0].startswith(f"bce: the best two values of loss.pos_weight, {told}")
-        assert lines[0].endswith("ones may be better: widen --grid bce:loss.pos_weight=0.05..2")
+        assert lines[0].startswith(f"bce: the best {told}")
+        assert lines[0].endswith(f"ones may be better: widen --grid {word}")
 
 
 def test_nothing_lies_beyond_the_values_that_there_can_be() -> None:
