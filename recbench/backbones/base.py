@@ -52,7 +52,7 @@ class Backbone(nn.Module, ABC):
 
     @property
     def unit_length(self) -> bool:
-        """Whether vectors are scaled to unit length, in training or in evaluation mode, as it is in now."""
+        """Whether vectors are scaled to unit length in the mode that it is in now, training or evaluation."""
         return self.cosine if self.training else self.cosine_ranking
 
     def register_l2(self, l2: float) -> None:

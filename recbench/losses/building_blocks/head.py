@@ -50,7 +50,7 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         if rank_by == "inner-products" and not cosine:
-            raise UsageError("loss.rank_by=inner-products needs loss.cosine=true; without, logits rank like them")
+            raise UsageError("loss.rank_by=inner-products needs loss.cosine=true; without it, logits already rank so")
         if logit == "bare" and (scale, bias) != (1.0, 0.0):
             raise UsageError("loss.scale and loss.bias need loss.logit=fixed or loss.logit=learned")
         self.cosine = cosine
@@ -67,7 +67,7 @@ class Head(nn.Module):
 
     @property
     def unit_length(self) -> bool:
-        """Whether vectors are scaled to unit length, in training or in evaluation mode, as it is in now."""
+        """Whether vectors are scaled to unit length in the mode that it is in now, training or evaluation."""
         return self.cosine if self.training else self.cosine_ranking
 
     def forward(self, towers: Towers) -> Towers:
