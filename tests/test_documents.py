@@ -26,7 +26,10 @@ from recbench.sources.dataset_spec import DatasetSpec
 from tests.conftest import Run
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 EXAMPLES = "".join(
     (ROOT / name).read_text() for name in ("README.md", "docs/extend.md", "docs/datasets.md", "docs/python.md")
 )
@@ -204,7 +207,7 @@ def test_the_command_runs_and_has_its_place_in_the_help(run: Run, example: str) 
         app.registered_commands[:] = before
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_and_paths_in_documents_exist(document: Path) -> None:
     text = document.read_text()
     missing = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link and not leads(document, link)]
@@ -226,9 +229,11 @@ def leads(document: Path, link: str) -> bool:
     return anchor in {*anchors, *repeated}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_in_documents_exist_with_their_options(document: Path) -> None:
-    text = document.read_text()
+    text = document.read_text().replace("\\\n", "")
+    for name, value in reversed(re.findall(r'^    ([A-Z]+)="(.*)"$', text, re.MULTILINE)):
+        text = text.replace(f"${name}", value)
     typed = re.findall(r"`(recbench [a-z][^`]*)`", text)
     typed += re.findall(r"^(?:\$ |    )(?:torchrun .*)?(recbench [a-z].*)$", text, re.MULTILINE)
     whole: Any = typer.main.get_command(app)
