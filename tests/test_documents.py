@@ -20,16 +20,16 @@ import typer
 from typer.core import TyperGroup
 
 import recbench as rb
+from recbench import readers
 from recbench.cli.main import app
 from recbench.home import results_home
+from recbench.sources import check_spec
 from recbench.sources.dataset_spec import DatasetSpec
 from tests.conftest import Run
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
-]
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md")
+DOCUMENTS = [*(ROOT / name for name in PAGES), *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = "".join(
     (ROOT / name).read_text() for name in ("README.md", "docs/extend.md", "docs/datasets.md", "docs/python.md")
 )
@@ -154,6 +154,24 @@ def test_the_dataset_is_prepared_and_trains(run: Run, tmp_path: Path, monkeypatc
     assert run("prepare", "shop", "--catalog", "my.toml").code == 0
     assert run("train", "--loss", "gnolr", "--epochs", "1").code == 0
     assert [row["feedback"] for row in run("eval", "--metric", "recall@5", "--json").json] == ["click", "buy"]
+
+
+@pytest.mark.parametrize("example", ["baskets.py"], indirect=True)
+def test_the_reader_reads_and_names_the_line_that_it_cannot(
+    run: Run, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = check_spec._methods_in
+    monkeypatch.setattr(check_spec, "_methods_in", lambda folder: [*shipped(folder), Path(example).stem])
+    monkeypatch.setattr(readers, "__path__", [*readers.__path__, str(tmp_path)])
+    Path("baskets.toml").write_text(block("toml", "# baskets.toml"))
+    lines = [f"u{n}: {' '.join(f'p{n * k % 13}' for k in range(1, 8))}" for n in range(30)]
+    Path("baskets.txt").write_text("\n".join(lines) + "\n")
+    (command,) = commands("prepare baskets")
+    (rows,) = re.findall(r"^rows +(\d+) +(\d+) +(\d+)", run(*command.split()[1:]).out, re.MULTILINE)
+    assert sum(map(int, rows)) == 210
+    Path("baskets.txt").write_text("\n".join([*lines, "u30"]) + "\n")
+    refused = run(*command.split()[1:], "--force")
+    assert refused.code == 1 and "baskets.txt, line 31: expected" in refused.err
 
 
 def test_the_dataset_with_weights_is_prepared_and_trains(
