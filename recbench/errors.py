@@ -77,3 +77,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """Return the question whether the nearest of the known names was meant; "" if none is near."""
     near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     return f"did you mean `{near[0]}`? " if near else ""
+
+
+def count_of(count: int, whole: int, what: str) -> str:
+    """Return "3 of 1,000 rows (0.30%)", or "none of 1,000 rows"."""
+    return f"{count:,} of {whole:,} {what} ({count / whole:.2%})" if count else f"none of {whole:,} {what}"

@@ -15,8 +15,7 @@ from benchmarks.gpu_sections.shapes import batch_on, generator, moved
 from benchmarks.gpu_sections.steps import NEVER
 from recbench.data.dataset import Dataset
 from recbench.inspect.loss_trial import Trial
-from recbench.inspect.step_checks import losses_of_both
-from recbench.inspect.tape import Tapes
+from recbench.inspect.step_checks import Tapes, losses_of_both
 from recbench.losses.base import LOSSES
 from recbench.training.bundling import why_alone
 from recbench.training.captured_step import CapturedStep, CudaGraphs, Step

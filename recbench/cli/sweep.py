@@ -88,7 +88,7 @@ def sweep(
 
 def _print(result: Sweep, as_json: bool) -> None:
     """Print what a sweep found; raises TrainingError if a trial failed."""
-    from recbench.study.sweep_table import sweep_json, sweep_table
+    from recbench.study.sweep import sweep_json, sweep_table
 
     if as_json:
         print_json(sweep_json(result))

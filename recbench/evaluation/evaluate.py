@@ -12,11 +12,11 @@ from torch import Tensor
 from recbench.data.dataset import Log, Positives
 from recbench.errors import UsageError, unknown
 from recbench.evaluation.candidate_sets import GivenCandidates, SampledCandidates
-from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.mixture import Mixture
 from recbench.evaluation.predictions import Predictions, score_vectors
 from recbench.evaluation.ranked_lists import (
+    Catalogue,
     ListsByUsers,
     RankedLists,
     RankingRules,

@@ -10,8 +10,7 @@ from recbench.plots.figure import figure
 from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
-from recbench.results.matrix.pairwise_wins import PairwiseWins, pairwise_wins
-from recbench.results.matrix.wins_text import NOBODY, TITLE, wins_notes, wins_words
+from recbench.results.matrix.pairwise_wins import NOBODY, TITLE, PairwiseWins, pairwise_wins, wins_notes, wins_words
 from recbench.results.store import Store
 
 CELL = 0.62  # of a count, in inches

@@ -13,7 +13,7 @@ from recbench.errors import DataError
 from recbench.preparation.coded_log import CodedLog, Mask
 from recbench.preparation.entity_keys import CODE, Keys
 from recbench.preparation.frame_file import FrameFile
-from recbench.readers.building_blocks.ids import as_ids
+from recbench.readers.building_blocks.typed_columns import as_ids
 from recbench.sources.dataset_spec import Side
 
 SHOWN = 3  # keys of a message

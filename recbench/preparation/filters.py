@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 
 from recbench.errors import DataError
-from recbench.preparation.code_counts import add
-from recbench.preparation.coded_log import CodedLog, Mask
+from recbench.preparation.coded_log import CodedLog, Mask, count_codes
 from recbench.preparation.frame_file import scatter
 from recbench.sources.dataset_spec import KCore
 
@@ -61,7 +60,7 @@ def common_users(log: CodedLog, key: str | None, least: int) -> Mask:
     total = np.zeros(len(log.users), np.int64)
     for frame in log.frames("user", "given"):
         train = frame["given"].to_numpy() == 0
-        add(total, frame["user"].to_numpy()[train])
+        count_codes(total, frame["user"].to_numpy()[train])
     if key is None:
         return total >= least
     names = pl.concat(list(log.users.features.frames([key])))[key]

@@ -14,11 +14,10 @@ from rich.text import Text
 from recbench.data.content import how_to_repair, verify_files
 from recbench.data.manifest import PARTS, SIDES, EntitySide, Finding, Manifest, Part
 from recbench.data.manifest_file import manifest_path, read_manifest
-from recbench.errors import DataError, first_few
+from recbench.errors import DataError, count_of, first_few
 from recbench.preparation.buckets import FIRST, PERCENTILES
 from recbench.preparation.recount import Counts, PartCounts, columns_of, count_ids, count_part, shared_with_train
 from recbench.preparation.splits.base import split_of
-from recbench.preparation.words import count_of
 
 SLACK = 2  # rows by which a bucket may be off, since percentiles fall between rows
 CLOSE = 1e-12

@@ -14,13 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 import recbench
-from recbench.data.manifest import HELD_OUT, PARTS, EntitySide, Manifest, Options
+from recbench.data.manifest import HELD_OUT, PARTS, CountCheck, EntitySide, Manifest, Options
 from recbench.preparation import labels
-from recbench.preparation.count_check import compare
 from recbench.preparation.entities import Entities
 from recbench.preparation.row_counts import RowCounts
 from recbench.preparation.splits.base import Split
-from recbench.sources.dataset_spec import DatasetSpec
+from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts
 
 BEFORE_SPLIT = ("feedback is 0 or 1 by its expression",)
 AFTER_SPLIT = (
@@ -144,3 +143,22 @@ def _versions() -> dict[str, str]:
         "polars": pl.__version__,
         "numpy": np.__version__,
     }
+
+
+def compare(expect: ExpectedCounts, found: dict[str, int]) -> CountCheck:
+    """Return the counts beside those of the catalogue; `matches` is None where it has none."""
+    expected: dict[str, int | str | None] = {"rows": expect.rows, "users": expect.users, "items": expect.items}
+    expected |= expect.positives or {}
+    expected |= {"train": expect.train, "test": expect.test}
+    known = {name: count for name, count in expected.items() if count is not None}
+    matches = all(agrees(found.get(name, 0), count) for name, count in known.items()) if known else None
+    return CountCheck(known, found, matches, expect.source)
+
+
+def agrees(count: int, expected: int | str) -> bool:
+    """Return whether a count is as expected, or is printed like that, as 2,131,000 is 2.13M."""
+    if isinstance(expected, int):
+        return count == expected
+    number, unit = expected[:-1], expected[-1].upper()
+    scale = {"K": 10**3, "M": 10**6}[unit]
+    return abs(count - float(number) * scale) <= 0.5 * scale * 0.1 ** len(number.partition(".")[2])

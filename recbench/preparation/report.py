@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recbench.data.manifest import PARTS, SIDES, Column, CountCheck, EntitySide, Finding, Manifest
-from recbench.preparation.count_check import agrees
+from recbench.preparation.manifest_contents import agrees
 from recbench.preparation.prepare import Prepared
 from recbench.preparation.time_units import date_and_minute
 

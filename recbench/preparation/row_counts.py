@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, EntitySide, Part, Unseen
 from recbench.preparation import labels
-from recbench.preparation.code_counts import add
-from recbench.preparation.coded_log import CodedLog
+from recbench.preparation.coded_log import CodedLog, count_codes
 from recbench.preparation.splits.base import Split, check_parts
 from recbench.sources.dataset_spec import DatasetSpec
 
@@ -85,7 +84,7 @@ def count_rows(spec: DatasetSpec, log: CodedLog, split: Split) -> RowCounts:
     for frame in log.frames(*columns):
         part = frame["part"].to_numpy()
         for total, name in ((patterns, "pattern"), (users, "user"), (items, "item")):
-            add(total, frame[name].to_numpy(), part)
+            count_codes(total, frame[name].to_numpy(), part)
         if log.timed:
             np.minimum.at(first, part, frame["time"].to_numpy())
             np.maximum.at(last, part, frame["time"].to_numpy())

@@ -10,9 +10,9 @@ import polars.selectors as cs
 
 from recbench.errors import DataError
 from recbench.readers.base import RawTables, Source
-from recbench.readers.building_blocks.ids import as_ids
 from recbench.readers.building_blocks.row_block import RowBlock, check_distinct
 from recbench.readers.building_blocks.table_files import read_row_blocks
+from recbench.readers.building_blocks.typed_columns import as_ids
 from recbench.sources.dataset_spec import DatasetSpec, Side
 
 NOBODY = Side()

@@ -15,9 +15,8 @@ import polars as pl
 from recbench.errors import DataError, UsageError, unknown
 from recbench.sources.catalog import choose_feedback
 from recbench.sources.dataset_spec import DatasetSpec
-from recbench.sources.feedback_in_rows import require_feedback_in_rows
 from recbench.sources.guess_features import guess_features
-from recbench.sources.guess_feedback import guess_feedback, plain, sql_name
+from recbench.sources.guess_feedback import guess_feedback, plain, require_feedback_in_rows, sql_name
 from recbench.sources.unknown_table import LOOK, Guess, numbers_of, read_start_of_table, unit_of
 
 USERS = (

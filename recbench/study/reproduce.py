@@ -26,8 +26,8 @@ from recbench.run.train_command import TrainRequest, keys_of
 from recbench.study.fair import corner_trials, equal_terms, require_fair, require_no_rate, trials_of
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.runs_display import RunsDisplay
+from recbench.study.train_methods import tuned
 from recbench.study.train_runs import train_runs
-from recbench.study.tuning import tuned
 from recbench.terminal import print_line
 
 Group = tuple[str, str, tuple[str, ...]]  # loss, backbone and settings of cells that the same runs fill

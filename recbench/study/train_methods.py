@@ -1,21 +1,24 @@
-"""`recbench train` of several losses or backbones, or several runs at a time."""
+"""`recbench train` of several losses or backbones, or several runs at a time; and what `--fair` searches for each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from recbench import torchrun
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError, counted
-from recbench.results.record import RunRecord
+from recbench.errors import TrainingError, UsageError, counted
+from recbench.results.record import RunRecord, method_name
+from recbench.results.sweeps import best_trials
 from recbench.run.invocation import Invocation
-from recbench.run.train_command import announce, complete, keys_of, own_sources, train_all
-from recbench.study.fair import require_fair, require_no_rate
+from recbench.run.train_command import TrainRequest, announce, complete, keys_of, own_sources, train_all
+from recbench.study.fair import equal_terms, require_fair, require_no_rate, with_point
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.methods import ALL, MethodsRequest, chosen_losses, fitting_methods
+from recbench.study.runs_display import RunsDisplay
+from recbench.study.sweep import SweepRequest, sweep_all
 from recbench.study.train_runs import train_runs
-from recbench.study.tuning import tuned
 from recbench.terminal import print_line
 
 
@@ -75,3 +78,35 @@ def train_several(request: MethodsRequest, invocation: Invocation, options: Laun
     work = Work(store.root, str(target), tuple(imports), invocation.command, request.common.track, options)
     records = {record.key.digest: record for record in train_runs(keys, data, work, console, "train")}
     return [records[key.digest] for group in groups for key in group]
+
+
+def tuned(
+    requests: Sequence[TrainRequest],
+    common: TrainRequest,
+    invocation: Invocation,
+    options: LaunchOptions,
+    trials: int | None = None,
+    grid: tuple[str, ...] = (),
+    display: RunsDisplay | None = None,
+) -> list[TrainRequest]:
+    """Return completed requests on equal terms, each with the settings that are best on validation.
+
+    Searched is what `fair.dimensions` says, with the first seed. There is a sweep for each backbone; `common` has what
+    the user said of all trials. Raises UsageError for a setting that is said there and searched, TrainingError for a
+    method of which every trial failed.
+    """
+    found: list[TrainRequest] = []
+    for backbone in dict.fromkeys(one.backbone for one in requests):
+        methods = {one.loss: one for one in requests if one.backbone == backbone}
+        searched = replace(common, backbone=backbone, seeds=common.seeds[:1])
+        completed = {loss: replace(one, seeds=searched.seeds) for loss, one in methods.items()}
+        order = SweepRequest(tuple(methods), grid, searched, trials=trials, fair=True, completed=completed)
+        sweep = sweep_all(order, invocation, options, display)
+        best = best_trials(sweep.trials)
+        for loss, one in methods.items():
+            if loss not in best:
+                what = "learning rate" if trials is None else "trial"
+                failed = next(trial.failed for trial in sweep.trials if trial.loss == loss)
+                raise TrainingError(f"{method_name(loss, str(backbone))}: no {what} works: {failed}")
+            found.append(with_point(equal_terms(one), best[loss].words))
+    return found

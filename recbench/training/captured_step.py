@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass, replace
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from recbench.backbones.base import Backbone
 from recbench.batch import Batch
+from recbench.errors import TrainingError, UsageError
+from recbench.losses.base import Loss
 from recbench.training.capturable import Waits, changed, held_by
-from recbench.training.compiled import compile_objective
 from recbench.training.model import Model
 from recbench.training.optimizer import hold_rates
 from recbench.training.random_numbers import RandomNumbers
@@ -282,3 +287,35 @@ def _once(tensor: Tensor) -> Tensor:
     """Return a tensor with one entry along the dimensions that it is expanded along."""
     expanded = [size > 1 and stride == 0 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)]
     return tensor[tuple(slice(0, 1) if wide else slice(None) for wide in expanded)] if any(expanded) else tensor
+
+
+def compile_objective(loss: Loss, device: torch.device) -> None:
+    """Let a loss compute its objective by torch.compile, once for each kind of shape.
+
+    Raises UsageError where there is nothing to compile with, or where the loss does not make its steps by an objective.
+    """
+    if type(loss).step is not Loss.step:
+        raise UsageError(f"train.compile=true: loss `{loss.name}` makes steps of its own; leave it out")
+    reason = why_not(device)
+    if reason is not None:
+        raise UsageError(f"train.compile=true: {reason}, or leave it out")
+    compiled: Callable[[Backbone, Batch], Tensor] = torch.compile(loss.objective)
+
+    def objective(backbone: Backbone, batch: Batch) -> Tensor:
+        try:
+            return compiled(backbone, batch)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            what = str(error).strip().partition("\n")[0]
+            raise TrainingError(f"train.compile=true: torch.compile fails ({what}); leave it out") from error
+
+    loss.objective = objective  # type: ignore[method-assign]
+
+
+def why_not(device: torch.device) -> str | None:
+    """Return what is missing on this machine and how to get it, None if there is all that torch.compile needs."""
+    if device.type == "cuda" and find_spec("triton") is None:
+        return "torch.compile needs triton on a GPU, which is not installed: install it"
+    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
+    if not any(shutil.which(name) for name in wanted):
+        return f"there is no C++ compiler ({' or '.join(wanted)}): install one, or set CXX"
+    return None

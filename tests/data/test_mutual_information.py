@@ -8,9 +8,9 @@ from itertools import product
 
 import torch
 
+from recbench.backbones.building_blocks.feature_views import mutual_information
 from recbench.data.dataset import Table
 from recbench.data.manifest import Column
-from recbench.data.mutual_information import mutual_information
 
 COLUMNS = (
     Column("id", "categorical", 7),

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from recbench.data.dataset import Positives
-from recbench.evaluation.catalogue import Catalogue
 from recbench.evaluation.metric import Counted, TopKMetric
-from recbench.evaluation.ranked_lists import RankedLists
+from recbench.evaluation.ranked_lists import Catalogue, RankedLists
 from recbench.evaluation.request import parse
 
 

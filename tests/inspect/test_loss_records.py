@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recbench.inspect.loss_records import Sensitivity, costs, sensitivities
+from recbench.inspect.passport import Sensitivity, costs, sensitivities
 from tests.inspect.runs import run
 
 

@@ -17,9 +17,8 @@ from recbench.results.leaderboard_tables import arrange
 from recbench.results.marks import with_shared_best
 from recbench.results.number_words import duration
 from recbench.results.page import render
-from recbench.results.page.answers import answers
 from recbench.results.page.details import compact
-from recbench.results.page.render import html, intervals
+from recbench.results.page.render import answers, html, intervals
 from recbench.results.page.server import Server
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -13,8 +13,7 @@ from recbench.results.leaderboard_latex import escaped, latex
 from recbench.results.leaderboard_rows import LeaderboardRow, collect_rows
 from recbench.results.leaderboard_selection import note_of_hidden, worth_showing
 from recbench.results.leaderboard_tables import arrange
-from recbench.results.page.answers import answers
-from recbench.results.page.render import html
+from recbench.results.page.render import answers, html
 from recbench.results.store import Store
 from tests.conftest import Run
 from tests.results.conftest import SETTINGS, auc, evaluation_of, key_of, record_of

@@ -21,10 +21,9 @@ from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import RecbenchError
 from recbench.home import results_home
 from recbench.results.store import Store
-from recbench.run.encode import _user_vectors, _with_more_users
+from recbench.run.encode import _user_vectors, _with_more_users, count_unknown, encode_rows
 from recbench.run.export import export_run, scorer_of
 from recbench.run.export_programs import TORCH
-from recbench.run.raw_features import count_unknown, encode_rows
 from recbench.run.raw_ids import read_frame
 from tests.conftest import Run
 

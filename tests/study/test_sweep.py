@@ -30,8 +30,7 @@ from recbench.study.launchers import in_this_process
 from recbench.study.launchers import local as launcher
 from recbench.study.launchers.base import LaunchOptions, Work
 from recbench.study.launchers.local import train_in_order
-from recbench.study.sweep import SweepRequest, sweep_all
-from recbench.study.sweep_table import sweep_json, sweep_table
+from recbench.study.sweep import SweepRequest, sweep_all, sweep_json, sweep_table
 from recbench.training.train import LOCK
 
 COMMON = TrainRequest(

@@ -15,7 +15,7 @@ from recbench.results.store import Store
 from recbench.results.sweeps import Trial
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
-from recbench.study import tuning
+from recbench.study import train_methods as tuning
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.sweep import SweepRequest
 

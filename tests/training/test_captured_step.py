@@ -20,7 +20,7 @@ from recbench.batch import Batch, Towers
 from recbench.data.dataset import Dataset, Info
 from recbench.data.toy import toy as make_toy
 from recbench.home import results_home
-from recbench.inspect.tape import Tape, Tapes
+from recbench.inspect.step_checks import Tape, Tapes
 from recbench.losses import base
 from recbench.losses.base import LOSSES, Loss
 from recbench.losses.bce import BCE

@@ -17,7 +17,7 @@ from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import TrainingError
 from recbench.gpu import everywhere_as_on_gpu
-from recbench.inspect.tape import Tapes
+from recbench.inspect.step_checks import Tapes
 from recbench.preparation.prepare import prepare
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store

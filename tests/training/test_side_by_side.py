@@ -17,8 +17,7 @@ from recbench.backbones.base import BACKBONES
 from recbench.backbones.base import defaults as backbone_defaults
 from recbench.batch import Batch
 from recbench.inspect.loss_trial import InapplicableError, Trial, small_settings
-from recbench.inspect.step_checks import require_same_lanes
-from recbench.inspect.tape import Tapes
+from recbench.inspect.step_checks import Tapes, require_same_lanes
 from recbench.losses.balance import BALANCES
 from recbench.losses.base import LOSSES, why_not
 from recbench.losses.base import resolve as resolve_loss

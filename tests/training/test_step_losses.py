@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recbench.errors import TrainingError
-from recbench.training.step_losses import BLOCK, StepLosses
+from recbench.training.epoch import BLOCK, StepLosses
 
 CPU = torch.device("cpu")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recbench.evaluation.exposure import times_recommended
 from recbench.evaluation.metric import METRICS, Counted, TopKMetric
+from recbench.evaluation.metrics.item_fairness import times_recommended
 from recbench.evaluation.ranked_lists import RankedLists
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from recbench.errors import UsageError
-from recbench.evaluation.exposure import most_equal, most_unequal
 from recbench.evaluation.metric import METRICS, Counted, TopKMetric
+from recbench.evaluation.metrics.item_fairness import most_equal, most_unequal
 from recbench.evaluation.oracle_to_fair import Exchanges, oracle_to_fair
 from recbench.evaluation.ranked_lists import RankedLists
 

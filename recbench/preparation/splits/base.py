@@ -13,10 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Options, Part
-from recbench.errors import DataError, UsageError, counted, in_a_row
+from recbench.errors import DataError, UsageError, count_of, counted, in_a_row
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.recount import PartCounts, rows_since
-from recbench.preparation.words import count_of
 from recbench.registry import Registry
 from recbench.sources.dataset_spec import DatasetSpec
 

@@ -10,7 +10,7 @@ from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Numbers
 from recbench.preparation.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
 from recbench.preparation.splits.building_blocks.positions import positions
-from recbench.preparation.splits.building_blocks.row_draws import uniform
+from recbench.preparation.splits.random import uniform
 from recbench.sources.dataset_spec import DatasetSpec
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Part
+from recbench.errors import count_of
 from recbench.preparation.order_statistics import Numbers
 from recbench.preparation.recount import PartCounts
 from recbench.preparation.splits.base import SPLITS, PartOfRow
 from recbench.preparation.splits.building_blocks.positions import positions
 from recbench.preparation.splits.building_blocks.user_time import CutEachUser
-from recbench.preparation.words import count_of
 
 LEAST = 3  # rows of a user that has any in valid and test
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.splits.base import SPLITS, Assign, PartOfRow, Ratio, Split
-from recbench.preparation.splits.building_blocks.row_draws import uniform
 
 
 @SPLITS.add("random")
@@ -30,3 +29,12 @@ def draw_rows(row: NDArray[np.uint32], ratio: Ratio, seed: int) -> PartOfRow:
     train, valid, test = ratio
     share = uniform(row, seed) * (train + valid + test)
     return (share >= train).astype(np.uint8) + (share >= train + valid)
+
+
+def uniform(row: NDArray[np.uint32], seed: int) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each row number [R] and the seed: SplitMix64 (Steele et al., OOPSLA 2014)."""
+    with np.errstate(over="ignore"):
+        state = (row.astype(np.uint64) + 1) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed % 2**64)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
+    return (state ^ (state >> np.uint64(31))) / 2.0**64

@@ -186,3 +186,16 @@ def _joined(block: RowBlock, column: pl.Series, roles: ColumnRoles) -> pl.Series
         texts = texts.set((texts.list.len() == 0).fill_null(value=False), None)  # a list without numbers is no vector
         return texts.list.eval(pl.element().fill_null("")).list.join(roles.separator)
     return texts.list.join(roles.separator)
+
+
+def as_ids(ids: pl.Series, kind: pl.DataType) -> pl.Series:
+    """Return ids [n] as the type of others, null where they cannot be one of them: 7 is "7", but "007" is not 7."""
+    if ids.dtype == kind:
+        return ids
+    if ids.dtype.is_float():
+        whole = ids.cast(pl.Int64, strict=False)
+        ids = whole.set((whole.cast(pl.Float64) != ids).fill_null(value=True), None).alias(ids.name)
+    cast = ids.cast(kind, strict=False)
+    if ids.dtype == pl.String and kind.is_integer():
+        return cast.set((cast.cast(pl.String) != ids).fill_null(value=True), None)
+    return cast

@@ -15,17 +15,17 @@ from recbench.results.csv_text import as_csv
 from recbench.results.leaderboard import markdown_row, markdown_text
 from recbench.results.leaderboard_latex import PACKAGE, escaped, latex_row, latex_table
 from recbench.results.matrix.methods_by_datasets import Matrix, MatrixColumn
-from recbench.results.matrix.pairwise_wins import pairwise_wins
-from recbench.results.matrix.rank_block import RankBlock, rank_block
-from recbench.results.matrix.wins_text import (
+from recbench.results.matrix.pairwise_wins import (
     NOBODY,
     TITLE,
     note_of_left,
+    pairwise_wins,
     wins_latex,
     wins_markdown,
     wins_notes,
     wins_rows,
 )
+from recbench.results.matrix.rank_block import RankBlock, rank_block
 from recbench.terminal import GAP, clean_line, columns_that_fit, empty_table, encodable
 
 MARKS = {"better": "▲", "worse": "▼", "even": "", "": ""}

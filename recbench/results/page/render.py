@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -16,16 +16,16 @@ from markupsafe import Markup
 
 from recbench import __version__
 from recbench.results.against import DataVersion, Match, match_tables
-from recbench.results.leaderboard_rows import LeaderboardRow, Method
-from recbench.results.leaderboard_tables import FeedbackTable, arrange, meaning_of_bold, number_of_seeds
+from recbench.results.leaderboard_rows import Column, LeaderboardRow, Method
+from recbench.results.leaderboard_selection import is_usual
+from recbench.results.leaderboard_tables import DatasetTables, FeedbackTable, arrange, meaning_of_bold, number_of_seeds
 from recbench.results.marks import UserScores
 from recbench.results.matrix.methods_by_datasets import matrices
 from recbench.results.number_words import duration
-from recbench.results.page.answers import answers
-from recbench.results.page.details import compact, details
-from recbench.results.page.matrix_details import matrix_details
+from recbench.results.page.details import compact, details, matrix_details
 from recbench.results.published.tables import tables as published_tables
 from recbench.results.record import RunRecord
+from recbench.results.setting_choice import RANKING, RETRIEVAL, name_of, purpose
 from recbench.results.store import Store
 
 FOLDER = Path(__file__).parent
@@ -195,3 +195,46 @@ def _day(finished: str) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best method of a column, and those that a test over users and seeds does not tell apart from it."""
+
+    place: int  # of the dataset's section on the page
+    column: Column
+    row: LeaderboardRow
+    alike: tuple[str, ...]  # names of other methods marked as best
+    tested: bool  # whether there was such a test
+    methods: int  # in the column
+
+    @property
+    def selected_otherwise(self) -> bool:
+        """Whether a metric of another purpose selected its epochs and settings, as AUC before recall."""
+        return purpose(self.row.select) != purpose(self.column.metric)
+
+
+def answers(datasets: Sequence[DatasetTables]) -> list[Answer]:
+    """Return an answer per dataset and feedback for retrieval and for ranking, where there are two methods or more."""
+    found = []
+    for place, dataset in enumerate(datasets):
+        for table in dataset.tables.values():
+            for column in _columns(table):
+                rows = [row for row in table.columns[column] if row.chosen and row.mean is not None]
+                if len(rows) > 1:
+                    found.append(_answer(place, column, rows))
+    return found
+
+
+def _answer(place: int, column: Column, rows: Sequence[LeaderboardRow]) -> Answer:
+    best, *others = rows
+    name = best.method.name
+    alike = dict.fromkeys(row.method.name for row in others if row.best and row.method.name != name)
+    return Answer(place, column, best, tuple(alike), best.compared, len({row.method.name for row in rows}))
+
+
+def _columns(table: FeedbackTable) -> Iterator[Column]:
+    """Yield the column of the first metric of retrieval that there is, and of the first of ranking."""
+    usual = [column for column in table.columns if is_usual(column)]
+    for names in (RETRIEVAL, RANKING):
+        yield from [column for name in names for column in usual if name_of(column.metric) == name][:1]

@@ -31,10 +31,9 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.evaluate import EvalOptions, EvaluatedRun, evaluate_run
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest, imported_sources, keys_of
-from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.contestants import Contestant, Question, contestants, listed
 from recbench.study.bakeoff.passes import Passes
-from recbench.study.bakeoff.program import FOR_BASELINES, Program, epoch_seconds, fit_program, passes_of
+from recbench.study.bakeoff.program import FOR_BASELINES, Clock, Program, epoch_seconds, fit_program, passes_of
 from recbench.study.fair import equal_terms
 from recbench.study.launched_baselines import launch_baselines
 from recbench.study.launchers.base import LaunchOptions, Work

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 
 from recbench.results.record import RunKey, RunRecord
 from recbench.results.store import Store
-from recbench.study.bakeoff.clock import Clock
 from recbench.study.bakeoff.contestants import Contestant, listed
-from recbench.study.bakeoff.program import FOR_EVALUATION, Program, passes_of
+from recbench.study.bakeoff.program import FOR_EVALUATION, Clock, Program, passes_of
 from recbench.study.launchers.base import Finished
 from recbench.study.train_runs import RunTrainer
 from recbench.terminal import print_line

@@ -1,4 +1,4 @@
-"""How many epochs, learning rates and seeds fit into a budget: measured on a few steps of every contestant."""
+"""A budget of time, and how many epochs, learning rates and seeds fit into it: a few steps of each contestant say."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import torch
+from rich.console import Console
 
 from recbench.data.dataset import Dataset
+from recbench.results.number_words import duration
 from recbench.results.record import RunKey
+from recbench.terminal import print_line
 from recbench.training.train import Training
 
 FOR_TRAINING = 0.6  # of the budget
@@ -23,6 +26,25 @@ RATES = ("0.02", "0.005", "0.05")  # learning rates, in the order in which they 
 # Learning rates and seeds, from the longest to the shortest. Two seeds say so little of how runs differ that hardly any
 # difference would be shown among a dozen methods: the t distribution has one degree of freedom.
 PROGRAMS = ((3, 3), (2, 3), (1, 3), (2, 1), (1, 1))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A budget in seconds, which runs from when this is made."""
+
+    budget: float
+    console: Console  # where it says what begins
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self.started
+
+    def say(self, begins: str, seconds: float | None = None) -> None:
+        """Print how much of the budget is spent, what begins, and about how many seconds that takes, if known."""
+        takes = "" if seconds is None else f", about {duration(seconds)}"
+        print_line(self.console, f"{duration(self.elapsed)} of {duration(self.budget)}: {begins}{takes}")
 
 
 @dataclass(frozen=True)

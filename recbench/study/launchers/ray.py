@@ -32,6 +32,7 @@ from recbench.study.launchers.remote_run import (
     Messages,
     RemoteRuns,
     Reply,
+    TrackedElsewhere,
     from_arrays,
     keep,
     read_sources,
@@ -39,7 +40,6 @@ from recbench.study.launchers.remote_run import (
     train_here,
     version_conflict,
 )
-from recbench.study.launchers.remote_tracking import TrackedElsewhere
 from recbench.terminal import print_line
 from recbench.training.train import PROGRESS, is_complete, locked
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from recbench.losses.building_blocks.bilevel import slopes
+from recbench.losses.building_blocks.triplet_importance import slopes
 
 
 def test_slope_of_one_number() -> None:

@@ -17,7 +17,7 @@ from recbench.results.matrix import text
 from recbench.results.matrix.methods_by_datasets import Matrix, matrices
 from recbench.results.matrix.pairwise_wins import Wins, pairwise_wins
 from recbench.results.matrix.rank_block import rank_block
-from recbench.results.page.matrix_details import matrix_details
+from recbench.results.page.details import matrix_details
 from recbench.results.store import Store
 from recbench.results.user_contributions import UserContributions, write_contributions
 from tests.conftest import Run

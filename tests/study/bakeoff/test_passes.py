@@ -12,8 +12,8 @@ from rich.console import Console
 
 from recbench.results.record import Epoch, RunKey, RunRecord, now
 from recbench.results.store import Store
-from recbench.study.bakeoff import clock as clocks
 from recbench.study.bakeoff import passes
+from recbench.study.bakeoff import program as programs
 from recbench.study.bakeoff.contestants import Contestant
 from recbench.study.bakeoff.passes import Passes
 from recbench.study.bakeoff.program import FOR_EVALUATION, PROGRAMS, Program, fit_program
@@ -68,7 +68,7 @@ def simulate(
     machine: Simulation, program: Program, folder: Path, monkeypatch: pytest.MonkeyPatch, kept: list[Program]
 ) -> tuple[Passes, dict[Contestant, list[RunRecord]]]:
     time = SimpleNamespace(monotonic=lambda: machine.seconds)
-    for module in (passes, clocks):
+    for module in (passes, programs):
         monkeypatch.setattr(module, "time", time)
     monkeypatch.setattr(passes, "is_complete", lambda key, _: key.digest in machine.trained)
 
@@ -79,7 +79,7 @@ def simulate(
         return [key_of(one, epochs, rate, seed) for seed in seeds]
 
     costs = {Contestant("ranking", loss, ("click",)): cost for loss, cost in COSTS.items()}
-    clock = clocks.Clock(BUDGET, Console(quiet=True), machine.seconds)
+    clock = programs.Clock(BUDGET, Console(quiet=True), machine.seconds)
     made = Passes(program, costs, keys_of, machine.train, Store(folder), 1, 1, clock, keep)
     return made, made.run()
 

@@ -24,6 +24,7 @@ from recbench.study.launchers.in_this_process import attempt
 from recbench.study.launchers.remote_run import (
     Messages,
     RemoteRuns,
+    TrackedElsewhere,
     from_arrays,
     keep,
     read_sources,
@@ -31,7 +32,6 @@ from recbench.study.launchers.remote_run import (
     train_here,
     version_conflict,
 )
-from recbench.study.launchers.remote_tracking import TrackedElsewhere
 from recbench.trackers.base import TrackedRun, Tracker
 from recbench.training.train import PROGRESS, WEIGHTS
 from tests.conftest import forget_imports

@@ -31,13 +31,13 @@ pytestmark = [
 
 @pytest.fixture
 def data(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    from recbench.study.launchers import slurm_jobs
+    from recbench.study.launchers import slurm
 
     monkeypatch.setenv("RECBENCH_HOME", str(small_home))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-    monkeypatch.setattr(slurm_jobs, "CLUSTER", "local")
-    monkeypatch.setattr(slurm_jobs, "LOOK_EVERY", 0.2)
-    monkeypatch.setattr(slurm_jobs.Jobs, "_done", lambda self: [job for job in self.running if job.done()])
+    monkeypatch.setattr(slurm, "CLUSTER", "local")
+    monkeypatch.setattr(slurm, "LOOK_EVERY", 0.2)
+    monkeypatch.setattr(slurm.Jobs, "_done", lambda self: [job for job in self.running if job.done()])
     return Dataset.load(find_prepared("synthetic/global"))
 
 
@@ -95,9 +95,9 @@ def test_a_run_that_fails_by_itself_is_not_tried_again(data: Dataset, tmp_path: 
 def test_a_job_that_is_killed_is_submitted_again(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recbench.study.launchers import slurm, slurm_jobs
+    from recbench.study.launchers import slurm
 
-    class DiesOnce(slurm_jobs.Job):
+    class DiesOnce(slurm.Job):
         def __call__(self) -> object:
             marker = tmp_path / "died"
             if not marker.exists():
@@ -105,7 +105,7 @@ def test_a_job_that_is_killed_is_submitted_again(
                 os._exit(9)
             return super().__call__()
 
-    monkeypatch.setattr(slurm_jobs, "Job", DiesOnce)
+    monkeypatch.setattr(slurm, "Job", DiesOnce)
     (key,) = keys_for(data, seeds=1)
     work = Work(tmp_path / "slurm", "cpu", (), "", launch=LaunchOptions("slurm"))
     with slurm.launch(work, data, Console(quiet=True)) as opened:
@@ -128,22 +128,22 @@ def test_calls_are_jobs_and_one_that_fails_says_why(data: Dataset, tmp_path: Pat
 
 
 def test_a_call_has_as_many_threads_as_a_run() -> None:
-    from recbench.study.launchers import slurm_jobs
+    from recbench.study.launchers import slurm
 
     before = torch.get_num_threads()
     try:
-        assert slurm_jobs.Job(torch.get_num_threads, before + 1)() == before + 1
+        assert slurm.Job(torch.get_num_threads, before + 1)() == before + 1
     finally:
         torch.set_num_threads(before)
 
 
 def test_what_slurm_cannot_give(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recbench.study.launchers import slurm, slurm_jobs
+    from recbench.study.launchers import slurm
 
     work = Work(tmp_path, "cpu", (), "", launch=LaunchOptions("slurm"))
     with pytest.raises(UsageError, match="Slurm gives whole processors"):
         slurm.OnSlurm(replace(work, launch=LaunchOptions("slurm", per_run="gpus=0.5")), Console(quiet=True))
-    monkeypatch.setattr(slurm_jobs, "CLUSTER", "slurm")
+    monkeypatch.setattr(slurm, "CLUSTER", "slurm")
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(UsageError, match="no srun on this machine"):
         slurm.OnSlurm(work, Console(quiet=True))
@@ -164,18 +164,18 @@ def answer(text: str, code: int = 0) -> Callable[..., SimpleNamespace]:
 def test_a_job_has_ended_when_it_has_a_result_or_has_left_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recbench.study.launchers import slurm_jobs
+    from recbench.study.launchers import slurm
 
-    opened = slurm_jobs.Jobs.__new__(slurm_jobs.Jobs)
+    opened = slurm.Jobs.__new__(slurm.Jobs)
     waits, runs, gone, done = (Job(name, tmp_path) for name in ("7_0", "7_1", "7_2", "8"))
     opened.running, opened.missed = dict.fromkeys((waits, runs, gone, done)), Counter()
     done.paths.result_pickle.touch()
-    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("7 7_0\n9 7_1\n8 8_N/A\n"))
-    looks = [opened._done() for _ in range(slurm_jobs.LOOKS)]
-    assert looks == [[done]] * (slurm_jobs.LOOKS - 1) + [[done, gone]]
-    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("", 1))  # Slurm is restarting
+    monkeypatch.setattr(slurm.subprocess, "run", answer("7 7_0\n9 7_1\n8 8_N/A\n"))
+    looks = [opened._done() for _ in range(slurm.LOOKS)]
+    assert looks == [[done]] * (slurm.LOOKS - 1) + [[done, gone]]
+    monkeypatch.setattr(slurm.subprocess, "run", answer("", 1))  # Slurm is restarting
     assert opened._done() == [done]
-    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer("7 7_2\n"))  # a job that was requeued is back
+    monkeypatch.setattr(slurm.subprocess, "run", answer("7 7_2\n"))  # a job that was requeued is back
     opened._done()
     assert set(opened.missed) == {waits, runs}
 
@@ -183,24 +183,24 @@ def test_a_job_has_ended_when_it_has_a_result_or_has_left_the_queue(
 def test_jobs_that_slurm_does_not_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from submitit.core.utils import FailedJobError
 
-    from recbench.study.launchers import slurm_jobs
+    from recbench.study.launchers import slurm
 
     def refuse(*_: object) -> None:
         raise FailedJobError("sbatch: error: Unable to contact slurm controller")
 
     executor = SimpleNamespace(batch=nullcontext, submit=refuse)
-    monkeypatch.setattr(slurm_jobs, "_executor", lambda folder, options: executor)
-    jobs: slurm_jobs.Jobs[str] = slurm_jobs.Jobs(tmp_path, LaunchOptions("slurm"))
+    monkeypatch.setattr(slurm, "_executor", lambda folder, options: executor)
+    jobs: slurm.Jobs[str] = slurm.Jobs(tmp_path, LaunchOptions("slurm"))
     with pytest.raises(TrainingError, match=r"did not take the jobs \(sbatch: error: Unable to contact .*`sinfo`"):
         jobs.submit([(lambda: None, "run")])
 
 
 def test_a_job_without_a_time_gets_that_of_its_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    from recbench.study.launchers import slurm_jobs
+    from recbench.study.launchers import slurm
 
     queues = "long*|10:00|infinite\nurgent|n/a|2-01:30:00\nfree|n/a|infinite\n"
-    monkeypatch.setattr(slurm_jobs.subprocess, "run", answer(queues))
-    found = [slurm_jobs._usual_minutes(name) for name in (None, "long", "urgent", "free")]
-    assert found == [10, 10, 2 * 24 * 60 + 90, slurm_jobs.YEAR]
+    monkeypatch.setattr(slurm.subprocess, "run", answer(queues))
+    found = [slurm._usual_minutes(name) for name in (None, "long", "urgent", "free")]
+    assert found == [10, 10, 2 * 24 * 60 + 90, slurm.YEAR]
     with pytest.raises(UsageError, match="--partition lung: Slurm has none of this name, but long, urgent, free"):
-        slurm_jobs._usual_minutes("lung")
+        slurm._usual_minutes("lung")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.errors import count_of
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Numbers, Values, kth
 from recbench.preparation.recount import PartCounts, rows_since
 from recbench.preparation.splits.base import Assign, Split
-from recbench.preparation.words import count_of
 
 Bounds = tuple[int, int]  # the first moment of valid and that of test
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recbench.data.manifest import PARTS, Finding, Manifest, Part
+from recbench.errors import count_of
 from recbench.preparation.coded_log import CodedLog
 from recbench.preparation.order_statistics import Numbers
 from recbench.preparation.recount import PartCounts
 from recbench.preparation.splits.base import Assign, PartOfRow, Split
-from recbench.preparation.words import count_of
 
 
 class CutEachUser(Split):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import grad, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from recbench.losses.building_blocks.log_sum_exp import log_sum_exp
+from recbench.losses.building_blocks.catalogue import log_sum_exp
 
 
 def draw(*shape: int, seed: int = 0, dtype: torch.dtype = torch.double) -> Tensor:
