@@ -44,13 +44,13 @@ def replacing(folder: Path, on_wait: Callable[[], None] = lambda: None) -> Itera
         work.mkdir(parents=True, exist_ok=True)
         with hold_lock(work / "lock", on_wait):
             _put_back(work, folder)
-            _clean(work, folder)
+            _clean(work)
             (work / "new").mkdir()
             try:
                 yield work / "new"
                 _publish(work, folder)
             finally:
-                _clean(work, folder)
+                _clean(work)
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise DataError(
@@ -72,10 +72,6 @@ def restore(home: Path) -> None:
         if not folder.exists():
             with suppress(OSError, Timeout), FileLock(old.parent / "lock", timeout=1):
                 _put_back(old.parent, folder)
-    for old, folder in _set_aside_formerly(home):
-        if not folder.exists():
-            with suppress(OSError):
-                old.rename(folder)
 
 
 def _require_below(home: Path, folder: Path) -> None:
@@ -112,24 +108,12 @@ def _put_back(work: Path, folder: Path) -> None:
         old.rename(folder)
 
 
-def _clean(work: Path, folder: Path) -> None:
+def _clean(work: Path) -> None:
     """Remove what this or a killed process left."""
     for name in ("new", "old"):
         shutil.rmtree(work / name, ignore_errors=True)
         with suppress(OSError):  # a file where the folder was expected
             (work / name).unlink()
-    home = work.parent.parent.parent
-    for former in ("tmp", "old"):
-        for path in home.glob(f".{former}+*"):
-            if path.name.rpartition("+")[0] == f".{former}+{folder.parent.name}+{folder.name}":
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _set_aside_formerly(home: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield what former versions called `.old+<dataset>+<variant>+<process>`, and the folder that it was."""
-    for old in home.glob(".old+*+*+*"):
-        dataset, _, rest = old.name.removeprefix(".old+").partition("+")
-        yield old, home / dataset / rest.rpartition("+")[0]
 
 
 def exchange(one: Path, other: Path) -> bool:

@@ -21,11 +21,6 @@ Unit = Literal["rows", "users", "items"]
 
 _NEEDS = get_args(Need)
 _BETTER = get_args(Better)
-_RENAMED = {
-    "needs_probability": 'needs = frozenset({"probability"})',
-    "needs_level": 'needs = frozenset({"level"})',
-    "lower_is_better": 'better = "low"',
-}
 
 
 @dataclass(frozen=True)
@@ -63,9 +58,6 @@ class Metric(ABC):
             if chosen - set(known):
                 wrong = ", ".join(sorted(chosen - set(known)))
                 raise UsageError(f"metric {cls.__name__}: {name} of {wrong}; expected one of {', '.join(known)}")
-        for old, new in _RENAMED.items():
-            if hasattr(cls, old):
-                raise UsageError(f"metric {cls.__name__}: `{old}` has become `{new}`")
 
     def __init__(self, variant: str = "") -> None:
         self.variant = variant or next(iter(self.variants), "")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -16,10 +14,9 @@ import pytest
 
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest, write_manifest
-from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, RecbenchError
 from recbench.preparation.leak_certificate import check_folder
-from recbench.preparation.prepare import Prepared, Variant, prepare
+from recbench.preparation.prepare import Prepared, prepare
 from tests.preparation.shop import write
 
 Fields = dict[str, Any]
@@ -104,8 +101,6 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a format of many digits": lambda path: path.write_text(f'{{"format": {"9" * 5000}}}'),
     "deeply nested": lambda path: path.write_text("[" * 20_000),
     "a nested format": lambda path: path.write_text('{"format": ' + "[" * 20_000 + "]" * 20_000 + "}"),
-    "of the former format, and empty": lambda path: path.write_text('{"format": 3}'),
-    "of the former format, and odd": lambda path: path.write_text('{"format": 3, "certificate": [1], "split": {}}'),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
     "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
     "a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
@@ -130,71 +125,6 @@ def test_a_manifest_of_another_folder_is_refused(prepared: Prepared) -> None:
     prepared.folder.rename(other)
     with pytest.raises(DataError, match="user: a copy of shop/global, which results would name; remove it"):
         read_manifest(other)
-
-
-def as_formerly(folder: Path) -> None:
-    """Rewrite the manifest in the former format, without digests."""
-    fields = fields_of(folder)
-    for name in ("digest", "files", "new_test_users"):
-        del fields[name]
-    for finding in fields["certificate"]:
-        finding["told"] = finding.pop("message")
-    (folder / "manifest.json").write_text(json.dumps(fields | {"format": 3}))
-    os.utime(folder / "manifest.json", ns=(5 * 10**9, 5 * 10**9))
-
-
-def test_what_was_prepared_before_there_were_digests_is_read_and_brought_up_to_date(
-    prepared: Prepared, tmp_path: Path
-) -> None:
-    newer = prepare("shop", Variant(split="user"), catalog=tmp_path / "own.toml").folder
-    as_formerly(prepared.folder)
-    data = Dataset.load(prepared.folder)
-    assert (data.fingerprint, data.new_test_users) == (prepared.manifest.fingerprint, False)
-    assert read_manifest(prepared.folder) == prepared.manifest
-    assert fields_of(prepared.folder)["format"] == 4
-    assert find_prepared("shop") == newer  # it has not become the most recent one
-    assert not prepare("shop", catalog=tmp_path / "own.toml").fresh
-    assert len(list(prepared.folder.iterdir())) == 7
-
-
-def test_a_kill_while_a_manifest_is_brought_up_to_date_leaves_nothing_for_long(prepared: Prepared) -> None:
-    as_formerly(prepared.folder)
-    script = (
-        "import os, sys\nfrom pathlib import Path\nfrom recbench.data.manifest_file import read_manifest\n"
-        "Path.replace = lambda self, target: os.kill(os.getpid(), 9)\n"
-        "read_manifest(Path(sys.argv[1]))\n"
-    )
-    assert subprocess.run([sys.executable, "-c", script, str(prepared.folder)]).returncode == -9
-    assert fields_of(prepared.folder)["format"] == 3 and len(list(prepared.folder.iterdir())) == 8
-    assert read_manifest(prepared.folder) == prepared.manifest
-    assert fields_of(prepared.folder)["format"] == 4 and len(list(prepared.folder.iterdir())) == 7
-
-
-def test_what_was_prepared_before_and_is_damaged_is_refused_and_prepared_again(
-    prepared: Prepared, tmp_path: Path
-) -> None:
-    as_formerly(prepared.folder)
-    path = prepared.folder / "test.parquet"
-    path.write_bytes((prepared.folder / "valid.parquet").read_bytes())
-    with pytest.raises(DataError, match=r"the files have another fingerprint\); run `recbench prepare shop"):
-        Dataset.load(prepared.folder)
-    path.unlink()
-    with pytest.raises(DataError, match="test.parquet"):
-        Dataset.load(prepared.folder)
-    assert prepare("shop", catalog=tmp_path / "own.toml").fresh
-
-
-def test_what_was_prepared_before_is_read_where_nothing_may_be_written(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    as_formerly(prepared.folder)
-
-    def refuse(*_: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr("recbench.data.manifest_file._write", refuse)
-    assert read_manifest(prepared.folder) == prepared.manifest
-    assert fields_of(prepared.folder)["format"] == 3
 
 
 def test_manifests_hold_no_numbers_that_json_lacks(prepared: Prepared, tmp_path: Path) -> None:

@@ -106,19 +106,6 @@ def test_a_kill_at_any_call_leaves_one_whole_version(
     assert [path.name for path in (prepared_home() / ".work" / "shop" / variant).iterdir()] == ["lock"]
 
 
-def test_a_folder_set_aside_by_a_former_version_is_found_again() -> None:
-    for variant in VARIANTS:
-        folder = prepared_home() / "shop" / variant
-        write(folder, "old")
-        folder.rename(prepared_home() / f".old+shop+{variant}+{os.getppid()}")  # the number of a living process
-    (prepared_home() / ".old+odd").mkdir()
-    assert {folder.name for folder in prepared_folders()} == set(VARIANTS)
-    (prepared_home() / ".tmp+shop+global+8-1-1+77").mkdir()
-    (prepared_home() / ".tmp+shop+global+77").mkdir()
-    write(prepared_home() / "shop" / "global", "new")
-    assert {path.name for path in prepared_home().glob(".tmp*")} == {".tmp+shop+global+8-1-1+77"}
-
-
 def test_another_process_is_waited_for() -> None:
     folder = prepared_home() / "shop" / "global"
     waited = []

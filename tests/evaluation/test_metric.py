@@ -14,8 +14,6 @@ from recbench.evaluation.metric import RowMetric
             "needs of probabilities; expected one of probability, level, vectors, all users, catalogue, dense vectors",
         ),
         ({"better": "lower"}, "better of lower; expected one of high, low, one"),
-        ({"needs_probability": True}, "`needs_probability` has become `needs = frozenset"),
-        ({"lower_is_better": True}, '`lower_is_better` has become `better = "low"`'),
     ],
 )
 def test_a_declaration_that_means_nothing_is_refused(attributes: dict[str, object], message: str) -> None:
