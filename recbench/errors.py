@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
 LONGEST_LIST = 160  # characters of names in one message; of more, a few, the nearest first
@@ -55,6 +55,15 @@ def unknown(kind: str, name: str, known: Iterable[str], advice: str = "", listed
         listed = f"; `{listed_by}` lists them" if listed_by else ""
         words = f"known: {first_few(list(dict.fromkeys(near)), NEAREST)}{listed}"
     return UsageError(f"unknown {noun} `{name}`{of}{owner}; {suggestion(name, known)}{advice}{words}")
+
+
+def require_known(
+    kind: str, names: Iterable[str | None], known: Collection[str], advice: str = "", listed_by: str = ""
+) -> None:
+    """Raise the error of `unknown` for the first of these names that does not exist; None is no name."""
+    for name in names:
+        if name is not None and name not in known:
+            raise unknown(kind, name, known, advice, listed_by)
 
 
 def first_few(names: Sequence[str], count: int = 3) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 
 Value = bool | int | float | str
 
@@ -55,9 +55,8 @@ def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]
     """
     settings = defaults(cls)
     hints = setting_types(cls)
+    require_known(f"setting of {owner}", words, settings)
     for key, word in words.items():
-        if key not in settings:
-            raise unknown(f"setting of {owner}", key, settings)
         settings[key] = _parse(f"{owner}.{key}", _without_notes(hints.get(key, type(settings[key]))), word)
     check_ranges(cls, owner, settings)
     return settings
@@ -82,8 +81,7 @@ def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str
             raise UsageError(
                 f"--set {word}: expected OWNER.KEY=VALUE with OWNER one of {', '.join(owners)}, as in {owners[0]}.KEY=2"
             )
-        if owner not in sorted_words:
-            raise unknown("owner of a setting", owner, owners)
+        require_known("owner of a setting", [owner], owners)
         sorted_words[owner][key] = value
     return sorted_words
 

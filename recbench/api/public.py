@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from recbench.errors import RecbenchError, UsageError, unknown
+from recbench.errors import RecbenchError, UsageError, require_known, unknown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,9 +77,7 @@ def _argument(match: re.Match[str]) -> str:
 def _check(function: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
     """Raise UsageError for an argument that does not exist or is not of the type that the function says."""
     described, hints = signature(function), get_type_hints(function)
-    for name in kwargs:
-        if name not in described.parameters:
-            raise unknown(f"argument of {function.__name__}", name, described.parameters)
+    require_known(f"argument of {function.__name__}", kwargs, described.parameters)
     for name, value in described.bind(*args, **kwargs).arguments.items():
         hint, parameter = hints.get(name, Any), described.parameters[name]
         if parameter.kind is Parameter.VAR_POSITIONAL or _fits(value, hint):

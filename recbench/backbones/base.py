@@ -17,7 +17,7 @@ from recbench.backbones.building_blocks.regulariser import Regulariser
 from recbench.batch import Batch, Encoding, Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.registry import BASELINE, Registry
 
 
@@ -186,9 +186,7 @@ def resolve(backbone: type[Backbone], words: Mapping[str, str]) -> dict[str, set
     Raises UsageError for a setting that does not exist or is out of range.
     """
     shared = shared_defaults(backbone)
-    for key in words:
-        if key not in defaults(backbone):
-            raise unknown(f"setting of backbone `{backbone.name}`", key, defaults(backbone))
+    require_known(f"setting of backbone `{backbone.name}`", words, defaults(backbone))
     own = settings.resolve(backbone, "backbone", {key: word for key, word in words.items() if key not in shared})
     given = settings.resolve(Regulariser, "backbone", {key: word for key, word in words.items() if key in shared})
     chosen = {key: value for key, value in given.items() if shared and value != shared[key]}

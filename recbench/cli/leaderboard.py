@@ -10,7 +10,7 @@ import typer
 
 from recbench.cli.app import RESULTS, command, print_warnings, stderr, stdout, store
 from recbench.cli.options import RUN_WORDS, Json, OnlyDataset, OnlyMetrics, each_run, names, output_path
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.terminal import as_json_text, print_line
 
 if TYPE_CHECKING:
@@ -141,9 +141,7 @@ def _beside(columns: str, form: Format, other_table: bool) -> list[str]:
             "--columns is for the board itself with --format markdown or latex; --metric chooses the metrics anywhere"
         )
     chosen = [name for name in names(columns) if name != "none"]
-    for name in chosen:
-        if name not in BESIDE:
-            raise unknown("column", name, (*BESIDE, "none"))
+    require_known("column", chosen, (*BESIDE, "none"))
     return chosen
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from recbench.data.manifest import Column, EntitySide, Manifest, Part
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_parquet import damaged, prepared_again, read_parquet
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 
 TIME = "timestamp"  # column of a prepared log
 WEIGHT = "weight"
@@ -183,9 +183,7 @@ class Dataset:
 
     def narrow(self, feedback: Sequence[str]) -> Dataset:
         """Return the dataset with only these feedback types, still ordered from dense to sparse."""
-        for name in feedback:
-            if name not in self.feedback:
-                raise unknown(f"feedback of {self.name}", name, self.feedback)
+        require_known(f"feedback of {self.name}", feedback, self.feedback)
         tasks = [t for t, name in enumerate(self.feedback) if name in feedback]
         return replace(
             self,

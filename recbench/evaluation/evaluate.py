@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recbench.data.dataset import Log, Positives
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.evaluation.candidate_sets import GivenCandidates, SampledCandidates
 from recbench.evaluation.metric import Counted, Parts, RowMetric, TopKMetric, VectorMetric
 from recbench.evaluation.mixture import Mixture
@@ -102,9 +102,7 @@ def expand(
             raise UsageError(
                 f"metric `{request}` needs dense vectors of the items, which this dataset does not have; leave it out"
             )
-        for name in (request.feedback, request.by):
-            if name is not None and name not in feedback:
-                raise unknown("feedback", name, feedback)
+        require_known("feedback", (request.feedback, request.by), feedback)
         for name in feedback if request.feedback is None else [request.feedback]:
             by = None if request.by == name else request.by  # ranked by its own scores is what every metric is
             questions[replace(request, feedback=None, by=by), Columns(columns[name], columns[by or name])] = None

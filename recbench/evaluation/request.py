@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.evaluation.candidate_sets import CandidateSet
 from recbench.evaluation.dialects import Dialect, find_dialect
 from recbench.evaluation.metric import METRICS, Metric, TopKMetric
@@ -123,6 +123,5 @@ def _cutoff(word: str, name: str, cutoff: str | None, ranked: bool, owner: str) 
 def _variant(metric: type[Metric], variant: str | None) -> str:
     if variant is None:
         return metric().variant
-    if variant[1:-1] not in metric.variants:
-        raise unknown(f"variant of {metric.name}", variant[1:-1], metric.variants)
+    require_known(f"variant of {metric.name}", [variant[1:-1]], metric.variants)
     return variant[1:-1]

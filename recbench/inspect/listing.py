@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recbench import settings
 from recbench.data.prepared_datasets import prepared_folders
-from recbench.errors import unknown
+from recbench.errors import require_known
 from recbench.sources import catalog
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ def listing(kind: str, extra_catalog: Path | None = None) -> list[Item]:
     """Return one object with at least `name` per dataset, loss, sampler, strategy, backbone, baseline or metric."""
     makers = {"datasets": lambda: _datasets(extra_catalog), "losses": _losses, "backbones": _backbones}
     makers |= {"samplers": _samplers, "strategies": _strategies, "baselines": _baselines, "metrics": _metrics}
-    if kind not in makers:
-        raise unknown("list", kind, makers)
+    require_known("list", [kind], makers)
     return makers[kind]()
 
 

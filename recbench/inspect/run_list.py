@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.results.record import RunRecord, named_sources, settings_in_words
 from recbench.results.store import Store
 from recbench.settings import typed_words
@@ -52,8 +52,7 @@ def chosen_runs(
             raise store.no_runs()
     labels = store.labels
     tags = {name for names in labels.tags.values() for name in names}
-    if tag is not None and tag not in tags:
-        raise unknown("tag", tag, tags)
+    require_known("tag", [tag], tags)
     tagged = None if tag is None else labels.tagged(tag)
     hidden: Collection[str] = () if with_hidden or words else frozenset(labels.hidden)
     kept = {

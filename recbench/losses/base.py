@@ -17,7 +17,7 @@ from recbench.backbones.base import Backbone, View
 from recbench.batch import Batch, Towers
 from recbench.capabilities import OF_SLATES, in_words
 from recbench.data.dataset import Dataset, Info
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.losses.balance import base as balances
 from recbench.losses.balance.base import Balance, Points
 from recbench.losses.building_blocks.backbone_vectors import snapshot
@@ -293,9 +293,7 @@ def resolve(loss: type[Loss], words: Mapping[str, str]) -> dict[str, settings.Va
         )
     words = {key: word for key, word in words.items() if key not in of_balance}
     shared.pop("balance", None)
-    for key in words:
-        if key not in own and key not in shared:
-            raise unknown(f"setting of loss `{loss.name}`", key, own | shared)
+    require_known(f"setting of loss `{loss.name}`", words, own | shared)
     own = settings.resolve(loss, "loss", {key: word for key, word in words.items() if key in own})
     given = settings.resolve(Head, "loss", {key: word for key, word in words.items() if key in shared})
     shared.update({key: given[key] for key in words if key in shared})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.evaluation.request import parse
 from recbench.results.record import Evaluation, RunRecord, of_all
 from recbench.results.store import Store
@@ -34,8 +34,7 @@ def runs_of(store: Store, dataset: str | None) -> list[Run]:
     """
     runs = list(store.runs())
     names = {record.key.data for record, _ in runs} | {record.key.dataset for record, _ in runs}
-    if runs and dataset not in (None, *names):
-        raise unknown("dataset of these runs", str(dataset), names)
+    require_known("dataset of these runs", [dataset] if runs else [], names)
     fitting = [run for run in runs if run[0].key.is_on(dataset)]
     if not fitting:
         raise UsageError(f"{store.root}: no finished runs; run `recbench train`")

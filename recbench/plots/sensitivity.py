@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.plots.measured import Measured, Run, labels, measured, missing
 from recbench.plots.series import Panel, Series, mean_of, numeric
 from recbench.results.record import RunKey, RunRecord
@@ -21,8 +21,7 @@ def panels(runs: Sequence[Run], setting: str, metric: str) -> list[Panel]:
     Raises UsageError if no two runs differ in `setting` alone, or if these have no values of `metric`.
     """
     known = {name for record, _ in runs for name in record.key.settings}
-    if setting not in known:
-        raise unknown("setting of these runs", setting, known)
+    require_known("setting of these runs", [setting], known)
     varied = _varied([record for record, _ in runs], setting)
     if not varied:
         raise UsageError(f"no two runs differ in {setting} alone; run `recbench sweep --grid {setting}=` with values")

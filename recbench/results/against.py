@@ -11,9 +11,9 @@ from statistics import fmean
 from recbench.backbones.base import BACKBONES
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared, prepared_folders
-from recbench.errors import DataError, UsageError, unknown
+from recbench.errors import DataError, UsageError, require_known
 from recbench.losses.base import LOSSES, Loss, resolve, why_not
-from recbench.results.leaderboard_rows import LeaderboardRow
+from recbench.results.leaderboard_rows import LeaderboardRow, require_metrics
 from recbench.results.published.row import PublishedRow, published_row
 from recbench.results.published.tables import OWNERS, PublishedCell, PublishedProtocol, PublishedTable, cells
 from recbench.results.record import RunRecord
@@ -64,18 +64,13 @@ def rows_beside(
     Raises UsageError if the table has none of them.
     """
     published = [match.row for matches in match_tables(rows, [table], records).values() for match in matches]
-    known = {row.metric for row in published}
-    with_feedback = {f"{row.metric}/{row.feedback}" for row in published}
-    for name in metrics:
-        if name not in known | with_feedback:
-            raise unknown(f"metric of {table.name}", name, with_feedback if "/" in name else known)
+    require_metrics(f"metric of {table.name}", metrics, ((row.metric, row.feedback) for row in published))
     return [row for row in published if not metrics or {row.metric, f"{row.metric}/{row.feedback}"} & set(metrics)]
 
 
 def require_measured(table: PublishedTable, dataset: str | None, measured: Set[str]) -> None:
     """Raise UsageError, with what to type, unless one of the datasets of evaluated runs is of the table."""
-    if dataset is not None and dataset not in table.datasets:
-        raise unknown(f"dataset of {table.name}", dataset, table.datasets)
+    require_known(f"dataset of {table.name}", [dataset], table.datasets)
     datasets = [dataset] if dataset else list(table.datasets)
     if not measured & set(datasets):
         first = next(filter(_is_prepared, datasets), datasets[0])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.evaluation.better import better_of
 from recbench.registry import BASELINE
 from recbench.results.record import RunKey, RunRecord, method_name
@@ -161,8 +161,7 @@ def _measured(store: Store, dataset: str | None) -> _Measured:
                 measured.bounds[column] = value.value
     if not datasets:
         raise UsageError(f"{store.root}: no runs to compare; run `recbench train`, then `recbench eval`")
-    if dataset is not None and dataset not in datasets:
-        raise unknown("dataset of these runs", dataset, datasets)
+    require_known("dataset of these runs", [dataset], datasets)
     if not measured.values:
         raise UsageError(f"{store.root}: no run was evaluated yet; run `recbench eval`")
     return measured
@@ -192,11 +191,7 @@ def _metric_positions(columns: set[Column], metrics: Sequence[str] | None) -> di
     if not metrics:
         names = sorted({column.metric for column in columns}, key=_natural)
         return {column: names.index(column.metric) for column in columns}
-    known = {column.metric for column in columns}
-    with_feedback = {f"{column.metric}/{column.feedback}" for column in columns}
-    for name in metrics:
-        if name not in known | with_feedback:
-            raise unknown("metric of these runs", name, with_feedback if "/" in name else known)
+    require_metrics("metric of these runs", metrics, ((column.metric, column.feedback) for column in columns))
     first = {name: position for position, name in reversed(list(enumerate(metrics)))}
     positions = {}
     for column in columns:
@@ -204,6 +199,13 @@ def _metric_positions(columns: set[Column], metrics: Sequence[str] | None) -> di
         if fitting:
             positions[column] = min(first[name] for name in fitting)
     return positions
+
+
+def require_metrics(kind: str, names: Sequence[str], measured: Iterable[tuple[str, str]]) -> None:
+    """Raise UsageError for a metric, with or without a feedback, that is none of these (metric, feedback)."""
+    measured = set(measured)
+    for name in names:
+        require_known(kind, [name], {f"{m}/{feedback}" if "/" in name else m for m, feedback in measured})
 
 
 def _row(

@@ -11,7 +11,7 @@ from recbench import settings
 from recbench.baselines.base import BASELINES, INSTALL, FitSettings, complete, recorded
 from recbench.data.dataset import Dataset
 from recbench.data.prepared_datasets import find_prepared, how_found
-from recbench.errors import UsageError, counted, unknown
+from recbench.errors import UsageError, counted, require_known
 from recbench.evaluation.request import Request
 from recbench.registry import BASELINE, imported_file
 from recbench.results import leaderboard
@@ -79,9 +79,8 @@ def plan_baselines(
     data = data or Dataset.load(find_prepared(request.dataset))
     feedback = data.narrow(request.feedback).feedback if request.feedback else data.feedback
     metrics = requests_for(evaluation, feedback)
-    for name in (name for metric in metrics for name in (metric.feedback, metric.by) if name is not None):
-        if name not in feedback:
-            raise unknown("feedback of these baselines", name, feedback)
+    named = (name for metric in metrics for name in (metric.feedback, metric.by))
+    require_known("feedback of these baselines", named, feedback)
     print_line(console, f"dataset {how_found(request.dataset, data.folder)}")
     left_out = [str(metric) for metric in evaluation.parsed() if not needs_only_scores(metric)]
     if left_out:

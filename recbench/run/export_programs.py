@@ -19,7 +19,7 @@ from recbench.backbones.building_blocks.features import Features
 from recbench.backbones.building_blocks.two_sides import EntityEncoder, TwoSidedBackbone
 from recbench.data.dataset import Dataset, Table
 from recbench.data.manifest_file import read_manifest
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.losses.base import Loss
 from recbench.preparation.feature_encoding import FeatureEncoding, encodings_of
 from recbench.training.model import Model
@@ -116,11 +116,9 @@ With {name}, what loads and runs the towers is
 
 def require_programs(backbone: Backbone, formats: tuple[str, ...]) -> None:
     """Raise UsageError for a format that there is not or whose packages are missing, or a backbone without features."""
-    for name in formats:
-        if name not in FORMATS:
-            raise unknown("format", name, FORMATS)
-        if name == "onnx" and not all(map(find_spec, ONNX)):
-            raise UsageError(f"--format onnx needs {' and '.join(ONNX)}: pip install 'recbench[onnx]'")
+    require_known("format", formats, FORMATS)
+    if "onnx" in formats and not all(map(find_spec, ONNX)):
+        raise UsageError(f"--format onnx needs {' and '.join(ONNX)}: pip install 'recbench[onnx]'")
     if formats and not isinstance(backbone, TwoSidedBackbone):
         others = [name for name, other in BACKBONES.items() if issubclass(other, TwoSidedBackbone)]
         raise UsageError(

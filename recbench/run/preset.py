@@ -14,7 +14,7 @@ from recbench.backbones import base as backbones
 from recbench.backbones.base import BACKBONES, Backbone
 from recbench.data.how_to_prepare import prepare_command
 from recbench.data.prepared_datasets import prepared_folders
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known
 from recbench.losses import base as losses
 from recbench.losses.base import LOSSES
 from recbench.samplers import base as samplers
@@ -119,8 +119,7 @@ class Preset(msgspec.Struct, frozen=True):
 def find(name: str) -> Preset:
     """Return the preset of that name; raises UsageError with the nearest name if there is none."""
     known = presets()
-    if name not in known:
-        raise unknown("preset", name, known)
+    require_known("preset", [name], known)
     return known[name]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 import recbench
-from recbench.errors import UsageError, suggestion, unknown
+from recbench.errors import UsageError, require_known, suggestion, unknown
 from recbench.sources.calendar_day import parse_day
 from recbench.sources.check_spec import check_spec
 from recbench.sources.dataset_spec import DatasetSpec, ExpectedCounts, KCore, Side
@@ -55,13 +55,11 @@ def find(name: str, extra: Path | None = None, rule: str | None = None) -> Datas
     Raises UsageError with the nearest name if there is no such dataset or rule.
     """
     specs = load(extra)
-    if name not in specs:
-        raise unknown("dataset", name, specs, listed_by="recbench list datasets")
+    require_known("dataset", [name], specs, listed_by="recbench list datasets")
     spec = specs[name]
     if rule in (None, spec.rule):
         return spec
-    if rule not in spec.rules:
-        raise unknown(f"rule of {name}", str(rule), [spec.rule, *spec.rules])
+    require_known(f"rule of {name}", [rule], [spec.rule, *spec.rules])
     tables = _tables(_shipped() if spec.folder is None else extra or Path())
     return _build(name, tables[name], spec.folder, rule)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from recbench.errors import DataError, UsageError, unknown
+from recbench.errors import DataError, UsageError, require_known, unknown
 from recbench.sources.catalog import choose_feedback
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.guess_features import guess_features
@@ -145,8 +145,7 @@ def _role(
 
 
 def _check_column(frame: pl.DataFrame, role: str, given: str, taken: Collection[str | None]) -> None:
-    if given not in frame.columns:
-        raise unknown(f"column of --{role}", given, frame.columns)
+    require_known(f"column of --{role}", [given], frame.columns)
     if given in taken:
         raise UsageError(f"--{role} {given}: the column of users or items already; name another")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from recbench.data.dataset import Dataset
 from recbench.data.manifest_file import read_manifest
 from recbench.data.prepared_datasets import find_prepared
-from recbench.errors import UsageError, counted, in_a_row, unknown
+from recbench.errors import UsageError, counted, in_a_row, require_known
 from recbench.evaluation.request import Request, parse
 from recbench.losses.base import LOSSES
 from recbench.results import leaderboard
@@ -184,11 +184,10 @@ def _wanted(request: ReproduceRequest) -> list[PublishedCell]:
     """Return the cells of the dataset, the methods and the backbones asked for."""
     table = request.table
     dataset = request.dataset or next(iter(table.datasets))
-    if dataset not in table.datasets:
-        raise unknown(f"dataset of {table.name}", dataset, table.datasets)
+    require_known(f"dataset of {table.name}", [dataset], table.datasets)
     every = [cell for cell in cells(table) if cell.dataset == dataset]
-    _check_known(request.methods, {cell.method for cell in every}, f"method of {table.name} on {dataset}")
-    _check_known(request.backbones, {cell.backbone for cell in every}, f"backbone of {table.name} on {dataset}")
+    require_known(f"method of {table.name} on {dataset}", request.methods, {cell.method for cell in every})
+    require_known(f"backbone of {table.name} on {dataset}", request.backbones, {cell.backbone for cell in every})
     wanted = [
         cell
         for cell in every
@@ -199,12 +198,6 @@ def _wanted(request: ReproduceRequest) -> list[PublishedCell]:
         methods, backbones = in_a_row(request.methods, "or"), in_a_row(request.backbones, "or")
         raise UsageError(f"{table.name} has no {methods} on {backbones}; leave out --method or --backbone")
     return wanted
-
-
-def _check_known(names: Sequence[str], known: Collection[str], kind: str) -> None:
-    for name in names:
-        if name not in known:
-            raise unknown(kind, name, known)
 
 
 def _preset(table: PublishedTable, dataset: str) -> presets.Preset | None:

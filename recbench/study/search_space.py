@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from recbench.errors import UsageError, unknown
+from recbench.errors import UsageError, require_known, unknown
 from recbench.losses.balance import BALANCES
 from recbench.losses.balance import base as balances
 from recbench.losses.base import LOSSES, can_be_balanced
@@ -181,8 +181,7 @@ def _dimension(word: str, known: Mapping[str, Mapping[str, Value]], backbone: st
     if match is None:
         raise UsageError(f"--grid {word}: expected [LOSS:]KEY=A,B,C or KEY=LOW..HIGH, as in loss.scale=1,2,4")
     loss, key, values = match["loss"], match["key"], match["values"]
-    if loss is not None and loss not in known:
-        raise unknown("loss of --losses", loss, known)
+    require_known("loss of --losses", [loss], known)
     setting = key if "." in key else f"train.{key.replace('-', '_')}"
     if setting in FIXED:
         raise UsageError(f"--grid {word}: {setting} cannot be searched; give it with --set for all trials")

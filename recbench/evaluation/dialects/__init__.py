@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from recbench.errors import unknown
+from recbench.errors import require_known
 from recbench.evaluation.dialects.cornac import CORNAC
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.dialects.elliot import ELLIOT
@@ -31,6 +31,5 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 
 def find_dialect(name: str) -> Dialect:
     """Return the dialect of that name; raises UsageError with the nearest name if there is none."""
-    if name not in DIALECTS:
-        raise unknown("dialect", name, DIALECTS)
+    require_known("dialect", [name], DIALECTS)
     return DIALECTS[name]

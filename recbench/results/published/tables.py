@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from recbench.errors import DataError, UsageError, unknown
+from recbench.errors import DataError, UsageError, require_known
 from recbench.evaluation.request import Request, parse
 from recbench.results.json_structs import decode
 from recbench.settings import split_words
@@ -158,8 +158,7 @@ def tables() -> dict[str, PublishedTable]:
 def find_table(name: str) -> PublishedTable:
     """Return one table; raises UsageError with the nearest name if there is none."""
     known = tables()
-    if name not in known:
-        raise unknown("published table", name, known, listed_by="recbench papers")
+    require_known("published table", [name], known, listed_by="recbench papers")
     return known[name]
 
 
