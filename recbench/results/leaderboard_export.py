@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_type_hints
 
 import msgspec
 import polars as pl
@@ -26,24 +26,6 @@ if TYPE_CHECKING:
     from recbench.results.published.tables import PublishedTable
 
 Form = Literal["markdown", "latex", "csv", "json", "html", "parquet"]
-
-WORDS = ("dataset", "split", "fingerprint", "loss", "backbone", "settings", "metric", "feedback", "signature", "run")
-SCHEMA = {
-    **dict.fromkeys(WORDS, pl.String()),
-    **dict.fromkeys(("mean", "sd", "bound", "seconds", "to_best_low", "to_best_high"), pl.Float64()),
-    "values": pl.List(pl.Float64()),
-    **dict.fromkeys(("runs", "trained_on"), pl.List(pl.String())),
-    "seeds": pl.Int64(),
-    "tested": pl.Int64(),
-    "best": pl.Boolean(),
-    "compared": pl.Boolean(),
-    **dict.fromkeys(("below", "select"), pl.String()),
-    "valid": pl.Float64(),
-    "chosen": pl.Boolean(),
-    "settings_tried": pl.Int64(),
-    "refit": pl.Boolean(),
-    "still_rising": pl.Boolean(),
-}
 
 
 def export(
@@ -127,7 +109,8 @@ def parquet(rows: Sequence[LeaderboardRow]) -> bytes:
 
 def frame(rows: Sequence[LeaderboardRow]) -> pl.DataFrame:
     """Return the rows of `collect_rows` as a data frame with the columns of `LeaderboardRow`, but for the curve."""
-    schema = {name: SCHEMA[name] for name in COLUMNS}
+    types = get_type_hints(LeaderboardRow) | {"values": list[float]}  # any of which may be None
+    schema = {name: types[name] for name in COLUMNS}
     return pl.DataFrame([{name: getattr(row, name) for name in COLUMNS} for row in rows], schema=schema)
 
 
