@@ -21,7 +21,7 @@ from recbench.backbones.building_blocks.graph import (
 )
 from recbench.batch import Encoding
 from recbench.data.dataset import Dataset
-from recbench.settings import Count, NonNegative, Share
+from recbench.settings import Count, NonNegative, Positive, Share
 
 
 @BACKBONES.add("ngcf")
@@ -32,9 +32,10 @@ class NGCF(GraphBackbone):
     of slope 0.2, where m is the sum of the neighbours' e, each divided by sqrt(d d') of the degrees. `dropout` is of
     the e' (message dropout); they are put side by side at unit length, after e at its own, so that the vectors have
     `dim` * (`layers` + 1) numbers. In the authors' code (`messages=released`) m is the mean of an entity and its
-    neighbours, and takes the place of m + e too. `l2` is on the free vectors, as in LightGCN; the paper's is on all
-    parameters (`l2_of=rows+weights`), that of the authors' code on the final vectors (`l2_of=vectors`). Each tower has
-    vectors and weights of its own.
+    neighbours and takes the place of m + e too, and each of the two terms has a LeakyReLU of its own. Its biases, one
+    in each term, are in both forms. `l2` is on the free vectors, as in LightGCN; the paper's is on all parameters
+    (`l2_of=rows+weights`), that of the authors' code on the final vectors (`l2_of=vectors`). Each tower has vectors and
+    weights of its own.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class NGCF(GraphBackbone):
         dropout: Share = 0.1,
         messages: Literal["paper", "released"] = "paper",
         l2: NonNegative = 1e-5,
-        std: float = 0.1,
+        std: Positive = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine, dim=dim, l2=l2, std=std)
         self.dropout, self.messages = dropout, messages
@@ -64,8 +65,11 @@ class NGCF(GraphBackbone):
         parts = [layer]
         for number, (of_sum, of_product) in enumerate(zip(self.sums, self.products, strict=True), 1):
             message = step(self.graph, layer, number)
-            together = message + layer if self.messages == "paper" else message
-            made = F.leaky_relu(of_sum(together), 0.2) + F.leaky_relu(of_product(message * layer), 0.2)
+            product = of_product(message * layer)
+            if self.messages == "paper":
+                made = F.leaky_relu(of_sum(message + layer) + product, 0.2)
+            else:
+                made = F.leaky_relu(of_sum(message), 0.2) + F.leaky_relu(product, 0.2)
             layer = F.dropout(made, self.dropout, self.training)
             parts.append(F.normalize(layer, dim=-1))
         return Encoding(torch.cat(parts, -1), self.users, tuple(parts))

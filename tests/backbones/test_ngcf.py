@@ -41,7 +41,7 @@ def dense(backbone: NGCF, data: Dataset) -> Tensor:
         messages = laplacian @ layer
         first = (laplacian + torch.eye(len(layer))) @ layer @ sums.weight[0].double() + sums.bias[0]
         second = (messages * layer) @ products.weight[0].double() + products.bias[0]
-        layer = torch.where(first > 0, first, 0.2 * first) + torch.where(second > 0, second, 0.2 * second)
+        layer = torch.where(first + second > 0, 1.0, 0.2) * (first + second)
         parts.append(layer / layer.norm(dim=1, keepdim=True))
     return torch.cat(parts, 1).detach()
 
