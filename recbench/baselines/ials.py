@@ -10,7 +10,6 @@ from torch import Tensor
 from recbench.backbones.building_blocks.least_squares import solve_rows
 from recbench.baselines.base import BASELINES, Baseline, FittedBaseline, Size, sparse_matrix
 from recbench.data.dataset import Positives
-from recbench.errors import UsageError
 from recbench.evaluation.predictions import InnerProductScores
 from recbench.settings import at_least
 
@@ -54,8 +53,7 @@ class IALS(Baseline):
         at_least("ials.iterations", iterations, 1)
         at_least("ials.l2", l2, 0)
         at_least("ials.frequency", frequency, 0)
-        if alpha <= 0:
-            raise UsageError(f"ials.alpha={alpha}: expected a number above 0")
+        at_least("ials.alpha", alpha, 1)
         self.factors, self.l2, self.alpha = factors, l2, alpha
         self.iterations, self.frequency = iterations, frequency
 

@@ -326,7 +326,7 @@ def test_what_other_commands_do_with_them(trained: Run, tmp_path: Path) -> None:
         (("--set", "item-knn.kk=3"), "unknown setting `kk` of item-knn; did you mean `k`"),
         (("--set", "itemknn.k=3"), "unknown owner `itemknn` of a setting; did you mean `item-knn`"),
         (("--set", "item-knn.k=0"), "item-knn.k=0: expected at least 1"),
-        (("--set", "ials.alpha=0"), "ials.alpha=0.0: expected a number above 0"),
+        (("--set", "ials.alpha=0.5"), "ials.alpha=0.5: expected at least 1"),
         (("--set", "ials.factors=many"), "ials.factors=many: expected a whole number"),
         (("--set", "train.epochs=3"), "unknown setting `epochs` of train"),
         (("--feedback", "veiw"), "unknown feedback `veiw` of synthetic; did you mean `view`"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recbench.baselines.item_knn import ItemKNN
 from recbench.baselines.rp3beta import RP3Beta
+from recbench.baselines.slim import SLIM
 from recbench.baselines.user_knn import UserKNN
 from tests.baselines.dense import EXAMPLE, Matrix, all_scores, inverse, matrices, positives, top_of_rows
 
@@ -105,3 +106,10 @@ def test_neighbours_above_the_item_itself_do_not_add_one() -> None:
     model = ItemKNN(k=2, user_exponent=0.0, item_exponent=1.0, normalise=False)
     known = positives(np.eye(40, 6))
     assert (all_scores(model, positives(had), 6, known)[0] > 0).sum() == 2
+
+
+@pytest.mark.parametrize("model", [ItemKNN, UserKNN, RP3Beta, SLIM], ids=lambda kind: str(kind.name))
+def test_more_neighbours_than_there_are(model: type[ItemKNN | UserKNN | RP3Beta | SLIM]) -> None:
+    """They take no room, as `memory` says."""
+    train = positives(EXAMPLE)
+    assert np.array_equal(all_scores(model(k=10**12), train, 4), all_scores(model(k=5), train, 4))

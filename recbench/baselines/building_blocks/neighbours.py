@@ -34,7 +34,8 @@ def nearest_columns(weighted: Any, k: int) -> Any:
     """
     from implicit.nearest_neighbours import ItemItemRecommender
 
-    model = ItemItemRecommender(k + 1, torch.get_num_threads())  # one more: a column is its own neighbour
+    sought = min(k, weighted.shape[1]) + 1  # one more: a column is its own neighbour
+    model = ItemItemRecommender(sought, torch.get_num_threads())  # which has room for that many, if they exist or not
     model.fit(weighted, show_progress=False)
     products = model.similarity
     products.setdiag(0)
