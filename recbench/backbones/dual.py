@@ -10,7 +10,7 @@ from recbench.backbones.building_blocks.last_items import LastItemsBackbone, mea
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.gpu import rows_at
-from recbench.settings import Count
+from recbench.settings import Count, Positive
 
 
 @BACKBONES.add("dual")
@@ -35,7 +35,7 @@ class DualEmbeddings(LastItemsBackbone):
         dim: Count = 64,
         length: Count = 5,
         shared: bool = False,
-        std: float = 0.1,
+        std: Positive = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine, length)
         self.target_table = free_vectors(data.items, towers * dim, std)

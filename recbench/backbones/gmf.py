@@ -10,7 +10,7 @@ from recbench.backbones.building_blocks.free_vectors import free_vectors
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.gpu import rows_at
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, Positive
 
 
 @BACKBONES.add("gmf")
@@ -23,7 +23,7 @@ class GMF(Backbone):
     """
 
     def __init__(
-        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 0.0, std: float = 0.1
+        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 0.0, std: Positive = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
         self.register_l2(l2)

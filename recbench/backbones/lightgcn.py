@@ -8,7 +8,7 @@ from recbench.backbones.base import BACKBONES
 from recbench.backbones.building_blocks.graph import Graph, GraphBackbone, Step, normalised_graph, plain_step
 from recbench.batch import Encoding
 from recbench.data.dataset import Dataset
-from recbench.settings import Count, CountOrZero, NonNegative
+from recbench.settings import Count, CountOrZero, NonNegative, Positive
 
 
 @BACKBONES.add("lightgcn")
@@ -30,7 +30,7 @@ class LightGCN(GraphBackbone):
         dim: Count = 64,
         layers: CountOrZero = 3,
         l2: NonNegative = 1e-4,
-        std: float = 0.1,
+        std: Positive = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine, dim=dim, l2=l2, std=std)
         self.layers = layers

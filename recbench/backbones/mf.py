@@ -17,6 +17,7 @@ from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
+from recbench.errors import UsageError
 from recbench.settings import Count, NonNegative, Positive, Value
 
 
@@ -44,7 +45,7 @@ class MF(Backbone):
         *,
         dim: Count = 64,
         l2: NonNegative = 0.0,
-        std: float = 0.1,
+        std: Positive = 0.1,
         fold_in: Rule = "least-squares",
         fold_in_weight: Positive = 10.0,
         fold_in_l2: NonNegative = 10.0,
@@ -52,6 +53,11 @@ class MF(Backbone):
         super().__init__(data, towers, cosine)
         self.register_l2(l2)
         self.fold_in = FoldIn(fold_in, fold_in_weight, fold_in_l2)
+        if not data.new_test_users and self.fold_in != FoldIn():
+            raise UsageError(
+                f"backbone.fold_in and its like: users of {data.full_name} have training rows, so that none is folded "
+                "in; leave them out"
+            )
         self.seen_users, self.seen_items = data.users.seen, data.items.seen
         self.users_are_new = data.new_test_users
         self.user_table = RowTable(free_vectors(data.users, towers * dim, std))

@@ -19,7 +19,7 @@ from recbench.backbones.building_blocks.graph import (
 from recbench.batch import Encoding
 from recbench.data.co_occurrence import common_members, incidence
 from recbench.data.dataset import Dataset, Positives
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, Positive
 
 BLOCK = 1 << 24  # most similarities that are computed together
 
@@ -50,7 +50,7 @@ class MGCCF(GraphBackbone):
         layers: Count = 1,
         neighbours: Count = 10,
         l2: NonNegative = 1e-4,
-        std: float = 0.1,
+        std: Positive = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine, dim=dim, l2=l2, std=std)
         self.of_users = _Side(towers, dim, layers)

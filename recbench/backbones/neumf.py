@@ -15,7 +15,7 @@ from recbench.backbones.building_blocks.row_table import RowTable, rows_of
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.settings import Count, CountOrZero, NonNegative
+from recbench.settings import Count, CountOrZero, NonNegative, Positive
 
 ALPHA = 0.5  # weight of h_gmf where the branches are put together, and 1 less of h_mlp
 BLOCK = 1 << 20  # numbers in a block of the first hidden layer: 4 MiB of float32, near the caches
@@ -56,7 +56,7 @@ class NeuMF(Backbone):
         embedding: Count = 64,
         hidden: str = "64-32-16",
         l2: NonNegative = 0.0,
-        std: float = 0.01,
+        std: Positive = 0.01,
         pretrain: CountOrZero = 0,
     ) -> None:
         super().__init__(data, towers, cosine)

@@ -15,7 +15,7 @@ from recbench.backbones.building_blocks.history import HistoryBackbone, Sequence
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
 from recbench.gpu import rows_at
-from recbench.settings import Count, CountOrZero, Share
+from recbench.settings import Count, CountOrZero, Positive, Share
 
 EPSILON = 1e-8  # of layer normalisation, as in the released code
 
@@ -45,7 +45,7 @@ class SASRec(HistoryBackbone):
         blocks: CountOrZero = 2,
         heads: Count = 1,
         dropout: Share = 0.2,
-        std: float = 0.02,
+        std: Positive = 0.02,
         block: Literal["paper", "code"] = "paper",
         windows: Literal["last", "all"] = "last",
         tied: bool = True,

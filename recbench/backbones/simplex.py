@@ -16,7 +16,7 @@ from recbench.batch import Towers
 from recbench.data.dataset import Dataset, Log
 from recbench.data.history import Histories
 from recbench.gpu import rows_at
-from recbench.settings import Count, Fraction, NonNegative, Share
+from recbench.settings import Count, Fraction, NonNegative, Positive, Share
 
 
 @BACKBONES.add("simplex")
@@ -46,7 +46,7 @@ class SimpleX(Backbone):
         length: Count = 100,
         dropout: Share = 0.1,
         l2: NonNegative = 0.0,
-        std: float = 0.1,
+        std: Positive = 0.1,
     ) -> None:
         super().__init__(data, towers, cosine)
         self.aggregate, self.own, self.length = aggregate, own, length

@@ -10,7 +10,7 @@ from recbench.backbones.building_blocks.last_items import LastItemsBackbone, mea
 from recbench.batch import Towers
 from recbench.data.dataset import Dataset
 from recbench.gpu import rows_at
-from recbench.settings import Count
+from recbench.settings import Count, Positive
 
 
 @BACKBONES.add("ytdnn")
@@ -25,7 +25,7 @@ class YouTubeDNN(LastItemsBackbone):
     """
 
     def __init__(
-        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, length: Count = 20, std: float = 0.1
+        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, length: Count = 20, std: Positive = 0.1
     ) -> None:
         super().__init__(data, towers, cosine, length)
         self.item_table = free_vectors(data.items, towers * dim, std)

@@ -8,7 +8,8 @@ from torch.nn.functional import softplus
 from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Clustered, Popularity, Triplets
-from recbench.settings import Count, NonNegative
+from recbench.samplers.negatives import Exponent
+from recbench.settings import Count
 
 Draw = Literal["uniform", "popularity", "cluster-uniform", "cluster-popularity"]
 
@@ -33,7 +34,7 @@ class PRIS(Loss):
         *,
         negatives: Count = 5,
         proposal: Draw = "popularity",
-        beta: NonNegative = 1.0,
+        beta: Exponent = 1.0,
         clusters: Count = 100,
         detach: bool = True,
     ) -> None:

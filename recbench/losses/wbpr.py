@@ -8,7 +8,8 @@ from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.bpr import BPR
 from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Popularity, Triplets
-from recbench.settings import Count, NonNegative
+from recbench.samplers.negatives import Exponent
+from recbench.settings import Count
 
 
 @LOSSES.add("wbpr")
@@ -24,7 +25,7 @@ class WBPR(BPR):
     searched = ("beta=0.25..1.5",)
     weight: Tensor  # [users], set by `setup`
 
-    def __init__(self, info: Info, *, negatives: Count = 1, beta: NonNegative = 1.0, user_weight: bool = False) -> None:
+    def __init__(self, info: Info, *, negatives: Count = 1, beta: Exponent = 1.0, user_weight: bool = False) -> None:
         super().__init__(info, negatives=negatives)
         self.user_weight = user_weight
         self.sampler = Triplets(negatives, Popularity(beta))

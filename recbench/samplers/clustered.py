@@ -11,6 +11,7 @@ from torch import Tensor
 from recbench.data.dataset import Dataset, Positives
 from recbench.samplers.base import SAMPLERS
 from recbench.samplers.negatives import (
+    Exponent,
     ModelProposal,
     Negatives,
     WeightedNegatives,
@@ -19,7 +20,7 @@ from recbench.samplers.negatives import (
     whole_weights,
 )
 from recbench.samplers.triplets import Triplets
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count
 
 ROUNDS = 10  # of k-means: centres that are drawn by need not be the best
 
@@ -55,7 +56,7 @@ class ClusteredTriplets(Triplets):
     beta 0, all items of a cluster are alike.
     """
 
-    def __init__(self, *, negatives: Count = 1, clusters: Count = 100, beta: NonNegative = 1.0) -> None:
+    def __init__(self, *, negatives: Count = 1, clusters: Count = 100, beta: Exponent = 1.0) -> None:
         super().__init__(negatives, Clustered(clusters, beta))
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from recbench.data.dataset import Dataset, Positives
 from recbench.errors import UsageError
+from recbench.settings import Range
 
 DRAWS = 2**62  # numbers that a remainder is taken of: far more than any TOTAL, so that all remainders are as likely
 TOTAL = 2**40  # that weights sum up to at most, about
+# Of popularity: far above 30, powers of counts overflow, and long before, the most popular item alone is drawn.
+Exponent = Annotated[float, Range("a number in [0, 30]", lambda number: 0 <= number <= 30)]
 
 
 class Negatives(ABC):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from recbench.samplers.base import SAMPLERS
-from recbench.samplers.negatives import Popularity
+from recbench.samplers.negatives import Exponent, Popularity
 from recbench.samplers.triplets import Triplets
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count
 
 
 @SAMPLERS.add(Popularity.sampler)
@@ -15,5 +15,5 @@ class PopularTriplets(Triplets):
     Gantner et al., JMLR W&CP 18, 2012, https://proceedings.mlr.press/v18/gantner12a.html, where beta is 1.
     """
 
-    def __init__(self, *, negatives: Count = 1, beta: NonNegative = 1.0) -> None:
+    def __init__(self, *, negatives: Count = 1, beta: Exponent = 1.0) -> None:
         super().__init__(negatives, Popularity(beta))

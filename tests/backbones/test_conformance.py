@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 import torch
 
-from recbench.backbones.base import BACKBONES, Backbone
+from recbench.backbones.base import BACKBONES, Backbone, defaults, resolve
 from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
 from recbench.gpu import everywhere_as_on_gpu
 from recbench.inspect.loss_trial import InapplicableError, Trial
 from recbench.inspect.step_checks import require_same_steps
@@ -79,6 +80,12 @@ def test_equal_seeds_give_equal_weights(name: str, toy: Dataset) -> None:
     first, second = made(name, toy).state_dict(), made(name, toy).state_dict()
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "std" in defaults(BACKBONES.get(name))])
+def test_vectors_that_all_start_at_zero_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="backbone.std=0.0: expected a number above 0"):
+        resolve(BACKBONES.get(name), {"std": "0"})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,6 +13,8 @@ from recbench.backbones.building_blocks.fold_in import FoldIn, Rule, folded_in
 from recbench.backbones.mf import MF
 from recbench.batch import Batch
 from recbench.data.dataset import Dataset
+from recbench.errors import UsageError
+from recbench.settings import Value
 from tests.training.test_validate import new_users
 
 
@@ -58,6 +60,21 @@ def test_new_users_are_folded_in_and_others_are_not(rule: Rule, cosine: bool, to
 def test_where_users_are_not_new_a_user_unseen_in_training_stays_zero(toy: Dataset) -> None:
     data = replace(new_users(toy), new_test_users=False)
     assert MF(data, 1, False).histories(data.valid) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "are_new", "message"),
+    [
+        ({"fold_in": "mean", "fold_in_weight": 3.0}, True, "backbone.fold_in=mean: a mean has no weight and no ridge"),
+        ({"fold_in": "mean"}, False, "users of toy/global have training rows, so that none is folded in"),
+        ({"fold_in_l2": 1.0}, False, "users of toy/global have training rows, so that none is folded in"),
+    ],
+)
+def test_settings_of_folding_in_that_would_change_nothing_are_refused(
+    words: dict[str, Value], are_new: bool, message: str, toy: Dataset
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        backbones.create(MF, replace(toy, new_test_users=are_new), 1, False, words)
 
 
 def test_settings_of_folding_in_are_part_of_a_key_where_they_differ_alone() -> None:

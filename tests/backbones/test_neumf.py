@@ -207,6 +207,7 @@ def test_losses_on_vectors_refuse_it() -> None:
     [
         ({"hidden": ""}, "backbone.hidden is empty: expected widths joined by -"),
         ({"hidden": "8-x"}, "backbone.hidden=8-x: expected widths"),
+        ({"hidden": "8-²"}, "backbone.hidden=8-²: expected widths"),
         ({"embedding": 0}, "backbone.embedding=0: expected at least 1"),
         ({"dim": 0}, "backbone.dim=0: expected at least 1"),
         ({"l2": -1.0}, "backbone.l2=-1.0: expected at least 0"),

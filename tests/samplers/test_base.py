@@ -85,7 +85,8 @@ def test_no_words_choose_no_sampler() -> None:
     [
         ({"name": "popular"}, "unknown sampler `popular`; did you mean `popularity`?"),
         ({"name": "popularity", "bete": "1"}, "unknown setting `bete` of sampler; did you mean `beta`?"),
-        ({"name": "popularity", "beta": "-1"}, "sampler.beta=-1.0: expected at least 0"),
+        ({"name": "popularity", "beta": "-1"}, "sampler.beta=-1.0: expected a number in [0, 30]"),
+        ({"name": "clusters", "beta": "400"}, "sampler.beta=400.0: expected a number in [0, 30]"),
         ({"name": "shared", "negatives": "0"}, "sampler.negatives=0: expected at least 1"),
         ({"beta": "1"}, "sampler.beta=1: of which sampler? Add --sampler NAME"),
     ],

@@ -11,6 +11,7 @@ from torch import Tensor
 from recbench.backbones.building_blocks.least_squares import solve_rows
 from recbench.data.dataset import Log, Positives
 from recbench.data.history import Histories
+from recbench.errors import UsageError
 
 Rule = Literal["least-squares", "mean"]
 STEPS = 20  # of conjugate gradients
@@ -47,6 +48,12 @@ class FoldIn:
     rule: Rule = "least-squares"
     weight: float = 10.0
     l2: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.rule == "mean" and (self.weight, self.l2) != (FoldIn.weight, FoldIn.l2):
+            raise UsageError(
+                "backbone.fold_in=mean: a mean has no weight and no ridge; leave out backbone.fold_in_weight and _l2"
+            )
 
 
 def folded_in(how: FoldIn, known: Histories, user: Tensor, item: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from recbench.batch import Batch, Encoding, Towers
 from recbench.data.dataset import Dataset
 from recbench.data.history import Histories
 from recbench.gpu import rows_at
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, Positive
 
 
 class Graph(nn.Module):
@@ -109,7 +109,7 @@ class GraphBackbone(Backbone):
     first_layer = 0  # of a mean of layers, where it begins: a loss may leave out the free vectors
 
     def __init__(
-        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 1e-4, std: float = 0.1
+        self, data: Dataset, towers: int, cosine: bool, *, dim: Count = 64, l2: NonNegative = 1e-4, std: Positive = 0.1
     ) -> None:
         super().__init__(data, towers, cosine)
         self.register_l2(l2)

@@ -10,7 +10,7 @@ from recbench.errors import UsageError
 def layer_widths(hidden: str) -> list[int]:
     """Parse the setting `backbone.hidden`, as in "128-64"; raises UsageError if it is no such list."""
     layers = hidden.split("-") if hidden else []
-    if not all(width.isdigit() and int(width) for width in layers):
+    if not all(width.isdecimal() and int(width) for width in layers):
         raise UsageError(f"backbone.hidden={hidden}: expected widths joined by -, as in 128-64")
     return [int(width) for width in layers]
 
