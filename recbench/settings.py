@@ -13,6 +13,22 @@ from recbench.errors import UsageError, require_known
 
 Value = bool | int | float | str
 
+LIMITS = {  # least and largest of the whole numbers that options ask for, and arguments of the same names in Python
+    "--seed": (0, 2**62),
+    "--seeds": (1, 10_000),
+    "--trials": (1, 10**6),
+    "--jobs": (1, 1000),
+    "--lanes": (1, 1000),
+    "--epochs": (1, 10**9),
+    "--batch-size": (1, 10**9),
+    "--rows": (1, 10**9),
+    "--split-days": (1, 10**6),
+    "--items": (2, 10**9),
+    "--k": (1, 10**6),
+    "--last": (1, 10**9),
+    "--port": (0, 65535),
+}
+
 
 @dataclass(frozen=True)
 class Range:
@@ -116,6 +132,18 @@ def whole_number(word: str) -> int:
         if not number.is_integer():
             raise
         return int(number)
+
+
+def within_limits(option: str, word: str | int) -> int:
+    """Return the whole number that a word stands for; raises UsageError for one beyond the LIMITS of the option."""
+    least, most = LIMITS[option]
+    try:
+        number = whole_number(str(word))
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise UsageError(f"{option} {word}: expected a whole number from {least:,} to {most:,}")
+    return number
 
 
 def at_least(name: str, value: float, least: float) -> None:

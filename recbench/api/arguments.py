@@ -13,7 +13,7 @@ from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run.train_command import TrainRequest
-from recbench.settings import Value, at_least, typed
+from recbench.settings import LIMITS, Value, typed
 from recbench.terminal import TerminalConsole
 
 
@@ -41,23 +41,18 @@ def console_of(quiet: bool) -> TerminalConsole:
     return NotesConsole(stderr=True, quiet=quiet)
 
 
-def require_positive(**numbers: int | None) -> None:
-    """Raise UsageError for an argument below 1; None is none."""
-    for name, number in numbers.items():
-        if number is not None:
-            at_least(name, number, 1)
-
-
 def names_of(given: str | Sequence[str]) -> tuple[str, ...]:
     """Return one name or several."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
 def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    """Return distinct seeds of 0 or more; raises UsageError for anything else."""
+    """Return the seeds from 0 on, so many, or those given; raises UsageError for too many, equal or too large ones."""
     chosen = tuple(map(int, seeds)) if isinstance(seeds, Collection) else tuple(range(seeds))
-    if not chosen or min(chosen) < 0 or len(set(chosen)) < len(chosen):
-        raise UsageError(f"seeds={seeds!r}: expected how many, from 1 on, or a list of different seeds, from 0 on")
+    most, largest = LIMITS["--seeds"][1], LIMITS["--seed"][1]
+    different = len(set(chosen)) == len(chosen)
+    if not (different and 1 <= len(chosen) <= most and min(chosen) >= 0 and max(chosen) <= largest):
+        raise UsageError(f"seeds={str(seeds)[:40]}: expected 1 to {most:,} different seeds from 0 to {largest:,}")
     return chosen
 
 

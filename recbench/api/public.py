@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from recbench.errors import RecbenchError, UsageError, require_known, unknown
+from recbench.settings import LIMITS, within_limits
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,6 +80,9 @@ def _check(function: Callable[..., object], args: tuple[object, ...], kwargs: Ma
     described, hints = signature(function), get_type_hints(function)
     require_known(f"argument of {function.__name__}", kwargs, described.parameters)
     for name, value in described.bind(*args, **kwargs).arguments.items():
+        option = f"--{name.replace('_', '-')}"
+        if option in LIMITS and isinstance(value, Integral):
+            within_limits(option, int(value))
         hint, parameter = hints.get(name, Any), described.parameters[name]
         if parameter.kind is Parameter.VAR_POSITIONAL or _fits(value, hint):
             continue

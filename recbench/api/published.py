@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from recbench.api.arguments import console_of, data_name, grid_words, names_of, options, own_store, require_positive
+from recbench.api.arguments import console_of, data_name, grid_words, names_of, options, own_store
 from recbench.api.prepared import PreparedData
 from recbench.api.public import public
 from recbench.api.table import Table
@@ -59,7 +59,6 @@ def reproduce(
 
         rb.reproduce("gnolr/table2", dataset="ml-1m", method=["BCE", "GNOLR"], fair=True)
     """
-    require_positive(seeds=seeds, trials=trials, jobs=jobs, lanes=lanes)
     request = reproduction.ReproduceRequest(
         table=joined.find(table),
         dataset=dataset,

@@ -22,7 +22,6 @@ from recbench.api.arguments import (
     options,
     own_store,
     recorded_dataset,
-    require_positive,
     seed_numbers,
 )
 from recbench.api.own_classes import all_names, own_code, require_files
@@ -147,7 +146,6 @@ def sweep(
         found = rb.sweep(data, losses=["bce", "gnolr"], grid={"lr": [0.005, 0.05]})
         rb.train(data, loss="bce", settings=found.best["bce"])
     """
-    require_positive(trials=trials, jobs=jobs, lanes=lanes)
     names, chosen = all_names(losses, LOSSES), chosen_settings(settings, sampler, epochs=epochs)
     one = None if backbone is None else all_names(backbone, BACKBONES)[0]
     files, classes = own_code(names, (one,), chosen)
@@ -197,7 +195,6 @@ def bakeoff(
         rb.bakeoff("shop.csv", user="customer", item="sku", feedback=["click", "buy"], budget="1h")
         rb.bakeoff("ml-1m", own=Mine, budget="4h")
     """
-    require_positive(jobs=jobs)
     console = console_of(quiet)
     joined = feedback if feedback is None or isinstance(feedback, str) else ",".join(feedback)
     paths = [None if path is None else Path(path).expanduser() for path in (users, items, catalog)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import polars as pl
@@ -17,7 +16,6 @@ from recbench.api.arguments import (
     options,
     own_store,
     recorded_dataset,
-    require_positive,
     seed_numbers,
 )
 from recbench.api.own_classes import all_names, own_code, require_files
@@ -25,7 +23,6 @@ from recbench.api.prepared import PreparedData, prepared
 from recbench.api.public import public
 from recbench.api.runs import EVALUATION, Evaluations, Runs
 from recbench.backbones.base import BACKBONES, Backbone
-from recbench.errors import UsageError
 from recbench.inspect.evaluation_tables import evaluations_json, evaluations_table
 from recbench.losses.base import LOSSES, Loss
 from recbench.run.baselines import BaselineRequest, run_baselines
@@ -33,7 +30,7 @@ from recbench.run.eval_command import EvalRequest
 from recbench.run.how_to_train import python_call
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
-from recbench.settings import Value, at_least, typed_words
+from recbench.settings import Value, typed_words
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.methods import MethodsRequest
 from recbench.study.train_methods import train_methods
@@ -94,7 +91,6 @@ def train(
         track=names_of(track),
         classes=classes,
     )
-    require_positive(trials=trials, jobs=jobs, lanes=lanes)
     require_trackers(request.track)
     require_files(classes, jobs)
     methods = MethodsRequest(losses, backbones, request, fair, trials, grid_words(grid))
@@ -120,9 +116,6 @@ def fit_baselines(
 
         rb.fit_baselines(data, only=["popularity", "ease"], metrics="recall@20", budget=60)
     """
-    at_least("budget", budget, 0)
-    if math.isinf(budget):
-        raise UsageError("budget=inf: expected a number of seconds, as in budget=3600")
     request = BaselineRequest(
         dataset=data_name(data),
         feedback=names_of(feedback),

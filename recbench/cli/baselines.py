@@ -8,7 +8,7 @@ import typer
 
 from recbench.cli import options
 from recbench.cli.app import TRAINING, command, invocation, print_evaluations, stderr, store, typed_command
-from recbench.cli.options import launch_options, names, setting_words, whole_option
+from recbench.cli.options import consecutive, launch_options, names, setting_words, whole_option
 from recbench.cli.own_code import import_files
 from recbench.errors import InterruptionError
 
@@ -29,21 +29,21 @@ def baselines(
         str | None, typer.Option(help="Names from `recbench list baselines`, joined by commas; default: all.")
     ] = None,
     seed: options.Seed = 0,
-    seeds: Annotated[int, whole_option("--seeds", "Number of seeds, for baselines that depend on one.", 1, 10_000)] = 1,
+    seeds: Annotated[int, whole_option("--seeds", "Number of seeds, for baselines that depend on one.")] = 1,
     settings: Annotated[
         list[str],
         typer.Option("--set", metavar="NAME.KEY=VALUE", help="As in item-knn.k=50 or train.refit=true."),
     ] = [],
     budget: Annotated[
         float,
-        typer.Option(help="Seconds to search each baseline's settings on validation; 0: no search.", min=0, max=10**7),
+        typer.Option(help="Seconds to search each baseline's settings on validation; 0: no search."),
     ] = 120,
     candidates: options.Candidates = "catalogue",
     keep_seen: options.KeepSeen = False,
     dialect: options.Dialect = None,
     jobs: Annotated[
         int | None,
-        whole_option("--jobs", "Baselines at the same time; default: 1, on a cluster all that fit.", 1, 1000),
+        whole_option("--jobs", "Baselines at the same time; default: 1, on a cluster all that fit."),
     ] = None,
     launcher: options.Launcher = "local",
     address: options.Address = None,
@@ -62,7 +62,7 @@ def baselines(
         dataset=dataset,
         feedback=names(feedback),
         only=names(only),
-        seeds=tuple(range(seed, seed + seeds)),
+        seeds=consecutive(seed, seeds),
         settings=setting_words(settings),
         budget=budget,
     )

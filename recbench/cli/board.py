@@ -19,7 +19,7 @@ from recbench.cli.options import OnlyDataset, OnlyMetrics, whole_option
 def board(
     dataset: OnlyDataset = None,
     metric: OnlyMetrics = [],
-    port: Annotated[int, whole_option("--port", "Port on this machine; 0 takes a free one.", 0, 65535)] = 0,
+    port: Annotated[int, whole_option("--port", "Port on this machine; 0 takes a free one.")] = 0,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve the leaderboard as a web page on this machine, kept up to date while runs finish."""

@@ -25,7 +25,7 @@ Format = Literal["table", "markdown", "json"]
 def card(
     run: Runs = [],
     loss: Annotated[str | None, typer.Option(help="The passport of this loss instead: what is known of it.")] = None,
-    k: Annotated[int, whole_option("--k", "Cut-off of recall.", 1, 10**6)] = 50,
+    k: Annotated[int, whole_option("--k", "Cut-off of recall.")] = 50,
     candidates: Candidates = "catalogue",
     device: Device = "auto",
     imports: Imports = [],

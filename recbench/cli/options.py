@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,29 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from recbench.errors import UsageError
-from recbench.settings import whole_number
+from recbench.settings import LIMITS, within_limits
 
 if TYPE_CHECKING:
     from recbench.study.launchers.base import LaunchOptions
 
-MAX_SEED = 2**62
-MOST_LANES = 1000
 RUN_WORDS = "First digits of a run, LOSS, LOSS/BACKBONE (+SETTING=VALUE), DATASET/SPLIT, latest, best"
 
 
-def whole_option(option: str, about: str, minimum: int, maximum: int) -> Any:
-    """Return an option for a whole number from `minimum` to `maximum`, typed as 1000, 1_000 or 1e3."""
-
-    def parse(word: str | int) -> int:
-        try:
-            number = whole_number(str(word))
-        except ValueError:
-            number = None
-        if number is None or not minimum <= number <= maximum:
-            raise UsageError(f"{option} {word}: expected a whole number from {minimum:,} to {maximum:,}")
-        return number
-
-    return typer.Option(option, metavar="N", help=about, parser=parse)
+def whole_option(option: str, about: str) -> Any:
+    """Return an option for a whole number within its LIMITS, typed as 1000, 1_000 or 1e3."""
+    return typer.Option(option, metavar="N", help=about, parser=partial(within_limits, option))
 
 
 def _candidates(word: str) -> str:
@@ -76,10 +65,10 @@ Imports = Annotated[
 Trust = Annotated[bool, typer.Option("--trust", help="Run the files of --import that a run was trained with.")]
 Catalog = Annotated[Path | None, typer.Option(help="Your own datasets, a TOML file.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:n.")]
-Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.", 0, MAX_SEED)]
+Seed = Annotated[int, whole_option("--seed", "The seed, or the first of --seeds.")]
 Jobs = Annotated[
     int | None,
-    whole_option("--jobs", "Runs to train at the same time; default: 1, on a cluster all that fit.", 1, 1000),
+    whole_option("--jobs", "Runs to train at the same time; default: 1, on a cluster all that fit."),
 ]
 Lanes = Annotated[
     str,
@@ -116,7 +105,7 @@ Fair = Annotated[
 ]
 FairTrials = Annotated[
     int | None,
-    whole_option("--trials", "With --fair: so many points of each method, of L2, scale and weights too.", 1, 10**6),
+    whole_option("--trials", "With --fair: so many points of each method, of L2, scale and weights too."),
 ]
 FairGrid = Annotated[
     list[str],
@@ -140,7 +129,7 @@ TrainDataset = Annotated[
 TrainFeedback = Annotated[
     str | None, typer.Option(help="Feedback types to train on, joined by commas; default: all that the loss takes.")
 ]
-Epochs = Annotated[int | None, whole_option("--epochs", "At most so many epochs.", 1, 10**9)]
+Epochs = Annotated[int | None, whole_option("--epochs", "At most so many epochs.")]
 Preset = Annotated[
     str | None, typer.Option(help="A paper's settings, such as gnolr/ml-1m; what is given beside it wins.")
 ]
@@ -214,8 +203,8 @@ def setting_words(words: Sequence[str], options: Mapping[str, object] = MappingP
 
 def consecutive(seed: int, seeds: int) -> tuple[int, ...]:
     """Return the seeds that `--seed` and `--seeds` ask for; raises UsageError for one that is too large."""
-    if seed + seeds - 1 > MAX_SEED:
-        raise UsageError(f"--seed {seed} --seeds {seeds}: the last seed is above {MAX_SEED:,}")
+    if seed + seeds - 1 > LIMITS["--seed"][1]:
+        raise UsageError(f"--seed {seed} --seeds {seeds}: the last seed is above {LIMITS['--seed'][1]:,}")
     return tuple(range(seed, seed + seeds))
 
 
@@ -232,20 +221,8 @@ def launch_options(
     """Return how the runs of a command are launched; raises UsageError for options that do not go together."""
     from recbench.study.launchers.base import LaunchOptions
 
-    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit, _lanes(lanes), device)
-
-
-def _lanes(word: str) -> int | None:
-    """Return the number that `--lanes` gives, None for `auto`."""
-    if word == "auto":
-        return None
-    try:
-        number = whole_number(word)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= MOST_LANES:
-        raise UsageError(f"--lanes {word}: expected auto or a whole number from 1 to {MOST_LANES:,}")
-    return number
+    number = None if lanes == "auto" else within_limits("--lanes", lanes)
+    return LaunchOptions(launcher, jobs, address, per_run, partition, time_limit, number, device)
 
 
 def given_options(context: typer.Context) -> list[str]:

@@ -61,7 +61,7 @@ def reproduce(
     ] = None,
     method: Annotated[list[str], typer.Option("--method", help="Only this method, as the paper calls it.")] = [],
     backbone: Annotated[list[str], typer.Option("--backbone", help="Only methods on this backbone, as in mf.")] = [],
-    seeds: Annotated[int, whole_option("--seeds", "Runs of each method.", 1, 10_000)] = 3,
+    seeds: Annotated[int, whole_option("--seeds", "Runs of each method.")] = 3,
     settings: options.Settings = [],
     fair: options.Fair = False,
     trials: options.FairTrials = None,

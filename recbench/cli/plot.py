@@ -98,7 +98,7 @@ def sensitivity(
 def kernels(
     alpha: Annotated[str, typer.Option(help="Exponents of the weights, joined by commas.")] = "0,0.5,1,2",
     margin: Annotated[float, typer.Option(help="Margin of the hinge kernel.")] = 1.0,
-    items: Annotated[int, whole_option("--items", "Size of the catalogue.", 2, 10**9)] = 1000,
+    items: Annotated[int, whole_option("--items", "Size of the catalogue.")] = 1000,
     output: Output = None,
     form: Format = "picture",
     as_json: Json = False,

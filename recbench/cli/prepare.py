@@ -29,7 +29,7 @@ Split = Annotated[
 ]
 SplitDays = Annotated[
     int | None,
-    whole_option("--split-days", "Days of test, as many before being valid; splits days, sessions.", 1, 10**6),
+    whole_option("--split-days", "Days of test, as many before being valid; splits days, sessions."),
 ]
 SplitDate = Annotated[
     date | None,
@@ -59,8 +59,8 @@ def prepare(
     ratio: Annotated[str | None, typer.Option(metavar="A:B:C", help="Of train, valid and test, as in 8:1:1.")] = None,
     split_days: SplitDays = None,
     split_date: SplitDate = None,
-    rows: Annotated[int | None, whole_option("--rows", "Rows of `synthetic`, such as 1e5.", 1, 10**9)] = None,
-    seed: Annotated[int, whole_option("--seed", "Seed of `synthetic` and of random splits.", 0, 2**62)] = 0,
+    rows: Annotated[int | None, whole_option("--rows", "Rows of `synthetic`, such as 1e5.")] = None,
+    seed: Annotated[int, whole_option("--seed", "Seed of `synthetic` and of random splits.")] = 0,
     max_memory: Annotated[
         str | None, typer.Option(help="Most memory to take, such as 4GB or 25%; default: half of what there is.")
     ] = None,

@@ -56,7 +56,7 @@ def runs(
     dataset: Annotated[str | None, typer.Option(help="Only on this DATASET or DATASET/SPLIT.")] = None,
     tagged: Annotated[str | None, typer.Option(metavar="TAG", help="Only with this tag.")] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="List hidden runs too.")] = False,
-    last: Annotated[int, whole_option("--last", "List so many at most, the latest.", 1, 10**9)] = 30,
+    last: Annotated[int, whole_option("--last", "List so many at most, the latest.")] = 30,
     tag: Annotated[str | None, typer.Option(help="Give these runs a tag, which then names them.")] = None,
     untag: Annotated[str | None, typer.Option(help="Take a tag off.")] = None,
     hide: Annotated[bool, typer.Option("--hide", help="Leave them out of boards and of names of methods.")] = False,

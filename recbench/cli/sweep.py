@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Trials = Annotated[
     int | None,
-    whole_option("--trials", "Points for each loss, unless --search is grid; default: 20.", 1, 10**6),
+    whole_option("--trials", "Points for each loss, unless --search is grid; default: 20."),
 ]
 
 
@@ -51,7 +51,7 @@ def sweep(
     feedback: options.TrainFeedback = None,
     preset: options.Preset = None,
     seed: options.Seed = 0,
-    seeds: Annotated[int, whole_option("--seeds", "Runs for each point, with consecutive seeds.", 1, 10_000)] = 1,
+    seeds: Annotated[int, whole_option("--seeds", "Runs for each point, with consecutive seeds.")] = 1,
     epochs: options.Epochs = None,
     fair: options.Fair = False,
     jobs: options.Jobs = None,

@@ -13,7 +13,7 @@ from recbench.errors import UsageError
 from recbench.losses.building_blocks.rank import Gaps, Kernel, PowerWeight, log_rank
 from recbench.plots.figure import figure, look
 from recbench.plots.series import Panel, Point, Series
-from recbench.settings import at_least
+from recbench.settings import at_least, within_limits
 
 KERNELS: tuple[Kernel | Literal["step"], ...] = ("hinge", "sigmoid", "exp", "softplus", "step")
 WIDEST = 4.0  # gap to either side
@@ -30,7 +30,7 @@ def panels(alphas: Sequence[float], margin: float, items: int) -> list[Panel]:
     if not all(map(math.isfinite, (*alphas, margin))):
         raise UsageError("--alpha and --margin: expected finite numbers")
     at_least("--margin", margin, 0)
-    at_least("--items", items, 2)
+    within_limits("--items", items)
     for alpha in alphas:
         at_least("--alpha", alpha, 0)
     return [_kernels(margin), _weights(alphas, items)]

@@ -25,9 +25,9 @@ from recbench.preparation.leak_certificate import certify
 from recbench.preparation.splits.base import Ratio, Split, check_split
 from recbench.progress import Progress
 from recbench.readers.base import Source
+from recbench.settings import within_limits
 from recbench.sources import raw_files
 from recbench.sources.catalog import choose_feedback, find, load
-from recbench.sources.check_spec import MAX_DAYS
 from recbench.sources.dataset_spec import DatasetSpec
 from recbench.sources.raw_files import Accept
 from recbench.sources.synthetic_shop import ROWS
@@ -35,7 +35,6 @@ from recbench.sources.synthetic_shop import ROWS
 TABLES = (*SIDES, *PARTS)
 MAX_NAME = 200  # bytes of the name of a prepared folder
 MAX_RATIO = 10**6
-MAX_SEED = 2**62
 
 
 @dataclass(frozen=True)
@@ -152,10 +151,9 @@ def _folder_name(name: str, variant: Variant, spec: DatasetSpec, split: Split, c
 def _check_numbers(spec: DatasetSpec, rows: int | None, seed: int) -> None:
     if spec.files and rows is not None:
         raise UsageError(f"--rows sizes generated data, but {spec.name} is read from files; leave it out")
-    if not 0 <= seed <= MAX_SEED:
-        raise UsageError(f"--seed {seed}: expected a whole number from 0 to {MAX_SEED}")
-    if not 1 <= spec.split_days <= MAX_DAYS:
-        raise UsageError(f"--split-days {spec.split_days}: expected a whole number from 1 to {MAX_DAYS:,}")
+    for option, number in (("--rows", rows), ("--seed", seed), ("--split-days", spec.split_days)):
+        if number is not None:
+            within_limits(option, number)
     if not all(1 <= share <= MAX_RATIO for share in spec.ratio):
         words = ":".join(map(str, spec.ratio))
         raise UsageError(f"--ratio {words}: expected three whole numbers from 1 to {MAX_RATIO:,}, as in 8:1:1")

@@ -25,12 +25,13 @@ from recbench.run.invocation import Invocation
 from recbench.terminal import print_line
 
 WORTH_SAYING = 1 << 30  # bytes of memory
+LONGEST = 10**7  # seconds of a search
 POPULARITY = "popularity"  # costs next to nothing, so that every `eval` adds it
 
 
 @dataclass(frozen=True)
 class BaselineRequest:
-    """The options of a `baselines` command that say what is fitted."""
+    """The options of a `baselines` command that say what is fitted; raises UsageError for a budget of no seconds."""
 
     dataset: str | None  # None: the most recently prepared
     feedback: tuple[str, ...]  # none: all
@@ -38,6 +39,10 @@ class BaselineRequest:
     seeds: tuple[int, ...]
     settings: tuple[str, ...]  # "item-knn.k=50"; these are not searched
     budget: float = 0.0  # seconds for the search of each baseline's settings; 0: none
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.budget <= LONGEST:
+            raise UsageError(f"--budget {self.budget}: expected seconds from 0 to {LONGEST:,}")
 
 
 @dataclass(frozen=True)

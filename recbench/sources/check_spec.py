@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 import recbench
 from recbench.errors import UsageError, in_a_row, unknown
+from recbench.settings import LIMITS
 from recbench.sources.dataset_spec import DatasetSpec, KCore, Side
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"  # of datasets and rules, which become names of folders
@@ -18,7 +19,7 @@ RESERVED = ("user", "item", "level", "timestamp")
 TIME_UNITS = ("s", "ms", "us", "ns")
 ROUNDING = ("floor", "round", "percent-rank")
 LONGEST_COLUMN = 200  # bytes of a feature's name, which becomes part of the name of a file
-MAX_DAYS = 10**6  # of test
+MAX_DAYS = LIMITS["--split-days"][1]
 MOST_ROWS = 10**12  # that any log may have
 MOST_FEEDBACK = 16  # the combinations of feedback on a row are counted
 

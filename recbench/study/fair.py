@@ -45,29 +45,34 @@ def without_own(loss: str, point: Mapping[str, str]) -> dict[str, str]:
 
 
 def dimensions(
-    losses: Sequence[str], backbone: str, trials: int | None, grid: Sequence[str], sampler: str | None = None
+    losses: Sequence[str], backbone: str, trials: int | None, grid: Sequence[str], given: Sequence[str] = ()
 ) -> list[Dimension]:
     """Return what is searched of every method: the settings of `grid`, and what else there is to search.
 
     The latter is the learning rate, or with a number of trials all that `space` says. Raises UsageError for a word of
-    `--grid` that cannot be meant, or is for one loss alone.
+    `--grid` that cannot be meant, or is for one loss alone, and for a setting that `given`, the words of `--set`, give.
     """
     for word in grid:
         loss, colon, _ = word.partition("=")[0].partition(":")
         if colon:
             raise UsageError(f"--grid {word}: --fair searches the same for every loss; leave out `{loss}:`, or --fair")
-    given = search_space.parse(grid, losses, backbone, sampler) if grid else []
-    settings = {dimension.setting for dimension in given}
+    of_grid = search_space.parse(grid, losses, backbone, given) if grid else []
+    settings = {dimension.setting for dimension in of_grid}
     usual = search_space.parse(BUDGET if trials is None else space(losses, backbone), losses, backbone)
-    return [*given, *(dimension for dimension in usual if dimension.setting not in settings)]
+    for dimension in usual:
+        if dimension.setting in map(_setting, given):
+            raise UsageError(f"--fair searches {dimension.setting} on validation; leave it out")
+    return [*of_grid, *(dimension for dimension in usual if dimension.setting not in settings)]
 
 
-def corner_trials(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> list[TrainRequest]:
+def corner_trials(
+    request: TrainRequest, trials: int | None, grid: Sequence[str], given: Sequence[str] = ()
+) -> list[TrainRequest]:
     """Return a request with every listed value and both ends of every range, for a look at whether they can be trained.
 
-    The first has the first value of all that is searched.
+    The first has the first value of all that is searched. Raises UsageError as `dimensions` does.
     """
-    searched = dimensions([request.loss], str(request.backbone), trials, grid)
+    searched = dimensions([request.loss], str(request.backbone), trials, grid, given)
     points = [search_space.point(searched, row, request.loss) for row in search_space.corners(searched)]
     return [with_point(request, typed_words(point)) for point in points]
 
@@ -102,8 +107,10 @@ def with_point(request: TrainRequest, point: Sequence[str]) -> TrainRequest:
 
 
 def require_fair(fair: bool, trials: int | None, grid: Sequence[str]) -> None:
-    """Raise UsageError for a number of trials, or what to search, without `--fair`."""
+    """Raise UsageError for a number of trials, or what to search, without `--fair`, and for a range without trials."""
     if fair:
+        for word in filter(search_space.is_range, grid if trials is None else ()):
+            raise UsageError(f"--grid {word}: a range needs --trials; else list its values")
         return
     if trials is not None:
         raise UsageError(f"--trials {trials}: of what `--fair` searches; add --fair, or use `recbench sweep`")

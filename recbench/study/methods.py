@@ -66,7 +66,7 @@ def fitting_methods(
             else:
                 requests.append(one)
     if not requests:
-        raise UsageError(f"no loss fits: {next(iter(skipped))}")
+        raise UsageError(f"no loss fits: {max(skipped, key=lambda reason: len(skipped[reason]))}")
     for reason, names in skipped.items():
         print_line(console, f"left out: {', '.join(names)}: {reason}")
     return requests
@@ -74,7 +74,9 @@ def fitting_methods(
 
 def _examples(one: TrainRequest, request: MethodsRequest) -> list[TrainRequest]:
     """Return a completed request as it will be trained, at the ends of what is searched."""
-    return corner_trials(equal_terms(one), request.trials, request.grid) if request.fair else [one]
+    if not request.fair:
+        return [one]
+    return corner_trials(equal_terms(one), request.trials, request.grid, request.common.settings)
 
 
 def _check(

@@ -86,7 +86,7 @@ def reproduce(request: ReproduceRequest, invocation: Invocation, options: Launch
     keys = _keys(train_requests, data, target.type)
     if request.fair:
         for one in train_requests.values():
-            for trial in corner_trials(equal_terms(one), request.trials, request.grid):
+            for trial in corner_trials(equal_terms(one), request.trials, request.grid, request.settings):
                 keys_of(trial, data, target.type, {})
     print_line(invocation.console, f"{request.table.name} on {source.data.full_name}, {counted(request.seeds, 'seed')}")
     if request.fair:

@@ -55,15 +55,18 @@ class Dimension:
         return f"{self.loss}:{self.setting}={joined}" if self.loss else f"{self.setting}={joined}"
 
 
-def parse(words: Sequence[str], losses: Sequence[str], backbone: str, sampler: str | None = None) -> list[Dimension]:
+def parse(words: Sequence[str], losses: Sequence[str], backbone: str, given: Sequence[str] = ()) -> list[Dimension]:
     """Read the words of `--grid`: "[LOSS:]KEY=A,B,C", "KEY=LOW..HIGH", or "KEY=A|B" for values that hold commas.
 
-    A key without an owner is one of training ("lr" is "train.lr"). `sampler` is the one of all trials; None: any, for
-    its name may be searched too. Raises UsageError for a word that is none of these, and for a setting that one of the
-    losses does not have unless the word names the losses that do.
+    A key without an owner is one of training ("lr" is "train.lr"). `given` are the words of `--set` for all trials; a
+    sampler that they do not name may be any, for its name may be searched too. Raises UsageError for a word that is
+    none of these, for a setting that is given, and for one that a loss does not have unless the word names the losses
+    that do.
     """
     if not words:
         raise UsageError("--grid: nothing to search; give a setting and its values, as in --grid lr=0.005,0.05")
+    common = dict(word.split("=", 1) for word in given)
+    sampler = common.get("sampler.name")
     of_samplers: dict[str, Value] = {}
     for name in SAMPLERS.names() if sampler is None else [sampler]:
         of_samplers |= prefixed("sampler", samplers.defaults(name))
@@ -71,6 +74,8 @@ def parse(words: Sequence[str], losses: Sequence[str], backbone: str, sampler: s
     dimensions: list[Dimension] = []
     for word in words:
         new = _dimension(word, known, backbone)
+        if new.setting in common:
+            raise UsageError(f"{new.setting} is given by --set and by --grid {new}; leave one out")
         for other in dimensions:
             if new.setting == other.setting and (None in (new.loss, other.loss) or new.loss == other.loss):
                 raise UsageError(f"--grid {word}: {new.setting} is searched already, by --grid {other}; leave one out")
@@ -186,13 +191,18 @@ def _dimension(word: str, known: Mapping[str, Mapping[str, Value]], backbone: st
     if setting in FIXED:
         raise UsageError(f"--grid {word}: {setting} cannot be searched; give it with --set for all trials")
     kinds = {type(value) for value in _values(word, setting, known if loss is None else [loss], known, backbone)}
-    ends = values.split("..")
-    if len(ends) == 2 and all(ends):
-        return _range(word, setting, ends, kinds, loss)
+    if is_range(word):
+        return _range(word, setting, values.split(".."), kinds, loss)
     listed = tuple(dict.fromkeys(value.strip() for value in values.split("|" if "|" in values else ",")))
     if not all(listed):
         raise UsageError(f"--grid {word}: a value is missing; expected values joined by commas, as in 1,2,4")
     return Dimension(setting, listed, None, loss)
+
+
+def is_range(word: str) -> bool:
+    """Return whether a word of `--grid` gives the two ends of a range."""
+    ends = word.partition("=")[2].split("..")
+    return len(ends) == 2 and all(ends)
 
 
 def _range(word: str, setting: str, ends: list[str], kinds: Collection[type], loss: str | None) -> Dimension:

@@ -34,7 +34,7 @@ from recbench.study.runs_display import RunsDisplay
 from recbench.study.search_ends import ends_reached
 from recbench.study.train_runs import run_missing
 from recbench.terminal import print_line
-from recbench.training.plan import OWNERS, non_default
+from recbench.training.plan import non_default
 from recbench.training.train import Training
 
 Search = Literal["grid", "random", "optuna"]
@@ -155,18 +155,11 @@ def _plan(request: SweepRequest, invocation: Invocation, options: LaunchOptions)
     common = request.completed or {loss: complete(replace(request.common, loss=loss)) for loss in losses}
     if request.fair:
         common = {loss: equal_terms(completed) for loss, completed in common.items()}
-    given = settings.split_words(list(request.common.settings), OWNERS)
-    backbone, sampler = str(first.backbone), given["sampler"].get("name")
+    backbone, given = str(first.backbone), request.common.settings
     if request.fair:
-        dimensions = fair.dimensions(list(common), backbone, request.trials, request.grid, sampler)
+        dimensions = fair.dimensions(list(common), backbone, request.trials, request.grid, given)
     else:
-        dimensions = space.parse(request.grid, list(common), backbone, sampler)
-    for number, dimension in enumerate(dimensions):
-        owner, _, key = dimension.setting.partition(".")
-        if key in given[owner]:
-            if number >= len(request.grid):
-                raise UsageError(f"--fair searches {dimension.setting} on validation; leave it out")
-            raise UsageError(f"{dimension.setting} is given by --set and by --grid {dimension}; leave one out")
+        dimensions = space.parse(request.grid, list(common), backbone, given)
     return _Plan(request, invocation, options, data, target, sources, common, dimensions)
 
 

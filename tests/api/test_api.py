@@ -174,7 +174,7 @@ def test_nothing_is_written_for_a_pair_that_cannot_work(data: rb.PreparedData) -
     assert not results_home().exists()
 
 
-@pytest.mark.parametrize("seeds", ["12", 1.5, [1.5], 0, -1, [-1], [0, 0], [], None])
+@pytest.mark.parametrize("seeds", ["12", 1.5, [1.5], 0, -1, 10**9, [-1], [0, 0], [2**62 + 1], [], None])
 def test_seeds_are_distinct_whole_numbers(data: rb.PreparedData, seeds: Any) -> None:
     with pytest.raises(UsageError, match="^seeds="):
         rb.train(data, loss="bce", backbone="mf", seeds=seeds)
@@ -191,8 +191,14 @@ def test_what_cannot_be_meant(data: rb.PreparedData) -> None:
         rb.train(data, loss=int, backbone="mf")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="^backbone: expected at least one"):
         rb.train(data, loss="bce", backbone=[])
-    with pytest.raises(UsageError, match="^budget=inf: expected a number of seconds"):
+    with pytest.raises(UsageError, match="^budget=inf: expected seconds from 0 to 10,000,000"):
         rb.fit_baselines(data, budget=float("inf"))
+    with pytest.raises(UsageError, match="^trials=0: expected a whole number from 1 to 1,000,000"):
+        rb.train(data, loss="bce", fair=True, trials=0)
+    with pytest.raises(UsageError, match="^batch_size=2000000000: expected a whole number from 1 to 1,000,000,000"):
+        rb.train(data, loss="bce", batch_size=2 * 10**9)
+    with pytest.raises(UsageError, match="^rows=0: expected a whole number from 1 to 1,000,000,000"):
+        rb.prepare("synthetic", rows=0)
     with pytest.raises(UsageError, match="unknown part `tset`; did you mean `test`"):
         data.rows("tset")  # type: ignore[arg-type]
     assert not results_home().exists()

@@ -62,7 +62,10 @@ FAST = ("--backbone", "mf", "--epochs", "1", "--set", "backbone.dim=4")
         (("train", "--resume"), "nothing trained yet"),
         (("train", "--epochs", "0"), "epochs"),
         (("train", "--wat"), "--wat"),
-        (("baselines", "--only", "popularity", "--budget", "inf"), "Input should be less than or equal to 10000000"),
+        (
+            ("baselines", "--only", "popularity", "--budget", "inf"),
+            "--budget inf: expected seconds from 0 to 10,000,000",
+        ),
         (("eval",), "no finished runs; run `recbench train`"),
         (("runs",), "no finished runs; run `recbench train`"),
         (("eval", "--metric", "recal@5"), "unknown metric `recal`; did you mean `recall`"),

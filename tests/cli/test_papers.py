@@ -121,6 +121,22 @@ def test_trials_of_all_that_a_method_has_over_two_tables(films: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--trials", "2", "--set", "loss.scale=2"), "--fair searches loss.scale on validation; leave it out"),
+        (
+            ("--grid", "lr=0.1,0.2", "--grid", "loss.scale=1,2", "--set", "loss.scale=2"),
+            "is given by --set and by --grid",
+        ),
+        (("--grid", "lr=0.1..0.2"), "--grid lr=0.1..0.2: a range needs --trials; else list its values"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused_at_once(films: Run, words: tuple[str, ...], message: str) -> None:
+    told = films("reproduce", "gnolr/table2", "--dataset", "ml-1m", "--method", "GNOLR", "--fair", *words)
+    assert told.code == 2 and message in told.err and len(told.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
         (("gnolr/table2", "--trials", "3"), "--trials 3: of what `--fair` searches; add --fair"),
         (("gnolr/table22",), "unknown published table `gnolr/table22`; did you mean `gnolr/table2`"),
         (("gnolr/table2", "--dataset", "ml1m"), "unknown dataset `ml1m` of gnolr/table2; did you mean `ml-1m`"),

@@ -180,6 +180,13 @@ def test_what_is_searched_is_not_set(prepared: Run, command: tuple[str, str]) ->
     assert not records()
 
 
+def test_what_is_searched_on_a_later_backbone_alone_is_not_set(prepared: Run) -> None:
+    words = ("--backbone", "mf,twintower", "--fair", "--trials", "2", "--set", "train.weight_decay=0.1")
+    result = prepared("train", "--loss", "bce", *words)
+    assert result.code == 2 and "--fair searches train.weight_decay on validation; leave it out" in result.err
+    assert not records()
+
+
 @pytest.mark.parametrize("command", [("train", "--loss"), ("sweep", "--losses")])
 def test_fair_searches_the_same_for_every_loss(prepared: Run, command: tuple[str, str]) -> None:
     result = prepared(*command, "bce,bpr", "--fair", "--grid", "bce:lr=0.1,0.2")
@@ -214,9 +221,9 @@ def test_lanes_train_what_is_alike_side_by_side(prepared: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--lanes", "0"), "--lanes 0: expected auto or a whole number from 1 to 1,000"),
-        (("--lanes", "many"), "--lanes many: expected auto or a whole number"),
-        (("--lanes", "1.5"), "--lanes 1.5: expected auto or a whole number"),
+        (("--lanes", "0"), "--lanes 0: expected a whole number from 1 to 1,000"),
+        (("--lanes", "many"), "--lanes many: expected a whole number"),
+        (("--lanes", "1.5"), "--lanes 1.5: expected a whole number"),
     ],
 )
 def test_lanes_that_cannot_be(prepared: Run, words: tuple[str, ...], message: str) -> None:
