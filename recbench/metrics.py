@@ -152,8 +152,7 @@ def _tensor(numbers: Numbers, name: str) -> Tensor:
     """Return numbers as a dense tensor; Python's own keep the double precision that torch would round off."""
     if hasattr(numbers, "to_numpy"):  # of polars or pandas
         numbers = numbers.to_numpy()
-    if np.ma.is_masked(numbers):
-        raise UsageError(f"{name}: {numbers.mask.sum()} of {numbers.size} are masked; leave them out")
+    _require_unmasked(numbers, name)
     try:
         if isinstance(numbers, list | tuple):
             numbers = np.array(numbers)
@@ -165,6 +164,13 @@ def _tensor(numbers: Numbers, name: str) -> Tensor:
     if tensor.is_complex():
         raise UsageError(f"{name}: expected real numbers, found complex ones")
     return tensor.detach().cpu()
+
+
+def _require_unmasked(numbers: Numbers, name: str) -> None:
+    """Raise UsageError for a masked array, or one in a list, whose mask would be lost."""
+    for part in numbers if isinstance(numbers, list | tuple) else [numbers]:
+        if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            raise UsageError(f"{name}: {np.ma.count_masked(part)} of {part.size} are masked; leave them out")
 
 
 def _scores(numbers: Numbers) -> Tensor:
@@ -184,6 +190,7 @@ def _zeros_and_ones(numbers: Numbers, name: str) -> Tensor:
 
 def _numbered(users: Numbers) -> Tensor:
     """Return users of any values numbered from 0, [R]."""
+    _require_unmasked(users, "users")
     if isinstance(users, Tensor):
         number: Tensor = users.unique(return_inverse=True)[1]
         return number.cpu()

@@ -161,6 +161,10 @@ def test_arrays_that_torch_does_not_take_are_read_all_the_same() -> None:
 def test_masked_scores_are_refused_as_what_the_mask_means_is_not_known() -> None:
     with pytest.raises(UsageError, match="scores: 1 of 3 are masked; leave them out"):
         rb.metrics.auc(np.ma.array([0.1, 0.9, 0.5], mask=[0, 1, 0]), [0, 1, 1])
+    with pytest.raises(UsageError, match="relevant: 2 of 3 are masked; leave them out"):
+        rb.metrics.recall([[0.1, 0.9, 0.5]] * 2, [np.array([0, 1, 1]), np.ma.array([0, 1, 1], mask=[1, 0, 1])], 1)
+    with pytest.raises(UsageError, match="users: 1 of 2 are masked; leave them out"):
+        rb.metrics.gauc([0.1, 0.9], [0, 1], np.ma.array([5, 5], mask=[0, 1]))
     assert rb.metrics.auc(np.ma.array([0.1, 0.9, 0.5]), [0, 1, 1]) == 1
 
 

@@ -158,13 +158,15 @@ def plain(name: str) -> str:
 
 
 def require_feedback_in_rows(rows: pl.DataFrame, feedback: Mapping[str, str]) -> None:
-    """Raise UsageError for an SQL expression that is true in no row, and say what its columns hold.
+    """Raise UsageError for an SQL expression that names no column, or is true in no row, and say what its columns hold.
 
     One that cannot be computed, or is neither true nor false, is left to preparation, which says what is wrong with it.
     """
     for name, sql in feedback.items():
         columns = list(dict.fromkeys(pl.sql_expr(sql).meta.root_names()))
-        if not columns or not set(columns) <= set(rows.columns):
+        if not columns:
+            raise UsageError(f'--feedback: `{name}` = "{sql}" names no column; as in `{name}={rows.columns[-1]}=1`')
+        if not set(columns) <= set(rows.columns):
             continue
         found = [_is_true_somewhere(frame, sql) for frame in (rows, rows.with_columns(map(_as_numbers, rows[columns])))]
         if False not in found or True in found:

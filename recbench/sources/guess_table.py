@@ -74,8 +74,9 @@ def guess_table(path: Path, given: Given = Given()) -> Guess:  # noqa: B008
         missing = [column for column in chosen.log_columns if column not in frame.columns]
         if missing and len(frame) < LOOK:  # else later lines of JSON may have them
             raise unknown("column of --feedback", missing[0], frame.columns)
-        if len(frame) < LOOK:  # else later rows may have it; times are numbers only once they are prepared
-            require_feedback_in_rows(frame.drop([time] if time else []), chosen.feedback)
+        if len(frame) < LOOK:  # else later rows may have it; of dates numbers are made only as they are prepared
+            dates = [time] if time and numbers_of(frame[time]) is None else []
+            require_feedback_in_rows(frame.drop(dates), chosen.feedback)
         guess.table["feedback"] = chosen.feedback
         used |= {*chosen.log_columns}
     elif not used:

@@ -333,6 +333,9 @@ def test_what_cannot_be_meant(tmp_path: Path, given: Given, message: str) -> Non
         ),
         ("odd=stars>1 AND stars<2", '`odd` = "stars>1 AND stars<2" is true in no row; stars lies between 1 and 5'),
         ("ok=empty='x'", "`ok` = \"empty='x'\" is true in no row; empty is empty"),
+        ("none=act IS NULL", '`none` = "act IS NULL" is true in no row; act is purchase, view'),
+        ("late=ts>1900000000", '`late` = "ts>1900000000" is true in no row; ts lies between 17'),
+        ("odd=1=2", '`odd` = "1=2" names no column; as in `odd=empty=1`'),
     ],
 )
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
