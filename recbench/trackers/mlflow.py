@@ -14,7 +14,7 @@ EXPERIMENT = "recbench"  # unless MLFLOW_EXPERIMENT_NAME says otherwise
 
 @TRACKERS.add("mlflow")
 class MLflow(Tracker):
-    """https://mlflow.org/docs/latest/ml/tracking/."""
+    """https://mlflow.org/docs/latest/ml/tracking/; a run that goes on later is the same run there."""
 
     package = "mlflow"
 
@@ -30,14 +30,22 @@ class MLflow(Tracker):
             self.client = MlflowClient(tracking_uri=address)
             experiment = self.client.get_experiment_by_name(name)
             place = experiment.experiment_id if experiment else self.client.create_experiment(name)
-        tags = {"run": run.key.digest, "data": run.key.data, "feedback": ",".join(run.key.feedback)}
-        self.id = self.client.create_run(place, tags=tags, run_name=run.name).info.run_id
+        unfinished = f"tags.run = '{run.key.digest}' and attributes.status != 'FINISHED'"
+        if begun := self.client.search_runs([place], unfinished, max_results=1):
+            self.id = begun[0].info.run_id
+            self.client.update_run(self.id, "RUNNING")
+        else:
+            tags = {"run": run.key.digest, "data": run.key.data, "feedback": ",".join(run.key.feedback)}
+            self.id = self.client.create_run(place, tags=tags, run_name=run.name).info.run_id
+        self.told = {metric.step for metric in self.client.get_metric_history(self.id, self.metric)}
         self.ended = "KILLED"
         for setting, value in run.key.settings.items():
             self.client.log_param(self.id, setting, value)
 
     def epoch(self, epoch: Epoch) -> None:
         """Show an epoch."""
+        if epoch["epoch"] in self.told:
+            return
         self.client.log_metric(self.id, "loss", epoch["loss"], step=epoch["epoch"])
         self.client.log_metric(self.id, self.metric, epoch["metric"], step=epoch["epoch"])
 

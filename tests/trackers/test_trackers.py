@@ -172,8 +172,11 @@ def test_what_wandb_is_told(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert module.of("finish") == [((), {"exit_code": 0})]
 
 
-def test_what_mlflow_is_told(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("resumed", [False, True])
+def test_what_mlflow_is_told(prepared: Run, monkeypatch: pytest.MonkeyPatch, resumed: bool) -> None:
     module = Heard("mlflow")
+    module.search_runs = lambda *_, **__: [module] if resumed else []  # type: ignore[attr-defined]
+    module.get_metric_history = lambda *_: [SimpleNamespace(step=1)] if resumed else []  # type: ignore[attr-defined]
     module.experiment_id = "7"  # type: ignore[attr-defined]
     module.info = SimpleNamespace(run_id="r1")  # type: ignore[attr-defined]
     lock, locked = results_home() / ".mlflow.lock", []
@@ -193,7 +196,8 @@ def test_what_mlflow_is_told(prepared: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert client["tracking_uri"] == f"sqlite:///{results_home().absolute()}/mlflow.db"
     assert (("r1", "backbone.dim", 4), {}) in module.of("log_param")
     curve = [words[2] for words, options in module.of("log_metric") if words[1] == "valid recall_20"]
-    assert curve == [epoch["metric"] for epoch in record.curve]
+    assert curve == [epoch["metric"] for epoch in record.curve[resumed:]]  # epoch 1 is shown already
+    assert module.of("update_run") == [(("r1", "RUNNING"), {})] * resumed and len(module.of("create_run")) != resumed
     assert (("r1", "valid", record.valid), {}) in module.of("log_metric")
     assert module.of("set_terminated") == [(("r1", "FINISHED"), {})]
 
