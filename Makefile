@@ -28,7 +28,7 @@ test: export OMP_NUM_THREADS = 1
 test: .venv/installed ## ruff, mypy --strict, pytest
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy --strict recbench
+	$(BIN)/mypy --strict
 	$(BIN)/pytest -q -n auto --dist worksteal
 
 bench: .venv/installed ## the benchmarks of speed and accuracy

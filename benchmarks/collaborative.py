@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import cycle
@@ -89,7 +88,7 @@ def bare_step(data: Dataset, smooth: Callable[[Tensor], Tensor], l2: float) -> S
     triplets = torch.stack(
         [data.train.user[order].long(), data.train.item[order] + len(data.users), other + len(data.users)]
     )
-    batches = cycle(triplets.split(BATCH, 1))
+    batches: Iterator[Tensor] = cycle(triplets.split(BATCH, 1))
 
     def step() -> int:
         index = next(batches)
@@ -128,7 +127,7 @@ class Rate:
 
 def side_by_side(steps: dict[str, Step], each: int, rounds: int) -> dict[str, Rate]:
     """Return the rate of each, run in turn so that neighbours on the machine slow all alike."""
-    rows, clock, processor = Counter[str](), Counter[str](), Counter[str]()
+    rows, clock, processor = (dict.fromkeys(steps, 0.0) for _ in range(3))
     for number in range(rounds + 1):
         for name, step in steps.items():
             started, busy = time.perf_counter(), time.process_time()

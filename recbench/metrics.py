@@ -170,7 +170,7 @@ def _require_unmasked(numbers: Numbers, name: str) -> None:
     """Raise UsageError for a masked array, or one in a list, whose mask would be lost."""
     for part in numbers if isinstance(numbers, list | tuple) else [numbers]:
         if isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
-            raise UsageError(f"{name}: {np.ma.count_masked(part)} of {part.size} are masked; leave them out")
+            raise UsageError(f"{name}: {part.mask.sum()} of {part.size} are masked; leave them out")
 
 
 def _scores(numbers: Numbers) -> Tensor:

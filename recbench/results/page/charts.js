@@ -142,7 +142,7 @@ function curves(part, column, looks, count) {
     };
   });
   const left = count - looks.size;
-  part.querySelector(".left-out").textContent = left > 0 ? `${left} methods further down the table are left out; choose fewer with the filters above to see them.` : "";
+  part.querySelector(".left-out").textContent = left > 0 ? `Left out: ${left} further down the table; choose fewer methods with the filters above to see them.` : "";
   const canvas = part.querySelector(".curves");
   canvas.ariaLabel = `Chart of validation ${selection} by epoch for ${shown.length} runs. ` +
     "The epoch that was kept of each run, and its value, stand in the table of runs below.";
