@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recbench.data.dataset import Log, concat_logs
+from recbench.data.dataset import Log
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,14 @@ class Histories:
     time: Tensor | None = None  # [P] int64: when each user had each item, in the unit of the log
 
     @staticmethod
-    def by_row(log: Log, before: Log | None = None, chosen: Tensor | None = None) -> Histories:
-        """Collect the past of each row of `log` [R], whose rows are in time order, ties by file order.
+    def by_row(log: Log, chosen: Tensor | None = None) -> Histories:
+        """Collect the past of each row of `log` [R], in time order, ties in the order of the log.
 
-        `before` are earlier rows of the same users, such as train for a test log. `chosen`, bool [rows of before +
-        R], says which rows count as behaviour, such as those with a click; default: all.
+        `chosen`, bool [R], says which rows count as behaviour, such as those with a click; default: all.
         """
-        earlier = 0 if before is None else len(before)
-        user = log.user.long() if before is None else torch.cat([before.user, log.user]).long()
-        item = log.item if before is None else torch.cat([before.item, log.item])
+        user = log.user.long()
         counts = torch.ones_like(user, dtype=torch.bool) if chosen is None else chosen
-        order = torch.argsort(user, stable=True)
+        order = _user_by_user(log)
         counted = counts[order].long().cumsum(0)
         past = torch.empty_like(counted)
         past[order] = counted - counts[order].long()  # rows that count before each row, over all users in turn
@@ -42,19 +39,17 @@ class Histories:
         begins = torch.cummax(torch.where(first, past[order], 0), 0).values
         start = torch.empty_like(past)
         start[order] = begins
-        both = log if before is None else concat_logs(before, log)
-        time = None if both.time is None else both.time[order][counts[order]]
-        return Histories(item[order][counts[order]], start[earlier:], past[earlier:], time)
+        behaviour = order[counts[order]]
+        return Histories(log.item[behaviour], start, past, None if log.time is None else log.time[behaviour])
 
     @staticmethod
     def by_user(log: Log, users: int, chosen: Tensor) -> Histories:
         """Collect all that each user did in `log`; "row" u is then the end of user u's history, 0 to `users` - 1."""
-        user = log.user[chosen].long()
-        count = torch.bincount(user, minlength=users)
+        log = log[chosen]
+        count = torch.bincount(log.user, minlength=users)
         end = count.cumsum(0)
-        order = torch.argsort(user, stable=True)
-        time = None if log.time is None else log.time[chosen][order]
-        return Histories(log.item[chosen][order], end - count, end, time)
+        order = _user_by_user(log)
+        return Histories(log.item[order], end - count, end, None if log.time is None else log.time[order])
 
     def last(self, row: Tensor, length: int) -> Tensor:
         """Return the last `length` items before each of these rows [B], oldest first, -1 before the first: [B, L]."""
@@ -70,6 +65,22 @@ class Histories:
         if not len(value):
             return torch.full(place.shape, -1, dtype=value.dtype, device=row.device)
         return torch.where(known, value[place.clamp(0, len(value) - 1)], -1)
+
+
+def time_order(log: Log) -> Tensor:
+    """Return the numbers of the rows [R] in time order; ties, and rows without times, as they stand.
+
+    Where a log is put together of several parts, such as train and valid, rows of a later one may be earlier.
+    """
+    if log.time is None:
+        return torch.arange(len(log), device=log.user.device)
+    return torch.argsort(log.time, stable=True)
+
+
+def _user_by_user(log: Log) -> Tensor:
+    """Return the numbers of the rows [R], one user after the other, those of each in time order."""
+    order = time_order(log)
+    return order[torch.argsort(log.user[order], stable=True)]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 
 from recbench.baselines.base import BASELINES, complete, defaults, restore
 from recbench.data.dataset import Dataset, Log, concat_logs
+from recbench.data.history import time_order
 from recbench.data.manifest_file import read_manifest
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.predictions import CatalogueScores, InnerProductScores, Predictions, TowerVectors
@@ -35,7 +36,9 @@ class BaselineModel:
             import_module(module)  # which is no part of fitting
         if baseline.recent < 1 and not has_time(data):
             raise UsageError(f"{key.loss}.recent={baseline.recent}: the rows of {key.data} have no time; leave it out")
-        rows = data.train[len(data.train) - math.ceil(baseline.recent * len(data.train)) :]
+        rows = data.train
+        if baseline.recent < 1:
+            rows = rows[time_order(rows)[len(rows) - math.ceil(baseline.recent * len(rows)) :]]
         started = time.perf_counter()
         self.by_feedback = [
             baseline.fit(data.positives_of(rows, column, self.weighing), len(data.items), key.seed)

@@ -7,20 +7,26 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from recbench.baselines import base
-from recbench.baselines.base import BASELINES
+from recbench.baselines.base import BASELINES, defaults
+from recbench.data.dataset import Dataset, concat_logs
+from recbench.evaluation.predictions import InnerProductScores
 from recbench.home import home, results_home
-from recbench.registry import source_digest
+from recbench.registry import BASELINE, source_digest
+from recbench.results.record import RunKey
 from recbench.results.store import Store
-from recbench.run import baseline_search, baselines_beside
+from recbench.run import baseline_search, baselines_beside, fit_baseline
 from recbench.run import baselines as run_baselines
+from recbench.run.fit_baseline import fitted_model
 from tests import facsimile
 from tests.conftest import Run, forget_imports
 
@@ -75,6 +81,23 @@ def test_recent_popularity_counts_the_last_rows(prepared: Run) -> None:
     test = pl.read_parquet(home() / "prepared" / "synthetic" / "global" / "test.parquet")
     scores = [count[item] for item in test["item"].to_list()]
     assert row["value"] == pytest.approx(roc_auc_score(test["view"].to_numpy(), scores), abs=1e-9)
+
+
+def test_validation_rows_are_recent_where_they_are_late_in_time(toy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With train.refit, of train rows at times 0, 4, 8, … and validation rows at 1, 6, 11, …, all below 600."""
+    monkeypatch.setattr(fit_baseline, "has_time", lambda data: True)
+    view, late = toy.narrow(["view"]), 600
+    train = replace(view.train[:150], time=torch.arange(0, late, 4))
+    valid = replace(view.valid[:120], time=torch.arange(1, late, 5))
+    values = defaults("popularity") | {"popularity.recent": 0.1, "train.refit": True}
+    key = RunKey("toy", "user", "0", ("view",), "popularity", BASELINE, 0, "cpu", values)
+    model = fitted_model(key, replace(view, train=train, valid=valid))
+    every = concat_logs(train, valid)
+    last = sorted(range(270), key=lambda row: int(every.time[row]))[-27:]  # type: ignore[index]
+    pairs = {(int(every.user[row]), int(every.item[row])) for row in last if every.label[row].any()}
+    scores = model.by_feedback[0].scores(toy.positives)
+    assert isinstance(scores, InnerProductScores)
+    assert scores.item[:, 0].tolist() == [sum(item == own for _, own in pairs) for item in range(40)]
 
 
 def test_rows_without_time_have_no_recent_ones(run: Run, tmp_path: Path) -> None:

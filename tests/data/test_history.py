@@ -18,16 +18,18 @@ def log(rows: list[tuple[int, int, bool]]) -> Log:
     return Log(user, item, torch.zeros(len(rows), 1, dtype=torch.uint8))
 
 
-@given(ROWS, ROWS, st.integers(1, 5), st.booleans())
+@given(ROWS, st.integers(1, 5), st.booleans(), st.booleans())
 def test_the_past_of_every_row(
-    before: list[tuple[int, int, bool]], rows: list[tuple[int, int, bool]], length: int, only_chosen: bool
+    rows: list[tuple[int, int, bool]], length: int, only_chosen: bool, have_times: bool
 ) -> None:
-    chosen = torch.tensor([kept for *_, kept in before + rows], dtype=torch.bool) if only_chosen else None
-    histories = Histories.by_row(log(rows), log(before) if before else None, chosen)
-    found = histories.last(torch.arange(len(rows)), length).tolist()
-    for number, (user, _, _) in enumerate(rows):
-        every = before + rows[:number]
-        past = [item for who, item, kept in every if who == user and (kept or not only_chosen)][-length:]
+    """Where the time of a row is made to be its item, the past is in the order of the items."""
+    chosen = torch.tensor([kept for *_, kept in rows], dtype=torch.bool) if only_chosen else None
+    given_log = replace(log(rows), time=log(rows).item.long()) if have_times else log(rows)
+    found = Histories.by_row(given_log, chosen).last(torch.arange(len(rows)), length).tolist()
+    order = sorted(range(len(rows)), key=lambda row: rows[row][1]) if have_times else list(range(len(rows)))
+    for place, number in enumerate(order):
+        every = [rows[row] for row in order[:place]]
+        past = [item for who, item, kept in every if who == rows[number][0] and (kept or not only_chosen)][-length:]
         assert found[number] == [-1] * (length - len(past)) + past
 
 
@@ -53,17 +55,16 @@ def test_windows_end_to_end(rows: list[tuple[int, int, bool]], length: int) -> N
 
 
 @given(ROWS, ROWS, st.integers(1, 4))
-def test_times_go_with_the_items(
+def test_a_user_s_history_is_in_time_order_whatever_part_its_rows_are_of(
     before: list[tuple[int, int, bool]], rows: list[tuple[int, int, bool]], length: int
 ) -> None:
-    """Where the time of a row is made to be its item, both are told alike."""
+    """The time of a row is made to be its item."""
     first, second = (replace(part, time=part.item.long()) for part in (log(before), log(rows)))
     chosen = torch.tensor([behaviour for *_, behaviour in before + rows], dtype=torch.bool)
-    every = torch.arange(len(rows))
-    of_rows = Histories.by_row(second, first, chosen)
-    of_users = Histories.by_user(concat_logs(first, second), 4, chosen)
-    for histories, number in ((of_rows, every), (of_users, torch.arange(4))):
-        times = histories.times(number, length)
-        assert times is not None
-        assert times.tolist() == histories.last(number, length).tolist()
-    assert Histories.by_row(log(rows)).times(every, length) is None
+    histories = Histories.by_user(concat_logs(first, second), 4, chosen)
+    items, times = histories.last(torch.arange(4), length), histories.times(torch.arange(4), length)
+    assert times is not None and times.tolist() == items.tolist()
+    for user, found in enumerate(items.tolist()):
+        own = sorted(item for who, item, behaviour in before + rows if who == user and behaviour)[-length:]
+        assert found == [-1] * (length - len(own)) + own
+    assert Histories.by_row(log(rows)).times(torch.arange(len(rows)), length) is None
