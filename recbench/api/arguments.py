@@ -12,6 +12,7 @@ from recbench.api.public import in_python
 from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
+from recbench.run.how_to_train import python_call
 from recbench.run.train_command import TrainRequest
 from recbench.settings import LIMITS, Value, typed
 from recbench.terminal import TerminalConsole
@@ -94,9 +95,27 @@ def _listed(values: Value | Sequence[Value]) -> str:
     return "|".join(typed(value) for value in values)
 
 
-def recorded_dataset(request: TrainRequest) -> str | None:
-    """Return the dataset that a recorded command names: that prepared last by its name, unless a preset has its own."""
-    return request.dataset if request.preset or request.dataset else prepared().name
+def recorded_command(
+    verb: str,
+    common: TrainRequest,
+    settings: Mapping[str, Value],
+    grid: Mapping[str, Value | Sequence[Value]] | None,
+    lists: Mapping[str, Sequence[str | None]],
+    **named: object,
+) -> str:
+    """Return the command that trains the same, or where it lacks the user's classes, the call.
+
+    `lists` and `named` are options, the names of `lists` joined by commas; None is no name. What was prepared last is
+    named, unless a preset has its own dataset.
+    """
+    dataset = common.dataset if common.preset or common.dataset else prepared().name
+    lists, named = {**lists, "feedback": common.feedback}, {"preset": common.preset, **named}
+    if common.classes:
+        found = {**lists, "grid": dict(grid or {}), **named, "settings": settings, "seeds": common.seeds}
+        return python_call(verb, dataset, common.classes, **found)
+    joined = {name: ",".join(filter(None, names)) for name, names in lists.items()}
+    named |= {"dataset": dataset, "set": common.settings, "grid": grid_words(grid), "import": common.imports}
+    return command_of_seeds(["recbench", verb, *options(**joined, **named)], common.seeds)
 
 
 def command_of_seeds(words: Sequence[str], seeds: Sequence[int]) -> str:

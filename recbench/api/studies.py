@@ -14,14 +14,13 @@ from rich.text import Text
 
 from recbench.api.arguments import (
     chosen_settings,
-    command_of_seeds,
     console_of,
     data_name,
     grid_words,
     names_of,
     options,
     own_store,
-    recorded_dataset,
+    recorded_command,
     seed_numbers,
 )
 from recbench.api.own_classes import all_names, own_code, require_files
@@ -163,7 +162,8 @@ def sweep(
     )
     request = SweepRequest(names, grid_words(grid), common, search, trials, fair)
     launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
-    command = _command(request, grid or {}, chosen, device)
+    named = {"backbone": one, "search": search, "trials": trials, "fair": fair, "device": device}
+    command = recorded_command("sweep", common, chosen, grid, {"losses": names}, **named)
     return Trials(sweep_all(request, Invocation(own_store(), console_of(quiet), command), launch))
 
 
@@ -235,43 +235,3 @@ def _bakeoff_command(request: BakeoffRequest, word: str, named: Mapping[str, obj
         **{"import": request.imports},
     )
     return shlex.join(["recbench", "bakeoff", word, *words])
-
-
-def _command(
-    request: SweepRequest, grid: Mapping[str, Value | Sequence[Value]], chosen: Mapping[str, Value], device: str
-) -> str:
-    """Return the command that searches the same, one per seed where the seeds are not consecutive, or the call."""
-    common = request.common
-    dataset = recorded_dataset(common)
-    if common.classes:
-        return python_call(
-            "sweep",
-            dataset,
-            common.classes,
-            losses=request.losses,
-            grid=dict(grid),
-            search=request.search,
-            trials=request.trials,
-            backbone=common.backbone,
-            feedback=common.feedback,
-            seeds=common.seeds,
-            settings=chosen,
-            preset=common.preset,
-            fair=request.fair,
-            device=device,
-        )
-    words = options(
-        losses=",".join(request.losses),
-        grid=request.grid,
-        search=request.search,
-        trials=request.trials,
-        backbone=common.backbone,
-        dataset=dataset,
-        feedback=",".join(common.feedback),
-        preset=common.preset,
-        set=common.settings,
-        fair=request.fair,
-        device=device,
-        **{"import": common.imports},
-    )
-    return command_of_seeds(["recbench", "sweep", *words], common.seeds)

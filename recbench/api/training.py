@@ -15,7 +15,7 @@ from recbench.api.arguments import (
     names_of,
     options,
     own_store,
-    recorded_dataset,
+    recorded_command,
     seed_numbers,
 )
 from recbench.api.own_classes import all_names, own_code, require_files
@@ -27,7 +27,6 @@ from recbench.inspect.evaluation_tables import evaluations_json, evaluations_tab
 from recbench.losses.base import LOSSES, Loss
 from recbench.run.baselines import BaselineRequest, run_baselines
 from recbench.run.eval_command import EvalRequest
-from recbench.run.how_to_train import python_call
 from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, typed_words
@@ -94,8 +93,10 @@ def train(
     require_trackers(request.track)
     require_files(classes, jobs)
     methods = MethodsRequest(losses, backbones, request, fair, trials, grid_words(grid))
-    invocation = Invocation(own_store(), console_of(quiet), _command(methods, chosen, device))
-    return Runs(tuple(train_methods(methods, invocation, LaunchOptions(jobs=jobs, lanes=lanes, device=device))))
+    lists = {"loss": losses, "backbone": backbones}
+    command = recorded_command("train", request, chosen, grid, lists, fair=fair, trials=trials, device=device)
+    launch = LaunchOptions(jobs=jobs, lanes=lanes, device=device)
+    return Runs(tuple(train_methods(methods, Invocation(own_store(), console_of(quiet), command), launch)))
 
 
 @public
@@ -135,38 +136,3 @@ def fit_baselines(
     invocation = Invocation(own_store(), console_of(quiet), command)
     evaluated = run_baselines(request, EvalRequest(metrics=names_of(metrics)), invocation)
     return Evaluations(pl.DataFrame(evaluations_json(evaluated), schema=EVALUATION), evaluations_table(evaluated))
-
-
-def _command(request: MethodsRequest, chosen: Mapping[str, Value], device: str) -> str:
-    """Return the command that trains the same, or where it lacks the user's classes, the call."""
-    common = request.common
-    dataset = recorded_dataset(common)
-    if common.classes:
-        return python_call(
-            "train",
-            dataset,
-            common.classes,
-            loss=request.losses,
-            backbone=request.backbones,
-            feedback=common.feedback,
-            settings=chosen,
-            preset=common.preset,
-            fair=request.fair,
-            trials=request.trials,
-            grid=dict(word.split("=", 1) for word in request.grid),
-            seeds=common.seeds,
-        )
-    words = options(
-        loss=",".join(request.losses),
-        backbone=",".join(str(name) for name in request.backbones if name),
-        dataset=dataset,
-        feedback=",".join(common.feedback),
-        set=common.settings,
-        preset=common.preset,
-        fair=request.fair,
-        trials=request.trials,
-        grid=request.grid,
-        device=device,
-        **{"import": common.imports},
-    )
-    return command_of_seeds(["recbench", "train", *words], common.seeds)

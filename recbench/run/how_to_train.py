@@ -35,7 +35,7 @@ def train_command(
             feedback=key.feedback,
             settings=dict(settings),
             seeds=list(numbers) if seed else seeds,
-            device="" if device == "auto" else device,
+            device=device,
         )
     words = ["recbench", "train", "--loss", key.loss, "--backbone", key.backbone, "--dataset", key.data]
     words += ["--feedback", ",".join(key.feedback)]
@@ -63,7 +63,7 @@ def classes_of_no_file(key: RunKey) -> list[str]:
 def python_call(function: str, data: str | None, classes: Iterable[str], **arguments: object) -> str:
     """Return a call to be recorded where no command can repeat it, for it lacks the user's classes of no file.
 
-    What is None, False or empty is left out.
+    What is None, False, empty or `auto` is left out.
     """
-    given = (f"{name}={value!r}" for name, value in arguments.items() if value and value != (None,))
+    given = (f"{name}={value!r}" for name, value in arguments.items() if value and value not in ("auto", (None,)))
     return f"rb.{function}({', '.join([repr(data), *given])})  # in Python, with {', '.join(classes)} as it was"

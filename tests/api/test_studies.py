@@ -52,7 +52,7 @@ def test_a_class_of_no_file_trains_beside_others_in_this_process(
     assert list(own.key.sources) == [f"{__name__}.Squares"] and not bce.key.sources
     found = rb.sweep(data, losses=Squares, grid={"lr": 0.05}, backbone="mf", settings={"train.epochs": 1}, quiet=True)
     (trial,) = found.sweep.trials
-    call = f"rb.sweep({data.name!r}, losses=('squares',), grid={{'lr': 0.05}}, search='grid', backbone='mf', "
+    call = f"rb.sweep({data.name!r}, losses=('squares',), grid={{'lr': 0.05}}, backbone='mf', search='grid', "
     assert rb.runs(trial.runs[0])[0].command.startswith(call)  # no command has the class
     ended_with, _, needs = found.sweep.commands["squares"].partition("  # ")
     assert needs == f"in Python, with {__name__}.Squares as it was" and "seeds=5" in ended_with
@@ -136,7 +136,7 @@ def test_a_bakeoff_asks_what_the_command_does(data: rb.PreparedData, monkeypatch
     assert (asked[1].own, asked[1].losses) == (("squares",), ("bce",))
     (name,) = asked[1].classes
     assert name.endswith(".Squares")
-    call = f"rb.bakeoff({data.name!r}, budget='2m', backbone='twintower', losses=('bce',), own=('squares',), "
+    call = f"rb.bakeoff({data.name!r}, budget='2m', backbone='twintower', losses=('bce',), own=('squares',))  # "
     assert commands[1].startswith(call)
     with pytest.raises(UsageError, match="leave jobs out"):
         rb.bakeoff(data, own=Squares, jobs=2, quiet=True)
