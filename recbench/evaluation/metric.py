@@ -52,6 +52,7 @@ class Metric(ABC):
     needs: frozenset[Need] = frozenset()  # beside scores and 0/1 labels
     better: Better = "high"  # which values are good: high ones, low ones, or those near 1
     unit: Unit = "rows"  # what `Counted.count` counts
+    variant: str = ""
 
     def __init_subclass__(cls) -> None:
         for name, chosen, known in (("needs", set(cls.needs), _NEEDS), ("better", {cls.better}, _BETTER)):

@@ -50,20 +50,9 @@ CORNAC = Dialect(
             f"{_FILE} MRR.compute",
             mean_reciprocal_rank,
         ),
-        "recall": LibraryTopKMetric(
-            "Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.compute", top.recall
-        ),
-        "precision": LibraryTopKMetric(
-            "Precision", f"denominator=k; {_DROPPED}", f"{_FILE} Precision.compute", top.precision
-        ),
-        "hr": LibraryTopKMetric(
-            "HitRatio", f"value=1 for any hit; {_DROPPED}", f"{_FILE} HitRatio.compute", top.hit_rate
-        ),
-        "ndcg": LibraryTopKMetric(
-            "NDCG",
-            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
-            f"{_FILE} NDCG.compute",
-            top.ndcg,
-        ),
+        "recall": LibraryTopKMetric("Recall", f"{_FILE} Recall.compute", top.RECALL),
+        "precision": LibraryTopKMetric("Precision", f"{_FILE} Precision.compute", top.PRECISION),
+        "hr": LibraryTopKMetric("HitRatio", f"{_FILE} HitRatio.compute", top.HIT),
+        "ndcg": LibraryTopKMetric("NDCG", f"{_FILE} NDCG.compute", top.NDCG_BY_RANK),
     },
 )

@@ -36,21 +36,36 @@ class LibraryRowMetric(RowMetric):
 
 
 @dataclass(frozen=True)
+class ListValue:
+    """What each user's first k items are worth."""
+
+    words: str  # definition, for the signature
+    of: Callable[[RankedLists], Tensor]  # value of each user [U] float64
+
+
+@dataclass(frozen=True)
 class LibraryTopKMetric(TopKMetric):
     """A metric of each user's first k items as a library computes it."""
 
     spelling: str
-    words: str = field()
     source: str = field()
-    function: Callable[[RankedLists], Tensor] = field()  # value of each user [U] float64
+    user: ListValue = field()
     without_relevant: float | None = None  # value of users without relevant items, NaN where it stops; None: left out
     weight: Literal["user", "relevant"] = "user"
     needs_full_lists: bool = False
     lists: RankingRules | None = None  # what it ranks, where that is not what the dialect's other metrics do
 
+    @property
+    def definition(self) -> str:
+        """The words of a signature."""
+        rest = "left out" if self.without_relevant is None else f"{self.without_relevant:g}".replace("nan", "undefined")
+        without = [f"users without relevant={rest}"] if self.weight == "user" else []
+        short = ["a list shorter than k=undefined"] if self.needs_full_lists else []
+        return "; ".join([self.user.words, *without, *short])
+
     def values(self, lists: RankedLists) -> Tensor:
         """Compute the metric of each user with a relevant item [U]."""
-        return self.function(lists)
+        return self.user.of(lists)
 
     def value(self, lists: RankedLists) -> Counted:
         """Compute the mean over users; NaN without users, and where the library stops."""
@@ -84,4 +99,4 @@ class Dialect:
     def definition(self, name: str, k: int | None) -> str:
         """Return the words of a signature: library and version, its name for the metric, definition and source."""
         metric, cutoff = self.metrics[name], f"@{k}" if k else ""
-        return f"dialect={self.version}; there={metric.spelling}{cutoff}; {metric.words}; source={metric.source}"
+        return f"dialect={self.version}; there={metric.spelling}{cutoff}; {metric.definition}; source={metric.source}"

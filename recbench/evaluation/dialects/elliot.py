@@ -35,38 +35,13 @@ ELLIOT = Dialect(
             f"{_FOLDER}/AUC/gauc.py GAUC.eval",
             rows.gauc_one_more_negative,
         ),
-        "recall": LibraryTopKMetric(
-            "Recall",
-            f"denominator=relevant; {_DROPPED}",
-            f"{_FOLDER}/recall/recall.py Recall.eval_user_metric",
-            top.recall,
-        ),
+        "recall": LibraryTopKMetric("Recall", f"{_FOLDER}/recall/recall.py Recall.eval_user_metric", top.RECALL),
         "precision": LibraryTopKMetric(
-            "Precision",
-            f"denominator=k; {_DROPPED}",
-            f"{_FOLDER}/precision/precision.py Precision.eval_user_metric",
-            top.precision,
+            "Precision", f"{_FOLDER}/precision/precision.py Precision.eval_user_metric", top.PRECISION
         ),
-        "hr": LibraryTopKMetric(
-            "HR",
-            f"value=1 for any hit; {_DROPPED}",
-            f"{_FOLDER}/hit_rate/hit_rate.py HR.eval_user_metric",
-            top.hit_rate,
-        ),
-        "mrr": LibraryTopKMetric(
-            "MRR", f"beyond k=0; {_DROPPED}", f"{_FOLDER}/mrr/mrr.py MRR.eval_user_metric", top.reciprocal_rank
-        ),
-        "ndcg": LibraryTopKMetric(
-            "nDCG",
-            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
-            f"{_FOLDER}/ndcg/ndcg.py nDCG.compute_user_ndcg",
-            top.ndcg,
-        ),
-        "map": LibraryTopKMetric(
-            "MAP",
-            f"mean of the precision at every place to k, hit or not; {_DROPPED}",
-            f"{_FOLDER}/map/map.py MAP.eval_user_metric",
-            top.precision_at_every_rank,
-        ),
+        "hr": LibraryTopKMetric("HR", f"{_FOLDER}/hit_rate/hit_rate.py HR.eval_user_metric", top.HIT),
+        "mrr": LibraryTopKMetric("MRR", f"{_FOLDER}/mrr/mrr.py MRR.eval_user_metric", top.FIRST_HIT),
+        "ndcg": LibraryTopKMetric("nDCG", f"{_FOLDER}/ndcg/ndcg.py nDCG.compute_user_ndcg", top.NDCG_BY_RANK),
+        "map": LibraryTopKMetric("MAP", f"{_FOLDER}/map/map.py MAP.eval_user_metric", top.PRECISION_AT_EVERY_RANK),
     },
 )

@@ -8,7 +8,6 @@ without vector instructions and arbitrary otherwise; here it is always the later
 from __future__ import annotations
 
 import sys
-from functools import partial
 
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
@@ -30,27 +29,13 @@ FUXICTR = Dialect(
         "avgauc": LibraryRowMetric(
             "avgAUC", "weight=1; ties=half; one-class=skipped", f"{_FILE} avgAUC", rows.gauc_by_user
         ),
-        "logloss": LibraryRowMetric(
-            "logloss",
-            "unit=nats; mean=rows; p clipped to 2.2e-16",
-            f"{_FILE} evaluate_metrics",
-            partial(rows.log_loss_clipped, sys.float_info.epsilon),
-            unit="rows",
-            needs=frozenset({"probability"}),
-            better="low",
-        ),
+        "logloss": rows.log_loss("logloss", f"{_FILE} evaluate_metrics", sys.float_info.epsilon),
         "mrr": LibraryRowMetric(
             "MRR",
             "mean of 1/rank over all positives of the user; ties=later row first; users without relevant=0",
             f"{_FILE} MRR",
             rows.mean_reciprocal_ranks,
         ),
-        "ndcg": LibraryTopKMetric(
-            "NDCG",
-            "ideal=min(k, relevant) items; discount=log2(rank+1); users without relevant=0",
-            f"{_FILE} NDCG",
-            top.ndcg,
-            without_relevant=0.0,
-        ),
+        "ndcg": LibraryTopKMetric("NDCG", f"{_FILE} NDCG", top.NDCG_BY_RANK, without_relevant=0.0),
     },
 )

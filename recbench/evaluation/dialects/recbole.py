@@ -6,14 +6,11 @@ positives (recbole/data/dataloader/general_dataloader.py FullSortEvalDataLoader.
 
 from __future__ import annotations
 
-from functools import partial
-
 from recbench.evaluation.dialects import rows, top
 from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, LibraryTopKMetric
 from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "recbole/evaluator/metrics.py"
-_DROPPED = "users without relevant=left out"
 
 
 RECBOLE = Dialect(
@@ -29,34 +26,12 @@ RECBOLE = Dialect(
             f"{_FILE} GAUC.metric_info, recbole/evaluator/collector.py Collector._average_rank",
             rows.gauc_by_positives,
         ),
-        "logloss": LibraryRowMetric(
-            "LogLoss",
-            "unit=nats; mean=rows; p clipped to 1e-15",
-            f"{_FILE} LogLoss.metric_info",
-            partial(rows.log_loss_clipped, 1e-15),
-            unit="rows",
-            needs=frozenset({"probability"}),
-            better="low",
-        ),
-        "recall": LibraryTopKMetric(
-            "Recall", f"denominator=relevant; {_DROPPED}", f"{_FILE} Recall.metric_info", top.recall
-        ),
-        "precision": LibraryTopKMetric(
-            "Precision", f"denominator=k; {_DROPPED}", f"{_FILE} Precision.metric_info", top.precision
-        ),
-        "hr": LibraryTopKMetric("Hit", f"value=1 for any hit; {_DROPPED}", f"{_FILE} Hit.metric_info", top.hit_rate),
-        "mrr": LibraryTopKMetric("MRR", f"beyond k=0; {_DROPPED}", f"{_FILE} MRR.metric_info", top.reciprocal_rank),
-        "ndcg": LibraryTopKMetric(
-            "NDCG",
-            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_DROPPED}",
-            f"{_FILE} NDCG.metric_info",
-            top.ndcg,
-        ),
-        "map": LibraryTopKMetric(
-            "MAP",
-            f"precision at hits over min(k, relevant); {_DROPPED}",
-            f"{_FILE} MAP.metric_info",
-            top.average_precision,
-        ),
+        "logloss": rows.log_loss("LogLoss", f"{_FILE} LogLoss.metric_info", 1e-15),
+        "recall": LibraryTopKMetric("Recall", f"{_FILE} Recall.metric_info", top.RECALL),
+        "precision": LibraryTopKMetric("Precision", f"{_FILE} Precision.metric_info", top.PRECISION),
+        "hr": LibraryTopKMetric("Hit", f"{_FILE} Hit.metric_info", top.HIT),
+        "mrr": LibraryTopKMetric("MRR", f"{_FILE} MRR.metric_info", top.FIRST_HIT),
+        "ndcg": LibraryTopKMetric("NDCG", f"{_FILE} NDCG.metric_info", top.NDCG_BY_RANK),
+        "map": LibraryTopKMetric("MAP", f"{_FILE} MAP.metric_info", top.AVERAGE_PRECISION),
     },
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from recbench.evaluation.metric import Counted
+from recbench.evaluation.dialects.definition import LibraryRowMetric
+from recbench.evaluation.metric import Counted, Need
 from recbench.evaluation.metrics.rows import AUC, GAUC
 from recbench.evaluation.ranking import auc_by_user
 from recbench.gpu import add_at
@@ -83,11 +86,18 @@ def average_precision(score: Tensor, label: Tensor, user: Tensor) -> Counted:
     return _mean(add_at(precision.new_zeros(len(count)), position, precision) / count)
 
 
-def log_loss_clipped(smallest: float, log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
-    """Mean over rows of -log p(label), p kept in [smallest, 1 - smallest]; 0 keeps what it is.
+def log_loss(spelling: str, source: str, smallest: float) -> LibraryRowMetric:
+    """Return the mean over rows of -log p(label), p kept in [smallest, 1 - smallest]; 0 keeps what it is.
 
     NaN or infinite where an unclipped p is exactly 0 or 1.
     """
+    words = f"unit=nats; mean=rows; {f'p clipped to {smallest:.2g}' if smallest else 'p not clipped'}"
+    needs = frozenset[Need]({"probability"})
+    value = partial(_log_loss, smallest)
+    return LibraryRowMetric(spelling, words, source, value, unit="rows", needs=needs, better="low")
+
+
+def _log_loss(smallest: float, log_probability: Tensor, label: Tensor, user: Tensor) -> Counted:
     probability = log_probability.double().exp().clamp(smallest, 1 - smallest)
     positive = (label > 0).double()
     cost = -(positive * probability.log() + (1 - positive) * (-probability).log1p())

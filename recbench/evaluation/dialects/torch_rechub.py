@@ -15,8 +15,8 @@ from recbench.evaluation.dialects.definition import Dialect, LibraryRowMetric, L
 from recbench.evaluation.ranked_lists import RankingRules
 
 _FILE = "torch_rechub/basic/metric.py"
-_ZERO = "users without relevant=0; a list shorter than k=undefined"
 _TOP = f"{_FILE} topk_metrics"
+_top_k = partial(LibraryTopKMetric, without_relevant=0.0, needs_full_lists=True)
 
 
 TORCH_RECHUB = Dialect(
@@ -32,39 +32,11 @@ TORCH_RECHUB = Dialect(
             f"{_FILE} gauc_score",
             rows.gauc_all_users,
         ),
-        "logloss": LibraryRowMetric(
-            "log_loss",
-            "unit=nats; mean=rows; p not clipped",
-            f"{_FILE} log_loss",
-            partial(rows.log_loss_clipped, 0.0),
-            unit="rows",
-            needs=frozenset({"probability"}),
-            better="low",
-        ),
-        "recall": LibraryTopKMetric(
-            "Recall", f"denominator=relevant; {_ZERO}", _TOP, top.recall, without_relevant=0.0, needs_full_lists=True
-        ),
-        "precision": LibraryTopKMetric(
-            "Precision", f"denominator=k; {_ZERO}", _TOP, top.precision, without_relevant=0.0, needs_full_lists=True
-        ),
-        "hr": LibraryTopKMetric(
-            "Hit",
-            "hits of all users over relevant of all users; a list shorter than k=undefined",
-            _TOP,
-            top.recall,
-            weight="relevant",
-            needs_full_lists=True,
-        ),
-        "mrr": LibraryTopKMetric(
-            "MRR", f"beyond k=0; {_ZERO}", _TOP, top.reciprocal_rank, without_relevant=0.0, needs_full_lists=True
-        ),
-        "ndcg": LibraryTopKMetric(
-            "NDCG",
-            f"ideal=min(k, relevant) items; discount=log2(rank+1); {_ZERO}",
-            _TOP,
-            top.ndcg,
-            without_relevant=0.0,
-            needs_full_lists=True,
-        ),
+        "logloss": rows.log_loss("log_loss", f"{_FILE} log_loss", 0.0),
+        "recall": _top_k("Recall", _TOP, top.RECALL),
+        "precision": _top_k("Precision", _TOP, top.PRECISION),
+        "hr": _top_k("Hit", _TOP, top.RECALL_OF_ALL, weight="relevant", without_relevant=None),
+        "mrr": _top_k("MRR", _TOP, top.FIRST_HIT),
+        "ndcg": _top_k("NDCG", _TOP, top.NDCG_BY_RANK),
     },
 )
