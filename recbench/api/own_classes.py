@@ -49,11 +49,12 @@ def all_names(methods: str | type[T] | Sequence[str | type[T]], registry: Regist
 
 
 def own_code(
-    losses: Sequence[str], backbones: Sequence[str | None], chosen: Mapping[str, Value]
+    losses: Sequence[str], backbones: Sequence[str | None], chosen: Mapping[str, Value], jobs: int | None = None
 ) -> tuple[tuple[Path, ...], dict[str, str]]:
     """Return the user's own files, and their classes of no such file: module and name, with the digest of the source.
 
-    Raises UsageError for a class whose source cannot be read. What does not exist is refused where it is used.
+    Raises UsageError for a class whose source cannot be read, and for one of no file where several `jobs` need it.
+    What does not exist is refused where it is used.
     """
     named: tuple[tuple[Registry[Any], Iterable[object]], ...] = (
         (LOSSES, LOSSES if losses == (ALL,) else losses),
@@ -71,10 +72,11 @@ def own_code(
                 files |= file
             elif not module.startswith("recbench.") and module not in installed:
                 classes[f"{module}.{method.__name__}"] = sha256(_source(method).encode()).hexdigest()[:12]
+    _require_files(classes, jobs)
     return tuple(files), classes
 
 
-def require_files(classes: Mapping[str, str], jobs: int | None) -> None:
+def _require_files(classes: Mapping[str, str], jobs: int | None) -> None:
     """Raise UsageError for classes of no file to import, where other processes need them."""
     for name in classes if (jobs or 1) > 1 else ():
         module, _, own = name.rpartition(".")

@@ -23,7 +23,7 @@ from recbench.api.arguments import (
     recorded_command,
     seed_numbers,
 )
-from recbench.api.own_classes import all_names, own_code, require_files
+from recbench.api.own_classes import all_names, own_code
 from recbench.api.prepared import PreparedData
 from recbench.api.public import public
 from recbench.api.table import Table
@@ -147,8 +147,7 @@ def sweep(
     """
     names, chosen = all_names(losses, LOSSES), chosen_settings(settings, sampler, epochs=epochs)
     one = None if backbone is None else all_names(backbone, BACKBONES)[0]
-    files, classes = own_code(names, (one,), chosen)
-    require_files(classes, jobs)
+    files, classes = own_code(names, (one,), chosen, jobs)
     common = TrainRequest(
         loss="",
         backbone=one,
@@ -202,8 +201,7 @@ def bakeoff(
     word = data.name if isinstance(data, PreparedData) else str(Path(data).expanduser())
     chosen, others = (all_names(methods, LOSSES) if methods else () for methods in (losses, own))
     require_known(backbone, (*chosen, *others))
-    files, classes = own_code((*chosen, *others), (backbone,), {})
-    require_files(classes, jobs)
+    files, classes = own_code((*chosen, *others), (backbone,), {}, jobs)
     dataset = prepare_data(word, given, paths[2], console)
     request = BakeoffRequest(
         dataset=dataset,

@@ -18,7 +18,7 @@ from recbench.api.arguments import (
     recorded_command,
     seed_numbers,
 )
-from recbench.api.own_classes import all_names, own_code, require_files
+from recbench.api.own_classes import all_names, own_code
 from recbench.api.prepared import PreparedData, prepared
 from recbench.api.public import public
 from recbench.api.runs import EVALUATION, Evaluations, Runs
@@ -77,7 +77,7 @@ def train(
     chosen = chosen_settings(settings, sampler, epochs=epochs, batch_size=batch_size, lr=lr)
     losses = all_names(loss, LOSSES)
     backbones = (None,) if backbone is None else all_names(backbone, BACKBONES)
-    files, classes = own_code(losses, backbones, chosen)
+    files, classes = own_code(losses, backbones, chosen, jobs)
     request = TrainRequest(
         loss=losses[0],
         backbone=backbones[0],
@@ -91,7 +91,6 @@ def train(
         classes=classes,
     )
     require_trackers(request.track)
-    require_files(classes, jobs)
     methods = MethodsRequest(losses, backbones, request, fair, trials, grid_words(grid))
     lists = {"loss": losses, "backbone": backbones}
     command = recorded_command("train", request, chosen, grid, lists, fair=fair, trials=trials, device=device)
