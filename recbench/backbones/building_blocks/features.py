@@ -14,8 +14,9 @@ class Features(nn.Module):
     """Concatenates the embeddings of an entity's features, bags averaged over their members, and its dense vectors.
 
     All features share one flat table with offsets, so that a batch costs one gather. Id 0 (unknown, padding)
-    starts at zero. With `senet`, every field is first multiplied by a number in (0, 1) that depends on all fields of
-    the same entity; the dense vectors count as one field.
+    starts at zero and is learned where it is a value: an empty bag is zero, but unknown where no bag has several. With
+    `senet`, every field is first multiplied by a number in (0, 1) that depends on all fields of the same entity; the
+    dense vectors count as one field.
 
     With `kept`, some values of single entities are left out: it is a mask for each entity, with a place for each slot
     of a column and one for all dense vectors. A feature of which nothing is kept counts as unknown.
