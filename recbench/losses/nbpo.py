@@ -22,7 +22,8 @@ class NBPO(Loss):
     log(sigmoid(-R) + sigmoid(R) sigmoid(G)) for a negative, which may be a positive that was missed. The paper descends
     a surrogate with constant weights sigmoid(R), sigmoid(G), sigmoid(-G); `gradient=exact` the likelihood itself. p
     starts uniform in [0, start / sqrt(noise_dim)], q below 0 likewise, so that flips are rare at first, without which R
-    collapses. `repeat_positives` counts each positive as often as it has negatives, as the authors' code does.
+    collapses. `repeat_positives` counts each positive as often as its slate has negatives, as the authors' code does;
+    the mean stays one over slots.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class NBPO(Loss):
     ) -> None:
         super().__init__(info, Triplets(negatives))
         self.gradient = gradient
-        self.times = negatives if repeat_positives else 1
+        self.repeat_positives = repeat_positives
         most = start / sqrt(noise_dim)
         self.user_noise = nn.Parameter(most * torch.rand(info.users, noise_dim))
         self.item_noise = nn.Parameter(-most * torch.rand(info.items, noise_dim))
@@ -55,4 +56,8 @@ class NBPO(Loss):
             r, f, u = (log.detach().exp() for log in (relevant, flipped, unflipped))
             of_positive = u * relevant + r * unflipped
             of_negative = logsigmoid(-relevance) + f * relevant + r * flipped
-        return -batch.mean(torch.where(batch.label[..., 0] > 0, self.times * of_positive, of_negative))
+        positive = batch.label[..., 0] > 0
+        if self.repeat_positives:
+            negative = ~positive if batch.mask is None else batch.mask & ~positive
+            of_positive = of_positive * negative.sum(1, keepdim=True).clamp(min=1)
+        return -batch.mean(torch.where(positive, of_positive, of_negative))
