@@ -30,6 +30,14 @@ def test_the_first_terms_are_those_of_the_first_step() -> None:
     assert balance.first.tolist() == [5, 5]
 
 
+def test_a_term_without_rows_in_the_first_batch_starts_with_its_first_value() -> None:
+    balance, norm = GradNorm(TWO).double(), torch.tensor([2.0, 1.0]).double().requires_grad_()
+    for buys, first in ((0.0, [3.0, torch.nan]), (0.5, [3.0, 0.5]), (0.0, [3.0, 0.5])):
+        value = balance.imbalance(norm, torch.tensor([3.0, buys]).double())
+        assert value.isfinite() and torch.autograd.grad(value, norm)[0].isfinite().all()
+        torch.testing.assert_close(balance.first.tolist(), first, equal_nan=True)
+
+
 def test_the_model_descends_the_weighted_sum_and_the_weights_their_imbalance() -> None:
     """At equal weights, terms at their start: sum of |G_t - mean G|, with G = (3, 1) and the target held at 2."""
     balance, linear = GradNorm(TWO).double(), Linear(torch.tensor([[3.0, 0.0], [0.0, 1.0]]))
