@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log, log1p
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from recbench.backbones.building_blocks.views import LowRank, Propagation
 from recbench.batch import Encoding
+from recbench.inspect.loss_trial import Trial
 from recbench.training.model import Model
 from tests.losses import by_loops
 from tests.losses.by_loops import dot
@@ -43,6 +45,18 @@ def test_its_product_is_the_best_of_its_rank() -> None:
     rest = dense[:users, users:] - view.of_user @ view.of_item.T
     sizes = torch.linalg.svdvals(dense[:users, users:].detach())
     assert float(rest.detach().norm()) == pytest.approx(float(sizes[5:].norm()), rel=0.02)
+
+
+def test_nodes_without_neighbours_have_no_direction() -> None:
+    """Of exact zeros rounding makes tiny vectors, which cosines would take for as long as any."""
+    label = DATA.train.label.clone()
+    label[(DATA.train.item < 3) | (DATA.train.user == 4)] = 0
+    data = replace(DATA, train=replace(DATA.train, label=label))
+    backbone = Trial("lightgcl").model(data, "lightgcn").backbone
+    view = LowRank(5)
+    view.prepare(backbone)
+    assert not view.of_item[:3].any() and not view.of_user[4].any()
+    assert view.of_item[3:].any(1).all()
 
 
 def bpr_of_sums(model: Model, logits: list[list[float]], layers: int) -> float:

@@ -114,8 +114,10 @@ class LowRank(View):
         shape = (users, graph.nodes - users)
         part = torch.sparse_coo_tensor(where, graph.weights[entry], shape, check_invariants=False).coalesce()
         left, size, right = torch.svd_lowrank(part, q=min(2 * self.rank + 10, *shape), niter=4)
-        self.register_buffer("of_user", (left * size)[:, : self.rank].contiguous(), persistent=False)
-        self.register_buffer("of_item", right[:, : self.rank].contiguous(), persistent=False)
+        for name, vectors, linked in (("of_user", left * size, where[0]), ("of_item", right, where[1])):
+            alone = torch.ones(len(vectors), 1, dtype=torch.bool, device=where.device).index_fill_(0, linked, False)
+            vectors = vectors[:, : self.rank].masked_fill(alone, 0)  # which rounding leaves with a direction
+            self.register_buffer(name, vectors.contiguous(), persistent=False)
 
     def encode(self, backbone: Backbone, first: Encoding | None) -> Encoding:
         """Return the mean of the layers, and each of them."""
