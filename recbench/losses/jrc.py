@@ -19,6 +19,7 @@ class JRC(Loss):
     Sheng et al., KDD 2023, https://arxiv.org/abs/2208.06164: `alpha` times cross-entropy plus (1 - alpha) times the
     generative term, a mean over rows, or over lists of their means (`per=lists`, as GNOLR, KDD 2025, Table 3, runs it).
     `rivals=other` leaves rows of the same label out of each softmax; `longest=1` trains on rows, where the term is 0.
+    `pos_weight` weighs the positives of both; the cross-entropy is divided by the sum of its weights, as in GNOLR.
     """
 
     needs = frozenset({"lists"})

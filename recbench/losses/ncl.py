@@ -20,10 +20,11 @@ class NCL(Loss):
 
     Lin et al., WWW 2022, https://arxiv.org/abs/2202.06200. `structure` weighs the first: the cosine of
     layer `layer` (even: of the same kind of node) with the node's own free vector is told from those with all users, or
-    all items. `prototype` weighs the second, once `warmup` epochs are over (the paper's 20 are all that a run has by
-    default): k-means places `clusters` centres among the free vectors of either side, anew every `refresh` epochs.
-    Terms of items are weighed by `alpha` besides. All are sums over the slates of a batch, as in the paper, so that
-    published weights hold for batches of about 4096; BPR is a mean.
+    all items; a layer that the backbone does not have counts as its last. `prototype` weighs the second, once `warmup`
+    epochs are over (the paper's 20 are all that a run has by default): k-means places `clusters` centres among the free
+    vectors of either side, anew every `refresh` epochs. Terms of items are weighed by `alpha` besides. All are sums
+    over the slates of a batch, as in the paper, so that published weights hold for batches of about 4096; BPR is a
+    mean.
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})

@@ -17,8 +17,8 @@ class WBPR(BPR):
     """BPR whose negatives are drawn in proportion to popularity^beta, the number of users who have the item.
 
     Gantner et al., JMLR W&CP 18, 2012, https://proceedings.mlr.press/v18/gantner12a.html, where beta is 1; with beta
-    0 it is BPR. `user_weight` weighs each positive by 1 / the number of its user's positives, as the paper does, so
-    that users count alike; the weights are scaled to 1 on average over an epoch.
+    0 it is BPR. `user_weight` weighs each positive row by 1 / the number of its user's, as the paper does, so that
+    users count alike; the weights are scaled to 1 on average over an epoch.
     """
 
     fixed_sampler = True

@@ -33,8 +33,8 @@ class Head(nn.Module):
 
     `rank_by=inner-products`: trained on cosines, ranked by the inner products of the same vectors as they are, so that
     items of long vectors come first, as in LightGCN runs of the released code of BSL (Wu et al., ICDE 2024).
-    Probabilities, as of `logloss`, are then of these logits, which the loss never saw. Backbones whose pairs have
-    scores of their own (gmf, neumf) rank as without.
+    Probabilities, as of `logloss`, are then of these logits, which the loss never saw. Where pairs have scores of
+    their own, as with neumf, it changes nothing.
     """
 
     log_scale: Tensor  # [K]
