@@ -38,6 +38,17 @@ class Range:
     contains: Callable[[float], bool]
 
 
+@dataclass(frozen=True)
+class OnlyWith:
+    """What others must be for a setting to do anything, as its annotation says it: `Annotated[float, OnlyWith(...)]`.
+
+    Where they are not so, it must be left at its default.
+    """
+
+    words: str  # the settings that it needs, as in "kernel=hinge"
+    holds: Callable[[Mapping[str, Value]], bool]  # of all settings of the class
+
+
 Count = Annotated[int, Range("at least 1", lambda number: number >= 1)]
 CountOrZero = Annotated[int, Range("at least 0", lambda number: number >= 0)]
 NonNegative = Annotated[float, Range("at least 0", lambda number: number >= 0)]
@@ -79,12 +90,25 @@ def resolve(cls: type, owner: str, words: Mapping[str, str]) -> dict[str, Value]
 
 
 def check_ranges(cls: type, owner: str, values: Mapping[str, Value]) -> None:
-    """Raise UsageError if a value lies outside the Range of its setting's annotation."""
-    hints = setting_types(cls)
+    """Raise UsageError if one of all the values of a class is not finite, out of range, or does nothing as others are.
+
+    A setting's annotation has its Range, and with OnlyWith when it does something.
+    """
+    hints, usual = setting_types(cls), defaults(cls)
     for key, value in values.items():
         for note in getattr(hints.get(key), "__metadata__", ()):
             if isinstance(note, Range) and not (isinstance(value, int | float) and note.contains(value)):
                 raise UsageError(f"{owner}.{key}={value}: expected {note.words}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{owner}.{key}={value}: expected a finite number")
+        if value != usual.get(key, value) and (missing := idle_without(cls, key, values)):
+            raise UsageError(f"{owner}.{key}={typed(value)} does nothing without {owner}.{missing}; leave it out")
+
+
+def idle_without(cls: type, key: str, values: Mapping[str, Value]) -> str:
+    """Return what a setting does nothing without beside these values of all settings, or nothing if it does."""
+    notes = getattr(setting_types(cls).get(key), "__metadata__", ())
+    return next((note.words for note in notes if isinstance(note, OnlyWith) and not note.holds(values)), "")
 
 
 def split_words(words: list[str], owners: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -102,6 +102,7 @@ class Ranged:
         ("share", 1.0, r"thing.share=1.0: expected a number in \[0, 1\)"),
         ("weight", -0.5, "thing.weight=-0.5: expected at least 0"),
         ("weight", float("nan"), "thing.weight=nan: expected at least 0"),
+        ("weight", float("inf"), "thing.weight=inf: expected a finite number"),
         ("weight", "much", "thing.weight=much: expected at least 0"),
     ],
 )

@@ -184,15 +184,18 @@ def _table_row(cls: type, key: str, value: settings.Value, owner: str) -> str:
 
 
 def _values(kind: object) -> str:
-    """Return what a setting of this annotated type may be."""
-    for note in getattr(kind, "__metadata__", ()):
-        if isinstance(note, settings.Range):
-            whole = get_args(kind)[0] is int and "number" not in note.words
-            return f"whole number, {note.words}" if whole else note.words
-    if get_origin(kind) is Literal:
-        return _list([str(choice) for choice in get_args(kind)])
+    """Return what a setting of this annotated type may be, and what it does nothing without."""
+    notes = getattr(kind, "__metadata__", ())
+    bare = get_args(kind)[0] if notes else kind
     words: dict[object, str] = {bool: "true, false", int: "whole number", float: "number"}
-    return words.get(kind, "text")
+    values = words.get(bare, "text")
+    if get_origin(bare) is Literal:
+        values = _list([str(choice) for choice in get_args(bare)])
+    for note in notes:
+        if isinstance(note, settings.Range):
+            whole = bare is int and "number" not in note.words
+            values = f"whole number, {note.words}" if whole else note.words
+    return "; ".join([values, *(f"only with {note.words}" for note in notes if isinstance(note, settings.OnlyWith))])
 
 
 def _list(names: list[str]) -> str:

@@ -1,13 +1,15 @@
 """BPR against the negatives that score highest."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 from torch.nn.functional import elu, logsigmoid
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, OnlyWith
+
+EluScale = Annotated[NonNegative, OnlyWith("activation=elu", lambda given: given["activation"] == "elu")]
 
 
 @LOSSES.add("bpr-max")
@@ -30,7 +32,7 @@ class BPRMax(SampledSoftmaxLoss):
         *,
         penalty: NonNegative = 1.0,
         activation: Literal["linear", "elu"] = "linear",
-        elu_scale: NonNegative = 0.5,
+        elu_scale: EluScale = 0.5,
         source: Source = "pool",
         negatives: Count = 1024,
         mask_positives: bool = True,

@@ -1,6 +1,6 @@
 """Bilateral softmax loss."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -8,7 +8,10 @@ from torch import Tensor
 from recbench.gpu import add_at
 from recbench.losses import LOSSES, Batch, Info, Logit, Towers
 from recbench.losses.building_blocks.sampled_softmax import SampledSoftmaxLoss, Slates, Source
-from recbench.settings import Count, Positive
+from recbench.settings import Count, OnlyWith, Positive
+
+Ratio = Annotated[Positive, OnlyWith("form=paper", lambda given: given["form"] == "paper")]
+Power = Annotated[Positive, OnlyWith("form=released or released-users", lambda given: given["form"] != "paper")]
 
 
 @LOSSES.add("bsl")
@@ -16,10 +19,11 @@ class BSL(SampledSoftmaxLoss):
     """Bilateral softmax: -log E_i exp(s_ui / t1) + t2 / t1 log E_j exp(s_uj / t2), E the mean over i or j of a user.
 
     Wu et al., ICDE 2024, https://arxiv.org/abs/2312.12882, divided by t1; `ratio` is t1 / t2, and t2 is 1 /
-    `loss.scale`. E_i is over the rows of the user in the batch: a user with one row has the softmax loss times t2 / t1,
-    so that only users with several rows learn something else (`train.batch_size` decides how many). What the authors
-    released is another loss, `form=released`: -s_ui / t + power * log sum_j exp(s_uj / t), a softmax whose negatives
-    weigh more or less than the positive; `released-users` has it with both means in place of one positive and the sum.
+    `loss.scale`. E_i is over the rows of the user in the batch, E_j over the negatives of one row: a user with one row
+    has the softmax loss times t2 / t1, so that only users with several rows learn something else (`train.batch_size`
+    decides how many). What the authors released is another loss, `form=released`: -s_ui / t + power * log sum_j
+    exp(s_uj / t), a softmax whose negatives weigh more or less than the positive; `released-users` has it with both
+    means in place of one positive and the sum.
     """
 
     cosine = True
@@ -33,8 +37,8 @@ class BSL(SampledSoftmaxLoss):
         info: Info,
         *,
         form: Literal["paper", "released", "released-users"] = "paper",
-        ratio: Positive = 2.0,
-        power: Positive = 1.1,
+        ratio: Ratio = 2.0,
+        power: Power = 1.1,
         source: Source = "pool",
         negatives: Count = 1024,
         mask_positives: bool = True,

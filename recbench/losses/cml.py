@@ -1,6 +1,6 @@
 """Collaborative metric learning."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
@@ -10,7 +10,12 @@ from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.sampled_softmax import Slates
 from recbench.losses.building_blocks.unit_ball import in_unit_ball, off_diagonal, project
 from recbench.samplers import Triplets
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, OnlyWith
+
+Covariance = Annotated[
+    Literal["paper", "released"],
+    OnlyWith("covariance_weight above 0", lambda given: bool(given["covariance_weight"])),
+]
 
 
 @LOSSES.add("cml")
@@ -37,7 +42,7 @@ class CML(Loss):
         *,
         margin: NonNegative = 1.9,
         negatives: Count = 20,
-        covariance: Literal["paper", "released"] = "paper",
+        covariance: Covariance = "paper",
         covariance_weight: NonNegative = 0.0,
     ) -> None:
         super().__init__(info, Triplets(negatives))

@@ -1,6 +1,6 @@
 """Consistent rank logits."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
 from recbench.losses.building_blocks.per_task import means
+from recbench.settings import OnlyWith
+
+Start = Annotated[
+    Literal["even", "zero"],
+    OnlyWith("thresholds=learned", lambda given: given["thresholds"] == "learned"),
+]
 
 
 @LOSSES.add("coral")
@@ -28,7 +34,7 @@ class CORAL(OrdinalLoss):
         info: Info,
         *,
         thresholds: Literal["learned", "rates"] = "learned",
-        start: Literal["even", "zero"] = "even",
+        start: Start = "even",
     ) -> None:
         super().__init__(info, towers=1)
         self.learned = thresholds == "learned"

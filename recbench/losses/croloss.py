@@ -1,11 +1,15 @@
 """CROLoss: a customisable ranking loss for retrieval."""
 
+from typing import Annotated
+
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
 from recbench.losses.building_blocks.rank import Gaps, Kernel, Normalise, PowerWeight, log_rank, mean_over_positives
 from recbench.samplers import Shared
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, OnlyWith
+
+Margin = Annotated[NonNegative, OnlyWith("kernel=hinge", lambda given: given["kernel"] == "hinge")]
 
 
 @LOSSES.add("croloss")
@@ -28,7 +32,7 @@ class CROLoss(Loss):
         *,
         kernel: Kernel = "softplus",
         alpha: NonNegative = 1.0,
-        margin: NonNegative = 5.0,
+        margin: Margin = 5.0,
         negatives: Count = 10,
         normalise: Normalise = "paper",
     ) -> None:

@@ -1,12 +1,19 @@
 """CROLoss by the lambda method: one kernel for the weight of a rank, another for its gradient."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Info
 from recbench.losses.building_blocks.rank import Gaps, Kernel, Normalise, WeightKernel, log_rank, tangent
 from recbench.losses.croloss import CROLoss
-from recbench.settings import Count, NonNegative
+from recbench.settings import Count, NonNegative, OnlyWith
+
+Margin = Annotated[
+    NonNegative,
+    OnlyWith("weight_kernel=hinge or kernel=hinge", lambda given: "hinge" in (given["weight_kernel"], given["kernel"])),
+]
 
 
 @LOSSES.add("croloss-lambda")
@@ -25,7 +32,7 @@ class CROLossLambda(CROLoss):
         weight_kernel: WeightKernel = "sigmoid",
         kernel: Kernel = "softplus",
         alpha: NonNegative = 1.0,
-        margin: NonNegative = 5.0,
+        margin: Margin = 5.0,
         negatives: Count = 10,
         normalise: Normalise = "paper",
     ) -> None:

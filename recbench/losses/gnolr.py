@@ -1,18 +1,17 @@
 """Generalised neural ordinal logistic regression."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, pad
 
-from recbench.errors import UsageError
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.ordinal import OrdinalLoss, mean_at_level
 from recbench.losses.building_blocks.per_task import means
-from recbench.settings import NonNegative
+from recbench.settings import NonNegative, OnlyWith, Positive
 
-PULL = 1e-3
+Pull = Annotated[NonNegative, OnlyWith("thresholds=pulled", lambda given: given["thresholds"] == "pulled")]
 
 
 @LOSSES.add("gnolr")
@@ -31,13 +30,11 @@ class GNOLR(OrdinalLoss):
         self,
         info: Info,
         *,
-        floor: float = 1e-4,
+        floor: Positive = 1e-4,
         thresholds: Literal["rates", "learned", "pulled"] = "rates",
-        pull: NonNegative = PULL,
+        pull: Pull = 1e-3,
     ) -> None:
         super().__init__(info, floor=floor)
-        if pull != PULL and thresholds != "pulled":
-            raise UsageError(f"loss.pull={pull} needs loss.thresholds=pulled, not {thresholds}")
         self.pull = pull if thresholds == "pulled" else 0.0
         self.learned = thresholds != "rates"
         if self.learned:

@@ -2,6 +2,7 @@
 
 from recbench.losses import LOSSES, Info
 from recbench.losses.building_blocks.ordinal import OrdinalLoss
+from recbench.settings import Positive
 
 
 @LOSSES.add("neural-olr")
@@ -15,5 +16,5 @@ class NeuralOLR(OrdinalLoss):
 
     nested = False
 
-    def __init__(self, info: Info, *, floor: float = 1e-4) -> None:
+    def __init__(self, info: Info, *, floor: Positive = 1e-4) -> None:
         super().__init__(info, towers=1, floor=floor)

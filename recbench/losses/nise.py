@@ -1,12 +1,16 @@
 """Non-click samples improved semi-supervised estimation."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Towers
 from recbench.losses.building_blocks.multitask import MultitaskLoss, StepWeight
 from recbench.losses.building_blocks.per_task import means
-from recbench.settings import NonNegative
+from recbench.settings import NonNegative, OnlyWith
+
+Largest = Annotated[NonNegative, OnlyWith("dynamic=true", lambda given: bool(given["dynamic"]))]
 
 
 @LOSSES.add("nise")
@@ -26,7 +30,7 @@ class NISE(MultitaskLoss):
         *,
         pos_weight: str = "1",
         dynamic: bool = False,
-        largest: NonNegative = 50.0,
+        largest: Largest = 50.0,
         step_weight: StepWeight = "own",
     ) -> None:
         super().__init__(info, pos_weight=pos_weight)

@@ -1,6 +1,6 @@
 """Personalised ranking with importance sampling."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -9,9 +9,17 @@ from recbench.losses import LOSSES, Batch, Info, Loss, Towers
 from recbench.losses.building_blocks.pairwise import differences
 from recbench.samplers import Clustered, Popularity, Triplets
 from recbench.samplers.negatives import Exponent
-from recbench.settings import Count
+from recbench.settings import Count, OnlyWith
 
 Draw = Literal["uniform", "popularity", "cluster-uniform", "cluster-popularity"]
+Power = Annotated[
+    Exponent,
+    OnlyWith("proposal=popularity or cluster-popularity", lambda given: "popularity" in str(given["proposal"])),
+]
+Number = Annotated[
+    Count,
+    OnlyWith("proposal=cluster-uniform or cluster-popularity", lambda given: "cluster" in str(given["proposal"])),
+]
 
 
 @LOSSES.add("pris")
@@ -34,8 +42,8 @@ class PRIS(Loss):
         *,
         negatives: Count = 5,
         proposal: Draw = "popularity",
-        beta: Exponent = 1.0,
-        clusters: Count = 100,
+        beta: Power = 1.0,
+        clusters: Number = 100,
         detach: bool = True,
     ) -> None:
         power = 0.0 if proposal.endswith("uniform") else beta

@@ -1,14 +1,16 @@
 """Sampled softmax."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
 from recbench.losses import LOSSES, Batch, Info, Logit, Loss, Towers
 from recbench.losses.building_blocks.rank import log_rank, mean_over_positives
 from recbench.samplers import InBatch, Shared
-from recbench.settings import Count
+from recbench.settings import Count, OnlyWith
+
+PerPositive = Annotated[Count, OnlyWith("source=pool", lambda given: given["source"] == "pool")]
 
 
 @LOSSES.add("softmax")
@@ -29,7 +31,7 @@ class Softmax(Loss):
     logit = Logit("fixed", scale=10.0)
 
     def __init__(
-        self, info: Info, *, source: Literal["pool", "batch"] = "pool", negatives: Count = 1, correct: bool = True
+        self, info: Info, *, source: Literal["pool", "batch"] = "pool", negatives: PerPositive = 1, correct: bool = True
     ) -> None:
         super().__init__(info, InBatch() if source == "batch" else Shared(negatives=negatives))
         self.correct = correct

@@ -1,6 +1,6 @@
 """Triplet importance learning with several interests."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor
 
@@ -10,7 +10,9 @@ from recbench.losses.building_blocks.backbone_vectors import dimension, snapshot
 from recbench.losses.building_blocks.clusters import Clusters
 from recbench.losses.building_blocks.importance import Output
 from recbench.losses.building_blocks.triplet_importance import TIL
-from recbench.settings import Count, CountOrZero, NonNegative, Positive
+from recbench.settings import Count, CountOrZero, NonNegative, OnlyWith, Positive
+
+Gamma = Annotated[NonNegative, OnlyWith("clustering=learned", lambda given: given["clustering"] == "learned")]
 
 
 @LOSSES.add("til-mi")
@@ -36,7 +38,7 @@ class TILMI(TIL):
         weight_lr: Positive = 1e-3,
         outer: Literal["fresh", "same"] = "fresh",
         alpha: NonNegative = 1.0,
-        gamma: NonNegative = 0.01,
+        gamma: Gamma = 0.01,
         clusters: Count = 60,
         pretrain: CountOrZero = 3,
         refresh: Count = 10,

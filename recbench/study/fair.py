@@ -10,9 +10,10 @@ from recbench.backbones.base import BACKBONES
 from recbench.errors import UsageError
 from recbench.losses.base import LOSSES, Loss, default_logit
 from recbench.run.train_command import TrainRequest
-from recbench.settings import typed_words
+from recbench.settings import defaults, idle_without, resolve, split_words, typed_words
 from recbench.study import search_space
 from recbench.study.search_space import Dimension
+from recbench.training.plan import OWNERS
 
 BUDGET = ("train.lr=0.001,0.005,0.02,0.05,0.1",)  # searched on validation for every method, with one seed
 
@@ -45,13 +46,19 @@ def without_own(loss: str, point: Mapping[str, str]) -> dict[str, str]:
 
 
 def dimensions(
-    losses: Sequence[str], backbone: str, trials: int | None, grid: Sequence[str], given: Sequence[str] = ()
+    requests: Sequence[TrainRequest],
+    backbone: str,
+    trials: int | None,
+    grid: Sequence[str],
+    given: Sequence[str] = (),
 ) -> list[Dimension]:
     """Return what is searched of every method: the settings of `grid`, and what else there is to search.
 
-    The latter is the learning rate, or with a number of trials all that `space` says. Raises UsageError for a word of
-    `--grid` that cannot be meant, or is for one loss alone, and for a setting that `given`, the words of `--set`, give.
+    The latter is the learning rate, or with a number of trials all that `space` says but for what does nothing beside a
+    request's settings. Raises UsageError for a word of `--grid` that cannot be meant, or is for one loss alone, and for
+    a setting that `given`, the words of `--set`, give.
     """
+    losses = [request.loss for request in requests]
     for word in grid:
         loss, colon, _ = word.partition("=")[0].partition(":")
         if colon:
@@ -62,7 +69,16 @@ def dimensions(
     for dimension in usual:
         if dimension.setting in map(_setting, given):
             raise UsageError(f"--fair searches {dimension.setting} on validation; leave it out")
-    return [*of_grid, *(dimension for dimension in usual if dimension.setting not in settings)]
+    idle = {(request.loss, setting) for request in requests for setting in _idle(request)}
+    return [*of_grid, *(one for one in usual if one.setting not in settings and (one.loss, one.setting) not in idle)]
+
+
+def _idle(request: TrainRequest) -> list[str]:
+    """Return the settings of a request's loss that do nothing beside its other settings."""
+    loss = LOSSES.get(request.loss)
+    usual, words = defaults(loss), split_words(list(request.settings), OWNERS)["loss"]
+    values = resolve(loss, "loss", {key: word for key, word in words.items() if key in usual})
+    return [f"loss.{key}" for key in usual if idle_without(loss, key, values)]
 
 
 def corner_trials(
@@ -72,14 +88,14 @@ def corner_trials(
 
     The first has the first value of all that is searched. Raises UsageError as `dimensions` does.
     """
-    searched = dimensions([request.loss], str(request.backbone), trials, grid, given)
+    searched = dimensions([request], str(request.backbone), trials, grid, given)
     points = [search_space.point(searched, row, request.loss) for row in search_space.corners(searched)]
     return [with_point(request, typed_words(point)) for point in points]
 
 
 def trials_of(request: TrainRequest, trials: int | None, grid: Sequence[str]) -> int:
     """Return how many points of a method are tried."""
-    return trials or len(search_space.grid(dimensions([request.loss], str(request.backbone), None, grid)))
+    return trials or len(search_space.grid(dimensions([request], str(request.backbone), None, grid)))
 
 
 def _of_loss(loss: type[Loss]) -> tuple[str, ...]:

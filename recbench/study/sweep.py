@@ -157,7 +157,7 @@ def _plan(request: SweepRequest, invocation: Invocation, options: LaunchOptions)
         common = {loss: equal_terms(completed) for loss, completed in common.items()}
     backbone, given = str(first.backbone), request.common.settings
     if request.fair:
-        dimensions = fair.dimensions(list(common), backbone, request.trials, request.grid, given)
+        dimensions = fair.dimensions(list(common.values()), backbone, request.trials, request.grid, given)
     else:
         dimensions = space.parse(request.grid, list(common), backbone, given)
     return _Plan(request, invocation, options, data, target, sources, common, dimensions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,8 +12,9 @@ from recbench.backbones.base import Backbone
 from recbench.backbones.mf import MF
 from recbench.data.dataset import Dataset
 from recbench.errors import UsageError
-from recbench.losses.base import create, defaults
+from recbench.losses.base import LOSSES, create, defaults, nominal_info
 from recbench.losses.bpr import BPR
+from recbench.settings import Value
 from recbench.training.optimizer import make_optimizer
 from recbench.training.schedule import Schedule
 
@@ -64,3 +67,37 @@ def test_a_step_descends_the_objective_and_calls_its_hook(view: Dataset) -> None
 def test_settings_are_checked_when_a_loss_is_made(view: Dataset, key: str, value: float, message: str) -> None:
     with pytest.raises(UsageError, match=f"^{message}$"):
         create(BPR, view.info, defaults(BPR) | {key: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "idle", "without", "remedy"),
+    [
+        ("bpr-max", {"elu_scale": 2.0}, "activation=elu", {"activation": "elu"}),
+        ("bsl", {"ratio": 3.0, "form": "released"}, "form=paper", {"form": "paper"}),
+        ("bsl", {"power": 1.5}, "form=released or released-users", {"form": "released-users"}),
+        ("cml", {"covariance": "released"}, "covariance_weight above 0", {"covariance_weight": 0.1}),
+        ("coral", {"start": "zero", "thresholds": "rates"}, "thresholds=learned", {"thresholds": "learned"}),
+        ("croloss", {"margin": 2.0}, "kernel=hinge", {"kernel": "hinge"}),
+        ("croloss-lambda", {"margin": 2.0}, "weight_kernel=hinge or kernel=hinge", {"weight_kernel": "hinge"}),
+        ("gnolr", {"pull": 0.1, "thresholds": "learned"}, "thresholds=pulled", {"thresholds": "pulled"}),
+        ("nise", {"largest": 2.0}, "dynamic=true", {"dynamic": True}),
+        (
+            "pris",
+            {"beta": 0.5, "proposal": "uniform"},
+            "proposal=popularity or cluster-popularity",
+            {"proposal": "popularity"},
+        ),
+        ("pris", {"clusters": 9}, "proposal=cluster-uniform or cluster-popularity", {"proposal": "cluster-uniform"}),
+        ("softmax", {"negatives": 3, "source": "batch"}, "source=pool", {"source": "pool"}),
+        ("til-mi", {"gamma": 0.1, "clustering": "kmeans"}, "clustering=learned", {"clustering": "learned"}),
+    ],
+)
+def test_a_setting_that_does_nothing_beside_the_others_is_refused(
+    name: str, idle: dict[str, Value], without: str, remedy: dict[str, Value]
+) -> None:
+    kind = LOSSES.get(name)
+    data, (key, value), values = nominal_info(kind), next(iter(idle.items())), defaults(kind) | idle
+    message = f"loss.{key}={value} does nothing without loss.{without}; leave it out"
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        create(kind, data, values)
+    create(kind, data, values | remedy)

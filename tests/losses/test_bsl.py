@@ -51,8 +51,8 @@ def test_the_paper_s_form_user_by_user(sampler: Pool | Triplets, view: Dataset) 
 
 
 def test_equal_temperatures_and_one_row_are_the_softmax_loss() -> None:
-    for form in ("paper", "released", "released-users"):
-        found = slopes("bsl", form=form, ratio="1", power="1")
+    for form, equal in (("paper", "ratio"), ("released", "power"), ("released-users", "power")):
+        found = slopes("bsl", **{"form": form, equal: "1"})
         assert found == pytest.approx(slopes("ssm", denominator="negatives"), abs=1e-9)
 
 

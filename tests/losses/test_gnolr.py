@@ -156,8 +156,7 @@ def test_learned_thresholds_are_trained_with_the_backbone_and_not_noted(toy: Dat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pull": 0.1}, "loss.pull=0.1 needs loss.thresholds=pulled, not rates"),
-        ({"pull": 0.1, "thresholds": "learned"}, "loss.pull=0.1 needs loss.thresholds=pulled, not learned"),
+        ({"floor": 0.0}, "loss.floor=0.0: expected a number above 0"),
         ({"pull": -1.0, "thresholds": "pulled"}, "loss.pull=-1.0: expected at least 0"),
     ],
 )

@@ -74,7 +74,7 @@ def test_the_centres_are_learned_and_membership_waits_for_its_refresh() -> None:
 
 
 def test_with_k_means_the_centres_are_placed_anew_and_not_learned() -> None:
-    of = model("til-mi", pretrain="0", refresh="2", clusters="5", clustering="kmeans", gamma="1")
+    of = model("til-mi", pretrain="0", refresh="2", clusters="5", clustering="kmeans")
     groups = clusters(of)
     assert not any(name.startswith("groups") for name, _ in of.loss.named_parameters())
     run_epoch(of, 1)

@@ -58,7 +58,18 @@ def test_the_first_trial_is_at_the_first_value_of_each_setting() -> None:
 def test_a_grid_takes_the_place_of_what_is_searched(
     trials: int | None, grid: tuple[str, ...], words: list[str]
 ) -> None:
-    assert list(map(str, dimensions(["bce"], "mf", trials, grid))) == words
+    request = TrainRequest("bce", "mf", "shop", (), (0,), (), ())
+    assert list(map(str, dimensions([request], "mf", trials, grid))) == words
+
+
+def test_what_does_nothing_beside_the_settings_is_not_searched() -> None:
+    def searched(word: str) -> list[str]:
+        request = TrainRequest("bsl", "mf", "shop", (), (0,), (word,), ())
+        return [dimension.setting for dimension in dimensions([request], "mf", 3, ())]
+
+    usual = ["train.lr", "backbone.l2", "loss.scale", "loss.ratio"]
+    assert searched("loss.form=paper") == usual
+    assert searched("loss.form=released") == usual[:-1]
 
 
 def test_methods_are_tried_at_the_same_points_of_what_they_share() -> None:

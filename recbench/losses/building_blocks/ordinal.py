@@ -16,6 +16,7 @@ from recbench.losses.base import Loss
 from recbench.losses.building_blocks.head import Logit
 from recbench.numerics import log1mexp
 from recbench.samplers import Sampler
+from recbench.settings import Positive
 
 
 class OrdinalLoss(Loss):
@@ -34,7 +35,7 @@ class OrdinalLoss(Loss):
     threshold: Tensor  # [T], computed from train rates
 
     def __init__(
-        self, info: Info, towers: int | None = None, sampler: Sampler | None = None, *, floor: float = 1e-4
+        self, info: Info, towers: int | None = None, sampler: Sampler | None = None, *, floor: Positive = 1e-4
     ) -> None:
         super().__init__(info, sampler, towers)
         if constant := [name for name, rate in zip(info.feedback, info.rates, strict=True) if not 0 < rate < 1]:
