@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -32,10 +33,25 @@ RESULTS = "Results"
 OWN = "Papers and methods of your own"
 PANELS = (DATA, TRAINING, RESULTS, OWN)  # in the order of `recbench --help`
 FIRST_STEPS = ("bakeoff", "prepare", "train", "eval", "leaderboard")
+NARROW = 60  # columns below which help has no panels
 INSTEAD = {"--loss": "join several by commas, as in --loss bce,bpr"}  # of an option that is given twice
 
 
-class Panels(TyperGroup):
+class NarrowHelp:
+    """Help that is plain text on a terminal of few columns, where panels cut the names of options."""
+
+    rich_markup_mode: Any
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of a command or group."""
+        columns, usual = get_terminal_size().columns, self.rich_markup_mode
+        if columns < NARROW:
+            self.rich_markup_mode, formatter.width = None, columns
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+        self.rich_markup_mode = usual
+
+
+class Panels(NarrowHelp, TyperGroup):
     """The commands panel by panel, the first steps first; a panel that is not in PANELS comes last."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -51,7 +67,7 @@ class Panels(TyperGroup):
         return sorted(self.commands, key=key)
 
 
-class Command(TyperCommand):
+class Command(NarrowHelp, TyperCommand):
     """A command that refuses empty values, and a second value for an option that takes one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -88,7 +104,7 @@ def command(panel: str | None, *examples: str, name: str | None = None, group: t
 
 def command_group(name: str, panel: str, about: str) -> typer.Typer:
     """Register a command that has commands of its own."""
-    group = typer.Typer(help=about, no_args_is_help=True)
+    group = typer.Typer(cls=Panels, help=about, no_args_is_help=True)
     app.add_typer(group, name=name, rich_help_panel=panel)
     return group
 

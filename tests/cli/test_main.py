@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -86,6 +87,21 @@ def test_the_first_steps_come_first(run: Run) -> None:
     names = [line.split()[1] for line in run("--help").out.splitlines() if line[:2] == "│ " and line[2].isalpha()]
     assert names.index("prepare") < names.index("train") < names.index("leaderboard")
     assert names.index("train") + 1 == names.index("eval")
+
+
+@pytest.mark.parametrize("words", [(), ("train",), ("plot",), ("plot", "kernels")], ids=" ".join)
+def test_help_on_a_narrow_terminal_cuts_no_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    wide = run(*words, "--help").out
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = run(*words, "--help").out
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert {*re.findall(r"^│ (--[a-z-]+)", wide, re.MULTILINE)} <= {
+        *re.findall(r"^ +(?:-o, )?(--[a-z-]+)", narrow, re.MULTILINE)
+    }
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(*words, "--help").out == wide
 
 
 def test_help_loads_nothing_that_a_command_alone_needs() -> None:
