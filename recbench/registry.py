@@ -87,11 +87,15 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
-        for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-            importlib.import_module(f"{self.package}.{module.name}")
-        for point in entry_points(group=self.group):
-            point.load()
+        self._loaded = True  # for modules that look up names while they are imported
+        try:
+            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            for point in entry_points(group=self.group):
+                point.load()
+        except BaseException:  # Ctrl-C in a notebook, which goes on
+            self._loaded = False
+            raise
 
 
 def source_digest(path: Path, named_by: str = "--import") -> str:

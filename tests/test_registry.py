@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -65,6 +67,21 @@ def test_importing_twice_registers_once(tmp_path: Path) -> None:
     )
     assert import_file(file) == import_file(file)
     assert "own-of-registry-test" in LOSSES.names()
+
+
+def test_names_are_there_after_an_import_that_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "interrupted_methods"
+    package.mkdir()
+    (package / "__init__.py").write_text("from recbench.registry import Registry\nOWN = Registry('own', __name__)\n")
+    add = "from interrupted_methods import OWN\n@OWN.add('{0}')\nclass Own:\n    pass\n"
+    (package / "first.py").write_text(add.format("first"))
+    (package / "second.py").write_text(add.format("second") + "ask()\n")
+    monkeypatch.setattr("builtins.ask", Mock(side_effect=[KeyboardInterrupt, None]), raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("interrupted_methods").OWN
+    with pytest.raises(KeyboardInterrupt):
+        own.names()
+    assert own.names() == ["first", "second"]
 
 
 def test_entry_points_of_other_packages_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,6 @@ def test_help_on_a_narrow_terminal_cuts_no_name(
     wide = run(*words, "--help").out
     monkeypatch.setenv("COLUMNS", "40")
     narrow = run(*words, "--help").out
-    assert max(map(len, narrow.splitlines())) <= 40
     assert {*re.findall(r"^│ (--[a-z-]+)", wide, re.MULTILINE)} <= {
         *re.findall(r"^ +(?:-o, )?(--[a-z-]+)", narrow, re.MULTILINE)
     }
