@@ -74,8 +74,8 @@ def test_names_are_there_after_an_import_that_was_interrupted(tmp_path: Path, mo
     package.mkdir()
     (package / "__init__.py").write_text("from recbench.registry import Registry\nOWN = Registry('own', __name__)\n")
     add = "from interrupted_methods import OWN\n@OWN.add('{0}')\nclass Own:\n    pass\n"
-    (package / "first.py").write_text(add.format("first"))
-    (package / "second.py").write_text(add.format("second") + "ask()\n")
+    (package / "first.py").write_text(add.format("first") + "ask()\n")
+    (package / "second.py").write_text(add.format("second"))
     monkeypatch.setattr("builtins.ask", Mock(side_effect=[KeyboardInterrupt, None]), raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     own = importlib.import_module("interrupted_methods").OWN
