@@ -6,7 +6,11 @@ below. They are loaded when they are first used.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -81,12 +85,30 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 def __getattr__(name: str) -> object:
     if name == "metrics":
-        return import_module("recbench.metrics")
+        with _uninterrupted():
+            return import_module("recbench.metrics")
     if name not in _MODULE_OF:
         raise AttributeError(f"module `recbench` has no attribute `{name}`", name=name, obj=sys.modules[__name__])
-    value: object = getattr(import_module(_MODULE_OF[name]), name)
+    with _uninterrupted():
+        value: object = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of an import: torch and polars cannot be imported again after half of one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +204,22 @@ def test_what_cannot_be_meant(data: rb.PreparedData) -> None:
     with pytest.raises(UsageError, match="unknown part `tset`; did you mean `test`"):
         data.rows("tset")  # type: ignore[arg-type]
     assert not results_home().exists()
+
+
+def test_ctrl_c_waits_for_the_end_of_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = []
+
+    def interrupted(name: str) -> object:
+        signal.raise_signal(signal.SIGINT)
+        imported.append(name)
+        return import_module(name)
+
+    monkeypatch.setattr(rb, "import_module", interrupted)
+    for name in ("train", "metrics"):
+        monkeypatch.delitem(vars(rb), name, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            getattr(rb, name)
+    assert imported == ["recbench.api.training", "recbench.metrics"]
 
 
 def test_every_name_is_there_and_none_costs_anything_before_it_is_used() -> None:
