@@ -12,10 +12,8 @@ from recbench.losses.building_blocks.unit_ball import in_unit_ball, off_diagonal
 from recbench.samplers import Triplets
 from recbench.settings import Count, NonNegative, OnlyWith
 
-Covariance = Annotated[
-    Literal["paper", "released"],
-    OnlyWith("covariance_weight above 0", lambda given: bool(given["covariance_weight"])),
-]
+Weighed = OnlyWith("covariance_weight above 0", lambda given: bool(given["covariance_weight"]))
+Covariance = Annotated[Literal["paper", "released"], Weighed]
 
 
 @LOSSES.add("cml")

@@ -23,8 +23,7 @@ class NCL(Loss):
     all items; a layer that the backbone does not have counts as its last. `prototype` weighs the second, once `warmup`
     epochs are over (the paper's 20 are all that a run has by default): k-means places `clusters` centres among the free
     vectors of either side, anew every `refresh` epochs. Terms of items are weighed by `alpha` besides. All are sums
-    over the slates of a batch, as in the paper, so that published weights hold for batches of about 4096; BPR is a
-    mean.
+    over the slates of a batch, as in the paper: published weights hold for batches of about 4096. BPR is a mean.
     """
 
     needs = frozenset({"positive first", "negatives", "graph views", "layers"})
