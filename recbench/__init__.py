@@ -98,7 +98,8 @@ def __getattr__(name: str) -> object:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait for the end of an import: torch and polars cannot be imported again after half of one."""
-    if threading.current_thread() is not threading.main_thread():
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is None:  # None: a handler that is not Python's, as of a host
         yield
         return
     came: list[int] = []

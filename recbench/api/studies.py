@@ -35,8 +35,8 @@ from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, typed_words
 from recbench.sources.guess_table import Given
-from recbench.study.bakeoff.answer_in_words import Conclusion, conclude, seconds_of
 from recbench.study.bakeoff.bake import BakeoffRequest, require_known
+from recbench.study.bakeoff.conclusion import Conclusion, conclude, seconds_of
 from recbench.study.bakeoff.prepare_log import prepare_data
 from recbench.study.launchers.base import LaunchOptions
 from recbench.study.sweep import SweepRequest, sweep_all, sweep_table

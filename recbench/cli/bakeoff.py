@@ -15,11 +15,11 @@ from recbench.errors import InterruptionError
 from recbench.terminal import print_line, print_text
 
 if TYPE_CHECKING:
-    from recbench.study.bakeoff.answer_in_words import Conclusion
+    from recbench.study.bakeoff.conclusion import Conclusion
 
 
 def _seconds(word: str) -> float:
-    from recbench.study.bakeoff.answer_in_words import seconds_of
+    from recbench.study.bakeoff.conclusion import seconds_of
 
     return seconds_of(str(word))
 
@@ -68,8 +68,8 @@ def bakeoff(
     Losses of files of your own compete too. The same command goes on where it was stopped.
     """
     from recbench.sources.guess_table import Given
-    from recbench.study.bakeoff.answer_in_words import conclude
     from recbench.study.bakeoff.bake import BakeoffRequest, import_losses, require_known
+    from recbench.study.bakeoff.conclusion import conclude
     from recbench.study.bakeoff.prepare_log import prepare_data
 
     try:

@@ -167,13 +167,13 @@ def noise(
 ) -> None:
     """Draw a metric against the noise put into the training rows, from runs that differ in `--noise` alone."""
     to = _destination(output, "noise", form, as_json)
+    from recbench.plots import noise as noisy
     from recbench.plots.measured import runs_of
-    from recbench.plots.sensitivity import noise_panels
     from recbench.plots.series import draw, table
 
     runs = runs_of(store(), dataset)
     data = runs[0][0].key.data
-    drawn = noise_panels(runs, metric, drop)
+    drawn = noisy.panels(runs, metric, drop)
     _done(to, drawn, lambda file: draw(drawn, file, data), lambda: table(drawn, data))
 
 

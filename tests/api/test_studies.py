@@ -15,8 +15,8 @@ from recbench.errors import UsageError
 from recbench.home import results_home
 from recbench.results.store import Store
 from recbench.run.invocation import Invocation
-from recbench.study.bakeoff.answer_in_words import Conclusion, seconds_of
 from recbench.study.bakeoff.bake import BakeoffRequest
+from recbench.study.bakeoff.conclusion import Conclusion, seconds_of
 from recbench.study.bakeoff.program import Program
 from tests.conftest import Run
 

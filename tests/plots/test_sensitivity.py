@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from recbench.errors import UsageError
-from recbench.plots import quality_time
+from recbench.plots import noise, quality_time
 from recbench.plots.curves import curves
 from recbench.plots.measured import runs_of
-from recbench.plots.sensitivity import noise_panels, panels
+from recbench.plots.sensitivity import panels
 from recbench.plots.series import Point
 from recbench.results.store import Store
 from tests.plots.conftest import Add
@@ -72,24 +72,24 @@ def test_noise_from_none_to_most(store: Store, add: Add) -> None:
         add({("auc", "view"): value}, **{"train.noise": word})
         add({("auc", "view"): value + 0.1}, loss="bpr", **{"train.noise": word})
     add({("auc", "view"): 0.3}, loss="lost", **{"train.noise": "pos=1"})
-    (panel,) = noise_panels(runs_of(store, None), "auc", drop=False)
+    (panel,) = noise.panels(runs_of(store, None), "auc", drop=False)
     assert panel.order == ("none", "pos 0.5", "neg 0.5", "pos 0.5\nneg 0.5")
     assert {line.label: [p.mean for p in line.points] for line in panel.lines} == {
         "bpr × mf": pytest.approx([0.9, 0.8, 0.7, 0.5]),
         "gnolr × mf": pytest.approx([0.8, 0.7, 0.6, 0.4]),
     }
-    (panel,) = noise_panels(runs_of(store, None), "auc", drop=True)
+    (panel,) = noise.panels(runs_of(store, None), "auc", drop=True)
     assert [p.mean for p in panel.lines[1].points] == pytest.approx([0, 12.5, 25, 50])
 
 
 def test_no_noise(store: Store, add: Add) -> None:
     add({("auc", "view"): 0.9})
     with pytest.raises(UsageError, match="no run was trained with noise"):
-        noise_panels(runs_of(store, None), "auc", drop=False)
+        noise.panels(runs_of(store, None), "auc", drop=False)
     for word in ("pos=1", "neg=1"):
         add({("auc", "view"): 0.9}, loss="bce", **{"train.noise": word})
     with pytest.raises(UsageError, match="no method was trained without noise too"):
-        noise_panels(runs_of(store, None), "auc", drop=True)
+        noise.panels(runs_of(store, None), "auc", drop=True)
 
 
 def test_quality_against_time(store: Store, add: Add) -> None:

@@ -1,35 +1,30 @@
-"""A whole bakeoff, and its answer in words: what to take, how sure that is, what it costs, what to type next."""
+"""The answer of a bakeoff in words: what to take, how sure that is, what it costs, what to type next."""
 
 from __future__ import annotations
 
 import math
-import re
 import shlex
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from recbench.baselines.base import BASELINES
-from recbench.errors import UsageError, first_few, in_a_row
+from recbench.errors import first_few, in_a_row
 from recbench.evaluation.statistics import Difference
 from recbench.own_files import counted_paths
 from recbench.registry import BASELINE
-from recbench.results.leaderboard_export import write_page
 from recbench.results.number_words import duration
 from recbench.results.record import RunKey, method_name
 from recbench.results.store import Store
 from recbench.run.how_to_train import classes_of_no_file, train_command
-from recbench.run.invocation import Invocation
 from recbench.settings import typed_words
-from recbench.study.bakeoff.bake import Bakeoff, BakeoffRequest, program_of, run_bakeoff, set_up
+from recbench.study.bakeoff.bake import Bakeoff
 from recbench.study.bakeoff.contestants import on_logged_rows
-from recbench.study.bakeoff.program import FULL_EPOCHS, Clock, Program
-from recbench.study.bakeoff.verdicts import Entry, Verdict, verdicts
+from recbench.study.bakeoff.program import FULL_EPOCHS, Program
+from recbench.study.bakeoff.verdicts import Entry, Verdict
 from recbench.study.search_ends import OF_LIST
 
 MAX_METHODS = 5  # methods in a sentence
 SEEDS = 5  # of the command that trains a method at last
-UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def answer_lines(verdicts: Sequence[Verdict], program: Program, own: Collection[str] = ()) -> Iterator[str]:
@@ -229,39 +224,3 @@ def _fit_command(key: RunKey, store: Store) -> str:
     settings = [*typed_words(store.record(key).non_default), "train.refit=true"]
     words += [word for setting in settings for word in ("--set", setting)]
     return shlex.join(words)
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """What a bakeoff found."""
-
-    name: str  # DATASET/SPLIT
-    program: Program
-    verdicts: list[Verdict]
-    lines: list[str]  # the answer in words
-    short: list[str]  # the same in short
-    next_steps: list[tuple[str, str]]  # an aim, and the command for it
-    page: Path  # with all numbers
-    seconds: float  # that it took this time
-
-
-def conclude(request: BakeoffRequest, invocation: Invocation) -> Conclusion:
-    """Run a bakeoff, write the page of its dataset, and return the answer."""
-    store, console = invocation.store, invocation.console
-    clock = Clock(request.budget, console)
-    bakeoff = set_up(request)
-    program = program_of(bakeoff, store, console)
-    entrants, program = run_bakeoff(bakeoff, program, clock, invocation)
-    found = verdicts(bakeoff, entrants, store)
-    page = write_page(store, bakeoff.data.name)
-    steps = next_steps(bakeoff, found, store, page)
-    lines, short = list(answer_lines(found, program, request.own)), in_short(found)
-    return Conclusion(bakeoff.data.full_name, program, found, lines, short, steps, page, clock.elapsed)
-
-
-def seconds_of(word: str) -> float:
-    """Return the seconds of a budget such as 90s, 20m or 2h; raises UsageError for another word."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", word)
-    if match is None or not 1 <= (seconds := float(match[1]) * UNITS[match[2] or "s"]) <= 10**7:
-        raise UsageError(f"--budget {word}: expected a time, such as 90s, 20m or 2h")
-    return seconds
