@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recbench.data.manifest import Column, EntitySide, Manifest, Part
-from recbench.data.manifest_file import damaged, prepared_again, read_manifest, read_parquet
+from recbench.data.manifest_file import read_manifest
+from recbench.data.prepared_parquet import damaged, prepared_again, read_parquet
 from recbench.errors import UsageError, require_known
 
 TIME = "timestamp"  # column of a prepared log

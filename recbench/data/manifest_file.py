@@ -1,18 +1,16 @@
-"""The manifest of a prepared folder, written with a digest of its own, and its Parquet files: strictly read."""
+"""The manifest of a prepared folder on disk: written with a digest of its own, and strictly read."""
 
 from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 
-from recbench.data.content import how_to_repair, verify_file
+from recbench.data.content import how_to_repair
 from recbench.data.manifest import FORMAT, SIDES, Manifest
 from recbench.errors import DataError
 
@@ -69,30 +67,3 @@ def _digest(fields: dict[str, Any]) -> str:
 def schema(manifest: Manifest) -> list[Any]:
     """Return what the fingerprint holds beside the content of the tables: feedback and columns."""
     return [list(manifest.feedback), *(msgspec.to_builtins(manifest.entities(side).columns) for side in SIDES)]
-
-
-def read_parquet(folder: Path, name: str, manifest: Manifest, columns: Sequence[str] | None, rows: int) -> pl.DataFrame:
-    """Read a prepared file; raises DataError if it is missing, not as it was written, or not of that many rows."""
-    try:
-        path = verify_file(folder, f"{name}.parquet", manifest.files)
-        frame = pl.read_parquet(path, columns=None if columns is None else list(columns), glob=False)
-    except (DataError, OSError, pl.exceptions.PolarsError) as error:
-        if read_manifest(folder).fingerprint != manifest.fingerprint:
-            raise prepared_again(folder) from None
-        if isinstance(error, DataError):
-            raise
-        raise damaged(folder, name, error) from None
-    if len(frame) != rows:
-        raise DataError(f"{path}: {len(frame)} rows, not {rows} as in its manifest; {how_to_repair(folder)}")
-    return frame
-
-
-def damaged(folder: Path, name: str, error: Exception) -> DataError:
-    """Return the error for a file that cannot be read as what it should hold."""
-    reason = str(error).splitlines()[0]
-    return DataError(f"{folder / name}.parquet: damaged ({reason}); {how_to_repair(folder)}")
-
-
-def prepared_again(folder: Path) -> DataError:
-    """Return the error for a folder whose content is another than was read of it before."""
-    return DataError(f"{folder}: prepared again meanwhile; run the command again")

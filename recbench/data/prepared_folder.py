@@ -6,11 +6,8 @@ process that holds it, the `new` folder, and for an instant the `old` one where 
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,14 +15,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from recbench.data.exchange import exchange
 from recbench.data.manifest_file import manifest_path
 from recbench.disk import hold_lock, sync
 from recbench.errors import DataError, UsageError
 from recbench.home import prepared_home
 
-AT_FDCWD = -100  # paths are relative to the working directory (fcntl.h)
-RENAME_EXCHANGE = 2  # linux/fs.h; macOS calls the same bit RENAME_SWAP
-UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 WORK = ".work"
 
 
@@ -114,24 +109,3 @@ def _clean(work: Path) -> None:
         shutil.rmtree(work / name, ignore_errors=True)
         with suppress(OSError):  # a file where the folder was expected
             (work / name).unlink()
-
-
-def exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders of one file system; return False if the system or file system cannot.
-
-    Raises OSError if it fails for another reason, as where one of them is missing.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    first, second = os.fsencode(one), os.fsencode(other)
-    if hasattr(libc, "renameat2"):
-        failed = libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, ctypes.c_uint(RENAME_EXCHANGE))
-    elif sys.platform == "darwin" and hasattr(libc, "renamex_np"):
-        failed = libc.renamex_np(first, second, ctypes.c_uint(RENAME_EXCHANGE))
-    else:
-        return False
-    if not failed:
-        return True
-    number = ctypes.get_errno()
-    if number in UNSUPPORTED:
-        return False
-    raise OSError(number, os.strerror(number), str(one))

@@ -11,8 +11,9 @@ import pytest
 from filelock import FileLock
 
 from recbench.data import prepared_folder
+from recbench.data.exchange import exchange
 from recbench.data.prepared_datasets import prepared_folders
-from recbench.data.prepared_folder import exchange, replacing
+from recbench.data.prepared_folder import replacing
 from recbench.errors import UsageError
 from recbench.home import prepared_home
 
