@@ -16,7 +16,7 @@ from recbench.results.leaderboard_rows import collect_rows
 from recbench.results.page.render import html
 from recbench.results.page.server import Server
 from recbench.results.store import Store
-from tests.results.conftest import auc, evaluation_of, key_of, record_of
+from tests.results.conftest import SETTINGS, auc, evaluation_of, key_of, record_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -406,6 +406,18 @@ def test_long_tables_begin_short(tab, store, add, make_value, tmp_path):
     assert rows.count() == 15
     page.fill("input[name=text]", "loss1")
     assert rows.count() == 6 and not page.is_visible(".board .more")
+
+
+def test_long_settings_leave_the_numbers_in_view(tab, store, add, make_value, tmp_path):
+    own = {f"loss.of_a_long_name_{number}": 0.25 for number in range(12)}
+    for refit, others in ((False, {}), (True, own)):
+        given = {"train.refit": refit} | others
+        add(make_value(0.7), settings=SETTINGS | given, non_default=given)
+    path = tmp_path / "board.html"
+    path.write_text(html(store, collect_rows(store)))
+    page = tab(path.as_uri())
+    assert "of_a_long_name_11" in page.inner_text(".forest")
+    assert page.evaluate("all('.forest .scroll').every((box) => box.scrollWidth <= box.clientWidth)")
 
 
 def test_a_phone_shows_cards(tab, file):
