@@ -35,7 +35,7 @@ from recbench.run.invocation import Invocation
 from recbench.run.train_command import TrainRequest
 from recbench.settings import Value, typed_words
 from recbench.sources.guess_table import Given
-from recbench.study.bakeoff.bake import BakeoffRequest, require_known
+from recbench.study.bakeoff.bake import BakeoffRequest, require_methods
 from recbench.study.bakeoff.conclusion import Conclusion, conclude, seconds_of
 from recbench.study.bakeoff.prepare_log import prepare_data
 from recbench.study.launchers.base import LaunchOptions
@@ -200,7 +200,7 @@ def bakeoff(
     given = Given(user, item, time, joined, *paths[:2])
     word = data.name if isinstance(data, PreparedData) else str(Path(data).expanduser())
     chosen, others = (all_names(methods, LOSSES) if methods else () for methods in (losses, own))
-    require_known(backbone, (*chosen, *others))
+    require_methods(backbone, (*chosen, *others))
     files, classes = own_code((*chosen, *others), (backbone,), {}, jobs)
     dataset = prepare_data(word, given, paths[2], console)
     request = BakeoffRequest(

@@ -55,8 +55,8 @@ class MF(Backbone):
         self.fold_in = FoldIn(fold_in, fold_in_weight, fold_in_l2)
         if not data.new_test_users and self.fold_in != FoldIn():
             raise UsageError(
-                f"backbone.fold_in and its like: users of {data.full_name} have training rows, so that none is folded "
-                "in; leave them out"
+                f"backbone.fold_in, fold_in_weight, fold_in_l2: all users of {data.full_name} have training rows, so "
+                "that none is folded in; leave them out"
             )
         self.seen_users, self.seen_items = data.users.seen, data.items.seen
         self.users_are_new = data.new_test_users

@@ -68,14 +68,14 @@ def bakeoff(
     Losses of files of your own compete too. The same command goes on where it was stopped.
     """
     from recbench.sources.guess_table import Given
-    from recbench.study.bakeoff.bake import BakeoffRequest, import_losses, require_known
+    from recbench.study.bakeoff.bake import BakeoffRequest, import_losses, require_methods
     from recbench.study.bakeoff.conclusion import conclude
     from recbench.study.bakeoff.prepare_log import prepare_data
 
     try:
         launch = launch_options(launcher, jobs, address, per_run, partition, time_limit, device=device)
         own = import_losses(imports, backbone, stderr())
-        require_known(backbone, names(losses))
+        require_methods(backbone, names(losses))
         given = Given(user, item, time_column, feedback, users, items)
         dataset = prepare_data(data, given, catalog, stderr())
         if launcher != "local" and jobs is None:

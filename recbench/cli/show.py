@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def show(run: Run = None, as_json: Json = False) -> None:
     """Show where a run's numbers come from: settings, data, code, machine, cost, and every number with its meaning."""
     from recbench.inspect.nested_table import report_table
-    from recbench.inspect.run_list import run_report
+    from recbench.inspect.run_report import run_report
     from recbench.results.json_structs import encode
 
     results = store()

@@ -1,4 +1,4 @@
-"""Search by several queries a user, one for each of the user's interests: kNN-Embed; and what `--index` names."""
+"""Search by several queries a user, one for each of the user's interests: kNN-Embed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ from torch.nn.functional import normalize
 
 from recbench import settings
 from recbench.data.dataset import Positives
-from recbench.errors import UsageError, unknown
 from recbench.evaluation.exact_search import prepared, search_exactly
 from recbench.evaluation.first_items import keep_first
 from recbench.evaluation.pairs import restrict
 from recbench.evaluation.predictions import InnerProductScores
-from recbench.evaluation.retrieval import IndexKind
 from recbench.gpu import add_at
 from recbench.samplers.clustered import k_means
 from recbench.settings import Count, CountOrZero, Fraction
 
 _USERS = 256  # in a block
-KINDS: dict[str, IndexKind] = {"flat": "flat", "hnsw": "hnsw", "ivf": "ivf"}
-MIXTURE = "mixture"
 
 
 class Interests(NamedTuple):
@@ -131,24 +127,3 @@ def in_proportion(listed: Tensor, share: Tensor, k: int) -> Tensor:
     repeated.scatter_(1, place[:, 1:], by_item[:, 1:] == by_item[:, :-1])
     turn, order = turn.masked_fill(repeated, torch.inf).sort(stable=True, dim=1)
     return item.gather(1, order).masked_fill(turn == torch.inf, -1)[:, :k]
-
-
-Index = IndexKind | Mixture
-
-
-def parse_index(word: str) -> Index:
-    """Read `flat`, the kind of an approximate index or `mixture[:KEY=VALUE,…]`; raises UsageError otherwise."""
-    if word in KINDS:
-        return KINDS[word]
-    name, colon, rest = word.partition(":")
-    if name in KINDS:
-        raise UsageError(f"--index {word}: {name} has no settings; write --index {name}")
-    if name != MIXTURE:
-        raise unknown("index", name, (*KINDS, MIXTURE))
-    pairs = [pair.partition("=") for pair in rest.split(",")] if colon else []
-    if not all(key and value for key, _, value in pairs):
-        raise UsageError(f"--index {word}: expected {MIXTURE}[:KEY=VALUE,…], as in {MIXTURE}:clusters=100,queries=5")
-    values = {key: value for key, _, value in pairs}
-    if len(values) < len(pairs):
-        raise UsageError(f"--index {word}: a setting is given twice; leave one out")
-    return Mixture.of(values)

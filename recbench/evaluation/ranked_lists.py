@@ -13,7 +13,8 @@ from recbench.data.dataset import Log, Positives
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates, SampledCandidates
 from recbench.evaluation.exact_search import search_exactly
 from recbench.evaluation.first_items import exhaustive, require_numbers
-from recbench.evaluation.mixture import Index, Mixture
+from recbench.evaluation.index import Index
+from recbench.evaluation.mixture import Mixture
 from recbench.evaluation.pairs import contains, restrict, without
 from recbench.evaluation.predictions import BlockScores, CatalogueScores
 from recbench.evaluation.retrieval import SearchCost, search_and_measure

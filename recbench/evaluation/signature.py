@@ -8,7 +8,7 @@ from typing import Literal
 from recbench.data.dataset import Dataset
 from recbench.evaluation import better
 from recbench.evaluation.candidate_sets import CandidateSet, GivenCandidates
-from recbench.evaluation.mixture import Index
+from recbench.evaluation.index import Index
 from recbench.evaluation.request import Request
 from recbench.registry import imported_source
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from recbench.errors import DataError, UsageError
 from recbench.evaluation.dialects import find_dialect
-from recbench.evaluation.mixture import parse_index
+from recbench.evaluation.index import parse_index
 from recbench.evaluation.request import Request, parse
 from recbench.results import leaderboard, sweeps
 from recbench.results.record import Plan, RunRecord

@@ -16,8 +16,8 @@ from recbench.data.prepared_datasets import find_prepared
 from recbench.errors import DataError, UsageError, unknown
 from recbench.evaluation.candidate_sets import CandidateSet, SampledCandidates
 from recbench.evaluation.evaluate import ScoredLog, Value, evaluate
+from recbench.evaluation.index import parse_index
 from recbench.evaluation.metric import RowMetric
-from recbench.evaluation.mixture import parse_index
 from recbench.evaluation.predictions import CatalogueScores, Predictions
 from recbench.evaluation.request import Request
 from recbench.evaluation.signature import Protocol, signature

@@ -13,7 +13,8 @@ from recbench.data.dataset import Log
 from recbench.errors import UsageError
 from recbench.evaluation import mixture
 from recbench.evaluation.evaluate import ScoredLog, evaluate
-from recbench.evaluation.mixture import Mixture, in_proportion, parse_index
+from recbench.evaluation.index import parse_index
+from recbench.evaluation.mixture import Mixture, in_proportion
 from recbench.evaluation.predictions import InnerProductScores, Predictions
 from recbench.evaluation.request import parse
 from recbench.evaluation.signature import Protocol

@@ -52,7 +52,7 @@ class FoldIn:
     def __post_init__(self) -> None:
         if self.rule == "mean" and (self.weight, self.l2) != (FoldIn.weight, FoldIn.l2):
             raise UsageError(
-                "backbone.fold_in=mean: a mean has no weight and no ridge; leave out backbone.fold_in_weight and _l2"
+                "backbone.fold_in=mean: a mean has no weight and no ridge; leave out fold_in_weight and fold_in_l2"
             )
 
 

@@ -111,7 +111,7 @@ class Bakeoff:
         return keys_of(request, self.data, self.target.type, self.sources)
 
 
-def require_known(backbone: str, losses: Sequence[str]) -> None:
+def require_methods(backbone: str, losses: Sequence[str]) -> None:
     """Raise UsageError for a name that does not exist; asked before a log is prepared, which may take long."""
     BACKBONES.get(backbone)
     for name in losses:
